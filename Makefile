@@ -1,0 +1,46 @@
+# Thin on purpose: each target sets up what it needs, then calls one command that works by hand too.
+
+ifndef PYTHON
+PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+  "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && exit; \
+  done; echo python3)
+endif
+VENV := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+RUN := $(VENV)/python
+# One truth for every platform and Python: no forks, and hashes for all of it.
+COMPILE = $(VENV)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-header \
+  --fork-strategy fewest --python-version 3.11 --no-emit-package winit $(UPGRADE)
+
+# Keras works only where it is told which backend is installed.
+export KERAS_BACKEND := jax
+
+.NOTPARALLEL:
+.PHONY: help book test lint lab notebooks lock clean set-up-book set-up-test
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+book: set-up-book ## build the book into _build/html
+	@$(RUN) tools/book.py
+
+test: set-up-test ## run every check: style, types, the book, the tests, all notebooks
+	@$(RUN) tools/check.py
+
+lint: set-up-test ## run the checks of style and types alone
+	@$(RUN) tools/check.py style types
+
+lab: set-up-test ## open the notebooks in JupyterLab
+	@$(RUN) -m jupyterlab notebooks
+
+notebooks: set-up-test ## re-execute all notebooks in place (or those in ONLY="notebooks/01_...")
+	@$(RUN) tools/notebooks.py $(ONLY)
+
+lock: set-up-book ## compile the lock files anew (UPGRADE=--upgrade: with the newest versions)
+	@$(COMPILE) --extra test --output-file requirements.txt
+	@$(COMPILE) --extra book --constraint requirements.txt --output-file requirements-book.txt
+
+clean: ## remove what was built; .venv stays
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .coverage coverage build *.egg-info
+
+set-up-book set-up-test: set-up-%:
+	@$(PYTHON) tools/bootstrap.py $*

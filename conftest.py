@@ -1,0 +1,28 @@
+"""For the tests and for nbval over the notebooks alike: Keras's backend, and what to do next."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+# Before any test or kernel imports Keras, which otherwise looks for TensorFlow.
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """After the differences that nbval shows: which notebooks they are in, how to accept them."""
+    failed = terminalreporter.stats.get("failed", []) + terminalreporter.stats.get("error", [])
+    notebooks: dict[str, list[str]] = {}
+    for report in failed:
+        path, _, cell = report.nodeid.partition("::")
+        if path.endswith(".ipynb"):
+            # nbval counts from 0; the number beside an executed cell counts from 1.
+            number = int(cell.removeprefix("Cell ")) + 1
+            notebooks.setdefault(path, []).append(f"[{number}]")
+    if not notebooks:
+        return
+    terminalreporter.section("outputs that are not the committed ones", yellow=True)
+    for path, cells in sorted(notebooks.items()):
+        terminalreporter.line(f"{path}: code cells {' '.join(cells)}")
+    terminalreporter.line("If the new outputs are right, accept them: make notebooks")

@@ -1,0 +1,67 @@
+"""What the tests share: figures without a screen, and a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+# Not the variable MPLBACKEND: kernels started by a test would inherit it and lose their own.
+matplotlib.use("agg")
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+CHROMIUM_PATHS = (
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "C:/Program Files/Google/Chrome/Application/chrome.exe",
+    "C:/Program Files (x86)/Google/Chrome/Application/chrome.exe",
+    "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
+)
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+def find_chromium() -> str | None:
+    """The browser named by WINIT_CHROMIUM, or else one in the usual places."""
+    named = os.environ.get("WINIT_CHROMIUM")
+    if named:
+        return named if Path(named).is_file() else None
+    for name in CHROMIUM_NAMES:
+        if found := shutil.which(name):
+            return found
+    return next((path for path in CHROMIUM_PATHS if Path(path).is_file()), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium driven by Playwright: skipped where there is none, but never in CI."""
+    chromium = find_chromium()
+    if chromium is None:
+        reason = (
+            "no Chromium found: install it (Debian: apt-get install chromium) "
+            "or name its path in WINIT_CHROMIUM"
+        )
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        instance = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        yield instance
+        instance.close()

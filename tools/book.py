@@ -1,0 +1,29 @@
+"""Build the book into _build/html; any warning fails the build. `--clean` starts from nothing."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "_build"
+JUPYTER_BOOK = "from jupyter_book.cli.main import main; main(prog_name='jupyter-book')"
+
+
+def main(arguments: list[str]) -> int:
+    if "--clean" in arguments:
+        shutil.rmtree(BUILD, ignore_errors=True)
+    options = ["build", "--warningiserror", "--nitpick", "--keep-going", "."]
+    code = subprocess.call([sys.executable, "-c", JUPYTER_BOOK, *options], cwd=ROOT)
+    if code != 0:
+        # A page that was read once is not read again, and its warning not repeated: without this
+        # the same build would pass when called a second time.
+        shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+        print("\nThe book was not built without warnings: see above.", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
