@@ -144,7 +144,11 @@ def install_packages(state, lock):
         state.pop(step, None)
     commands = []
     if get_uv(lock):
-        commands.append([UV, "pip", "sync", "--python", PYTHON, "--require-hashes", lock])
+        options = ["--require-hashes"]
+        if lock == whole:
+            # Dozens of kernels start in `make test`, and each would compile what it imports.
+            options.append("--compile-bytecode")
+        commands.append([UV, "pip", "sync", "--python", PYTHON] + options + [lock])
     commands.append([PYTHON, "-m", "pip", "install", "--require-hashes", "-r", lock])
     attempt(state, "packages", "installing " + lock, commands)
     state["packages"] = [lock, digest(lock)]
