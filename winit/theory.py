@@ -67,8 +67,11 @@ def _expect_pair(
     if abs(c) >= 1.0:
         return _expect(lambda z: f(z) * f(math.copysign(1.0, c) * z), q, kinks)
     spread = math.sqrt(q * (1 - c * c))
+    # The inner mean rounds each kink off over a width of about `spread`: panels narrow there.
+    near = spread * 3.0 ** np.arange(-1, 10)
+    bends = tuple(np.add.outer(kinks, [0.0, *near, *-near]).ravel())
     return _expect(
-        lambda z: f(z) * _gaussian(f, (c * z).ravel(), spread, kinks).reshape(z.shape), q, kinks
+        lambda z: f(z) * _gaussian(f, (c * z).ravel(), spread, kinks).reshape(z.shape), q, bends
     )
 
 
@@ -279,21 +282,26 @@ def c_star(activation: ActivationLike, sigma_w: float, sigma_b: float = 0.0) -> 
     # The c-map is convex on [0, 1], so there is one root below 1 when its slope at 1 exceeds 1.
     # The root can lie as near to 1 as chi_1 does: step back until the map lies below the diagonal.
     gap = 1e-6
-    while moved(1 - gap) >= 0 and gap > 1e-12:
+    while moved(1 - gap) >= 0:
         gap /= 10
+        if gap < 1e-12:
+            return 1.0  # nearer to 1 than rounding can tell
     return 0.0 if abs(moved(0.0)) < 1e-12 else float(brentq(moved, 0.0, 1 - gap, xtol=1e-12))
 
 
 def _depth(slope: float) -> float:
+    """Layers until what is multiplied by `slope` in each is 1/e of it; inf if it never shrinks."""
     if slope <= 0:
         return 0.0
-    return math.inf if abs(slope - 1) < 1e-12 else -1 / math.log(slope)
+    return math.inf if slope > 1 - 1e-12 else -1 / math.log(slope)
 
 
 def xi_q(activation: ActivationLike, sigma_w: float, sigma_b: float = 0.0) -> float:
     r"""Layers until an error in q is 1/e of it: :math:`\xi_q = -1/\ln(\text{q-map slope})`.
 
-    Source: Schoenholz et al. 2017, eq. 8.
+    Infinite where errors do not shrink (slope 1 or more). Raises as `c_star`.
+
+    Source: Schoenholz et al. 2017, depth scales.
     """
     q = _settled(activation, sigma_w, sigma_b)
     return _depth(q_slope(activation, q, sigma_w))
@@ -302,9 +310,10 @@ def xi_q(activation: ActivationLike, sigma_w: float, sigma_b: float = 0.0) -> fl
 def xi_c(activation: ActivationLike, sigma_w: float, sigma_b: float = 0.0) -> float:
     r"""Layers until a deviation from c* is 1/e of it: :math:`\xi_c = -1/\ln(\text{c-map slope})`.
 
-    Infinite on the critical line; about six times this depth can still be trained.
+    Infinite on the critical line; about six times this depth can still be trained. Raises as
+    `c_star`.
 
-    Source: Schoenholz et al. 2017, eq. 9 and section 4.
+    Source: Schoenholz et al. 2017, depth scales and figure 5.
     """
     q = _settled(activation, sigma_w, sigma_b)
     return _depth(c_slope(activation, c_star(activation, sigma_w, sigma_b), q, sigma_w))
@@ -334,9 +343,9 @@ def critical_line(activation: ActivationLike, sigma_b: float = 0.0) -> float:
         q = math.exp(log_q)
         return q - sigma_w_squared(q) * second_moment(activation, q) - sigma_b**2
 
-    smallest = 1e-9  # at sigma_b = 0 the critical point of tanh and its like lies at q -> 0
+    smallest = 1e-9
     if sigma_b == 0 and abs(excess(math.log(smallest))) < 1e-6 * smallest:
-        return math.sqrt(sigma_w_squared(smallest))
+        return math.sqrt(sigma_w_squared(1e-24))  # for tanh and its like it lies at q -> 0
     grid = np.linspace(math.log(smallest), math.log(1e4), 120)
     values = [excess(g) for g in grid]
     for left, right, a, b in zip(grid, grid[1:], values, values[1:], strict=False):
