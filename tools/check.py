@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from notebooks import ROOT, kernel_environment
 
 PYTEST = [sys.executable, "-m", "pytest", "--numprocesses=2", "--dist=loadfile"]
+if not sys.stdout.isatty():
+    PYTEST.append("--color=no")  # else nbval writes escape codes into the log
 NBVAL = [*PYTEST, "--nbval", "--nbval-current-env", "notebooks"]
 ACCEPT = "if the new outputs are right, accept them: make notebooks"
 
