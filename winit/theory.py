@@ -380,11 +380,24 @@ def _per_layer(activation: Activation, sigma_w: float) -> tuple[FixedPoint, floa
     return point, chi_1(activation, sigma_w, q)
 
 
+def _never_settles(activation: Activation) -> bool:
+    """Whether each q, made a fixed point by the gain that keeps it, is an unstable one."""
+    return all(
+        q_slope(activation, q, math.sqrt(q / second_moment(activation, q))) > 1
+        for q in np.geomspace(1e-4, 1e4, 25).tolist()
+    )
+
+
 def recommend(activation: ActivationLike) -> Recommendation:
     """Which scheme for this activation, and why, in one sentence with its caveat.
 
     The rule that most people know (He for ReLU, Glorot for tanh) where it is good; where it is
     not, what the theory of this module says. The numbers in the sentence are computed.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An unknown activation name; neither a name nor a function.
     """
     phi = get(activation)
     name = phi.name
@@ -411,8 +424,8 @@ def recommend(activation: ActivationLike) -> Recommendation:
         return Recommendation(
             name,
             "lecun_normal",
-            "Mean 0 and variance 1 are its stable fixed point under 1/fan_in; gradients still grow "
-            f"by {chi_1(phi, 1.0):.3f} a layer in second moment.",
+            "Mean 0 and variance 1 are its stable fixed point under 1/fan_in; the gradient's "
+            f"second moment is still multiplied by {chi_1(phi, 1.0):.3f} a layer.",
         )
     if name == "sigmoid":
         glorot, he = _per_layer(phi, 1.0)[1], _per_layer(phi, math.sqrt(2))[1]
@@ -420,35 +433,37 @@ def recommend(activation: ActivationLike) -> Recommendation:
             name,
             "he_normal",
             "Custom says Glorot, and in a shallow net either serves; in a deep one the gradient's "
-            f"second moment keeps {he:.3f} a layer with He against {glorot:.3f} with Glorot, so "
-            "neither saves it: better not to stack sigmoids.",
+            f"second moment is multiplied by {he:.3f} a layer with He and by {glorot:.3f} with "
+            "Glorot, so neither saves it: better not to stack sigmoids.",
         )
     own = gain(phi)
     point, chi = fixed_point(phi, own), chi_1(phi, own)
     if point.stability == "unstable":
+        never = ": no gain gives a stable scale without bias" if _never_settles(phi) else ""
         return Recommendation(
             name,
             "variance_scaling",
-            f"Gain {own:.3f} keeps q = 1, but q = 1 is unstable (slope {point.slope:.3f} a layer): "
-            "no gain gives a stable scale without bias, so a deep net needs normalisation or "
-            f"residual paths; He's gain of 1.414 loses {1 - 2 / own**2:.0%} of the second moment "
-            "in the first layer alone.",
+            f"Gain {own:.3f} keeps q = 1, but q = 1 is unstable (slope {point.slope:.3f} a layer)"
+            f"{never}, so a deep net needs normalisation or residual paths; He's gain of 1.414 "
+            f"multiplies the second moment by {2 / own**2:.3f} in the first such layer.",
             {"scale": own**2, "mode": "fan_in", "distribution": "normal"},
         )
     if float(phi(-1.0)) == -float(phi(1.0)) and abs(float(phi.derivative(0.0)) - 1) < 0.2:
         settled, kept = _per_layer(phi, 1.0)
-        end = "slowly dies out" if settled.q_star == 0 else f"settles at q = {settled.q_star:.3f}"
+        lasting = settled.q_star > 0 and settled.stability == "stable"
+        end = f"settles at q = {settled.q_star:.3f}" if lasting else "slowly dies out"
         return Recommendation(
             name,
             "glorot_normal",
             "Its slope at 0 is near 1, so Glorot's gain 1 keeps small signals and gradients: with "
-            f"depth the signal {end}, where gradients change by {kept:.3f} a layer in second "
-            f"moment; the gain {own:.3f} that holds the signal at q = 1 makes it {chi:.3f}.",
+            f"depth the signal {end}, where the gradient's second moment is multiplied by "
+            f"{kept:.3f} a layer; the gain {own:.3f} that holds the signal at q = 1 makes that "
+            f"{chi:.3f}.",
         )
     return Recommendation(
         name,
         "variance_scaling",
-        f"Gain {own:.3f} makes q = 1 a {point.stability} fixed point; the gradient's second moment "
-        f"then changes by {chi:.3f} a layer.",
+        f"Gain {own:.3f} makes q = 1 a {point.stability} fixed point, where the gradient's second "
+        f"moment is multiplied by {chi:.3f} a layer.",
         {"scale": own**2, "mode": "fan_in", "distribution": "normal"},
     )
