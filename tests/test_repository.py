@@ -171,7 +171,7 @@ GLOBAL_DRAWS = re.compile(
 
 
 def no_global_randomness(notebook: Notebook) -> list[str]:
-    """Only cells tagged `global-random` may: the article's own code, and what it does not do here."""
+    """Only cells tagged `global-random` may: the article's code, and what it does not do here."""
     return [
         f"cell [{cell['execution_count']}] uses the global {draw}"
         for cell in code_cells(notebook)
