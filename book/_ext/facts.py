@@ -58,11 +58,9 @@ def _shorten(text: str) -> str:
     return sentences[1] if sentences else text[:DESCRIPTION_LENGTH].rsplit(" ", 1)[0] + " …"
 
 
-def _pages(env: BuildEnvironment) -> dict[str, Page]:
+def known_pages(env: BuildEnvironment) -> dict[str, Page]:
     """The pages read so far, kept from build to build in Sphinx's own store."""
-    if not hasattr(env, "book_pages"):
-        env.book_pages = {}  # type: ignore[attr-defined]
-    pages: dict[str, Page] = env.book_pages
+    pages: dict[str, Page] = env.__dict__.setdefault("book_pages", {})
     return pages
 
 
@@ -74,7 +72,7 @@ def note_page(app: Sphinx, doctree: nodes.document) -> None:
     paragraphs = list(doctree.findall(nodes.paragraph))
     needs = next((p for p in paragraphs if "You need" in p.astext()), nodes.paragraph())
     top = next(iter(doctree.findall(nodes.section)), nodes.section())
-    _pages(app.env)[name] = Page(
+    known_pages(app.env)[name] = Page(
         name=name,
         title=app.env.titles[name].astext(),
         description=_shorten(paragraphs[0].astext()) if paragraphs else "",
@@ -93,12 +91,12 @@ def note_page(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def forget_page(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
-    _pages(env).pop(docname, None)
+    known_pages(env).pop(docname, None)
 
 
 def read_parts(app: Sphinx) -> list[Part]:
     """The book in order."""
-    pages = _pages(app.env)
+    pages = known_pages(app.env)
     site_map = app.config.external_site_map
     parts: list[Part] = []
     for tree in site_map[site_map.root.docname].subtrees:

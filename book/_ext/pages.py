@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from facts import Page, Part, forget_page, note_page, read_parts
+from facts import Page, Part, forget_page, known_pages, note_page, read_parts
 from sphinx.application import Sphinx
 from sphinx.builders.html import StandaloneHTMLBuilder
 from sphinx.config import Config
@@ -22,7 +22,6 @@ SHEETS = {
     'class="katex': "katex/katex-swap.min.css",
     'class="sd-': "sphinx-design.min.css",
 }
-UNUSED = ("scripts", "styles", "vendor", "webpack-macros.html", "sbt-webpack-macros.html")
 ACTIONS = {
     "Binder": "Run it on Binder",
     "Colab": "Run it on Colab",
@@ -96,7 +95,7 @@ def fill_context(
         return order[at + step][1]
 
     part: Part | None = order[here][0] if here is not None else None
-    page = order[here][1] if here is not None else app.env.book_pages.get(pagename)  # type: ignore[attr-defined]
+    page = order[here][1] if here is not None else known_pages(app.env).get(pagename)
     body = context.get("body", "")
     context.update(
         parts=parts,
@@ -129,13 +128,18 @@ def copy_type(app: Sphinx) -> None:
 
 
 def drop_unused(app: Sphinx, exception: Exception | None) -> None:
-    """Remove what the theme brings and no page loads: 4 MB, most of it icons."""
-    for name in UNUSED:
-        target = Path(app.outdir) / "_static" / name
-        if target.is_dir():
-            shutil.rmtree(target)
-        else:
-            target.unlink(missing_ok=True)
+    """Remove what the theme and the extensions bring and no page loads: 4 MB, mostly icons."""
+    static = Path(app.outdir) / "_static"
+    own = {path.name for path in Path(app.srcdir, "book/_static").iterdir()} | {"fonts", "katex"}
+    html = (file for file in Path(app.outdir).rglob("*.html") if static not in file.parents)
+    pages = "".join(page.read_text("utf-8") for page in html)
+    for file in [path for path in static.rglob("*") if path.is_file()]:
+        name = file.relative_to(static)
+        if name.parts[0] not in own and f"_static/{name.as_posix()}" not in pages:
+            file.unlink()
+    for folder in sorted((path for path in static.rglob("*") if path.is_dir()), reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
