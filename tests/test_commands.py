@@ -14,10 +14,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 import bootstrap
 
@@ -323,6 +325,25 @@ def test_wrong_hash_is_not_installed(ready: Checkout) -> None:
     assert "Installing requirements-book.txt failed" in one_sentence(run)
     ready.write("requirements-book.txt", text)
     assert ready.setup("book").returncode == 0
+
+
+def test_too_new_python_is_told_how_far_the_locks_go(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path / "clone")
+    next(checkout.wheels.iterdir()).unlink()
+    new = "import sys; sys.version_info = (3, 99, 0, 'final', 0)"
+    sentence = one_sentence(checkout.setup("book", before=new))
+    newest = ".".join(map(str, bootstrap.NEWEST_LOCKED))
+    assert f"the lock files go up to Python {newest}" in sentence
+
+
+def test_workflow_tries_the_oldest_and_the_newest() -> None:
+    text = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    pythons = yaml.safe_load(text)["jobs"]["test"]["strategy"]["matrix"]["python"]
+    ends = (bootstrap.OLDEST_PYTHON, bootstrap.NEWEST_LOCKED)
+    assert pythons == [".".join(map(str, version)) for version in ends]
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"] == (
+        ">=" + pythons[0]
+    )
 
 
 def test_unknown_level_is_refused(tmp_path: Path) -> None:

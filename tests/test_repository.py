@@ -138,10 +138,11 @@ def figures_have_a_compared_invariant(notebook: Notebook) -> list[str]:
 
 
 def cells_are_short(notebook: Notebook) -> list[str]:
+    """Lines with something on them count: the formatter puts two empty ones around a function."""
     return [
         f"cell [{cell['execution_count']}] has {lines} lines, 15 is the most"
         for cell in code_cells(notebook)
-        if (lines := len(source(cell).splitlines())) > 15
+        if (lines := sum(bool(line.strip()) for line in source(cell).splitlines())) > 15
     ]
 
 
@@ -216,7 +217,8 @@ NOTEBOOK_RULES: list[Callable[[Notebook], list[str]]] = [
 @pytest.mark.parametrize("rule", NOTEBOOK_RULES, ids=lambda rule: rule.__name__)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_keeps_the_rule(path: Path, rule: Callable[[Notebook], list[str]]) -> None:
-    assert not rule(read(path))
+    complaints = rule(read(path))
+    assert complaints == []
 
 
 def test_there_are_chapters() -> None:
@@ -451,7 +453,8 @@ def import_complaints(module: str, text: str) -> list[str]:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "winit").glob("*.py")), ids=lambda path: path.stem)
 def test_imports_go_one_way(path: Path) -> None:
-    assert not import_complaints(path.stem, path.read_text(encoding="utf-8"))
+    complaints = import_complaints(path.stem, path.read_text(encoding="utf-8"))
+    assert complaints == []
 
 
 def test_package_is_flat() -> None:
