@@ -56,7 +56,9 @@ class Activation:
 
 
 def _sigmoid(x: Array) -> Array:
-    return np.exp(-np.logaddexp(0, -x))
+    e = np.exp(-np.abs(x))  # at most 1, so nothing overflows; exact in both tails
+    result: Array = np.where(x >= 0, 1, e) / (1 + e)
+    return result
 
 
 def _ndtr(x: Array) -> Array:
