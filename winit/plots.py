@@ -8,6 +8,7 @@ puts it on the page with the alt text that it insists on. Global settings are no
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ COLORS = {
     "orthogonal": "#8a60d8",
     "normal": "#d4452b",
     "small": "#c24f90",
+    "pytorch": "#0f859c",  # uniform within 1 / sqrt(fan_in): Glorot's "standard", PyTorch's default
     "zeros": "#7a7a7a",
     "theory": "#7a7a7a",
 }
@@ -93,11 +95,10 @@ def color(label: str) -> str | None:
     ``color("He, gain 2")`` and ``color("he_normal")`` are the same blue.
     """
     text = label.lower().replace("_", " ")
-    words = text.replace(",", " ").split()
-    for alias, name in ALIASES.items():
-        if alias in text:
-            return COLORS[name]
-    return next((hexcode for name, hexcode in COLORS.items() if name in words), None)
+    for name, scheme in (ALIASES | {scheme: scheme for scheme in COLORS}).items():
+        if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", text):  # not "the", not "std 1.5"
+            return COLORS[scheme]
+    return None
 
 
 def subplots(rows: int = 1, columns: int = 1, **keywords: Any) -> tuple[Figure, Any]:
