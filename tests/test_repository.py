@@ -695,6 +695,18 @@ def test_make_targets_named_in_the_papers_exist(name: str) -> None:
     assert {"book", "test"} <= named <= targets
 
 
+def test_code_of_the_readme_runs() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    assert blocks
+    for block in blocks:
+        said = {line.split("#")[0].strip(): line for line in block.splitlines() if "#" in line}
+        assert python(block)
+        for code, line in said.items():
+            if number := re.search(r"# (\d+\.\d+)\.\.\.", line):
+                assert python(f"import winit; print({code})").startswith(number.group(1))
+
+
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
 def test_links_of_the_papers_lead_somewhere(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
