@@ -81,6 +81,7 @@ def test_distinct_units() -> None:
     params = {name: value.copy() for name, value in PARAMS.items()}
     params["W1"][3:] = params["W1"][3]  # five units tied
     assert diagnostics.diagnose(params, X).distinct.tolist() == [4, 7, 3]
+    assert diagnostics.distinct_units([[1, 1, 2], [3, 3, 4]]) == 2
     zeros = network.init_params([6, 8, 3], winit.zeros)
     assert diagnostics.diagnose(zeros, X).distinct.tolist() == [1, 1]
 

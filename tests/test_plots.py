@@ -48,7 +48,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "histograms_by_layer": lambda: plots.histograms_by_layer([RUNS, RUNS / 2], names=["a", "b"]),
     "histograms_by_layer, zeros": lambda: plots.histograms_by_layer([np.zeros(9)]),
     "network": lambda: plots.network([2, 4, 3, 1]),
-    "network, wide": lambda: plots.network([64, 5, 10], most=7, matrix_names=False),
+    "network, wide": lambda: plots.network([64, 5, 10], most=7, matrix_names=False, names="abc"),
     "network, weights": lambda: plots.network(
         [2, 3], weights=winit.weight_initializer([2, 3], rng=0)
     ),

@@ -251,10 +251,11 @@ def test_depth_scales(variance: float) -> None:
 def test_depth_scales_at_their_ends() -> None:
     assert theory.xi_c("relu", ROOT2) == theory.xi_q("relu", ROOT2) == math.inf
     assert theory.xi_q("gelu", theory.gain("gelu")) == math.inf  # errors grow
-    line = theory.critical_line("tanh", 0.1)
-    assert theory.xi_c("tanh", line * (1 + 1e-9), 0.1) == math.inf  # too near to tell
-    assert theory.xi_c("tanh", line * (1 + 1e-5), 0.1) > 1e4
-    assert theory.c_star("tanh", line * (1 + 1e-9), 0.1) == pytest.approx(1, abs=1e-6)
+    for name in ("tanh", "hard_tanh"):  # near the critical line, and too near to tell
+        line = theory.critical_line(name, 0.3)
+        assert 1e-7 < 1 - theory.c_star(name, line * (1 + 1e-4), 0.3) < 1e-2
+        assert theory.c_star(name, line * (1 + 1e-7), 0.3) == pytest.approx(1, abs=1e-6)
+        assert theory.xi_c(name, line * (1 + 1e-9), 0.3) == math.inf
     sine = theory.fixed_point("sin", 10.0).q_star  # so large that the q-map is flat to rounding
     assert theory.q_slope("sin", sine, 10.0) < 1e-12 and theory.xi_q("sin", 10.0) < 0.05
 

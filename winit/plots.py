@@ -169,12 +169,6 @@ def _label_ends(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
         axes.text(1.02, share, name, color=hexcode, transform=axes.transAxes, va="center")
 
 
-def _style_axes(axes: Axes, xlabel: str, ylabel: str, title: str | None = None) -> None:
-    axes.set(xlabel=xlabel, ylabel=ylabel)
-    if title:
-        axes.set_title(title)
-
-
 def by_layer(
     curves: Mapping[str, ArrayLike],
     *,
@@ -227,7 +221,7 @@ def by_layer(
             last = next(reversed(list(theory.values())))
             if len(theory) == 1 or not ends:
                 ends.append((float(np.asarray(last, dtype=float)[-1]), label, COLORS["theory"]))
-        _style_axes(axes, xlabel, ylabel)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _label_ends(axes, ends)
     return figure
@@ -501,7 +495,7 @@ def functions(
             hexcode = (colors or {}).get(name) or color(name) or CYCLE[i % len(CYCLE)]
             axes.plot(x, y, "--" if name in dashed else "-", color=hexcode)
             ends.append((float(y[-1]), name, hexcode))
-        _style_axes(axes, xlabel, ylabel)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
         _label_ends(axes, ends)
     return figure
 
@@ -535,6 +529,6 @@ def sample_histogram(
             axes.stairs(heights, edges, color=hexcode, linewidth=1.5, label=name)
         for x, y in (density or {}).values():
             axes.plot(x, y, "--", color=COLORS["theory"], linewidth=1.5)
-        _style_axes(axes, xlabel, "density")
+        axes.set(xlabel=xlabel, ylabel="density")
         axes.legend()
     return figure
