@@ -178,6 +178,11 @@ def jacobian(params: Params, x: ArrayLike, activation: ActivationLike = "relu") 
     -------
     array, shape (outputs, inputs)
 
+    Raises
+    ------
+    ValueError
+        More than one example, or one of another width than W1 takes.
+
     Source: Saxe et al. 2013, section 3; Pennington et al. 2017, eq. 2.
     """
     x = np.asarray(x)

@@ -228,6 +228,11 @@ def c_map(
     :math:`z_1, z_2 \sim N(0, q)` have correlation c, and :math:`q'` is the q-map's value, which at
     the fixed point is q itself.
 
+    Raises
+    ------
+    ValueError
+        c outside [-1, 1].
+
     Source: Poole et al. 2016, eq. 5.
     """
     phi, c, q = get(activation), _correlation(c), _q(q)
