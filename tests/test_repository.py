@@ -505,13 +505,6 @@ def python(code: str) -> str:
     ).stdout
 
 
-def test_import_loads_numpy_alone() -> None:
-    code = "import sys, winit; print(*{name.partition('.')[0] for name in sys.modules})"
-    loaded = set(python(code).split())
-    assert {"winit", "numpy"} <= loaded
-    assert not loaded & {"scipy", "matplotlib", "keras", "jax", "tqdm", "IPython", "sklearn"}
-
-
 def test_import_takes_less_than_a_fifth_of_a_second() -> None:
     code = "import numpy, time; t = time.perf_counter(); import winit; print(time.perf_counter()-t)"
     seconds = [float(python(code)) for _ in range(7)]
