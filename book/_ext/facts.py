@@ -107,6 +107,6 @@ def read_parts(app: Sphinx) -> list[Part]:
             pages[name].number = ".".join(map(str, number))
             parts[-1].pages.append(pages[name])
     for page in pages.values():
-        numbers = (pages[name].number for name in page.needs_pages if name in pages)
-        page.needs = [number for number in numbers if number]
+        numbers = {pages[name].number for name in page.needs_pages if name in pages}
+        page.needs = sorted(numbers - {""}, key=int)
     return parts

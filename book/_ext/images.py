@@ -1,4 +1,4 @@
-"""Pictures that keep their place: width and height are in the page before the picture arrives."""
+"""Pictures that are small, and keep their place while the page loads."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import urllib.parse
 from pathlib import Path
 
 from docutils import nodes
+from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.util.images import get_image_size
 from sphinx.util.typing import ExtensionMetadata
@@ -31,6 +32,7 @@ def visit_image(self: HTML5Translator, node: nodes.image) -> None:
             "\n",
             src=node["uri"],
             alt=node.get("alt", ""),
+            loading="lazy",
             **measures,
         )
     )
@@ -40,6 +42,16 @@ def depart_image(self: HTML5Translator, node: nodes.image) -> None:
     pass
 
 
+def shrink(app: Sphinx, exception: Exception | None) -> None:
+    """Store each figure with 256 colours: to the eye the same, and a quarter of the bytes."""
+    for path in Path(app.outdir, app.builder.imagedir).glob("*.png"):
+        with Image.open(path) as image:
+            if image.mode != "P":
+                small = image.convert("RGBA").quantize(256, method=Image.Quantize.FASTOCTREE)
+                small.save(path, optimize=True)
+
+
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_node(nodes.image, override=True, html=(visit_image, depart_image))
+    app.connect("build-finished", shrink)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

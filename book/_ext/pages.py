@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from facts import Page, Part, forget_page, known_pages, note_page, read_parts
 from sphinx.application import Sphinx
 from sphinx.builders.html import StandaloneHTMLBuilder
 from sphinx.config import Config
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
+from facts import Page, Part, forget_page, known_pages, note_page, read_parts
+
 MODULES = Path(__file__).parents[1] / "node_modules"
 TYPE = "source-serif-4-latin-{}.woff2"
 FACES = ("400-normal", "400-italic", "600-normal")
+FIRST_FACES = ("400-normal", "600-normal")  # on every first screen: asked for at once
+FIRST_FORMULAS = ("KaTeX_Main-Regular.woff2", "KaTeX_Math-Italic.woff2")
 # The words in a page's HTML that show that it needs a style sheet beyond the book's own.
 SHEETS = {
     'class="katex': "katex/katex-swap.min.css",
@@ -67,6 +70,12 @@ def use_repository(app: Sphinx, config: Config) -> None:
         }
 
 
+def _first_on_colab(app: Sphinx) -> str:
+    """The cell that gives a notebook opened on Colab the package that it imports."""
+    options = app.config.html_theme_options
+    return f"%pip install --quiet git+{options['repository_url']}@{options['repository_branch']}"
+
+
 def _actions(context: dict[str, Any]) -> list[tuple[str, str]]:
     """What can be done with a page: label and address. The theme has worked out the addresses."""
     buttons: list[dict[str, Any]] = []
@@ -97,17 +106,20 @@ def fill_context(
     part: Part | None = order[here][0] if here is not None else None
     page = order[here][1] if here is not None else known_pages(app.env).get(pagename)
     body = context.get("body", "")
+    actions = _actions(context)
     context.update(
         parts=parts,
         part=part,
         page=page,
-        pages={page.name: page for _, page in order},
         is_cover=is_cover,
         opens_part=part is not None and part.opener and part.pages[0].name == pagename,
         previous_page=neighbour(-1),
         next_page=neighbour(1),
+        fonts=[f"fonts/{TYPE.format(face)}" for face in FIRST_FACES]
+        + [f"katex/fonts/{font}" for font in FIRST_FORMULAS if 'class="katex' in body],
         sheets=[sheet for mark, sheet in SHEETS.items() if mark in body],
-        actions=_actions(context),
+        actions=actions,
+        colab_cell=_first_on_colab(app) if ACTIONS["Colab"] in dict(actions) else "",
     )
 
 
@@ -129,6 +141,8 @@ def copy_type(app: Sphinx) -> None:
 
 def drop_unused(app: Sphinx, exception: Exception | None) -> None:
     """Remove what the theme and the extensions bring and no page loads: 4 MB, mostly icons."""
+    if exception or app.builder.format != "html":
+        return
     static = Path(app.outdir) / "_static"
     own = {path.name for path in Path(app.srcdir, "book/_static").iterdir()} | {"fonts", "katex"}
     html = (file for file in Path(app.outdir).rglob("*.html") if static not in file.parents)

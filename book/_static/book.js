@@ -36,8 +36,16 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A link to a place on this page closes the contents that cover it.
+// The contents begin where the reader is.
 const contents = document.getElementById("contents");
+const here = contents.querySelector("[aria-current='page']");
+function showHere() {
+  if (here) contents.scrollTop = here.offsetTop - contents.clientHeight / 3;
+}
+contents.addEventListener("toggle", showHere);
+showHere();
+
+// A link to a place on this page closes the contents that cover it.
 contents.addEventListener("click", (event) => {
   if (event.target.closest("a[href^='#']") && contents.matches(":popover-open")) {
     contents.hidePopover();
@@ -71,10 +79,10 @@ const wide = document.querySelectorAll("article pre, .pst-scrollable-table-conta
 function reachable() {
   for (const box of wide) {
     if (box.scrollWidth > box.clientWidth + 1) {
+      const what = box.matches("pre") ? "Code" : box.matches(".katex-display") ? "Formula" : "Table";
       box.tabIndex = 0;
-      box.setAttribute("role", "region");
-      box.setAttribute("aria-label", box.tagName === "PRE" ? "Code, scrolls sideways"
-        : box.matches(".katex-display") ? "Formula, scrolls sideways" : "Table, scrolls sideways");
+      box.setAttribute("role", "group");
+      box.setAttribute("aria-label", `${what}, scrolls sideways`);
     } else {
       for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
     }
