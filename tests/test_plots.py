@@ -226,6 +226,46 @@ def test_colours_read_on_light_and_dark_paper(name: str, paper: str) -> None:
     assert contrast(COLORS[name], paper) >= 3
 
 
+# What is left of linear light without one kind of cone: Machado et al. 2009.
+VISION = {
+    "every cone": np.eye(3),
+    "no L cone": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "no M cone": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "no S cone": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+WHITE = np.array([0.95047, 1.0, 1.08883])
+
+
+def lab(color: str, vision: str) -> Array:
+    """CIELAB coordinates, in which a distance of about 2 can just be told apart."""
+    light = np.clip(np.asarray(VISION[vision]) @ linear(color), 0, 1)
+    x, y, z = np.cbrt(
+        XYZ @ light / WHITE
+    )  # none of the colours is dark enough for the other branch
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_schemes_differ_to_every_kind_of_colour_vision(vision: str) -> None:
+    schemes = sorted(set(COLORS.values()))
+    places = np.array([lab(color, vision) for color in schemes])
+    distances = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    assert distances[np.triu_indices(len(schemes), 1)].min() > 14
+
+
 def published(monkeypatch: pytest.MonkeyPatch, **keywords: Any) -> tuple[Any, Any]:
     """What `show` hands to IPython."""
     calls: list[Any] = []

@@ -22,15 +22,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-# Relative luminance 0.17 to 0.20 each: at least 4:1 against white and 3.5:1 against near-black.
+# Hues of one kind each, and luminances spread over what keeps 3:1 against white and near-black, so
+# that any two stay apart to every common kind of colour vision (a test measures it).
 COLORS = {
-    "he": "#1f78c8",
-    "glorot": "#b06a00",
-    "lecun": "#0b8766",
-    "orthogonal": "#8a60d8",
-    "normal": "#d4452b",
-    "small": "#c24f90",
-    "pytorch": "#0f859c",  # uniform within 1 / sqrt(fan_in): Glorot's "standard", PyTorch's default
+    "he": "#1e68f9",
+    "glorot": "#b3790f",
+    "lecun": "#10995b",
+    "orthogonal": "#7558bf",
+    "normal": "#bf3f34",
+    "small": "#dd4fa7",
+    "pytorch": "#346f81",  # uniform within 1 / sqrt(fan_in): Glorot's "standard", PyTorch's default
     "zeros": "#7a7a7a",
     "theory": "#7a7a7a",
 }
