@@ -60,9 +60,10 @@ DIVERGING = LinearSegmentedColormap.from_list(
     ],
 )
 
-DPI = 100  # a figure of 6.4 inches is 640 CSS pixels wide; the file has twice as many
+DASHED = (0, (3, 4))  # gaps wide enough to see the measurement through
+DPI = 100  # a figure of 5.8 inches is 580 CSS pixels wide; the file has twice as many
 STYLE: Any = {
-    "figure.figsize": (6.4, 3.6),
+    "figure.figsize": (5.8, 3.5),
     "figure.dpi": DPI,
     "figure.constrained_layout.use": True,
     "figure.facecolor": "none",
@@ -70,7 +71,7 @@ STYLE: Any = {
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
     "axes.titlecolor": INK,
-    "axes.titlesize": 12,
+    "axes.titlesize": 13,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -82,7 +83,7 @@ STYLE: Any = {
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
-    "font.size": 12,
+    "font.size": 13,  # 10 CSS pixels at least when a phone shrinks the figure to 350
     "lines.linewidth": 2.0,
     "legend.frameon": False,
     "legend.labelcolor": "linecolor",
@@ -156,7 +157,7 @@ def _label_ends(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
     heights = [float(to_pixels.transform((0, y))[1]) for y, _, _ in ends]
     heights = [float(np.clip(h, bottom, top)) for h in heights]
     order = np.argsort(heights, kind="stable")
-    needed = 18.0  # pixels a line of text takes at this style's size
+    needed = 20.0  # pixels a line of text takes at this style's size
     placed: list[float] = []
     for i in order:
         placed.append(max(heights[i], placed[-1] + needed) if placed else heights[i])
@@ -202,7 +203,7 @@ def by_layer(
         for values in (theory or {}).values():
             values = np.asarray(values, dtype=float)
             x = first + np.arange(len(values))
-            axes.plot(x, values, "--", color=COLORS["theory"], linewidth=1.5, zorder=3)
+            axes.plot(x, values, linestyle=DASHED, color=COLORS["theory"], linewidth=1.5, zorder=3)
         ends = []
         for i, (name, values) in enumerate(curves.items()):
             runs = np.atleast_2d(np.asarray(values, dtype=float))
@@ -291,7 +292,7 @@ def histograms_by_layer(
     edges = np.linspace(*limits, bins + 1)
     with mpl.rc_context(STYLE):
         height = 0.62 * len(data) + 0.7
-        figure, grid = subplots(len(data), 1, figsize=(6.4, height), sharex=True, squeeze=False)
+        figure, grid = subplots(len(data), 1, figsize=(5.8, height), sharex=True, squeeze=False)
         for axes, values, name in zip(grid[:, 0], data, names, strict=True):
             share = np.histogram(np.clip(values, *limits), edges)[0] / len(values)
             axes.stairs(share, edges, fill=True, color=hexcode, alpha=0.85)
@@ -529,7 +530,7 @@ def sample_histogram(
             axes.stairs(heights, edges, fill=True, color=hexcode, alpha=0.35)
             axes.stairs(heights, edges, color=hexcode, linewidth=1.5, label=name)
         for x, y in (density or {}).values():
-            axes.plot(x, y, "--", color=COLORS["theory"], linewidth=1.5)
+            axes.plot(x, y, linestyle=DASHED, color=COLORS["theory"], linewidth=1.5)
         axes.set(xlabel=xlabel, ylabel="density")
         axes.legend()
     return figure
