@@ -8,6 +8,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.typing import ExtensionMetadata
 from sphinx.writers.html5 import HTML5Translator
+from sphinx_design.shared import is_component
 
 
 class details(nodes.General, nodes.Element):
@@ -18,25 +19,33 @@ class summary(nodes.General, nodes.TextElement):
     """The line of a box that is always seen."""
 
 
-class FoldDropdowns(SphinxPostTransform):
-    """Turn every box of class `dropdown` (a solution, an admonition) into a fold."""
+def _fold(box: nodes.Element, classes: list[str]) -> None:
+    title, *content = box.children
+    for link in list(title.findall(nodes.reference)):
+        link.replace_self(link.children)  # a summary is pressed to open, not to leave
+    fold = details("", ids=box["ids"], classes=classes)
+    fold += summary("", "", *title.children)
+    fold += content
+    box.replace_self(fold)
 
-    default_priority = 100  # once sphinx-exercise has written the solutions' titles
+
+class FoldDropdowns(SphinxPostTransform):
+    """Fold every box of class `dropdown` (a solution, an admonition) and sphinx-design's dropdown.
+
+    The first would need a script, the second half of a style sheet for icons and cards.
+    """
+
+    default_priority = 100  # between sphinx-exercise, which writes the titles, and sphinx-design
     formats = ("html",)
 
     def run(self, **keywords: object) -> None:
         for box in list(self.document.findall(nodes.Admonition)):
             assert isinstance(box, nodes.Element)
-            if "dropdown" not in box["classes"]:
-                continue
-            title, *content = box.children
-            for link in list(title.findall(nodes.reference)):
-                link.replace_self(link.children)  # a summary is pressed to open, not to leave
-            classes = ["admonition", *(name for name in box["classes"] if name != "dropdown")]
-            fold = details("", ids=box["ids"], classes=classes)
-            fold += summary("", "", *title.children, classes=["admonition-title"])
-            fold += content
-            box.replace_self(fold)
+            if "dropdown" in box["classes"]:
+                classes = [name for name in box["classes"] if name != "dropdown"]
+                _fold(box, ["admonition", *classes])
+        for box in list(self.document.findall(lambda node: is_component(node, "dropdown"))):
+            _fold(box, ["fold", *box["container_classes"]])
 
 
 def visit_details(self: HTML5Translator, node: details) -> None:
