@@ -300,6 +300,7 @@ def histograms_by_layer(
             axes.grid(False)
             axes.spines["left"].set_visible(False)
             axes.text(1.02, 0.3, name, transform=axes.transAxes)
+        grid[-1, 0].xaxis.set_major_locator(MaxNLocator(5))
         grid[-1, 0].set_xlabel(xlabel)
     return figure
 
@@ -326,7 +327,7 @@ def network(
     if names is None:
         names = ["input", *(f"hidden {i}" for i in range(1, last)), "output"]
     with mpl.rc_context(STYLE):
-        figure, axes = subplots(figsize=(min(1.75 * len(layer_sizes), 8.0), 3.4))
+        figure, axes = subplots(figsize=(min(1.75 * len(layer_sizes), 6.2), 3.4))
         axes.axis("off")
         drawn = [_unit_heights(n, most) for n in layer_sizes]
         for i in range(1, last + 1):
