@@ -164,7 +164,7 @@ def test_network_draws_units_weights_and_shapes(sizes: list[int], drawn: list[in
     assert len(axes.lines) == sum(m * n for m, n in itertools.pairwise(drawn))
     written = texts(axes)
     for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes), start=1):
-        assert f"W{i}  ({fan_out}, {fan_in})" in written
+        assert f"W{i}\n({fan_out}, {fan_in})" in written
     assert f"input\n{sizes[0]}" in written and f"output\n{sizes[-1]}" in written
     assert ("⋮" in written) == (max(sizes) > 8)
 

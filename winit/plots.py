@@ -333,7 +333,7 @@ def network(
         for i in range(1, last + 1):
             _draw_weights(axes, i, drawn[i - 1], drawn[i], (weights or {}).get(f"W{i}"))
             if matrix_names:
-                shape = f"W{i}  ({layer_sizes[i]}, {layer_sizes[i - 1]})"
+                shape = f"W{i}\n({layer_sizes[i]}, {layer_sizes[i - 1]})"
                 axes.text(i - 0.5, 1.22, shape, ha="center", va="bottom", fontsize=11)
         for i, (heights, n) in enumerate(zip(drawn, layer_sizes, strict=True)):
             hexcode = COLORS["he"] if 0 < i < last else COLORS["lecun" if i == 0 else "glorot"]
@@ -343,7 +343,7 @@ def network(
             if n > most:
                 axes.text(i, 0.0, "⋮", ha="center", va="center", fontsize=16, zorder=3)
             axes.text(i, -1.25, f"{names[i]}\n{n}", ha="center", va="top", fontsize=11)
-        axes.set(xlim=(-0.45, last + 0.45), ylim=(-1.75, 1.45))
+        axes.set(xlim=(-0.45, last + 0.45), ylim=(-1.75, 1.7))
     return figure
 
 
