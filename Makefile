@@ -18,7 +18,7 @@ export KERAS_BACKEND := jax
 .PHONY: help book test lint lab notebooks lighthouse lock clean set-up-book set-up-test
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 book: set-up-book ## build the book into _build/html
 	@$(RUN) tools/book.py
