@@ -526,8 +526,8 @@ def test_search_finds(query: str, address: str, context: BrowserContext) -> None
 
 def test_repository_address_switches_the_links_on(tmp_path: Path, html: Path) -> None:
     config = (ROOT / "_config.yml").read_text("utf-8")
-    config = config.replace('url: ""', "url: https://github.com/someone/book")
-    config = config.replace('baseurl: ""', "baseurl: https://someone.github.io/book/")
+    config = config.replace('  url: ""', "  url: https://github.com/someone/book")
+    config = config.replace('  baseurl: ""', "  baseurl: https://someone.github.io/book/")
     (tmp_path / "_config.yml").write_text(config, "utf-8")
     shutil.copy(ROOT / "_toc.yml", tmp_path)
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")

@@ -78,7 +78,9 @@ if (sections.length) {
 const wide = document.querySelectorAll("article pre, .pst-scrollable-table-container, .katex-display");
 function reachable() {
   for (const box of wide) {
-    if (box.scrollWidth > box.clientWidth + 1) {
+    const scrolls = box.scrollWidth > box.clientWidth + 1;
+    box.style.overflowX = scrolls ? "" : "hidden"; // or half a pixel too much is a stop for Tab
+    if (scrolls) {
       const what = box.matches("pre") ? "Code" : box.matches(".katex-display") ? "Formula" : "Table";
       box.tabIndex = 0;
       box.setAttribute("role", "group");
