@@ -135,6 +135,8 @@ def copy_type(app: Sphinx) -> None:
     for face in FACES:
         name = TYPE.format(face)
         shutil.copy(MODULES / "@fontsource/source-serif-4/files" / name, fonts)
+    shutil.copy(MODULES / "@fontsource/source-serif-4/LICENSE", fonts)
+    shutil.copy(MODULES / "katex/LICENSE", katex)
     shutil.copy(MODULES / "katex/dist/katex-swap.min.css", katex)
     for font in (MODULES / "katex/dist/fonts").glob("*.woff2"):
         shutil.copy(font, katex / "fonts")
