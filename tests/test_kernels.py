@@ -42,8 +42,7 @@ def test_fans_are_those_counted_by_hand(name: str) -> None:
 
 
 def reached(layer: keras.Layer, shape: tuple[int, ...]) -> tuple[int, int]:
-    """Fans counted by experiment: how many inputs move the middle output, and how many outputs the
-    middle input moves, with a kernel of ones."""
+    """Fans counted by experiment: a kernel of ones, and who moves whom."""
     layer.set_weights([np.ones_like(w) for w in layer.get_weights()])
     size = int(np.prod(shape[1:]))
     eye = np.eye(size, dtype="float32").reshape(size, *shape[1:])

@@ -164,11 +164,13 @@ class Row:
     mend: str = ""
     # What the judgement works with: the factor that is the initializer's, and its links.
     factor: float | None = field(default=None, repr=False)
+    back: float | None = field(default=None, repr=False)  # what the gradient does on its way back
     clean: bool = field(default=False, repr=False)
+    joins: bool = field(default=False, repr=False)
     normaliser: float | None = field(
         default=None, repr=False
     )  # the epsilon of the one that follows
-    phi: Activation = field(default=activations.linear, repr=False)
+    phi: Activation = field(default=activations.linear, repr=False)  # what acts before it
 
     @property
     def kept(self) -> float:
@@ -306,16 +308,29 @@ def _judge(rows: list[Row]) -> None:
         _judge_alone(row, measured[i + 1 :])
     if any(row.verdict == "symmetric" for row in rows):
         return  # equal weights add up: their factors say nothing about scale
-    resets = [row.normaliser is not None for row in rows]
-    _blame(rows, [row.factor for row in rows], resets, "signal")
-    sums = [row.other if "Add" in row.cause else None for row in rows]
-    _blame(rows, sums, resets, "sums")
-    _blame(
-        rows,
-        [row.gradient_ratio if row.clean else None for row in rows],
-        [not row.clean for row in rows],
-        "gradient",
-    )
+    summed: list[float | None] = []
+    stream: float | None = None
+    for row in rows:
+        grown = None
+        if "Add" in row.cause and row.input:
+            grown, stream = (row.input / stream if stream else None), row.input
+        summed.append(grown)
+    normal = [row.normaliser is not None for row in rows]
+    # A branch starts at a sum; where it ends in one, the stream beside it carries on what it loses.
+    starts = ["Add" in row.cause for row in rows]
+    kept = [None if row.joins and (row.factor or 0) < 1 else row.factor for row in rows]
+    weights = [None if out else factor for out, factor in zip(normal, kept, strict=True)]
+    cuts = [out or start for out, start in zip(normal, starts, strict=True)]
+    _blame(rows, weights, cuts, "signal")
+    _blame(rows, summed, normal, "sums")
+    _blame(rows, [row.back for row in rows], [row.back is None for row in rows], "gradient")
+    if any(row.verdict != "good" for row in rows):
+        return  # which is why no gradient comes back, where none does
+    for i, row in enumerate(rows):
+        if row.gradient == 0 and any(later.std == 0 and later.gradient for later in rows[i:]):
+            row.reason = "It waits one step: a kernel behind it starts at 0."
+        elif row.gradient == 0:
+            _say(row, "dead", "No gradient comes back.")
 
 
 def _judge_alone(row: Row, onwards: list[Row]) -> None:
@@ -325,7 +340,6 @@ def _judge_alone(row: Row, onwards: list[Row]) -> None:
     if row.gradient is None:  # then the next layer shows whether what goes out is equal too
         alike = alike and bool(onwards) and onwards[0].alike
     opens = row.std == 0 and (row.gradient or not onwards)  # a zero last layer gives way at once
-    waiting = any(later.std == 0 and later.gradient for later in onwards)
     if not math.isfinite(row.q) or not math.isfinite(row.std):
         _say(row, "exploding", "Its values are not finite.")
     elif alike:
@@ -334,8 +348,6 @@ def _judge_alone(row: Row, onwards: list[Row]) -> None:
         _say(row, "dead", "No signal passes.")
     elif row.dead is not None and row.dead >= MOSTLY:
         _say(row, "dead", "Its units are flat for every example.")
-    elif row.gradient == 0 and not waiting:
-        _say(row, "dead", "No gradient comes back.")
     elif row.saturated is not None and row.saturated > SATURATED:
         _say(
             row, "saturated", f"Over {SATURATED:.0%} more slopes behind it are flat than should be."
@@ -349,13 +361,13 @@ def _say(row: Row, verdict: str, reason: str) -> None:
     row.verdict, row.reason, row.mend = verdict, reason, f"draw it with {row.scheme}"
 
 
-def _blame(rows: list[Row], factors: list[float | None], resets: list[bool], what: str) -> None:
-    """Cut the network at the resets; where a piece goes out of bounds, name who did it."""
+def _blame(rows: list[Row], factors: list[float | None], cuts: list[bool], what: str) -> None:
+    """Cut the network before each cut; where a piece goes out of bounds, name who did it."""
     pieces: list[list[tuple[Row, float]]] = [[]]
-    for row, factor, reset in zip(rows, factors, resets, strict=True):
-        if reset:
+    for row, factor, cut in zip(rows, factors, cuts, strict=True):
+        if cut:
             pieces.append([])
-        elif factor is not None and 0 < factor < math.inf and row.ideal is not None:
+        if factor is not None and 0 < factor < math.inf and row.ideal is not None:
             pieces[-1].append((row, math.log(factor)))
     for piece in pieces:
         path = np.concatenate([[0.0], np.cumsum([log for _, log in piece])])
@@ -383,7 +395,7 @@ def _say_why(row: Row, what: str, verdict: str, total: float, depth: int) -> Non
     if what == "sums":
         row.mend = "divide the last kernel of each branch by √(number of branches), or normalise"
     elif row.scaled or (what == "gradient" and row.kept ** (depth - 1) < 1 / BOUND):
-        row.mend = f"no scale mends {row.activation} at this depth: normalise, or change it"
+        row.mend = f"no scale mends {row.phi.name} at this depth: normalise, or change it"
 
 
 # ---------------------------------------------------------------------------- measuring
@@ -467,7 +479,8 @@ def _inputs(model: Any, x: Any, rng: _checks.Draws, examples: int = EXAMPLES) ->
                     w in (None, n) for w, n in zip(wanted, part.shape[1:], strict=False)
                 )
                 if not fits:
-                    raise ValueError(f"x must have shape (examples, *{wanted}), got {part.shape}")
+                    sizes = ", ".join(["examples", *map(str, wanted)])
+                    raise ValueError(f"x must have shape ({sizes}), got {part.shape}")
         if known and len(flat) != len(known):
             raise ValueError(f"{model.name} takes {len(known)} inputs, got {len(flat)}")
         return keras.tree.map_structure(keras.ops.convert_to_tensor, x)
@@ -579,19 +592,21 @@ def _rows(noted: Pass, inputs: list[Any], zs: list[Any], deltas: list[Any]) -> l
             rows.append(row)
             product *= row.fan_in * second_moment(keras.ops.convert_to_numpy(variable.value))
         row.coverage = _coverage(event.op, *event.shapes)
-        normaliser = noted.normaliser(i)
+        normaliser, row.joins = noted.normaliser(i), noted.joins(i)
         row.normaliser = None if normaliser is None else float(getattr(normaliser, "epsilon", 0.0))
         _measure(row, event.op, phi if direct else None, inputs[place], zs[place], deltas[place])
         if not isinstance(event.op, (*LOOPS, keras.layers.Embedding)):
             sources, between = noted.links[i]
-            last = phis[sources[-1]][0] if sources else activations.linear
-            _compare(row, product, between, [at[j] for j in sources], last)
+            main = max(sources, key=lambda j: at[j].q or 0.0, default=None)
+            last = (None, activations.linear) if main is None else (at[main], phis[main][0])
+            _compare(row, product, between, len(sources), *last)
     for i in noted.calls:
         followers = [j for j in noted.calls if i in noted.links[j][0]]
         row, after = at[i], at[followers[0]] if len(followers) == 1 else None
         if after is not None and row.gradient is not None and after.gradient:
             row.gradient_ratio = row.gradient / after.gradient
-            row.clean = after.clean and row.normaliser is None
+            if after.clean and row.normaliser is None:
+                after.back = row.gradient_ratio
     return rows
 
 
@@ -619,7 +634,6 @@ def _row(event: Event, variable: Any, kernel: Kernel, phi: Activation) -> Row:
         initializer=_initializer(event.op, variable, kernel, std),
         std=std,
         ideal=ideal if judged else None,
-        phi=phi,
         scheme=f"winit.keras.Initializer({text})",
     )
 
@@ -668,26 +682,26 @@ def _distinct(parts: list[Array]) -> int:
 
 
 def _compare(
-    row: Row, product: float, between: list[str], before: list[Row], phi: Activation
+    row: Row, product: float, between: list[str], sources: int, last: Row | None, phi: Activation
 ) -> None:
-    """The numbers of one call against the call before it, which phi follows."""
+    """The numbers of one call against the strongest call before it, which phi follows."""
     assert row.q is not None and row.input is not None
     names = [name for name in between if name not in CLEAN and name.lower() not in ELEMENTWISE]
-    if len(before) > 1 and not any("Add" in name for name in names):
+    if sources > 1 and not any("Add" in name for name in names):
         names.append("several inputs")
     row.cause = ", ".join(dict.fromkeys(names))
-    row.clean = len(before) == 1 and all("MaxPool" in name for name in names)
+    row.clean = sources == 1 and all("MaxPool" in name for name in names)
     if not row.input:
         return
     row.factor = row.q / row.input / row.coverage
-    last = before[-1] if before else None
-    if last is None or not last.q:
+    if last is None or not last.q or not math.isfinite(last.q + row.q):
         return
     q = min(max(last.q, theory.SMALLEST_Q), theory.LARGEST_Q)
     if last.normaliser is not None:
         q = 1.0
     passed = theory.second_moment(phi, q) / q
     row.factor *= passed
+    row.phi = phi
     row.ratio = row.q / last.q
     row.predicted = product * row.coverage * passed
     row.other = row.input / last.q / passed if names else 1.0
@@ -726,9 +740,14 @@ def recommended(model: Any, x: Any = None) -> dict[int, tuple[str, dict[str, Any
     weights = [variable.value for variable in model.trainable_variables]
     fixed = [variable.value for variable in model.non_trainable_variables]
     x = _inputs(model, x, np.random.default_rng(0), examples=2)
-    _, inputs, zs = noted(weights, fixed, x)
-    to_numpy = keras.ops.convert_to_numpy
-    noted.read([to_numpy(t) for t in inputs], [to_numpy(z) for z in zs])
+    if keras.backend.backend() == "jax":
+        import jax  # follows the shapes alone, which takes no time
+
+        jax.eval_shape(noted, weights, fixed, x)
+    if not noted.events or not noted.read():
+        _, inputs, zs = noted(weights, fixed, x)
+        to_numpy = keras.ops.convert_to_numpy
+        noted.read([to_numpy(t) for t in inputs], [to_numpy(z) for z in zs])
     found: dict[int, tuple[str, dict[str, Any]]] = {}
     for i in noted.calls:
         op = noted.events[i].op

@@ -157,20 +157,27 @@ class Pass:
                 between.remove(OUTSIDE)  # data, which the model copied on its way in
         return sorted(found), between
 
-    def read(self, inputs: list[Array], zs: list[Array]) -> None:
-        """See from the values which plain function stands between two layers, where no layer does.
+    def read(self, inputs: list[Array] | None = None, zs: list[Array] | None = None) -> bool:
+        """Link the calls; returns False where a link is made by operations outside layers.
 
-        ``keras.ops.relu(self.dense(x))`` leaves no event, but its work shows.
+        ``keras.ops.relu(self.dense(x))`` leaves no event, but with the noted values its work shows.
         """
+        known = True
         for i in self.calls:
             sources, between = self.links[i] = self.sources(i)
-            if len(sources) == 1 and OUTSIDE in between:
+            if OUTSIDE not in between:
+                continue
+            found = None
+            if len(sources) == 1 and inputs is not None and zs is not None:
                 z = zs[self.events[sources[0]].place or 0]
                 x = inputs[self.events[i].place or 0]
                 found = _match(z.ravel(), x.ravel()) if z.shape == x.shape else None
-                if found is not None:
-                    self.seen[sources[0]] = found
-                    between.remove(OUTSIDE)
+            if found is None:
+                known = False
+            else:
+                self.seen[sources[0]] = found
+                between.remove(OUTSIDE)
+        return known
 
     @property
     def calls(self) -> list[int]:
@@ -210,6 +217,10 @@ class Pass:
         if found is None or (last and found is activations.sigmoid):
             return activations.linear, False
         return found, direct
+
+    def joins(self, i: int) -> bool:
+        """Whether event i's result is added to another before the next kernel."""
+        return any(len(event.parents) > 1 and event.place is None for event in self.after(i))
 
     def normaliser(self, i: int) -> Any:
         """The normalisation that takes the scale of event i's result away, or None."""
@@ -306,7 +317,8 @@ def _activation_of(op: Any) -> Activation | None:
     if "softmax" in kind:
         return activations.linear
     if kind == "prelu":
-        return activations.leaky_relu(float(np.mean(keras.ops.convert_to_numpy(op.alpha))))
+        slope = float(np.mean(keras.ops.convert_to_numpy(op.alpha)))
+        return activations.leaky_relu(slope) if slope else activations.relu
     if kind not in ELEMENTWISE:
         return None
     if kind == "activation":
