@@ -15,7 +15,7 @@ COMPILE = $(VENV)/uv pip compile pyproject.toml --quiet --universal --generate-h
 export KERAS_BACKEND := jax
 
 .NOTPARALLEL:
-.PHONY: help book test lint lab notebooks lock clean set-up-book set-up-test
+.PHONY: help book test lint lab notebooks bench lock clean set-up-book set-up-test
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ lab: set-up-test ## open the notebooks in JupyterLab
 
 notebooks: set-up-test ## re-execute all notebooks in place (or those in ONLY="notebooks/01_...")
 	@$(RUN) tools/notebooks.py $(ONLY)
+
+bench: set-up-test ## time winit beside Keras, JAX and the article's code (ratios)
+	@$(RUN) benchmarks/run.py
 
 lock: set-up-book ## compile the lock files anew (UPGRADE=--upgrade: with the newest versions)
 	@$(COMPILE) --extra test --output-file requirements.txt
