@@ -25,4 +25,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("outputs that are not the committed ones", yellow=True)
     for path, cells in sorted(notebooks.items()):
         terminalreporter.line(f"{path}: code cells {' '.join(cells)}")
+    terminalreporter.line("In the differences above + is what is committed, - what came out now.")
     terminalreporter.line("If the new outputs are right, accept them: make notebooks")

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import pytest
@@ -65,3 +65,22 @@ def browser() -> Iterator[Browser]:
         instance = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         yield instance
         instance.close()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what test_book.py has measured, a line for each page."""
+    pages: dict[str, dict[str, object]] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, figures in getattr(report, "user_properties", ()):
+                if name == "page":
+                    pages.setdefault(figures["page"], {}).update(figures)
+    if not pages:
+        return
+    columns = list(dict.fromkeys(name for page in pages.values() for name in page))
+    terminalreporter.section("the book's pages")
+    first = max(len(page) for page in pages)
+    terminalreporter.write_line("  ".join([f"{'page':{first}}", *columns[1:]]))
+    for name, figures in pages.items():
+        cells = (f"{figures.get(column, '')!s:>{len(column)}}" for column in columns[1:])
+        terminalreporter.write_line("  ".join([f"{name:{first}}", *cells]))

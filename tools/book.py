@@ -15,7 +15,7 @@ JUPYTER_BOOK = "from jupyter_book.cli.main import main; main(prog_name='jupyter-
 def main(arguments: list[str]) -> int:
     if "--clean" in arguments:
         shutil.rmtree(BUILD, ignore_errors=True)
-    options = ["build", "--warningiserror", "--nitpick", "--keep-going", "."]
+    options = ["build", "--quiet", "--warningiserror", "--nitpick", "--keep-going", "."]
     code = subprocess.call([sys.executable, "-c", JUPYTER_BOOK, *options], cwd=ROOT)
     if code != 0:
         # A page that was read once is not read again, and its warning not repeated: without this

@@ -15,6 +15,7 @@ import sys
 import time
 
 OLDEST_PYTHON = (3, 11)
+NEWEST_LOCKED = (3, 14)  # the newest for which the lock files have ready-made packages
 LOCKS = {"book": "requirements-book.txt", "test": "requirements.txt"}
 NPM_LOCK = "book/package-lock.json"
 
@@ -144,7 +145,11 @@ def install_packages(state, lock):
         state.pop(step, None)
     commands = []
     if get_uv(lock):
-        commands.append([UV, "pip", "sync", "--python", PYTHON, "--require-hashes", lock])
+        options = ["--require-hashes"]
+        if lock == whole:
+            # Dozens of kernels start in `make test`, and each would compile what it imports.
+            options.append("--compile-bytecode")
+        commands.append([UV, "pip", "sync", "--python", PYTHON] + options + [lock])
     commands.append([PYTHON, "-m", "pip", "install", "--require-hashes", "-r", lock])
     attempt(state, "packages", "installing " + lock, commands)
     state["packages"] = [lock, digest(lock)]
@@ -220,10 +225,11 @@ def attempt(state, step, what, commands):
             "A download failed while %s: check the network (or the proxy) and run the same "
             "command again; the details are in .venv/setup.log." % what
         )
-    raise SetupError(
-        "%s failed: %s (the details are in .venv/setup.log)."
-        % (what.capitalize(), last_line(failure).rstrip("."))
-    )
+    hint = "the details are in .venv/setup.log"
+    if sys.version_info[:2] > NEWEST_LOCKED:
+        hint += "; the lock files go up to Python %d.%d, so try that one" % NEWEST_LOCKED
+    reason = last_line(failure).rstrip(".")
+    raise SetupError("%s%s failed: %s (%s)." % (what[0].upper(), what[1:], reason, hint))
 
 
 def run(command):

@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 from notebooks import ROOT, kernel_environment
 
 PYTEST = [sys.executable, "-m", "pytest", "--numprocesses=2", "--dist=loadfile"]
+if not sys.stdout.isatty():
+    PYTEST.append("--color=no")  # else nbval writes escape codes into the log
 NBVAL = [*PYTEST, "--nbval", "--nbval-current-env", "notebooks"]
+COVERAGE = ["--cov", "--cov-report=term-missing", "--cov-report=html"]
 ACCEPT = "if the new outputs are right, accept them: make notebooks"
 
 
@@ -70,7 +73,7 @@ def checks() -> list[Check]:
         Check(
             "tests",
             "pytest, with the branch coverage of winit",
-            [[*PYTEST, "--cov", "--cov-report=term-missing", "--cov-report=html", "tests"]],
+            [[*PYTEST, "--durations=5", *COVERAGE, "tests"]],
             "",
         ),
         Check("notebooks", "strict nbval", [NBVAL], ACCEPT),

@@ -64,7 +64,9 @@ def kernel_environment() -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
     environment.setdefault("KERAS_BACKEND", "jax")
     environment["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of .venv before any in the home
-    environment["IPYTHONDIR"] = str(ROOT / ".venv" / "ipython")  # no start-up files of the user's
+    ipython = ROOT / "_build" / "ipython"  # no start-up files of the user's
+    ipython.mkdir(parents=True, exist_ok=True)
+    environment["IPYTHONDIR"] = str(ipython)
     return environment
 
 
@@ -77,6 +79,7 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
         timeout=CELL_SECONDS,
         record_timing=False,
         coalesce_streams=True,
+        extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(folder)}},
     )
     try:
@@ -218,7 +221,7 @@ def process(path: Path, check: bool) -> tuple[bool, str]:
         tidy(new)
         if check:
             count, largest = check_pictures(name, new, old)
-            text = f"{count} pictures, largest difference {largest:.2f}"
+            text = f"pictures: {count}, largest difference {largest:.2f}"
         else:
             keep_equal_pictures(new, old)
             text = "changed" if write(path, new) else "unchanged"
@@ -249,9 +252,10 @@ def main(arguments: list[str]) -> int:
     paths = options.notebook or sorted(NOTEBOOKS.glob("*.ipynb"))
     if missing := [str(path) for path in paths if not path.is_file()]:
         parser.error("no such notebook: " + ", ".join(missing))
+    work = partial(process, check=options.check)
     well = True
     with ProcessPoolExecutor(options.jobs) as pool:
-        for ok, text in pool.map(partial(process, check=options.check), paths):
+        for ok, text in pool.map(work, paths) if options.jobs > 1 else map(work, paths):
             print(text, file=sys.stdout if ok else sys.stderr, flush=True)
             well = well and ok
     if not well and options.check:

@@ -22,24 +22,33 @@ def second_moment(values: ArrayLike) -> float:
 
 
 def steepest(activation: ActivationLike) -> float:
-    """The largest |slope| on [-10, 10], which is the largest anywhere for the functions here."""
+    """The steepest slope on [-10, 10], up or down: the steepest anywhere, for these functions."""
     return float(np.abs(activations.get(activation).derivative(np.linspace(-10, 10, 4001))).max())
 
 
 def distinct_units(values: ArrayLike, tolerance: float = 1e-9) -> int:
     """How many columns of `values` (examples, units) differ, up to `tolerance` times the largest.
 
-    1 means that all units of the layer compute the same: the symmetry that no gradient breaks.
+    1 means that all units of the layer compute the same: the symmetry that no gradient breaks. The
+    tolerance is never finer than 100 roundings of the values' dtype.
     """
-    values = np.asarray(values, dtype=np.float64)
-    scale = np.abs(values).max() or 1.0
-    return len(np.unique(np.round(values.T / (scale * tolerance)), axis=0))
+    values = np.asarray(values)
+    if values.dtype.kind == "f":
+        tolerance = max(tolerance, 100 * float(np.finfo(values.dtype).eps))
+    values = values.astype(np.float64)
+    # Equal columns have equal sums under any weights, so sorting by one such sum brings them
+    # together: comparing neighbours is enough.
+    order = np.argsort(np.cos(np.arange(len(values))) @ values)
+    steps = np.abs(np.diff(values[:, order], axis=1)).max(axis=0)
+    return 1 + int((steps > tolerance * np.abs(values).max()).sum())
 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One layer's numbers. `q` is the second moment of the pre-activations z; `second_moment`,
-    `mean` and `std` are those of the activations, which in the last, linear, layer are z itself.
+    """One layer's numbers.
+
+    `q` is the second moment of the pre-activations z; `second_moment`, `mean` and `std` are those
+    of the activations, which in the last, linear, layer are z itself.
 
     `saturated` is the share of entries whose slope is below 5 % of the steepest (for ReLU: the
     share of zeros, of which half is healthy), `dead` the units flat for every example, `distinct`
@@ -120,7 +129,7 @@ def diagnose(
         Data that do not fit, are empty or not finite; an unknown loss or activation.
     """
     x = np.asarray(x)
-    if not len(x) or not np.isfinite(x).all():
+    if not x.size or not np.isfinite(x).all():
         raise ValueError(f"x must hold at least one example and finite values, got shape {x.shape}")
     loss_function, draws = network.get_loss(loss), _checks.as_rng(rng)
     trace = network.forward(params, x, activation)
@@ -168,6 +177,11 @@ def jacobian(params: Params, x: ArrayLike, activation: ActivationLike = "relu") 
     Returns
     -------
     array, shape (outputs, inputs)
+
+    Raises
+    ------
+    ValueError
+        More than one example, or one of another width than W1 takes.
 
     Source: Saxe et al. 2013, section 3; Pennington et al. 2017, eq. 2.
     """

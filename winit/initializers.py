@@ -51,8 +51,10 @@ class Draw(TypedDict, total=False):
 
 def _axes(axes: Axes, rank: int, what: str) -> tuple[int, ...]:
     """The axes as non-negative numbers."""
-    axes = (axes,) if isinstance(axes, int) else tuple(axes)
+    axes = tuple(axes) if isinstance(axes, Iterable) else (axes,)
     for axis in axes:
+        if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+            raise TypeError(f"{what} must be a whole number or a tuple of them, got {axis!r}")
         if not -rank <= axis < rank:
             raise ValueError(f"{what}={axis} is no axis of a shape with {rank} axes")
     return tuple(axis % rank for axis in axes)
@@ -84,7 +86,7 @@ def fans(
         A shape with fewer than two axes or a size below 1; an axis that does not exist or plays
         two parts.
     TypeError
-        A size that is not a whole number.
+        A size or an axis that is not a whole number.
 
     Source: He et al. 2015, section 2.2 (:math:`n_l = k^2 c`).
     """
@@ -248,7 +250,8 @@ def lecun_normal(shape: Iterable[int], *, truncated: bool = False, **draw: Unpac
 
     Source: LeCun et al. 1998, eq. 16; for SELU, Klambauer et al. 2017.
     """
-    return variance_scaling(shape, distribution=_normal(truncated), **draw)
+    distribution = _normal(truncated)
+    return variance_scaling(shape, scale=1.0, mode="fan_in", distribution=distribution, **draw)
 
 
 def lecun_uniform(shape: Iterable[int], **draw: Unpack[Draw]) -> Array:
@@ -256,7 +259,7 @@ def lecun_uniform(shape: Iterable[int], **draw: Unpack[Draw]) -> Array:
 
     The std is that of `lecun_normal`. Source: LeCun et al. 1998, eq. 16.
     """
-    return variance_scaling(shape, distribution="uniform", **draw)
+    return variance_scaling(shape, scale=1.0, mode="fan_in", distribution="uniform", **draw)
 
 
 def orthogonal(

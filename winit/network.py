@@ -101,7 +101,7 @@ class Trace:
 
     @property
     def output(self) -> Array:
-        """The last layer's pre-activations: the network's answer."""
+        """The network's answer, which is the last layer's pre-activations."""
         return self.z[-1]
 
 
@@ -250,7 +250,8 @@ def get_loss(loss: str | LossFunction) -> LossFunction:
 class History:
     """A training run: the loss of each step, and where it had to stop.
 
-    `stopped_at` is the step (from 1) whose loss was not finite, None for a run that finished.
+    `stopped_at` is the step (from 1) whose loss or gradient was not finite, None for a run that
+    finished.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -261,7 +262,8 @@ class History:
             return "<history: no step taken>"
         first, last = self.loss[0], self.loss[-1]
         if self.stopped_at is not None:
-            return f"<history: stopped at step {self.stopped_at}, where the loss became {last}>"
+            what = "gradient was not finite" if np.isfinite(last) else f"loss became {last}"
+            return f"<history: stopped at step {self.stopped_at}, where the {what}>"
         return f"<history: {len(self.loss)} steps, loss {first:.3g} to {last:.3g}>"
 
 

@@ -67,8 +67,11 @@ def _expect_pair(
     if abs(c) >= 1.0:
         return _expect(lambda z: f(z) * f(math.copysign(1.0, c) * z), q, kinks)
     spread = math.sqrt(q * (1 - c * c))
+    # The inner mean rounds each kink off over a width of about `spread`: panels narrow there.
+    near = spread * 3.0 ** np.arange(-1, 10)
+    bends = tuple(np.add.outer(kinks, [0.0, *near, *-near]).ravel())
     return _expect(
-        lambda z: f(z) * _gaussian(f, (c * z).ravel(), spread, kinks).reshape(z.shape), q, kinks
+        lambda z: f(z) * _gaussian(f, (c * z).ravel(), spread, kinks).reshape(z.shape), q, bends
     )
 
 
@@ -225,6 +228,11 @@ def c_map(
     :math:`z_1, z_2 \sim N(0, q)` have correlation c, and :math:`q'` is the q-map's value, which at
     the fixed point is q itself.
 
+    Raises
+    ------
+    ValueError
+        c outside [-1, 1].
+
     Source: Poole et al. 2016, eq. 5.
     """
     phi, c, q = get(activation), _correlation(c), _q(q)
@@ -279,21 +287,26 @@ def c_star(activation: ActivationLike, sigma_w: float, sigma_b: float = 0.0) -> 
     # The c-map is convex on [0, 1], so there is one root below 1 when its slope at 1 exceeds 1.
     # The root can lie as near to 1 as chi_1 does: step back until the map lies below the diagonal.
     gap = 1e-6
-    while moved(1 - gap) >= 0 and gap > 1e-12:
+    while moved(1 - gap) >= 0:
         gap /= 10
+        if gap < 1e-12:
+            return 1.0  # nearer to 1 than rounding can tell
     return 0.0 if abs(moved(0.0)) < 1e-12 else float(brentq(moved, 0.0, 1 - gap, xtol=1e-12))
 
 
 def _depth(slope: float) -> float:
+    """Layers until what is multiplied by `slope` in each is 1/e of it; inf if it never shrinks."""
     if slope <= 0:
         return 0.0
-    return math.inf if abs(slope - 1) < 1e-12 else -1 / math.log(slope)
+    return math.inf if slope > 1 - 1e-12 else -1 / math.log(slope)
 
 
 def xi_q(activation: ActivationLike, sigma_w: float, sigma_b: float = 0.0) -> float:
     r"""Layers until an error in q is 1/e of it: :math:`\xi_q = -1/\ln(\text{q-map slope})`.
 
-    Source: Schoenholz et al. 2017, eq. 8.
+    Infinite where errors do not shrink (slope 1 or more). Raises as `c_star`.
+
+    Source: Schoenholz et al. 2017, depth scales.
     """
     q = _settled(activation, sigma_w, sigma_b)
     return _depth(q_slope(activation, q, sigma_w))
@@ -302,9 +315,10 @@ def xi_q(activation: ActivationLike, sigma_w: float, sigma_b: float = 0.0) -> fl
 def xi_c(activation: ActivationLike, sigma_w: float, sigma_b: float = 0.0) -> float:
     r"""Layers until a deviation from c* is 1/e of it: :math:`\xi_c = -1/\ln(\text{c-map slope})`.
 
-    Infinite on the critical line; about six times this depth can still be trained.
+    Infinite on the critical line; about six times this depth can still be trained. Raises as
+    `c_star`.
 
-    Source: Schoenholz et al. 2017, eq. 9 and section 4.
+    Source: Schoenholz et al. 2017, depth scales and figure 5.
     """
     q = _settled(activation, sigma_w, sigma_b)
     return _depth(c_slope(activation, c_star(activation, sigma_w, sigma_b), q, sigma_w))
@@ -334,9 +348,9 @@ def critical_line(activation: ActivationLike, sigma_b: float = 0.0) -> float:
         q = math.exp(log_q)
         return q - sigma_w_squared(q) * second_moment(activation, q) - sigma_b**2
 
-    smallest = 1e-9  # at sigma_b = 0 the critical point of tanh and its like lies at q -> 0
+    smallest = 1e-9
     if sigma_b == 0 and abs(excess(math.log(smallest))) < 1e-6 * smallest:
-        return math.sqrt(sigma_w_squared(smallest))
+        return math.sqrt(sigma_w_squared(1e-24))  # for tanh and its like it lies at q -> 0
     grid = np.linspace(math.log(smallest), math.log(1e4), 120)
     values = [excess(g) for g in grid]
     for left, right, a, b in zip(grid, grid[1:], values, values[1:], strict=False):
@@ -371,11 +385,24 @@ def _per_layer(activation: Activation, sigma_w: float) -> tuple[FixedPoint, floa
     return point, chi_1(activation, sigma_w, q)
 
 
+def _never_settles(activation: Activation) -> bool:
+    """Whether each q, made a fixed point by the gain that keeps it, is an unstable one."""
+    return all(
+        q_slope(activation, q, math.sqrt(q / second_moment(activation, q))) > 1
+        for q in np.geomspace(1e-4, 1e4, 25).tolist()
+    )
+
+
 def recommend(activation: ActivationLike) -> Recommendation:
     """Which scheme for this activation, and why, in one sentence with its caveat.
 
     The rule that most people know (He for ReLU, Glorot for tanh) where it is good; where it is
     not, what the theory of this module says. The numbers in the sentence are computed.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An unknown activation name; neither a name nor a function.
     """
     phi = get(activation)
     name = phi.name
@@ -402,8 +429,8 @@ def recommend(activation: ActivationLike) -> Recommendation:
         return Recommendation(
             name,
             "lecun_normal",
-            "Mean 0 and variance 1 are its stable fixed point under 1/fan_in; gradients still grow "
-            f"by {chi_1(phi, 1.0):.3f} a layer in second moment.",
+            "Mean 0 and variance 1 are its stable fixed point under 1/fan_in; the gradient's "
+            f"second moment is still multiplied by {chi_1(phi, 1.0):.3f} a layer.",
         )
     if name == "sigmoid":
         glorot, he = _per_layer(phi, 1.0)[1], _per_layer(phi, math.sqrt(2))[1]
@@ -411,35 +438,37 @@ def recommend(activation: ActivationLike) -> Recommendation:
             name,
             "he_normal",
             "Custom says Glorot, and in a shallow net either serves; in a deep one the gradient's "
-            f"second moment keeps {he:.3f} a layer with He against {glorot:.3f} with Glorot, so "
-            "neither saves it: better not to stack sigmoids.",
+            f"second moment is multiplied by {he:.3f} a layer with He and by {glorot:.3f} with "
+            "Glorot, so neither saves it: better not to stack sigmoids.",
         )
     own = gain(phi)
     point, chi = fixed_point(phi, own), chi_1(phi, own)
     if point.stability == "unstable":
+        never = ": no gain gives a stable scale without bias" if _never_settles(phi) else ""
         return Recommendation(
             name,
             "variance_scaling",
-            f"Gain {own:.3f} keeps q = 1, but q = 1 is unstable (slope {point.slope:.3f} a layer): "
-            "no gain gives a stable scale without bias, so a deep net needs normalisation or "
-            f"residual paths; He's gain of 1.414 loses {1 - 2 / own**2:.0%} of the second moment "
-            "in the first layer alone.",
+            f"Gain {own:.3f} keeps q = 1, but q = 1 is unstable (slope {point.slope:.3f} a layer)"
+            f"{never}, so a deep net needs normalisation or residual paths; He's gain of 1.414 "
+            f"multiplies the second moment by {2 / own**2:.3f} in the first such layer.",
             {"scale": own**2, "mode": "fan_in", "distribution": "normal"},
         )
     if float(phi(-1.0)) == -float(phi(1.0)) and abs(float(phi.derivative(0.0)) - 1) < 0.2:
         settled, kept = _per_layer(phi, 1.0)
-        end = "slowly dies out" if settled.q_star == 0 else f"settles at q = {settled.q_star:.3f}"
+        lasting = settled.q_star > 0 and settled.stability == "stable"
+        end = f"settles at q = {settled.q_star:.3f}" if lasting else "slowly dies out"
         return Recommendation(
             name,
             "glorot_normal",
             "Its slope at 0 is near 1, so Glorot's gain 1 keeps small signals and gradients: with "
-            f"depth the signal {end}, where gradients change by {kept:.3f} a layer in second "
-            f"moment; the gain {own:.3f} that holds the signal at q = 1 makes it {chi:.3f}.",
+            f"depth the signal {end}, where the gradient's second moment is multiplied by "
+            f"{kept:.3f} a layer; the gain {own:.3f} that holds the signal at q = 1 makes that "
+            f"{chi:.3f}.",
         )
     return Recommendation(
         name,
         "variance_scaling",
-        f"Gain {own:.3f} makes q = 1 a {point.stability} fixed point; the gradient's second moment "
-        f"then changes by {chi:.3f} a layer.",
+        f"Gain {own:.3f} makes q = 1 a {point.stability} fixed point, where the gradient's second "
+        f"moment is multiplied by {chi:.3f} a layer.",
         {"scale": own**2, "mode": "fan_in", "distribution": "normal"},
     )

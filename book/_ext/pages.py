@@ -1,12 +1,177 @@
-"""What a page of this book has and needs."""
+"""The book's pages: what the templates know, what each page loads, and where its links lead."""
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.builders.html import StandaloneHTMLBuilder
+from sphinx.config import Config
+from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
+
+from facts import Page, Part, forget_page, known_pages, note_page, read_parts
+
+MODULES = Path(__file__).parents[1] / "node_modules"
+TYPE = "source-serif-4-latin-{}.woff2"
+FACES = ("400-normal", "400-italic", "600-normal")
+FIRST_FACES = ("400-normal", "600-normal")  # on every first screen: asked for at once
+FIRST_FORMULAS = ("KaTeX_Main-Regular.woff2", "KaTeX_Math-Italic.woff2")
+# The words in a page's HTML that show that it needs a style sheet beyond the book's own.
+SHEETS = {
+    'class="katex': "katex/katex-swap.min.css",
+    'class="sd-': "sphinx-design.min.css",
+}
+ACTIONS = {
+    "Binder": "Run it on Binder",
+    "Colab": "Run it on Colab",
+    "Suggest edit": "Suggest an edit",
+}
+
+
+class ChapterMap(SphinxDirective):
+    """All parts and chapters, with question, reading time and prerequisites."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_reread()  # other pages' titles are in it
+        return [chapter_map()]
+
+
+class chapter_map(nodes.General, nodes.Element):
+    """Stands where the map will be, until every page has been read."""
+
+
+def draw_map(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    for place in list(doctree.findall(chapter_map)):
+        assert isinstance(app.builder, StandaloneHTMLBuilder)
+        html = app.builder.templates.render(
+            "map.html",
+            {
+                "parts": read_parts(app),
+                "link": lambda name: app.builder.get_relative_uri(docname, name),
+            },
+        )
+        place.replace_self(nodes.raw("", html, format="html"))
+
+
+def use_repository(app: Sphinx, config: Config) -> None:
+    """Switch Binder, Colab and "suggest an edit" on, once the owner has named a repository."""
+    if config.html_theme_options.get("repository_url"):
+        config.html_theme_options |= {
+            "launch_buttons": {
+                "notebook_interface": "jupyterlab",
+                "binderhub_url": "https://mybinder.org",
+                "colab_url": "https://colab.research.google.com",
+            },
+            "use_edit_page_button": True,
+        }
+
+
+def _first_on_colab(app: Sphinx) -> str:
+    """The cell that gives a notebook opened on Colab the package that it imports."""
+    options = app.config.html_theme_options
+    return f"%pip install --quiet git+{options['repository_url']}@{options['repository_branch']}"
+
+
+def _actions(context: dict[str, Any]) -> list[tuple[str, str]]:
+    """What can be done with a page: label and address. The theme has worked out the addresses."""
+    buttons: list[dict[str, Any]] = []
+    for button in context.get("header_buttons", []):
+        buttons += button.get("buttons", [button])
+    return [
+        (ACTIONS[label], button["url"])
+        for button in buttons
+        if (label := button.get("text") or button.get("tooltip")) in ACTIONS
+    ]
+
+
+def fill_context(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Give the templates the facts about this page and its neighbours."""
+    parts = read_parts(app)
+    order = [(part, page) for part in parts for page in part.pages]
+    here = next((i for i, (_, page) in enumerate(order) if page.name == pagename), None)
+    is_cover = pagename == app.config.root_doc
+
+    def neighbour(step: int) -> Page | None:
+        at = -1 if is_cover else here
+        if at is None or not 0 <= at + step < len(order):
+            return None
+        return order[at + step][1]
+
+    part: Part | None = order[here][0] if here is not None else None
+    page = order[here][1] if here is not None else known_pages(app.env).get(pagename)
+    body = context.get("body", "")
+    actions = _actions(context)
+    context.update(
+        parts=parts,
+        part=part,
+        page=page,
+        is_cover=is_cover,
+        opens_part=part is not None and part.opener and part.pages[0].name == pagename,
+        previous_page=neighbour(-1),
+        next_page=neighbour(1),
+        fonts=[f"fonts/{TYPE.format(face)}" for face in FIRST_FACES]
+        + [f"katex/fonts/{font}" for font in FIRST_FORMULAS if 'class="katex' in body],
+        sheets=[sheet for mark, sheet in SHEETS.items() if mark in body],
+        actions=actions,
+        colab_cell=_first_on_colab(app) if ACTIONS["Colab"] in dict(actions) else "",
+    )
+
+
+def copy_type(app: Sphinx) -> None:
+    """Put the fonts beside the style sheets that name them."""
+    if app.builder.format != "html":
+        return
+    static = Path(app.outdir) / "_static"
+    fonts, katex = static / "fonts", static / "katex"
+    (katex / "fonts").mkdir(parents=True, exist_ok=True)
+    fonts.mkdir(exist_ok=True)
+    for face in FACES:
+        name = TYPE.format(face)
+        shutil.copy(MODULES / "@fontsource/source-serif-4/files" / name, fonts)
+    shutil.copy(MODULES / "katex/dist/katex-swap.min.css", katex)
+    for font in (MODULES / "katex/dist/fonts").glob("*.woff2"):
+        shutil.copy(font, katex / "fonts")
+
+
+def drop_unused(app: Sphinx, exception: Exception | None) -> None:
+    """Remove what the theme and the extensions bring and no page loads: 4 MB, mostly icons."""
+    if exception or app.builder.format != "html":
+        return
+    static = Path(app.outdir) / "_static"
+    own = {path.name for path in Path(app.srcdir, "book/_static").iterdir()} | {"fonts", "katex"}
+    html = (file for file in Path(app.outdir).rglob("*.html") if static not in file.parents)
+    pages = "".join(page.read_text("utf-8") for page in html)
+    for file in [path for path in static.rglob("*") if path.is_file()]:
+        name = file.relative_to(static)
+        if name.parts[0] not in own and f"_static/{name.as_posix()}" not in pages:
+            file.unlink()
+    for folder in sorted((path for path in static.rglob("*") if path.is_dir()), reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
     # Jupyter Book sets this value even where the extension that knows it is not loaded.
     app.add_config_value("comments_config", {}, "html")
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    app.add_config_value("part_openers", {}, "html")
+    app.add_node(chapter_map)
+    app.add_directive("chapters", ChapterMap)
+    app.connect("config-inited", use_repository)
+    app.connect("builder-inited", copy_type)
+    app.connect("doctree-read", note_page)
+    app.connect("env-purge-doc", forget_page)
+    app.connect("doctree-resolved", draw_map)
+    app.connect("html-page-context", fill_context, priority=900)  # after the theme's own
+    app.connect("build-finished", drop_unused, priority=900)
+    return {
+        "version": "1",
+        "env_version": 1,  # add one when facts.Page changes: builds keep pages of the old kind
+        "parallel_read_safe": False,
+        "parallel_write_safe": True,
+    }

@@ -1,0 +1,555 @@
+"""The built book: what a reader meets on each page, with and without a mouse, a net and a script.
+
+The figures measured here are printed at the end of the run (conftest.py).
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from bs4 import BeautifulSoup
+from PIL import Image
+
+import pictures
+from book import JUPYTER_BOOK
+from lighthouse import serve
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+ROOT = Path(__file__).resolve().parent.parent
+HTML = ROOT / "_build" / "html"
+SOURCES = ("_config.yml", "_toc.yml", "book", "notebooks", "winit")
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 900}
+KIB = 1024
+MOST_WITHOUT_FIGURES, MOST_WITH_FIGURES = 280, 800  # KiB, as transferred
+
+Record = Callable[[str, object], None]
+
+
+def contents() -> list[str]:
+    """The names of the book's pages, in order."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
+    return [toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])]
+
+
+PAGES = contents()
+CHAPTERS = [name for name in PAGES if name.startswith("notebooks/")]
+EVERY = [*PAGES, "search", "index"]
+
+
+@pytest.fixture(scope="session")
+def html() -> Path:
+    """The built book, built anew where it is missing or older than what it is built from."""
+    sources = [ROOT / name for name in SOURCES]
+    files = [file for path in sources for file in ([path] if path.is_file() else path.rglob("*"))]
+    newest = max(file.stat().st_mtime for file in files if "node_modules" not in file.parts)
+    built = HTML / "searchindex.js"
+    if not built.is_file() or built.stat().st_mtime < newest:
+        subprocess.run([sys.executable, ROOT / "tools" / "book.py"], check=True)
+    return HTML
+
+
+@pytest.fixture(scope="session", params=["http", "file"])
+def address(request: pytest.FixtureRequest, html: Path) -> Iterator[str]:
+    """Where the book is: on a web server, and on a disk."""
+    if request.param == "file":
+        yield html.as_uri()
+    else:
+        with serve(html) as server:
+            yield server
+
+
+@pytest.fixture(scope="session")
+def server(html: Path) -> Iterator[str]:
+    with serve(html) as address:
+        yield address
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    with browser.new_context(viewport=DESK) as context:
+        yield context
+
+
+@functools.cache
+def soup(name: str) -> BeautifulSoup:
+    return BeautifulSoup((HTML / f"{name}.html").read_text("utf-8"), "html.parser")
+
+
+def unfold(page: Page) -> None:
+    page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+
+
+# --- What is written in the pages -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_page_names_itself(name: str, html: Path) -> None:
+    page = soup(name)
+    assert page.html["lang"] == "en"
+    assert page.title.get_text().strip()
+    assert len(page.find_all("h1")) == 1
+    levels = [int(heading.name[1]) for heading in page.find_all(re.compile("^h[1-6]$"))]
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+
+
+def test_descriptions_say_what_each_page_is(html: Path) -> None:
+    descriptions = [soup(name).find("meta", attrs={"name": "description"}) for name in PAGES]
+    texts = [tag["content"] for tag in descriptions]
+    assert len(set(texts)) == len(texts)
+    assert all(40 <= len(text) <= 162 for text in texts), texts
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_links_lead_somewhere(name: str, html: Path) -> None:
+    folder = (HTML / name).parent
+    dead = []
+    for tag, attribute in (("a", "href"), ("link", "href"), ("script", "src"), ("img", "src")):
+        for element in soup(name).find_all(tag, attrs={attribute: True}):
+            url = urlsplit(element[attribute])
+            if url.scheme in ("http", "https", "mailto") and tag == "a":
+                continue  # a reader may leave; the page itself loads nothing from outside
+            target = (folder / unquote(url.path)).resolve() if url.path else HTML / f"{name}.html"
+            if url.scheme or not target.is_file():
+                dead.append(element[attribute])
+            elif url.fragment and target.suffix == ".html":
+                other = soup(target.relative_to(HTML.resolve()).with_suffix("").as_posix())
+                if not other.find(id=unquote(url.fragment)):
+                    dead.append(element[attribute])
+    assert not dead
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_button_does_something(name: str, html: Path) -> None:
+    for button in soup(name).find_all("button"):
+        opens = button.get("popovertarget")
+        assert soup(name).find(id=opens) if opens else "theme-button" in button["class"]
+    for link in soup(name).find_all("a"):
+        assert link.get("href", "#") != "#" or link.get("aria-current") == "page", link
+    outside = ("mybinder.org", "colab.research.google.com", "/edit/")
+    assert not any(place in str(soup(name)) for place in outside)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_formulas_are_rendered(name: str, html: Path) -> None:
+    assert not soup(name).select(".katex-error")
+    for formula in soup(name).select(".math"):
+        assert formula.select(".katex"), formula
+
+
+def test_bad_formula_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
+    import formulas
+
+    assert "html" in formulas._render(r"\sqrt{2/n}", True)
+    for bad in (r"\sqrt{2/n", r"\unknown", "n\N{HYPHEN}m"):
+        assert "error" in formulas._render(bad, False), bad
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_chapter_offers_its_notebook(name: str, html: Path) -> None:
+    (link,) = soup(name).select(".chapter-facts a[download]")
+    offered = (HTML / name).parent / link["href"]
+    assert offered.read_bytes() == (ROOT / f"{name}.ipynb").read_bytes()
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_chapter_tells_its_length_and_its_needs(name: str, html: Path) -> None:
+    facts = soup(name).select_one(".chapter-facts").get_text(" ", strip=True)
+    minutes = re.search(r"(\d+) min", facts)
+    assert minutes and 2 <= int(minutes[1]) <= 60, facts
+    part, chapter = re.match(r"Part ([IVX]+), chapter (\d+)", facts).groups()
+    assert soup(name).h1.select_one(".section-number").get_text().startswith(f"{chapter}.")
+    opener = soup(name).select_one(".part-opener .part-number")
+    if opener:
+        assert opener.get_text() == f"Part {part}"
+    links = soup(name).select("article > section > p a[href^='0']")
+    needed = {link["href"].split(".")[0] for link in links if "need" in link.parent.get_text()}
+    order = [CHAPTERS.index(f"notebooks/{need}") + 1 for need in needed]
+    previous = PAGES[PAGES.index(name) - 1]
+    shown = soup(previous).select_one(".turn-next .turn-facts").get_text()
+    assert [int(n) for n in re.findall(r"\d+", shown.partition("needs")[2])] == sorted(order)
+
+
+def test_cover_maps_the_book(html: Path) -> None:
+    links = [link["href"] for link in soup(PAGES[0]).select(".map a")]
+    assert links == [f"../{name}.html" for name in CHAPTERS]
+
+
+# --- The pictures that are not in a chapter -------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", pictures.SIZES)
+def test_pictures_are_drawn_from_real_networks(name: str, tmp_path: Path) -> None:
+    def pixels(path: Path) -> np.ndarray:
+        return np.asarray(Image.open(path).convert("RGBA"), dtype=float)
+
+    drawn = pixels(pictures.save(name, tmp_path))
+    stored = pixels(pictures.STATIC / name)
+    assert drawn.shape == stored.shape
+    assert np.sqrt(np.mean((drawn - stored) ** 2)) < 0.5, "python book/pictures.py draws it anew"
+
+
+def test_cover_says_what_its_picture_shows() -> None:
+    rms = {gain: np.sqrt((pictures.signals(gain) ** 2).mean(axis=1)) for gain in (1.25, 1.0, 0.8)}
+    assert len(rms[1.0]) == 50
+    assert 0.5e5 < rms[1.25][-1] < 2e5
+    assert rms[1.0].min() > 0.5 and rms[1.0].max() < 2
+    assert 0.5e-5 < rms[0.8][-1] < 2e-5
+    active = pictures.signals(1.25)[9:]
+    assert np.mean(active[active > 0] > pictures.FULL) > 0.8  # full from layer 10 on
+    assert (pictures.signals(0.8)[19:] < 0.1 * pictures.FULL).all()  # faded by layer 20
+
+
+# --- In a browser ---------------------------------------------------------------------------------
+
+
+class Listener:
+    """What a page asks for, and what it complains of."""
+
+    def __init__(self, page: Page) -> None:
+        self.requested: list[str] = []
+        self.transferred: dict[str, int] = {}
+        self.complaints: list[str] = []
+        page.on("request", lambda request: self.requested.append(request.url))
+        page.on("requestfailed", lambda request: self.complaints.append(f"no {request.url}"))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("requestfinished", self._finished)
+        page.on("console", self._console)
+
+    def _finished(self, request: Any) -> None:
+        response = request.response()
+        if response and response.status >= 400:
+            self.complaints.append(f"{response.status} {request.url}")
+        self.transferred[request.url] = request.sizes()["responseBodySize"]
+
+    def _console(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_page_asks_for_nothing_outside_and_complains_of_nothing(
+    name: str, address: str, context: BrowserContext, record_property: Record
+) -> None:
+    page = context.new_page()
+    heard = Listener(page)
+    page.goto(f"{address}/{name}.html", wait_until="load")
+    if name == "index":
+        page.wait_for_url("**/book/index.html")
+    page.evaluate("for (const image of document.images) image.loading = 'eager'")
+    page.wait_for_load_state("networkidle")
+    outside = [url for url in heard.requested if not url.startswith((address, "data:"))]
+    scheme = urlsplit(address).scheme
+    record_property("page", {"page": name, f"outside {scheme}": len(outside)})
+    record_property("page", {"page": name, f"errors {scheme}": len(heard.complaints)})
+    assert not outside
+    assert not heard.complaints
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_light(
+    name: str, server: str, context: BrowserContext, record_property: Record
+) -> None:
+    page = context.new_page()
+    heard = Listener(page)
+    page.goto(f"{server}/{name}.html", wait_until="networkidle")
+    body = {url: size for url, size in heard.transferred.items() if not url.endswith(".png")}
+    sources = {tag["src"] for tag in soup(name).find_all("img")}
+    figures = sum(((HTML / name).parent / source).stat().st_size for source in sources)
+    without, whole = sum(body.values()) / KIB, (sum(body.values()) + figures) / KIB
+    record_property("page", {"page": name, "KiB": round(without), "with figures": round(whole)})
+    assert without <= MOST_WITHOUT_FIGURES, body
+    assert whole <= MOST_WITH_FIGURES
+    # Nothing comes with a page that does not use it.
+    has_formulas = bool(soup(name).select(".katex"))
+    has_design = bool(soup(name).select("[class^='sd-'], [class*=' sd-']"))
+    assert any("katex" in url for url in body) == has_formulas
+    assert any("sphinx-design" in url for url in body) == has_design
+    assert [url.split("/")[-1] for url in body if url.endswith(".js")] == ["book.js"]
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize(("scheme", "size"), [("light", DESK), ("dark", PHONE)])
+def test_axe_finds_nothing(
+    name: str, scheme: Any, size: Any, server: str, browser: Browser, record_property: Record
+) -> None:
+    with browser.new_context(viewport=size, color_scheme=scheme) as context:
+        page = context.new_page()
+        page.goto(f"{server}/{name}.html", wait_until="networkidle")
+        if name == "index":
+            page.wait_for_url("**/book/index.html")
+        unfold(page)
+        page.wait_for_timeout(50)  # the boxes that scroll are made reachable after a layout
+        violations = Axe().run(page).response["violations"]
+    found = [(v["id"], node["html"][:200]) for v in violations for node in v["nodes"]]
+    record_property("page", {"page": name, f"axe {scheme}": len(found)})
+    assert not found
+
+
+def test_axe_sees_a_bad_page(server: str, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(f"{server}/{PAGES[0]}.html")
+    page.evaluate("document.querySelector('img').removeAttribute('alt')")
+    page.evaluate("document.querySelector('article p').style.color = '#ccc'")
+    found = {violation["id"] for violation in Axe().run(page).response["violations"]}
+    assert found == {"image-alt", "color-contrast"}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_page_fits_a_phone(
+    name: str, server: str, browser: Browser, record_property: Record
+) -> None:
+    with browser.new_context(viewport=PHONE) as context:
+        page = context.new_page()
+        page.goto(f"{server}/{name}.html", wait_until="networkidle")
+        unfold(page)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        record_property("page", {"page": name, "at 390 px": width})
+        assert width <= PHONE["width"]
+
+
+# Everything that takes part in the order of Tab and can be seen, numbered as it stands in the page.
+NUMBER_STOPS = """() => {
+  const kinds = "a[href], button, summary, input:not([type=radio]), input:checked, [tabindex='0']";
+  const seen = (element) => element.checkVisibility({ visibilityProperty: true });
+  return [...document.querySelectorAll(kinds)].filter(seen).map((element, i) => {
+    element.dataset.stop = i;
+    return element.outerHTML.slice(0, 120);
+  });
+}"""
+CURRENT_STOP = """() => {
+  const element = document.activeElement, box = element.getBoundingClientRect();
+  const mark = element.matches("input[type=radio]") ? element.nextElementSibling : element;
+  const bar = document.querySelector(".top").getBoundingClientRect();
+  const style = getComputedStyle(mark);
+  const inBar = element.closest(".top, .skip, .contents");
+  return {
+    stop: element.dataset.stop, what: element.outerHTML.slice(0, 120),
+    marked: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1,
+    inView: inBar !== null || (box.bottom > bar.bottom && box.top < innerHeight),
+  };
+}"""
+UNREACHABLE_SCROLLERS = """() => [...document.querySelectorAll("body *")].filter((element) => {
+  const { overflowX, overflowY } = getComputedStyle(element);
+  const scrolls = /auto|scroll/.test(overflowX) && element.scrollWidth > element.clientWidth + 1
+    || /auto|scroll/.test(overflowY) && element.scrollHeight > element.clientHeight + 1;
+  return scrolls && element.checkVisibility() && element.tabIndex < 0
+    && !element.querySelector("a[href], button, input, summary, [tabindex='0']");
+}).map((element) => element.outerHTML.slice(0, 200))"""
+
+
+@pytest.mark.parametrize("name", [*PAGES, "search"])
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_keyboard_reaches_everything(
+    name: str, size: Any, server: str, browser: Browser, record_property: Record
+) -> None:
+    with browser.new_context(viewport=size, reduced_motion="reduce") as context:
+        page = context.new_page()
+        page.goto(f"{server}/{name}.html", wait_until="networkidle")
+        unfold(page)
+        page.wait_for_timeout(50)
+        stops = page.evaluate(NUMBER_STOPS)
+        reached = []
+        for _ in stops:
+            page.keyboard.press("Tab")
+            reached.append(page.evaluate(CURRENT_STOP))
+        assert page.evaluate(UNREACHABLE_SCROLLERS) == []
+    record_property("page", {"page": name, "Tab stops": len(stops)})
+    assert [stop["stop"] for stop in reached] == [str(i) for i in range(len(stops))]
+    assert [stop["what"] for stop in reached if not stop["marked"]] == []
+    assert [stop["what"] for stop in reached if not stop["inView"]] == []
+
+
+def words(page: Page) -> list[str]:
+    """The words of the article that can be seen."""
+    return page.locator("article").inner_text().split()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_can_be_read_without_javascript(name: str, html: Path, browser: Browser) -> None:
+    with browser.new_context(viewport=DESK) as context:
+        page = context.new_page()
+        page.goto((html / f"{name}.html").as_uri(), wait_until="load")
+        page.evaluate("for (const button of document.querySelectorAll('.copy')) button.remove()")
+        unfold(page)
+        expected = words(page)
+    with browser.new_context(viewport=DESK, java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto((html / f"{name}.html").as_uri(), wait_until="load")
+        for fold in page.locator("article summary").all():
+            fold.focus()
+            page.keyboard.press("Enter")
+        assert words(page) == expected
+        assert page.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
+        contents = page.locator("#contents a")
+        assert contents.first.is_visible() and contents.last.is_visible()
+
+
+def test_solutions_are_folded_and_open(html: Path, browser: Browser) -> None:
+    for name in CHAPTERS:
+        solutions = soup(name).select("details.solution")
+        assert len(solutions) >= 2, name
+        assert not any(fold.has_attr("open") for fold in solutions)
+        assert all(len(fold.get_text().split()) > 8 for fold in solutions)
+
+
+def test_paper_shows_what_is_folded(server: str, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(f"{server}/{CHAPTERS[0]}.html", wait_until="networkidle")
+    page.emulate_media(media="print")
+    assert not page.locator(".top").is_visible() and not page.locator("#contents").is_visible()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details[open]").count() == 0
+
+
+def test_colours_are_chosen_and_kept(address: str, context: BrowserContext) -> None:
+    page = context.new_page()
+    ground = "getComputedStyle(document.body).backgroundColor"
+    page.goto(f"{address}/{PAGES[0]}.html")
+    light = page.evaluate(ground)
+    page.locator(".theme-button").click()
+    assert page.evaluate(ground) == light  # "light", on a light system
+    page.locator(".theme-button").click()
+    dark = page.evaluate(ground)
+    assert dark != light
+    page.goto(f"{address}/{CHAPTERS[0]}.html")
+    assert page.evaluate(ground) == dark
+
+
+def test_code_can_be_copied(server: str, context: BrowserContext) -> None:
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(f"{server}/{CHAPTERS[0]}.html")
+    cell = page.locator(".cell_input .highlight").first
+    cell.hover()
+    cell.get_by_role("button", name="Copy this code").click()
+    page.wait_for_function("document.querySelector('.copy').textContent === 'Copied'")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == cell.locator("pre").text_content()
+    assert "import winit" in copied
+
+
+# --- The walk of a new reader ---------------------------------------------------------------------
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """Press Tab until the element has the focus."""
+    for _ in range(400):
+        page.keyboard.press("Tab")
+        if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"Tab never reaches {selector} on {page.url}")
+
+
+def test_reader_walks_the_book_by_keyboard_on_a_phone(address: str, browser: Browser) -> None:
+    """From the cover to a chapter, a solution, the next chapter, and back by search."""
+    with browser.new_context(viewport=PHONE) as context:
+        page = context.new_page()
+        heard = Listener(page)
+        page.goto(f"{address}/index.html")
+        page.wait_for_url("**/book/index.html")
+
+        tab_to(page, "a.start")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/{CHAPTERS[0]}.html")
+
+        solution = page.locator("details.solution").first
+        content = solution.locator("> :not(summary)").first
+        assert not content.is_visible()
+        tab_to(page, "details.solution > summary")
+        page.keyboard.press("Enter")
+        assert content.is_visible()
+
+        tab_to(page, "a.turn-next")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/{CHAPTERS[1]}.html")
+
+        page.keyboard.press("/")
+        page.keyboard.type("weight matrix")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/search.html?q=weight+matrix")
+        page.wait_for_selector("ul.search a")
+        tab_to(page, f"ul.search a[href*='{CHAPTERS[0]}']")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/{CHAPTERS[0]}.html**")
+        assert page.locator("h1").is_visible()
+        assert not heard.complaints
+
+
+def test_contents_open_and_close_by_keyboard_on_a_phone(address: str, browser: Browser) -> None:
+    with browser.new_context(viewport=PHONE) as context:
+        page = context.new_page()
+        page.goto(f"{address}/{CHAPTERS[1]}.html")
+        menu = page.locator("#contents")
+        assert not menu.is_visible()
+        tab_to(page, ".contents-button")
+        page.keyboard.press("Enter")
+        assert menu.is_visible()
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "nav-cover"
+        page.keyboard.press("Escape")
+        assert not menu.is_visible()
+        assert page.evaluate("document.activeElement.matches('.contents-button')")
+
+
+@pytest.mark.parametrize("query", ["singular values", "he_normal", "sigmoid"])
+def test_search_finds(query: str, address: str, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(f"{address}/{PAGES[0]}.html")
+    page.locator(".find input").fill(query)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("ul.search li")
+    page.wait_for_function("document.querySelector('.search-summary').innerText.includes('found')")
+    assert page.locator("ul.search a").count() > 0
+
+
+# --- The owner's switch ---------------------------------------------------------------------------
+
+
+def test_repository_address_switches_the_links_on(tmp_path: Path, html: Path) -> None:
+    config = (ROOT / "_config.yml").read_text("utf-8")
+    config = config.replace('url: ""', "url: https://github.com/someone/book")
+    config = config.replace('baseurl: ""', "baseurl: https://someone.github.io/book/")
+    (tmp_path / "_config.yml").write_text(config, "utf-8")
+    shutil.copy(ROOT / "_toc.yml", tmp_path)
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+    shutil.copytree(ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("node_modules"))
+    (tmp_path / "book" / "node_modules").symlink_to(ROOT / "book" / "node_modules")
+    command = [sys.executable, "-c", JUPYTER_BOOK, "build", "-W", "-n", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+    built = tmp_path / "_build" / "html"
+    page = BeautifulSoup((built / f"{CHAPTERS[0]}.html").read_text("utf-8"), "html.parser")
+    links = {link.get_text(): link["href"] for link in page.select(".chapter-facts a")}
+    notebook = f"{CHAPTERS[0]}.ipynb"
+    binder = f"https://mybinder.org/v2/gh/someone/book/main?urlpath=lab/tree/{notebook}"
+    colab = "https://colab.research.google.com/github/someone/book/blob/main/"
+    assert links["Run it on Binder"] == binder
+    assert links["Run it on Colab"] == colab + notebook
+    assert links["Suggest an edit"] == f"https://github.com/someone/book/edit/main/{notebook}"
+    install = "%pip install --quiet git+https://github.com/someone/book@main"
+    assert page.select_one(".colab pre").get_text() == install
+    image = page.find("meta", property="og:image")["content"]
+    assert image == "https://someone.github.io/book/_static/social.png"
+    assert (built / "_static" / "social.png").is_file()
+    canonical = page.find("link", rel="canonical")["href"]
+    assert canonical == f"https://someone.github.io/book/{CHAPTERS[0]}.html"

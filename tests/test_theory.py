@@ -1,0 +1,416 @@
+"""Theory: the gain table, closed forms, the phase diagram of tanh, and wide networks beside it.
+
+The table's numbers were computed apart from this package, by quadrature of 30 digits (mpmath), for
+a standard normal input; they stand here with the digits they were printed with. So do the numbers
+of the phase diagram, which scalar maps and root finding gave (and, for c* and xi_c, a trapezoidal
+rule on a fine grid).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import winit
+from winit import activations, network, theory
+
+Array = NDArray[Any]
+
+ROOT2 = math.sqrt(2)
+ACTIVATIONS = {**activations.ACTIVATIONS, "prelu": activations.leaky_relu(0.25)}
+ACTIVATIONS["leaky_relu(0.2)"] = activations.leaky_relu(0.2)
+
+# forward gain, gradient gain, slope of the q-map and chi_1 at q = 1 with the forward gain
+GAINS = {
+    "linear": (1, 1, 1, 1),
+    "relu": (1.4142135624, 1.4142135624, 1, 1),
+    "leaky_relu": (1.4141428570, 1.4141428570, 1, 1),
+    "leaky_relu(0.2)": (1.3867504906, 1.3867504906, 1, 1),
+    "prelu": (1.3719886811, 1.3719886811, 1, 1),
+    "relu6": (1.4142135651, 1.4142135638, 1, 1),
+    "elu": (1.2451983007, 1.2234285576, 0.890968, 1.035905),
+    "selu": (1.0, 0.9660257770, 0.782648, 1.071575),
+    "gelu": (1.5335304412, 1.4811144127, 1.144063, 1.072032),
+    "gelu_tanh": (1.5335805217, 1.4811680581, 1.144298, 1.072024),
+    "silu": (1.6765324703, 1.6233202580, 1.172594, 1.066634),
+    "mish": (1.4868475813, 1.4447552325, 1.076339, 1.059118),
+    "softplus": (1.0418668355, 1.8462285453, 0.492053, 0.318459),
+    "tanh": (1.5925374197, 1.4674135916, 0.461071, 1.177807),
+    "lecun_tanh": (1.1543694540, 1.1152568925, 0.615446, 1.071371),
+    "sigmoid": (1.8462285453, 4.7226460859, 0.106341, 0.152827),
+    "erf": (1.4671669505, 1.3252183529, 0.408567, 1.225700),
+    "hard_tanh": (1.3920361404, 1.2102870624, 0.385127, 1.322892),
+    "sin": (1.5208666232, 1.3272506003, 0.313035, 1.313035),
+    "softsign": (2.3375333631, 2.0957806089, 0.476712, 1.244010),
+}
+NEUTRAL = {"linear", "relu", "leaky_relu", "leaky_relu(0.2)", "prelu", "relu6"}
+UNSTABLE = {"gelu", "gelu_tanh", "silu", "mish"}
+
+each = pytest.mark.parametrize("name", GAINS)
+
+
+def test_the_table_has_every_activation() -> None:
+    assert set(ACTIVATIONS) == set(GAINS)
+
+
+@each
+def test_gain_table(name: str) -> None:
+    phi = ACTIVATIONS[name]
+    gain, gradient_gain, slope, chi = GAINS[name]
+    assert abs(theory.gain(phi) - gain) < 1e-10
+    assert abs(theory.gradient_gain(phi) - gradient_gain) < 1e-10
+    assert abs(theory.q_slope(phi, 1.0, theory.gain(phi)) - slope) < 6e-7
+    assert abs(theory.chi_1(phi, theory.gain(phi)) - chi) < 6e-7
+
+
+@each
+def test_stability_at_q_1(name: str) -> None:
+    point = theory.fixed_point(ACTIVATIONS[name], theory.gain(ACTIVATIONS[name]))
+    expected = "neutral" if name in NEUTRAL else "unstable" if name in UNSTABLE else "stable"
+    assert (point.q_star, point.stability) == (1.0, expected)
+
+
+def relu_kernel(c: float) -> float:
+    """The arc-cosine kernel of Cho & Saul 2009, as a map of correlations."""
+    return (math.sqrt(1 - c * c) + (math.pi - math.acos(c)) * c) / math.pi
+
+
+CLOSED: list[tuple[str, Callable[[], float], float]] = [
+    (
+        "gelu mean²",
+        lambda: theory.c_map("gelu", 0, 1, 1) * theory.q_map("gelu", 1, 1),
+        0.25 / np.pi,
+    ),
+    ("sin", lambda: theory.second_moment("sin"), (1 - math.exp(-2)) / 2),
+    ("sin, q = 30", lambda: theory.second_moment("sin", 30.0), (1 - math.exp(-60)) / 2),
+    ("sin slope", lambda: theory.slope_second_moment("sin", 3.0), (1 + math.exp(-6)) / 2),
+    ("hard tanh slope", lambda: theory.slope_second_moment("hard_tanh"), math.erf(1 / ROOT2)),
+    ("softplus' = sigmoid", lambda: theory.gradient_gain("softplus"), theory.gain("sigmoid")),
+    ("selu keeps 1", lambda: theory.second_moment("selu"), 1.0),
+    ("selu keeps mean 0", lambda: theory.c_map("selu", 0.0, 1.0, 1.0), 0.0),
+    ("erf", lambda: theory.second_moment("erf", 2.0), 2 / np.pi * math.asin(4 / 5)),
+    ("erf slope", lambda: theory.slope_second_moment("erf", 2.0), 4 / np.pi / 3),
+    (
+        "relu variance",
+        lambda: theory.second_moment("relu") * (1 - theory.c_map("relu", 0, 1, 1)),
+        (1 - 1 / np.pi) / 2,
+    ),
+    ("he", lambda: theory.gain(activations.leaky_relu(0.3)), math.sqrt(2 / (1 + 0.3**2))),
+]
+
+
+@pytest.mark.parametrize(("what", "computed", "exact"), CLOSED, ids=[c[0] for c in CLOSED])
+def test_closed_forms(what: str, computed: Callable[[], float], exact: float) -> None:
+    assert abs(computed() - exact) < 1e-13
+
+
+@pytest.mark.parametrize("c", [-1, -0.7, 0, 0.3, 0.9, 0.9999, 1 - 1e-6, 1])
+@pytest.mark.parametrize("q", [1e-4, 1.0, 1e4])
+def test_c_map_closed_forms(c: float, q: float) -> None:
+    assert abs(theory.c_map("relu", c, q, ROOT2) - relu_kernel(c)) < 1e-13
+    assert abs(theory.c_slope("relu", c, q, ROOT2) - (1 - math.acos(c) / math.pi)) < 1e-13
+    erf = math.asin(2 * q * c / (1 + 2 * q)) / math.asin(2 * q / (1 + 2 * q))  # Williams 1997
+    assert abs(theory.c_map("erf", c, q, 3.0) - erf) < 1e-13
+
+
+@each
+def test_slopes_are_the_slopes_of_the_maps(name: str) -> None:
+    phi, h = ACTIVATIONS[name], 1e-4
+    ahead, behind = theory.q_map(phi, 0.7 + h, 1.3, 0.2), theory.q_map(phi, 0.7 - h, 1.3, 0.2)
+    assert abs(theory.q_slope(phi, 0.7, 1.3) - (ahead - behind) / (2 * h)) < 1e-7
+    ahead, behind = (
+        theory.c_map(phi, 0.4 + h, 0.7, 1.3, 0.2),
+        theory.c_map(phi, 0.4 - h, 0.7, 1.3, 0.2),
+    )
+    at_q = theory.q_map(phi, 0.7, 1.3, 0.2)
+    assert abs(theory.c_slope(phi, 0.4, 0.7, 1.3) * 0.7 / at_q - (ahead - behind) / (2 * h)) < 1e-7
+    assert theory.c_slope(phi, 1.0, 0.7, 1.3) == theory.chi_1(phi, 1.3, 0.7)
+
+
+@pytest.mark.parametrize(
+    ("name", "sigma_w", "sigma_b", "q_star", "chi", "c_star"),
+    [
+        # Poole et al. 2016, figures 1 and 2
+        ("tanh", 1.3, 0.3, 0.60705, 0.9398, 1.0),
+        ("tanh", 2.5, 0.3, 4.07912, 1.5852, 0.12210),
+        ("tanh", 4.0, 0.3, 12.6041, 2.3673, 0.02970),
+        ("tanh", 5 / 3, 0.0, 1.1785, 1.2098, 0.0),  # the gain that PyTorch gives for tanh
+        ("lecun_tanh", 1.0, 0.0, 0.38244, 1.0192, 0.0),
+        ("selu", 0.75, 0.0, 0.0230338, 1.00367, None),  # PyTorch's gain: nearly critical
+        ("sigmoid", 1.0, 0.0, 0.26469, 0.055721, 1.0),
+        ("sigmoid", 4.0, 0.0, 5.855, 0.3989, 1.0),
+        ("sigmoid", 1.8462285453, 0.0, 1.0, 0.1528, 1.0),
+        ("softplus", 1.0418668355, 0.0, 1.0, 0.318459, 1.0),
+        ("hard_tanh", 1.5, 0.3, 1.393719, 1.356832, 0.381861),
+    ],
+)
+def test_where_signals_and_correlations_settle(
+    name: str, sigma_w: float, sigma_b: float, q_star: float, chi: float, c_star: float | None
+) -> None:
+    q = theory.fixed_point(name, sigma_w, sigma_b).q_star
+    assert abs(theory.q_map(name, q, sigma_w, sigma_b) / q - 1) < 1e-12
+    assert q == pytest.approx(q_star, rel=1e-4)
+    assert theory.chi_1(name, sigma_w, q) == pytest.approx(chi, rel=2e-4)
+    c = theory.c_star(name, sigma_w, sigma_b)
+    assert abs(theory.c_map(name, c, q, sigma_w, sigma_b) - c) < 1e-11
+    assert c_star is None or c == pytest.approx(c_star, abs=6e-6)
+
+
+GRADIENT_GAIN = {  # where q settles under the gradient gain, and chi_1 there
+    "tanh": (0.7249, 1.126),
+    "erf": (0.693, 1.151),
+    "hard_tanh": (0.601, 1.176),
+    "sin": (0.632, 1.130),
+    "softsign": (0.647, 1.185),
+    "elu": (0.726, 1.031),
+    "selu": (0.726, 1.060),
+    "lecun_tanh": (0.829, 1.056),
+    "sigmoid": (8.54, 0.474),
+}
+
+
+@pytest.mark.parametrize("name", GRADIENT_GAIN)
+def test_the_gradient_gain_does_not_hold_q_at_1(name: str) -> None:
+    q_star, chi = GRADIENT_GAIN[name]
+    gain = theory.gradient_gain(name)
+    q = theory.fixed_point(name, gain).q_star
+    assert q == pytest.approx(q_star, abs=6e-4 * max(1, q_star))
+    assert theory.chi_1(name, gain, q) == pytest.approx(chi, abs=6e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "sigma_w", "q0", "end", "stability"),
+    [
+        ("relu", ROOT2, 7.0, 7.0, "neutral"),
+        ("relu", 1.0, 1.0, 0.0, "stable"),
+        ("relu", 1.5, 1.0, math.inf, "unstable"),
+        ("tanh", 0.9, 1.0, 0.0, "stable"),
+        ("tanh", 1.0, 1.0, 0.0, "neutral"),  # the signal dies, but slower than any factor
+        ("softplus", GAINS["softplus"][1], 1.0, math.inf, "unstable"),
+        ("selu", ROOT2, 1.0, math.inf, "unstable"),
+        ("gelu", ROOT2, 1.0, 0.0, "stable"),
+        ("mish", GAINS["mish"][1], 1.0, 0.0, "stable"),
+        ("gelu", theory.gain("gelu"), 1.001, math.inf, "unstable"),
+        ("gelu", theory.gain("gelu"), 0.999, 0.0, "stable"),
+    ],
+)
+def test_neutral_dying_and_exploding(
+    name: str, sigma_w: float, q0: float, end: float, stability: str
+) -> None:
+    point = theory.fixed_point(name, sigma_w, q0=q0)
+    assert (point.q_star, point.stability) == (end, stability)
+
+
+def run(name: str, gain: float, q: float, layers: int) -> float:
+    for _ in range(layers):
+        q = theory.q_map(name, q, gain)
+    return q
+
+
+@pytest.mark.parametrize(
+    ("name", "gain", "q0", "layers", "expected"),
+    [
+        ("tanh", 1.0, 1.0, 10, 1.044 / 20),  # Xavier's tanh: q falls as 1 / (2 l)
+        ("tanh", 1.0, 1.0, 1000, 1.0023 / 2000),
+        ("gelu", ROOT2, 1.0, 30, 3.1e-8),  # He's gain loses these
+        ("silu", ROOT2, 1.0, 30, 3.4e-9),
+        ("mish", ROOT2, 1.0, 30, 5.6e-4),
+        ("gelu", theory.gain("gelu"), 1.25, 40, 153),  # its own gain is a repeller
+        ("gelu", theory.gain("gelu"), 0.8, 40, 3.4e-7),
+    ],
+)
+def test_decay_over_layers(name: str, gain: float, q0: float, layers: int, expected: float) -> None:
+    assert run(name, gain, q0, layers) == pytest.approx(expected, rel=0.02)
+
+
+DEPTHS = {  # sigma_w²: xi_c and xi_q of tanh with sigma_b² = 0.05 (Schoenholz et al. 2017)
+    1.0: (3.627, 1.75),
+    1.3: (7.834, 1.79),
+    1.6: (27.03, 1.62),
+    1.76: (4911.7, 1.52),
+    2.0: (25.21, 1.39),
+    2.5: (11.80, 1.18),
+    3.0: (9.05, 1.04),
+    4.0: (6.98, 0.87),
+}
+
+
+@pytest.mark.parametrize("variance", DEPTHS)
+def test_depth_scales(variance: float) -> None:
+    sigmas = math.sqrt(variance), math.sqrt(0.05)
+    xi_c, xi_q = DEPTHS[variance]
+    assert theory.xi_c("tanh", *sigmas) == pytest.approx(xi_c, rel=6e-4)
+    assert theory.xi_q("tanh", *sigmas) == pytest.approx(xi_q, rel=6e-3)
+
+
+def test_depth_scales_at_their_ends() -> None:
+    assert theory.xi_c("relu", ROOT2) == theory.xi_q("relu", ROOT2) == math.inf
+    assert theory.xi_q("gelu", theory.gain("gelu")) == math.inf  # errors grow
+    for name in ("tanh", "hard_tanh"):  # near the critical line, and too near to tell
+        line = theory.critical_line(name, 0.3)
+        assert 1e-7 < 1 - theory.c_star(name, line * (1 + 1e-4), 0.3) < 1e-2
+        assert theory.c_star(name, line * (1 + 1e-7), 0.3) == pytest.approx(1, abs=1e-6)
+        assert theory.xi_c(name, line * (1 + 1e-9), 0.3) == math.inf
+    sine = theory.fixed_point("sin", 10.0).q_star  # so large that the q-map is flat to rounding
+    assert theory.q_slope("sin", sine, 10.0) < 1e-12 and theory.xi_q("sin", 10.0) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("name", "sigma_b", "variance"),
+    [
+        ("tanh", math.sqrt(0.05), 1.76095),
+        ("tanh", math.sqrt(2.01e-5), 1.05),  # Pennington et al. 2017: the pair is of variances
+        ("tanh", 0.0, 1.0),
+        ("sin", 0.0, 1.0),
+        ("elu", 0.0, 1.0),
+        ("gelu", 0.0, 4.0),
+        ("relu", 0.0, 2.0),
+        ("linear", 0.0, 1.0),
+    ],
+)
+def test_critical_line(name: str, sigma_b: float, variance: float) -> None:
+    sigma_w = theory.critical_line(name, sigma_b)
+    assert sigma_w**2 == pytest.approx(variance, abs=1e-5)
+    if sigma_b:
+        q = theory.fixed_point(name, sigma_w, sigma_b).q_star
+        assert abs(theory.chi_1(name, sigma_w, q) - 1) < 1e-10
+
+
+def test_a_plain_function_will_do() -> None:
+    assert theory.gain(np.tanh) == theory.gain("tanh")
+    assert abs(theory.gradient_gain(np.tanh) - theory.gradient_gain("tanh")) < 1e-9
+    assert theory.recommend(np.tanh).scheme == "glorot_normal"
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: theory.gain("tahn"), ValueError, r"Did you mean 'tanh'\?"),
+        (lambda: theory.second_moment("relu", 0.0), ValueError, "q must be larger than 0, got 0"),
+        (lambda: theory.q_map("relu", 1.0, 0.0), ValueError, "sigma_w must be larger than 0"),
+        (lambda: theory.q_map("relu", 1.0, 1.0, -0.1), ValueError, "sigma_b must be 0 or larger"),
+        (lambda: theory.q_slope("relu", np.inf, 1.0), ValueError, "q must be finite, got inf"),
+        (lambda: theory.chi_1("relu", np.nan), ValueError, "sigma_w must be finite, got nan"),
+        (lambda: theory.fixed_point("relu", 1.0, q0=-1), ValueError, "q must be larger than 0"),
+        (lambda: theory.c_map("relu", 1.5, 1.0, 1.0), ValueError, "c must lie between -1 and 1"),
+        (lambda: theory.c_slope("relu", -2, 1.0, 1.0), ValueError, "c must lie between -1 and 1"),
+        (lambda: theory.c_star("relu", 1.0), ValueError, "relu with .*: the signal dies out"),
+        (lambda: theory.xi_q("relu", 2.0), ValueError, "relu with .*: the signal explodes"),
+        (lambda: theory.xi_c("gelu", 1.0), ValueError, "gelu with .*: the signal dies out"),
+        (
+            lambda: theory.critical_line("relu", 0.1),
+            ValueError,
+            "no critical point with sigma_b=0.1",
+        ),
+        (lambda: theory.recommend("reul"), ValueError, r"Did you mean 'relu'\?"),
+        (lambda: theory.recommend(3), TypeError, "a name or a function, got 3"),  # type: ignore[arg-type]
+    ],
+)
+def test_errors(call: Callable[[], object], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
+
+
+# What the sentence must give, computed here again.
+def forward(name: str) -> str:
+    return f"{theory.gain(name):.3f}"
+
+
+def back(name: str) -> str:
+    return f"{theory.chi_1(name, theory.gain(name)):.3f}"
+
+
+SAYS: dict[str, tuple[str, list[str]]] = {
+    "linear": ("glorot_normal", ["1/fan_in", "1/fan_out"]),
+    "relu": ("he_normal", ["halves the second moment"]),
+    "relu6": ("he_normal", ["halves the second moment"]),
+    "leaky_relu": ("he_normal", ["2 / (1 + slope²)"]),
+    "leaky_relu(0.2)": ("he_normal", ["2 / (1 + slope²)"]),
+    "prelu": ("he_normal", ["2 / (1 + slope²)"]),
+    "selu": ("lecun_normal", ["1.072"]),
+    "sigmoid": ("he_normal", ["Custom says Glorot", "0.101", "0.056", "neither saves it"]),
+    **{
+        name: ("variance_scaling", [forward(name), "unstable", "no gain gives a stable scale"])
+        for name in ("gelu", "gelu_tanh", "silu", "mish")
+    },
+    **{
+        name: ("variance_scaling", [forward(name), "a stable fixed point", back(name)])
+        for name in ("elu", "softplus")
+    },
+    **{
+        name: ("glorot_normal", ["slowly dies out", "1.000", forward(name), back(name)])
+        for name in ("tanh", "softsign", "sin", "hard_tanh")
+    },
+    "lecun_tanh": ("glorot_normal", ["settles at q = 0.382", "1.019", "1.154", "1.071"]),
+    "erf": ("glorot_normal", ["settles at q = 0.142", "1.017", "1.467", "1.226"]),
+}
+
+
+@each
+def test_recommendation_says_why_and_can_be_used(name: str) -> None:
+    phi = ACTIVATIONS[name]
+    advice = theory.recommend(phi)
+    scheme, parts = SAYS[name]
+    assert advice.scheme == scheme and str(advice).startswith(f"{phi.name}: {scheme}(")
+    assert [part for part in parts if part not in advice.reason] == []
+    weights = winit.get(advice.scheme)((2000, 100), rng=0, **advice.options)
+    if scheme == "variance_scaling" or "relu" in name:
+        # The draws have the theory's gain; the sd of a variance from n normal draws, sqrt(2 / n).
+        assert abs(weights.var() * 100 / theory.gain(phi) ** 2 - 1) < 5 * math.sqrt(2 / 2e5)
+
+
+def test_recommendation_claims_no_more_than_it_computed() -> None:
+    """tanh(z)^5 is unstable at q = 1 and has stable scales elsewhere."""
+    reason = theory.recommend(lambda z: np.tanh(z) ** 5).reason
+    assert "unstable" in reason and "no gain" not in reason
+
+
+WIDTH, DEPTH, NETS, PAIRS, C0 = 600, 5, 8, 10, 0.5
+
+
+def wide_network(name: str, sigma_w: float, sigma_b: float, rng: np.random.Generator) -> Array:
+    """In one network and by layer: q, the pairs' covariance, the gradient's second moment."""
+    params = network.init_params([WIDTH] * (DEPTH + 1), winit.lecun_normal, rng)
+    for key, value in params.items():
+        params[key] = sigma_w * value if key[0] == "W" else sigma_b * rng.standard_normal(WIDTH)
+    one, other = rng.standard_normal((2, PAIRS, WIDTH))
+    x = np.concatenate([one, C0 * one + math.sqrt(1 - C0**2) * other])
+    x /= np.sqrt((x**2).mean())
+    trace = network.forward(params, x, name)
+    gradients = network.backward(params, trace, rng.standard_normal(trace.output.shape))
+    q = [(z**2).mean() for z in trace.z]
+    covariance = [(z[:PAIRS] * z[PAIRS:]).mean() for z in trace.z]
+    return np.array([q, covariance, [(delta**2).mean() for delta in gradients.z]])
+
+
+@pytest.mark.parametrize(
+    ("name", "sigma_w", "sigma_b"),
+    [
+        ("tanh", 1.3, 0.3),
+        ("tanh", 2.5, 0.3),
+        ("relu", ROOT2, 0.0),
+        ("gelu", 1.5335304412, 0.0),
+        ("sigmoid", 4.0, 0.5),
+    ],
+)
+def test_wide_networks_do_what_theory_says(name: str, sigma_w: float, sigma_b: float) -> None:
+    rng = np.random.default_rng(0)
+    nets = np.array([wide_network(name, sigma_w, sigma_b, rng) for _ in range(NETS)])
+    q = [sigma_w**2 + sigma_b**2]  # the data have second moment 1 and correlation C0
+    c = [(sigma_w**2 * C0 + sigma_b**2) / q[0]]
+    for _ in range(DEPTH - 1):
+        c.append(theory.c_map(name, c[-1], q[-1], sigma_w, sigma_b))
+        q.append(theory.q_map(name, q[-1], sigma_w, sigma_b))
+    chi = [theory.chi_1(name, sigma_w, q_l) for q_l in q[:-1]]
+    gradient = np.cumprod([1.0, *chi[::-1]])[::-1]
+    predicted = np.array([q, np.multiply(q, c), gradient])
+    scale = np.array([q, q, gradient])
+    error = nets.std(axis=0, ddof=1) / math.sqrt(NETS) / scale  # sd of the mean over the networks
+    assert error.max() < 0.05
+    # five of them, and what is left of order 1 / width
+    assert (np.abs(nets.mean(axis=0) - predicted) / scale < 5 * error + DEPTH / WIDTH).all()
