@@ -15,7 +15,7 @@ COMPILE = $(VENV)/uv pip compile pyproject.toml --quiet --universal --generate-h
 export KERAS_BACKEND := jax
 
 .NOTPARALLEL:
-.PHONY: help book test lint lab notebooks lighthouse lock clean set-up-book set-up-test
+.PHONY: help book test lint lab notebooks lighthouse bench lock clean set-up-book set-up-test
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,9 @@ notebooks: set-up-test ## re-execute all notebooks in place (or those in ONLY="n
 
 lighthouse: set-up-test book ## measure the pages with Lighthouse, as a phone sees them
 	@$(RUN) tools/lighthouse.py
+
+bench: set-up-test ## time winit beside Keras, JAX and the article's code (ratios)
+	@$(RUN) benchmarks/run.py
 
 lock: set-up-book ## compile the lock files anew (UPGRADE=--upgrade: with the newest versions)
 	@$(COMPILE) --extra test --output-file requirements.txt
