@@ -449,10 +449,9 @@ def audit(
         notes.append(
             f"The gradient columns are missing: they need KERAS_BACKEND=jax, not {backend}."
         )
-    if gradients and backend == "jax":
-        inputs, zs, deltas = _with_gradients(
-            noted, weights, fixed, x, _target(model, y, loss), draws
-        )
+    if backend == "jax":
+        direct = _target(model, y, loss)
+        inputs, zs, deltas = _with_jax(noted, weights, fixed, x, gradients, direct, draws)
     else:
         _, inputs, zs = noted(weights, fixed, x)
         deltas = [None] * len(zs)
@@ -549,12 +548,37 @@ _compiled: dict[str, Any] = {}
 KEPT = 4
 
 
-def _with_gradients(
-    noted: Pass, weights: Any, fixed: Any, x: Any, target: Any, rng: _checks.Draws
-) -> tuple[list[Any], list[Any], list[Any]]:
-    """Inputs, z's and the gradients at the z's, in one compiled pass each way."""
+def _run(function: Any, *arguments: Any) -> Any:
+    """The function's value, compiled as a whole."""
     import jax  # only where it is the backend
 
+    lowered = jax.jit(function).lower(*arguments)
+    program = hashlib.sha256(lowered.as_text().encode()).hexdigest()
+    if program not in _compiled:
+        _compiled[program] = lowered.compile()
+        while len(_compiled) > KEPT:
+            del _compiled[next(iter(_compiled))]
+    return _compiled[program](*arguments)
+
+
+def _with_jax(
+    noted: Pass,
+    weights: Any,
+    fixed: Any,
+    x: Any,
+    gradients: bool,
+    target: Any,
+    rng: _checks.Draws,
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """Inputs, z's and, if asked for, the gradients at the z's; the weights go in as arguments.
+
+    As constants they would be compiled into the program.
+    """
+    import jax  # see _run
+
+    if not gradients:
+        _, inputs, zs = _run(noted, weights, fixed, x)
+        return inputs, zs, [None] * len(zs)
     outputs, _, zs = jax.eval_shape(noted, weights, fixed, x)
     nudges = [np.zeros(z.shape, z.dtype) for z in zs]
     directions = [rng.standard_normal(o.shape).astype(o.dtype) for o in jax.tree.leaves(outputs)]
@@ -566,15 +590,8 @@ def _with_gradients(
         flat = jax.tree.leaves(outputs)
         return sum((d * o).sum() for d, o in zip(directions, flat, strict=True)), (inputs, zs)
 
-    # The weights go in as arguments: as constants they would be compiled into the program.
-    arguments = (nudges, weights, fixed, x, directions)
-    lowered = jax.jit(jax.grad(scalar, has_aux=True)).lower(*arguments)
-    program = hashlib.sha256(lowered.as_text().encode()).hexdigest()
-    if program not in _compiled:
-        _compiled[program] = lowered.compile()
-        while len(_compiled) > KEPT:
-            del _compiled[next(iter(_compiled))]
-    deltas, (inputs, zs) = _compiled[program](*arguments)
+    gradient = jax.grad(scalar, has_aux=True)
+    deltas, (inputs, zs) = _run(gradient, nudges, weights, fixed, x, directions)
     return inputs, zs, deltas
 
 
