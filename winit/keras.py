@@ -52,7 +52,6 @@ def _check_options(scheme: str, options: dict[str, Any]) -> None:
     initializers.get(scheme)((2, 2), rng=0, **options)
 
 
-@keras.saving.register_keras_serializable(package="winit")
 class Initializer(keras.initializers.Initializer):  # type: ignore[misc]
     """A scheme of `winit` as a Keras initializer.
 
@@ -118,6 +117,10 @@ class Initializer(keras.initializers.Initializer):  # type: ignore[misc]
     def __repr__(self) -> str:
         options = "".join(f", {name}={value!r}" for name, value in self.options.items())
         return f"winit.keras.Initializer({self.scheme!r}, seed={self.seed!r}{options})"
+
+
+# Called, not a decorator: where Keras is absent, the API page still reads the class.
+keras.saving.register_keras_serializable(package="winit")(Initializer)
 
 
 def _asking() -> tuple[Any, str]:
