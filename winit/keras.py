@@ -52,7 +52,6 @@ def _check_options(scheme: str, options: dict[str, Any]) -> None:
     initializers.get(scheme)((2, 2), rng=0, **options)
 
 
-@keras.saving.register_keras_serializable(package="winit")
 class Initializer(keras.initializers.Initializer):  # type: ignore[misc]
     """A scheme of `winit` as a Keras initializer.
 
@@ -139,6 +138,10 @@ def _asking() -> tuple[Any, str]:
             return caller, variable.name
         frame = frame.f_back  # type: ignore[assignment]
     return None, ""
+
+
+# Called, not put above the class: the book is built without Keras, where it would hide the class.
+keras.saving.register_keras_serializable(package="winit")(Initializer)
 
 
 def reinitialize(
