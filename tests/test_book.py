@@ -49,7 +49,7 @@ def contents() -> list[str]:
 
 PAGES = contents()
 CHAPTERS = [name for name in PAGES if name.startswith("notebooks/")]
-EVERY = [*PAGES, "search", "index"]
+EVERY = [*PAGES, "search"]
 
 
 @pytest.fixture(scope="session")
@@ -91,14 +91,23 @@ def soup(name: str) -> BeautifulSoup:
     return BeautifulSoup((HTML / f"{name}.html").read_text("utf-8"), "html.parser")
 
 
-def unfold(page: Page) -> None:
-    page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+def settle(page: Page) -> None:
+    """Wait until the fonts are there and the boxes that scroll have been found."""
+    page.evaluate("document.fonts.ready.then(() => new Promise((done) => setTimeout(done, 50)))")
+
+
+def visit(page: Page, url: str, *, unfold: bool = False) -> None:
+    """Open a page, and everything that is folded in it."""
+    page.goto(url, wait_until="load")
+    if unfold:
+        page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+    settle(page)
 
 
 # --- What is written in the pages -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", [*EVERY, "index"])
 def test_page_names_itself(name: str, html: Path) -> None:
     page = soup(name)
     assert page.html["lang"] == "en"
@@ -115,7 +124,7 @@ def test_descriptions_say_what_each_page_is(html: Path) -> None:
     assert all(40 <= len(text) <= 162 for text in texts), texts
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", [*EVERY, "index"])
 def test_links_lead_somewhere(name: str, html: Path) -> None:
     folder = (HTML / name).parent
     dead = []
@@ -191,6 +200,16 @@ def test_cover_maps_the_book(html: Path) -> None:
     assert links == [f"../{name}.html" for name in CHAPTERS]
 
 
+def test_notation_names_what_the_package_has() -> None:
+    sources = " ".join(path.read_text("utf-8") for path in (ROOT / "winit").glob("*.py"))
+    rows = re.findall(
+        r"^\| [^|]+ \| ([^|]*`[^|]*) \|", (ROOT / "book/notation.md").read_text(), re.M
+    )
+    names = {name for row in rows for name in re.findall(r"[A-Za-z]\w+", re.sub('".*?"', "", row))}
+    assert len(names) > 15
+    assert [name for name in sorted(names) if not re.search(rf"\b{name}\b", sources)] == []
+
+
 # --- The pictures that are not in a chapter -------------------------------------------------------
 
 
@@ -250,8 +269,6 @@ def test_page_asks_for_nothing_outside_and_complains_of_nothing(
     page = context.new_page()
     heard = Listener(page)
     page.goto(f"{address}/{name}.html", wait_until="load")
-    if name == "index":
-        page.wait_for_url("**/book/index.html")
     page.evaluate("for (const image of document.images) image.loading = 'eager'")
     page.wait_for_load_state("networkidle")
     outside = [url for url in heard.requested if not url.startswith((address, "data:"))]
@@ -291,12 +308,8 @@ def test_axe_finds_nothing(
 ) -> None:
     with browser.new_context(viewport=size, color_scheme=scheme) as context:
         page = context.new_page()
-        page.goto(f"{server}/{name}.html", wait_until="networkidle")
-        if name == "index":
-            page.wait_for_url("**/book/index.html")
-        unfold(page)
-        page.wait_for_timeout(50)  # the boxes that scroll are made reachable after a layout
-        violations = Axe().run(page).response["violations"]
+        visit(page, f"{server}/{name}.html", unfold=True)
+        violations = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     found = [(v["id"], node["html"][:200]) for v in violations for node in v["nodes"]]
     record_property("page", {"page": name, f"axe {scheme}": len(found)})
     assert not found
@@ -317,8 +330,7 @@ def test_page_fits_a_phone(
 ) -> None:
     with browser.new_context(viewport=PHONE) as context:
         page = context.new_page()
-        page.goto(f"{server}/{name}.html", wait_until="networkidle")
-        unfold(page)
+        visit(page, f"{server}/{name}.html", unfold=True)
         width = page.evaluate("document.documentElement.scrollWidth")
         record_property("page", {"page": name, "at 390 px": width})
         assert width <= PHONE["width"]
@@ -354,16 +366,14 @@ UNREACHABLE_SCROLLERS = """() => [...document.querySelectorAll("body *")].filter
 }).map((element) => element.outerHTML.slice(0, 200))"""
 
 
-@pytest.mark.parametrize("name", [*PAGES, "search"])
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 def test_keyboard_reaches_everything(
     name: str, size: Any, server: str, browser: Browser, record_property: Record
 ) -> None:
     with browser.new_context(viewport=size, reduced_motion="reduce") as context:
         page = context.new_page()
-        page.goto(f"{server}/{name}.html", wait_until="networkidle")
-        unfold(page)
-        page.wait_for_timeout(50)
+        visit(page, f"{server}/{name}.html", unfold=True)
         stops = page.evaluate(NUMBER_STOPS)
         reached = []
         for _ in stops:
@@ -385,9 +395,8 @@ def words(page: Page) -> list[str]:
 def test_page_can_be_read_without_javascript(name: str, html: Path, browser: Browser) -> None:
     with browser.new_context(viewport=DESK) as context:
         page = context.new_page()
-        page.goto((html / f"{name}.html").as_uri(), wait_until="load")
+        visit(page, (html / f"{name}.html").as_uri(), unfold=True)
         page.evaluate("for (const button of document.querySelectorAll('.copy')) button.remove()")
-        unfold(page)
         expected = words(page)
     with browser.new_context(viewport=DESK, java_script_enabled=False) as context:
         page = context.new_page()
@@ -411,7 +420,7 @@ def test_solutions_are_folded_and_open(html: Path, browser: Browser) -> None:
 
 def test_paper_shows_what_is_folded(server: str, context: BrowserContext) -> None:
     page = context.new_page()
-    page.goto(f"{server}/{CHAPTERS[0]}.html", wait_until="networkidle")
+    visit(page, f"{server}/{CHAPTERS[0]}.html")
     page.emulate_media(media="print")
     assert not page.locator(".top").is_visible() and not page.locator("#contents").is_visible()
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
@@ -526,8 +535,8 @@ def test_search_finds(query: str, address: str, context: BrowserContext) -> None
 
 def test_repository_address_switches_the_links_on(tmp_path: Path, html: Path) -> None:
     config = (ROOT / "_config.yml").read_text("utf-8")
-    config = config.replace('url: ""', "url: https://github.com/someone/book")
-    config = config.replace('baseurl: ""', "baseurl: https://someone.github.io/book/")
+    config = config.replace('  url: ""', "  url: https://github.com/someone/book")
+    config = config.replace('  baseurl: ""', "  baseurl: https://someone.github.io/book/")
     (tmp_path / "_config.yml").write_text(config, "utf-8")
     shutil.copy(ROOT / "_toc.yml", tmp_path)
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")

@@ -349,6 +349,13 @@ def test_all_checks_run_and_the_failed_one_is_named(
     assert "no check called third: there are first, second" in capsys.readouterr().out
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no signals on Windows")
+def test_check_that_was_killed_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    assert not check.run(check.Check("some", "is killed", [[sys.executable, "-c", code]], ""))
+    assert "some: ended by signal 9" in capsys.readouterr().out
+
+
 def test_numpy_takes_the_other_cpu_without_a_warning() -> None:
     code = (
         "import numpy._core._multiarray_umath as m;"

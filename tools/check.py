@@ -98,6 +98,9 @@ def run(check: Check) -> bool:
     print(f"\n==== {check.name}: {check.what} {shown}".rstrip(), flush=True)
     environment = kernel_environment() | check.environment
     codes = [subprocess.call(command, cwd=ROOT, env=environment) for command in check.commands]
+    for code in codes:
+        if code < 0:  # it was killed, by hand or for want of memory, and could not say so itself
+            print(f"\n{check.name}: ended by signal {-code}", flush=True)
     return not any(codes)
 
 

@@ -52,9 +52,9 @@ DIVERGING = LinearSegmentedColormap.from_list(
     [
         (0.0, COLORS["he"]),
         (0.495 - STRONG / 2, COLORS["he"] + "d0"),
-        (0.505 - STRONG / 2, COLORS["he"] + "50"),
+        (0.505 - STRONG / 2, COLORS["he"] + "38"),
         (0.5, "#80808010"),
-        (0.495 + STRONG / 2, COLORS["normal"] + "50"),
+        (0.495 + STRONG / 2, COLORS["normal"] + "38"),
         (0.505 + STRONG / 2, COLORS["normal"] + "d0"),
         (1.0, COLORS["normal"]),
     ],

@@ -49,9 +49,18 @@ def _prose(doctree: nodes.document) -> Iterator[str]:
             yield text.astext()
 
 
+def _as_text(paragraph: nodes.paragraph) -> str:
+    """The paragraph where no formula can stand: roots as roots, other commands by their names."""
+    plain = paragraph.deepcopy()
+    for formula in list(plain.findall(nodes.math)):
+        text = re.sub(r"\\sqrt\{(.*)\}", r"√(\1)", formula.astext())
+        text = re.sub(r"\\(?:text|mathrm|operatorname)\{(.*?)\}", r"\1", text)
+        formula.replace_self(nodes.Text(text.replace("\\", "")))
+    return " ".join(plain.astext().split())
+
+
 def _shorten(text: str) -> str:
     """As many of the first sentences as a search engine shows."""
-    text = " ".join(text.split())
     if len(text) <= DESCRIPTION_LENGTH:
         return text
     sentences = re.match(rf"(.{{40,{DESCRIPTION_LENGTH}}}[.?])\s", text)
@@ -75,7 +84,7 @@ def note_page(app: Sphinx, doctree: nodes.document) -> None:
     known_pages(app.env)[name] = Page(
         name=name,
         title=app.env.titles[name].astext(),
-        description=_shorten(paragraphs[0].astext()) if paragraphs else "",
+        description=_shorten(_as_text(paragraphs[0])) if paragraphs else "",
         minutes=math.ceil(words / WORDS_A_MINUTE + cells * MINUTES_A_CELL),
         needs_pages=[
             link["reftarget"]

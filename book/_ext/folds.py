@@ -45,7 +45,8 @@ class FoldDropdowns(SphinxPostTransform):
                 classes = [name for name in box["classes"] if name != "dropdown"]
                 _fold(box, ["admonition", *classes])
         for box in list(self.document.findall(lambda node: is_component(node, "dropdown"))):
-            _fold(box, ["fold", *box["container_classes"]])
+            classes = [name for name in box["container_classes"] if not name.startswith("sd-")]
+            _fold(box, ["fold", *classes])
 
 
 def visit_details(self: HTML5Translator, node: details) -> None:

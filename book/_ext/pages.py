@@ -119,6 +119,7 @@ def fill_context(
         + [f"katex/fonts/{font}" for font in FIRST_FORMULAS if 'class="katex' in body],
         sheets=[sheet for mark, sheet in SHEETS.items() if mark in body],
         actions=actions,
+        base_url=app.config.html_baseurl,
         colab_cell=_first_on_colab(app) if ACTIONS["Colab"] in dict(actions) else "",
     )
 

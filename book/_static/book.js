@@ -75,10 +75,14 @@ if (sections.length) {
 }
 
 // What is too wide for the screen scrolls inside its box: the keyboard must reach the box.
-const wide = document.querySelectorAll("article pre, .pst-scrollable-table-container, .katex-display");
+const wide = [...document.querySelectorAll("article pre, .pst-scrollable-table-container, .katex-display")];
 function reachable() {
-  for (const box of wide) {
-    if (box.scrollWidth > box.clientWidth + 1) {
+  // First all that is read, then all that is written: in turns, each box would cost a layout.
+  const scrolls = wide.map((box) => box.scrollWidth > box.clientWidth + 1);
+  wide.forEach((box, i) => {
+    if (scrolls[i] === (box.tabIndex === 0) && box.style.overflowX) return;
+    box.style.overflowX = scrolls[i] ? "auto" : "hidden"; // half a pixel too much is no stop for Tab
+    if (scrolls[i]) {
       const what = box.matches("pre") ? "Code" : box.matches(".katex-display") ? "Formula" : "Table";
       box.tabIndex = 0;
       box.setAttribute("role", "group");
@@ -86,7 +90,7 @@ function reachable() {
     } else {
       for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
     }
-  }
+  });
 }
 new ResizeObserver(reachable).observe(document.body);
 document.fonts?.ready.then(reachable);
