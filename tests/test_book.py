@@ -246,10 +246,15 @@ class Listener:
         self.transferred: dict[str, int] = {}
         self.complaints: list[str] = []
         page.on("request", lambda request: self.requested.append(request.url))
-        page.on("requestfailed", lambda request: self.complaints.append(f"no {request.url}"))
+        page.on("requestfailed", self._failed)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("requestfinished", self._finished)
         page.on("console", self._console)
+
+    def _failed(self, request: Any) -> None:
+        # A page that is left while its icon still loads has nothing to complain of.
+        if request.failure != "net::ERR_ABORTED":
+            self.complaints.append(f"{request.failure} {request.url}")
 
     def _finished(self, request: Any) -> None:
         response = request.response()
