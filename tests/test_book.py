@@ -168,6 +168,7 @@ def test_bad_formula_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "html" in formulas._render(r"\sqrt{2/n}", True)
     for bad in (r"\sqrt{2/n", r"\unknown", "n\N{HYPHEN}m"):
         assert "error" in formulas._render(bad, False), bad
+    formulas._renderer().communicate()  # its input ends, and so does it
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
