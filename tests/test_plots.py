@@ -294,3 +294,14 @@ def test_show_insists_on_alt_text(alt: Any, monkeypatch: pytest.MonkeyPatch) -> 
         published(monkeypatch, alt=alt)
     with pytest.raises(TypeError, match="alt"):
         published(monkeypatch)
+
+
+def test_a_sample_takes_the_colour_that_it_is_given() -> None:
+    figure = plots.sample_histogram(
+        {"he": RUNS, "he_uniform": RUNS}, xlabel="w", colors={"he_uniform": "#123456"}
+    )
+    names = {
+        text.get_text(): to_hex(text.get_color())
+        for text in figure.axes[0].get_legend().get_texts()
+    }
+    assert names == {"he": plots.COLORS["he"], "he_uniform": "#123456"}

@@ -510,6 +510,7 @@ def sample_histogram(
     xlabel: str,
     bins: int = 80,
     limits: tuple[float, float] | None = None,
+    colors: Mapping[str, str] | None = None,
 ) -> Figure:
     """Histograms of several samples over one another, with their densities dashed.
 
@@ -518,6 +519,7 @@ def sample_histogram(
     samples : name -> values
     density : name -> (x, density), drawn dashed
     limits : what the axis covers; by default all of the samples
+    colors : name -> colour, where the name's own is not wanted
     """
     data = {name: np.asarray(values, dtype=float).ravel() for name, values in samples.items()}
     everything = np.concatenate(list(data.values()))
@@ -526,7 +528,7 @@ def sample_histogram(
     with mpl.rc_context(STYLE):
         figure, axes = subplots()
         for i, (name, values) in enumerate(data.items()):
-            hexcode = color(name) or CYCLE[i % len(CYCLE)]
+            hexcode = (colors or {}).get(name) or color(name) or CYCLE[i % len(CYCLE)]
             heights = np.histogram(values, edges, density=True)[0]
             axes.stairs(heights, edges, fill=True, color=hexcode, alpha=0.35)
             axes.stairs(heights, edges, color=hexcode, linewidth=1.5, label=name)
