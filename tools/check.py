@@ -63,7 +63,7 @@ def checks() -> list[Check]:
             ],
             "mend most of it: .venv/bin/ruff check --fix . && .venv/bin/ruff format .",
         ),
-        Check("types", "mypy on winit and tools", [[python, "-m", "mypy"]], ""),
+        Check("types", "mypy on winit, tools and book", [[python, "-m", "mypy"]], ""),
         Check(
             "book",
             "built from clean, warnings are errors",
