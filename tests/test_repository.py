@@ -376,17 +376,25 @@ AT_LOADING = {
     "network": {"numpy", "winit._checks", "winit.activations"},
     "diagnostics": {"numpy", "winit._checks", "winit.activations", "winit.network"},
     "plots": {"numpy", "winit._checks", "matplotlib", "cycler"},
-    "keras": {"numpy", "keras"}
-    | {f"winit.{name}" for name in ("_checks", "initializers", "activations", "audit")},
+    "kernels": {"numpy", "keras", "winit._checks", "winit.initializers"},
+    "report": {"numpy", "winit.activations", "winit.theory"},
+    "trace": {"numpy", "winit.activations", "winit.kernels"},
     "audit": {"numpy"}
-    | {f"winit.{name}" for name in ("_checks", "theory", "diagnostics", "plots")},
+    | {f"winit.{name}" for name in ("_checks", "activations", "theory", "diagnostics")}
+    | {f"winit.{name}" for name in ("initializers", "kernels", "trace", "report")},
+    "keras": {"numpy"}
+    | {
+        f"winit.{name}"
+        for name in ("_checks", "initializers", "audit", "kernels", "report", "trace")
+    },
 }
 WHEN_USED = {
     "activations": {"scipy"},
     "theory": {"scipy"},
     "network": {"tqdm"},
     "plots": {"IPython"},
-    "audit": {"keras"},
+    "audit": {"jax"},
+    "report": {"winit.plots"},
     "__init__": {f"winit.{name}" for name in AT_LOADING},
 }
 

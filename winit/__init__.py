@@ -36,15 +36,27 @@ from winit.initializers import (
 )
 
 if TYPE_CHECKING:
-    from winit import activations, article, diagnostics, initializers, network, plots, theory
+    from winit import (
+        activations,
+        article,
+        audit,
+        diagnostics,
+        initializers,
+        keras,
+        network,
+        plots,
+        theory,
+    )
 
 __version__ = "0.1.0"
 
 _MODULES = (
     "activations",
     "article",
+    "audit",
     "diagnostics",
     "initializers",
+    "keras",
     "network",
     "plots",
     "theory",
@@ -53,6 +65,7 @@ _MODULES = (
 __all__ = [
     "activations",
     "article",
+    "audit",
     "constant",
     "diagnostics",
     "fans",
@@ -63,6 +76,7 @@ __all__ = [
     "he_uniform",
     "identity",
     "initializers",
+    "keras",
     "lecun_normal",
     "lecun_uniform",
     "network",
