@@ -15,7 +15,7 @@ COMPILE = $(VENV)/uv pip compile pyproject.toml --quiet --universal --generate-h
 export KERAS_BACKEND := jax
 
 .NOTPARALLEL:
-.PHONY: help book test lint lab notebooks lighthouse lock clean set-up-book set-up-test
+.PHONY: help book test lint lab notebooks bench lighthouse lock clean set-up-book set-up-test
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ lab: set-up-test ## open the notebooks in JupyterLab
 
 notebooks: set-up-test ## re-execute all notebooks in place (or those in ONLY="notebooks/01_...")
 	@$(RUN) tools/notebooks.py $(ONLY)
+
+bench: set-up-test ## time winit beside Keras, JAX and the article's code (ratios)
+	@$(RUN) benchmarks/run.py
 
 lighthouse: set-up-test book ## measure the pages with Lighthouse, as a phone sees them
 	@$(RUN) tools/lighthouse.py

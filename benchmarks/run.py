@@ -1,0 +1,108 @@
+"""Side-by-side timings as ratios: the audit against one training pass, the draws against others'.
+
+`make bench`, or `.venv/bin/python benchmarks/run.py`. Only ratios are printed: both sides run in
+turn in one process, and each number is the median of several rounds, so that a busy machine slows
+both. What JAX compiles is compiled before the clock starts.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import jax
+import keras
+import numpy as np
+
+import winit
+import winit.keras
+
+ROUNDS = 7
+
+
+def show(what: str, ours: Callable[[], Any], theirs: Callable[[], Any]) -> None:
+    """Print the median time of ours over the median of theirs, and the range over the rounds."""
+    ours(), theirs()
+    times = []
+    for _ in range(ROUNDS):
+        pair = []
+        for work in (ours, theirs):
+            started = time.perf_counter()
+            work()
+            pair.append(time.perf_counter() - started)
+        times.append(pair)
+    middle = [statistics.median(column) for column in zip(*times, strict=True)]
+    each = sorted(a / b for a, b in times)
+    print(f"    {what:<48} {middle[0] / middle[1]:5.2f}  ({each[0]:.2f} to {each[-1]:.2f})")
+
+
+def training_pass(model: keras.Model, x: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
+    """Loss and the gradient at every weight: one forward and one backward pass."""
+    weights = [v.value for v in model.trainable_variables]
+    fixed = [v.value for v in model.non_trainable_variables]
+
+    def loss(weights: Any, x: Any) -> Any:
+        outputs, _ = model.stateless_call(weights, fixed, x, training=True)
+        return keras.losses.sparse_categorical_crossentropy(y, outputs).mean()
+
+    step = jax.jit(jax.value_and_grad(loss))
+    return lambda: jax.block_until_ready(step(weights, x))
+
+
+def article() -> dict[str, np.ndarray]:
+    """The article's own code for ReLU."""
+    sizes = [784, 1024, 1024, 10]
+    parameters = {}
+    for i in range(1, len(sizes)):
+        drawn = np.random.randn(sizes[i], sizes[i - 1])  # noqa: NPY002
+        parameters["W" + str(i)] = drawn * np.sqrt(2 / sizes[i - 1])
+    return parameters
+
+
+def main() -> None:
+    rng = np.random.default_rng(0)
+    model = keras.applications.VGG16(weights=None, input_shape=(64, 64, 3))
+    x = rng.standard_normal((8, 64, 64, 3)).astype("float32")
+    step = training_pass(model, x, rng.integers(0, 1000, 8))
+    print("Time as a ratio: the median, and the range over the rounds.\n")
+    print("An audit of VGG16 at 64 x 64, batch 8 / one forward and backward pass of that batch")
+    show("with gradients", lambda: winit.keras.audit(model, x), step)
+    show("the signal alone", lambda: winit.keras.audit(model, x, gradients=False), step)
+
+    shape = (1024, 1024)
+    he = keras.initializers.HeNormal(seed=0)
+    bridge = winit.keras.Initializer("he_normal", seed=0)
+    compiled = jax.jit(jax.nn.initializers.he_normal(), static_argnums=(1, 2))
+    key = jax.random.key(0)
+
+    def ours(truncated: bool = False) -> Any:
+        return winit.he_normal(shape, rng=rng, dtype=np.float32, truncated=truncated)
+
+    def by_keras() -> Any:
+        return jax.block_until_ready(he(shape))
+
+    print("\nA 1024 x 1024 draw of he_normal in float32")
+    show("winit / Keras", ours, by_keras)
+    show("winit, truncated as Keras's / Keras", lambda: ours(truncated=True), by_keras)
+    show("winit.keras.Initializer / Keras", lambda: bridge(shape), by_keras)
+    show(
+        "winit / JAX, compiled", ours, lambda: compiled(key, shape, np.float32).block_until_ready()
+    )
+
+    sizes = [784, 1024, 1024, 10]
+    old = np.random.RandomState(0)
+    function = winit.weight_initializer_for_relu
+    print("\nThe article's function for ReLU, layer sizes 784, 1024, 1024, 10")
+    show(
+        "winit, bit for bit the same draws / the article", lambda: function(sizes, rng=old), article
+    )
+    show("winit, a new generator / the article", lambda: function(sizes, rng=rng), article)
+
+
+if __name__ == "__main__":
+    main()
