@@ -75,7 +75,7 @@ if (sections.length) {
 }
 
 // What is too wide for the screen scrolls inside its box: the keyboard must reach the box.
-const wide = [...document.querySelectorAll("article pre, .pst-scrollable-table-container, .katex-display")];
+const wide = [...document.querySelectorAll("article pre, .pst-scrollable-table-container, .cell_output .text_html, .katex-display")];
 function reachable() {
   // First all that is read, then all that is written: in turns, each box would cost a layout.
   const scrolls = wide.map((box) => box.scrollWidth > box.clientWidth + 1);
@@ -95,6 +95,7 @@ function reachable() {
 new ResizeObserver(reachable).observe(document.body);
 document.fonts?.ready.then(reachable);
 document.addEventListener("toggle", reachable, true);
+document.addEventListener("change", reachable); // another tab
 
 // Code can be copied, where the browser lets a page do so.
 if (navigator.clipboard) {
