@@ -168,7 +168,8 @@ def reinitialize(
     model : a built Keras model
     scheme : "auto" or a scheme's name
         "auto" takes for each kernel what `winit.theory.recommend` says of the activation that
-        follows (orthogonal for recurrent kernels); `options` go with a name only.
+        follows (He's rule for silu and softplus too, whose own gain lasts a few layers only;
+        orthogonal for recurrent kernels); `options` go with a name only.
     force : bool
         Needed for a model that was trained: an optimizer that took steps, or biases or
         normalisation statistics that are not at their start. A trained model without any of
