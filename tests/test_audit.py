@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import keras
 import numpy as np
 import pytest
@@ -38,6 +40,14 @@ def small(init: Any, activation: Any = "relu") -> keras.Model:
 
 def verdicts(report: Audit) -> list[str]:
     return [row.verdict for row in report.rows]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quickly_compiled() -> Iterator[None]:
+    """What is compiled here runs once or twice: optimizing it takes longer than it saves."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="module")
