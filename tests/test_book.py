@@ -533,6 +533,21 @@ def test_contents_open_and_close_by_keyboard_on_a_phone(address: str, browser: B
         assert page.evaluate("document.activeElement.matches('.contents-button')")
 
 
+def test_tabs_turn_by_keyboard_and_are_all_printed(server: str, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(f"{server}/notebooks/09_keras_settings.html")
+    tabs = page.locator(".sd-tab-set > .sd-tab-content")
+    assert [tab.is_visible() for tab in tabs.all()] == [True, False, False]
+    page.locator(".sd-tab-set > input").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert [tab.is_visible() for tab in tabs.all()] == [False, True, False]
+    page.emulate_media(media="print")
+    tops = page.locator(".sd-tab-set > :is(label, div)").evaluate_all(
+        "(parts) => parts.map((part) => part.getBoundingClientRect().top)"
+    )
+    assert len(tops) == 6 and tops == sorted(tops)  # each under its own name
+
+
 @pytest.mark.parametrize("query", ["singular values", "he_normal", "sigmoid"])
 def test_search_finds(query: str, address: str, context: BrowserContext) -> None:
     page = context.new_page()
