@@ -77,6 +77,14 @@ def number(value: Any, what: str, *, minimum: float = -np.inf, above: float = -n
     return float(value)
 
 
+def square(value: Any, what: str, *, above: float = -np.inf) -> float:
+    """The square of a finite real number, finite itself."""
+    checked = number(value, what, above=above)
+    if abs(checked) > 1e150:
+        raise ValueError(f"{what} must be at most 1e150, got {value!r}")
+    return checked**2
+
+
 def float_dtype(value: DTypeLike) -> np.dtype[Any]:
     """A floating dtype."""
     dtype = np.dtype(value)

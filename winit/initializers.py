@@ -175,11 +175,11 @@ def _normal(truncated: bool) -> str:
 
 
 def _he_scale(negative_slope: float) -> float:
-    return 2.0 / (1.0 + _checks.number(negative_slope, "negative_slope") ** 2)
+    return 2.0 / (1.0 + _checks.square(negative_slope, "negative_slope"))
 
 
 def _squared(gain: float) -> float:
-    return _checks.number(gain, "gain", above=0.0) ** 2
+    return _checks.square(gain, "gain", above=0.0)
 
 
 def he_normal(
