@@ -51,7 +51,7 @@ MOSTLY = 0.95  # share of a layer's units that must be dead before the layer is 
 EXAMPLES = 8
 # Their own gain keeps q = 1, but not for long (silu: it is no stable value) or starves the gradient
 # (softplus). At width 64 He's rule is in bounds for 6 of 6 seeds at 10 layers, theirs for 2 and 0.
-STEEP = ("silu", "softplus")
+OWN_GAIN_FAILS = ("silu", "softplus")
 # A standard normal sample with its quantiles in place of chance.
 NORMAL = np.array([NormalDist().inv_cdf((i + 0.5) / 1000) for i in range(1000)])
 
@@ -61,7 +61,7 @@ NORMAL = np.array([NormalDist().inv_cdf((i + 0.5) / 1000) for i in range(1000)])
 
 def _recommend(phi: Activation) -> tuple[str, dict[str, Any]]:
     """Scheme and options for the activation that follows."""
-    if phi.name in STEEP:
+    if phi.name in OWN_GAIN_FAILS:
         return "he_normal", {}
     if phi.name in activations.ACTIVATIONS or phi.name.startswith("leaky_relu"):
         found = theory.recommend(phi)
@@ -283,15 +283,19 @@ def audit(
 
     Parameters
     ----------
-    model : a built Keras model of any kind
-    x : inputs as the model takes them; by default 8 examples of unit Gaussian noise (of random
-        tokens where an Embedding comes first)
-    y, loss : targets and a Keras loss (or its name) for the gradient; by default what goes back is
-        a random direction at the outputs, which shows the same growth or decay without data
-    training : as in the first step of training, or as in inference; it decides what
-        BatchNormalization and Dropout do
-    gradients : False measures the signal alone, which is quicker
-    rng : for inputs and direction; the same seed gives the same report
+    model : keras.Model
+        Built, and of any kind.
+    x : inputs as the model takes them
+        By default 8 examples of unit Gaussian noise, of random tokens where an Embedding is first.
+    y, loss : targets, and a Keras loss or its name
+        For the gradient. By default what goes back is a random direction at the outputs, which
+        shows the same growth or decay without data.
+    training : bool
+        As in the first step of training, or in inference: what BatchNormalization and Dropout do.
+    gradients : bool
+        False measures the signal alone, which is quicker.
+    rng : seed or generator
+        For inputs and direction; the same seed gives the same report.
 
     Returns
     -------

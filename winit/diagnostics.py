@@ -118,8 +118,9 @@ def diagnose(
     Parameters
     ----------
     x : array, shape (examples, inputs)
-    target : labels or values for `loss`; without it the gradient that goes back is drawn from
-        N(0, 1), which shows the same growth or decay without data.
+    target : labels or values for `loss`
+        Without it the gradient that goes back is drawn from N(0, 1), which shows the same growth
+        or decay without data.
     jacobian : bool
         Also compute the singular values of d output / d x at the first example.
 

@@ -174,7 +174,8 @@ def reinitialize(
         Needed for a model that was trained: an optimizer that took steps, or biases or
         normalisation statistics that are not at their start. A trained model without any of
         these three cannot be told from a new one.
-    x : inputs, where the model's input shape is not known; their values do not matter
+    x : inputs
+        Where the model's input shape is not known; their values do not matter.
 
     Returns
     -------

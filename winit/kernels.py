@@ -73,7 +73,7 @@ class Kernel:
 
     @property
     def blocks(self) -> tuple[int, ...]:
-        """The shape ``(groups, out, in, *window)``: the layout of `winit`, once for each group."""
+        """The layout of `winit`, once for each group, as ``(groups, out, in, *window)``."""
         sizes = (
             math.prod(self.split[axis] for axis in axes)
             for axes in (self.groups, self.outputs, self.inputs)
