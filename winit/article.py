@@ -7,21 +7,21 @@ article's own code returns after ``np.random.seed(s)``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from winit import _checks
 from winit._checks import RNG
 from winit.initializers import Array, Initializer, glorot_normal, he_normal, normal
 
 
-def _weights(layer_sizes: Iterable[int], initializer: Initializer, rng: RNG) -> dict[str, Array]:
+def _weights(layer_sizes: Sequence[int], initializer: Initializer, rng: RNG) -> dict[str, Array]:
     sizes = _checks.layer_sizes(layer_sizes)
     draws = _checks.as_rng(rng)
     shapes = zip(sizes[1:], sizes[:-1], strict=True)
     return {f"W{i}": initializer(shape, rng=draws) for i, shape in enumerate(shapes, start=1)}
 
 
-def weight_initializer(layer_sizes: Iterable[int], *, rng: RNG = None) -> dict[str, Array]:
+def weight_initializer(layer_sizes: Sequence[int], *, rng: RNG = None) -> dict[str, Array]:
     r"""Plain random weights: :math:`W \sim N(0, 1)`, whatever the width.
 
     Parameters
@@ -41,7 +41,7 @@ def weight_initializer(layer_sizes: Iterable[int], *, rng: RNG = None) -> dict[s
     return _weights(layer_sizes, normal, rng)
 
 
-def weight_initializer_for_relu(layer_sizes: Iterable[int], *, rng: RNG = None) -> dict[str, Array]:
+def weight_initializer_for_relu(layer_sizes: Sequence[int], *, rng: RNG = None) -> dict[str, Array]:
     r"""He's scheme: :math:`W \sim N(0, 2/\text{fan\_in})`.
 
     Parameters and errors as `weight_initializer`. Source: He et al. 2015, eq. 10.
@@ -50,7 +50,7 @@ def weight_initializer_for_relu(layer_sizes: Iterable[int], *, rng: RNG = None) 
 
 
 def weight_initializer_for_sigmoid(
-    layer_sizes: Iterable[int], *, rng: RNG = None
+    layer_sizes: Sequence[int], *, rng: RNG = None
 ) -> dict[str, Array]:
     r"""Glorot's scheme: :math:`W \sim N(0, 2/(\text{fan\_in}+\text{fan\_out}))`.
 

@@ -19,7 +19,7 @@ in_axis, out_axis, batch_axis : int or tuple of int
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -61,7 +61,7 @@ def _axes(axes: Axes, rank: int, what: str) -> tuple[int, ...]:
 
 
 def fans(
-    shape: Iterable[int], *, in_axis: Axes = 1, out_axis: Axes = 0, batch_axis: Axes = ()
+    shape: Sequence[int], *, in_axis: Axes = 1, out_axis: Axes = 0, batch_axis: Axes = ()
 ) -> tuple[int, int]:
     r"""How many inputs reach one output, and how many outputs one input reaches.
 
@@ -116,7 +116,7 @@ def _normal_within_two(rng: _checks.Draws, shape: tuple[int, ...]) -> Array:
 
 
 def variance_scaling(
-    shape: Iterable[int],
+    shape: Sequence[int],
     *,
     scale: float = 1.0,
     mode: str = "fan_in",
@@ -183,7 +183,7 @@ def _squared(gain: float) -> float:
 
 
 def he_normal(
-    shape: Iterable[int],
+    shape: Sequence[int],
     *,
     negative_slope: float = 0.0,
     mode: str = "fan_in",
@@ -203,7 +203,7 @@ def he_normal(
 
 
 def he_uniform(
-    shape: Iterable[int],
+    shape: Sequence[int],
     *,
     negative_slope: float = 0.0,
     mode: str = "fan_in",
@@ -218,7 +218,7 @@ def he_uniform(
 
 
 def glorot_normal(
-    shape: Iterable[int], *, gain: float = 1.0, truncated: bool = False, **draw: Unpack[Draw]
+    shape: Sequence[int], *, gain: float = 1.0, truncated: bool = False, **draw: Unpack[Draw]
 ) -> Array:
     r"""Glorot's (Xavier's) normal scheme: std :math:`g\sqrt{2/(\text{fan\_in}+\text{fan\_out})}`.
 
@@ -233,7 +233,7 @@ def glorot_normal(
     return variance_scaling(shape, scale=scale, mode="fan_avg", distribution=distribution, **draw)
 
 
-def glorot_uniform(shape: Iterable[int], *, gain: float = 1.0, **draw: Unpack[Draw]) -> Array:
+def glorot_uniform(shape: Sequence[int], *, gain: float = 1.0, **draw: Unpack[Draw]) -> Array:
     r"""Glorot's scheme, uniform within :math:`\pm g\sqrt{6/(\text{fan\_in}+\text{fan\_out})}`.
 
     The std is that of `glorot_normal`. Source: Glorot & Bengio 2010, eq. 16.
@@ -242,7 +242,7 @@ def glorot_uniform(shape: Iterable[int], *, gain: float = 1.0, **draw: Unpack[Dr
     return variance_scaling(shape, scale=scale, mode="fan_avg", distribution="uniform", **draw)
 
 
-def lecun_normal(shape: Iterable[int], *, truncated: bool = False, **draw: Unpack[Draw]) -> Array:
+def lecun_normal(shape: Sequence[int], *, truncated: bool = False, **draw: Unpack[Draw]) -> Array:
     r"""LeCun's normal scheme: std :math:`\sqrt{1/\text{fan\_in}}`, also the one for SELU.
 
     ``truncated=True`` is what Keras draws under this name. Other keywords and errors: see
@@ -254,7 +254,7 @@ def lecun_normal(shape: Iterable[int], *, truncated: bool = False, **draw: Unpac
     return variance_scaling(shape, scale=1.0, mode="fan_in", distribution=distribution, **draw)
 
 
-def lecun_uniform(shape: Iterable[int], **draw: Unpack[Draw]) -> Array:
+def lecun_uniform(shape: Sequence[int], **draw: Unpack[Draw]) -> Array:
     r"""LeCun's scheme, uniform within :math:`\pm\sqrt{3/\text{fan\_in}}`.
 
     The std is that of `lecun_normal`. Source: LeCun et al. 1998, eq. 16.
@@ -263,7 +263,7 @@ def lecun_uniform(shape: Iterable[int], **draw: Unpack[Draw]) -> Array:
 
 
 def orthogonal(
-    shape: Iterable[int],
+    shape: Sequence[int],
     *,
     gain: float = 1.0,
     rng: RNG = None,
@@ -296,18 +296,18 @@ def orthogonal(
     return np.moveaxis(matrix.reshape(rows, *rest), 0, axis).astype(dtype)
 
 
-def zeros(shape: Iterable[int], *, rng: RNG = None, dtype: DTypeLike = np.float64) -> Array:
+def zeros(shape: Sequence[int], *, rng: RNG = None, dtype: DTypeLike = np.float64) -> Array:
     """All 0: right for biases, wrong for hidden weights. `rng` is taken and not used."""
     return constant(shape, value=0.0, rng=rng, dtype=dtype)
 
 
-def ones(shape: Iterable[int], *, rng: RNG = None, dtype: DTypeLike = np.float64) -> Array:
+def ones(shape: Sequence[int], *, rng: RNG = None, dtype: DTypeLike = np.float64) -> Array:
     """All 1. `rng` is taken and not used."""
     return constant(shape, value=1.0, rng=rng, dtype=dtype)
 
 
 def constant(
-    shape: Iterable[int], *, value: float, rng: RNG = None, dtype: DTypeLike = np.float64
+    shape: Sequence[int], *, value: float, rng: RNG = None, dtype: DTypeLike = np.float64
 ) -> Array:
     """All `value`: every unit of a layer starts, and stays, the same. `rng` is not used.
 
@@ -322,7 +322,7 @@ def constant(
 
 
 def identity(
-    shape: Iterable[int],
+    shape: Sequence[int],
     *,
     gain: float = 1.0,
     rng: RNG = None,
@@ -347,7 +347,7 @@ def identity(
 
 
 def normal(
-    shape: Iterable[int], *, std: float = 1.0, rng: RNG = None, dtype: DTypeLike = np.float64
+    shape: Sequence[int], *, std: float = 1.0, rng: RNG = None, dtype: DTypeLike = np.float64
 ) -> Array:
     """Normal draws with mean 0 and standard deviation `std`, whatever the shape.
 
@@ -363,7 +363,7 @@ def normal(
 
 
 def truncated_normal(
-    shape: Iterable[int], *, std: float = 1.0, rng: RNG = None, dtype: DTypeLike = np.float64
+    shape: Sequence[int], *, std: float = 1.0, rng: RNG = None, dtype: DTypeLike = np.float64
 ) -> Array:
     """Normal draws with mean 0, each drawn again until it lies within two `std`.
 
@@ -377,7 +377,7 @@ def truncated_normal(
 
 
 def uniform(
-    shape: Iterable[int], *, limit: float = 1.0, rng: RNG = None, dtype: DTypeLike = np.float64
+    shape: Sequence[int], *, limit: float = 1.0, rng: RNG = None, dtype: DTypeLike = np.float64
 ) -> Array:
     r"""Uniform draws within ± `limit`; their std is :math:`\text{limit}/\sqrt3`.
 

@@ -6,7 +6,7 @@ Data has one example a row. The last layer is linear; the losses bring their own
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,7 @@ LossFunction = Callable[[Array, ArrayLike], tuple[float, Array]]
 
 
 def init_params(
-    layer_sizes: Iterable[int],
+    layer_sizes: Sequence[int],
     initializer: Callable[..., Array],
     rng: RNG = None,
     *,
