@@ -15,16 +15,19 @@ COMPILE = $(VENV)/uv pip compile pyproject.toml --quiet --universal --generate-h
 export KERAS_BACKEND := jax
 
 .NOTPARALLEL:
-.PHONY: help book test lint lab notebooks bench lighthouse lock clean set-up-book set-up-test
+.PHONY: help book test test-long lint lab notebooks bench lighthouse lock clean set-up-book set-up-test
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 book: set-up-book ## build the book into _build/html
 	@$(RUN) tools/book.py
 
-test: set-up-test ## run every check: style, types, the book, the tests, all notebooks
+test: set-up-test ## run the checks of every day: style, types, book, tests, notebooks
 	@$(RUN) tools/check.py
+
+test-long: set-up-test ## run the rest: another processor, oldest and newest packages, large models
+	@$(RUN) tools/check.py --long
 
 lint: set-up-test ## run the checks of style and types alone
 	@$(RUN) tools/check.py style types
@@ -46,7 +49,7 @@ lock: set-up-book ## compile the lock files anew (UPGRADE=--upgrade: with the ne
 	@$(COMPILE) --extra book --constraint requirements.txt --output-file requirements-book.txt
 
 clean: ## remove what was built; .venv stays
-	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .coverage coverage build *.egg-info
+	rm -rf _build .hypothesis .pytest_cache .mypy_cache .ruff_cache .coverage coverage build *.egg-info
 
 set-up-book set-up-test: set-up-%:
 	@$(PYTHON) tools/bootstrap.py $*

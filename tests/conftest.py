@@ -1,4 +1,4 @@
-"""What the tests share: figures without a screen, and a browser."""
+"""What the tests share: figures without a screen, how many examples, and a browser."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import matplotlib
 import pytest
 
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 
 # Not the variable MPLBACKEND: kernels started by a test would inherit it and lose their own.
 matplotlib.use("agg")
+
+# How many examples a property is tried on: `few` in `make test`, `many` in `make test-long`, which
+# runs every test that Hypothesis drives (it marks them `hypothesis`). A test that sets max_examples
+# itself is outside this rule, so let it be. `few` draws the same examples each time, `many` others.
+# No deadline, which would measure how busy the machine is.
+hypothesis.settings.register_profile("few", max_examples=25, derandomize=True, deadline=None)
+hypothesis.settings.register_profile("many", max_examples=1000, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("few")
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CHROMIUM_PATHS = (

@@ -10,6 +10,7 @@ import copy
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -230,21 +231,21 @@ def picture(width: int = 200, height: int = 100) -> np.ndarray[Any, Any]:
 
 def test_difference_is_the_root_mean_square() -> None:
     changed = picture()
-    assert notebooks.difference(png(picture()), png(changed)) == 0
+    assert notebooks.picture_difference(png(picture()), png(changed)) == 0
     changed[0, 150:160] = (255, 255, 255, 255)
     expected = 255 * np.sqrt(10 / (200 * 100))
-    assert notebooks.difference(png(picture()), png(changed)) == pytest.approx(expected)
+    assert notebooks.picture_difference(png(picture()), png(changed)) == pytest.approx(expected)
     assert expected > notebooks.TOLERANCE
 
 
 def test_colour_under_full_transparency_does_not_count() -> None:
     changed = picture()
     changed[0, 150:160] = (255, 255, 255, 0)
-    assert notebooks.difference(png(picture()), png(changed)) == 0
+    assert notebooks.picture_difference(png(picture()), png(changed)) == 0
 
 
 def test_another_size_is_infinitely_different() -> None:
-    assert notebooks.difference(png(picture()), png(picture(width=201))) == np.inf
+    assert notebooks.picture_difference(png(picture()), png(picture(width=201))) == np.inf
 
 
 def figure_notebook(pixels: np.ndarray[Any, Any], alt: str = "a line") -> nbformat.NotebookNode:
@@ -259,8 +260,8 @@ def test_equal_pictures_pass_and_are_counted() -> None:
     noise = picture()
     noise[0, 0, 0] -= 1
     new, old = figure_notebook(noise), figure_notebook(picture())
-    count, largest = notebooks.check_pictures("01_try", new, old)
-    assert count == 1
+    texts, count, largest = notebooks.check_outputs("01_try", new, old)
+    assert (texts, count) == (1, 1)
     assert 0 < largest < notebooks.TOLERANCE
 
 
@@ -280,7 +281,7 @@ def test_stale_picture_is_seen(
     monkeypatch.setattr(notebooks, "ROOT", tmp_path)
     monkeypatch.setattr(notebooks, "DIFFERENT", tmp_path / "pictures")
     with pytest.raises(notebooks.NotebookError) as raised:
-        notebooks.check_pictures("01_try", new, figure_notebook(picture()))
+        notebooks.check_outputs("01_try", new, figure_notebook(picture()))
     assert complaint in str(raised.value)
     if "picture differs" in complaint:
         assert {path.name for path in (tmp_path / "pictures").iterdir()} == {
@@ -300,7 +301,7 @@ def test_check_sees_a_stale_picture_in_a_real_run(
     path = tmp_path / "01_try.ipynb"
     nbformat.write(executed, path)
     assert remake(path, "--check") == 0
-    assert "pictures: 1, largest difference 0.00" in capfd.readouterr().out
+    assert "2 outputs, 1 pictures, largest difference 0.00" in capfd.readouterr().out
 
     stale = copy.deepcopy(executed)
     stale.cells[3].source = stale.cells[3].source.replace("[1, 2, 3]", "[1, 3, 2]")
@@ -311,6 +312,52 @@ def test_check_sees_a_stale_picture_in_a_real_run(
     said = capfd.readouterr().err
     assert "code cell 3: the picture differs (RMS" in said
     assert "make notebooks" in said
+
+    stale = copy.deepcopy(executed)
+    stale.cells[2].outputs[0].text = stale.cells[2].outputs[0].text.replace("1.41", "1.42")
+    nbformat.write(stale, path)
+    assert remake(path, "--check") == 1
+    said = capfd.readouterr().err
+    assert '-"1.42\\n"' in said and '+"1.41\\n"' in said
+
+
+def printed_notebook(*outputs: nbformat.NotebookNode, count: int = 1) -> nbformat.NotebookNode:
+    cell = new_code_cell("…", id="cell", outputs=list(outputs), execution_count=count)
+    return new_notebook(cells=[cell])
+
+
+def result(**data: str) -> nbformat.NotebookNode:
+    return new_output("execute_result", data={"text/plain": "3", **data}, execution_count=1)
+
+
+SAID = new_output("stream", name="stdout", text="1.41\n1.73\n")
+
+
+@pytest.mark.parametrize(
+    ("committed", "now"),
+    [
+        (printed_notebook(SAID), new_output("stream", name="stdout", text="1.41\n1.74\n")),
+        (printed_notebook(SAID), new_output("stream", name="stdout", text="1.41\n1.73")),
+        (printed_notebook(SAID), new_output("stream", name="stderr", text="1.41\n1.73\n")),
+        (printed_notebook(SAID), new_output("display_data", data={"text/plain": "1.41\n1.73\n"})),
+        (printed_notebook(SAID, SAID), SAID),
+        (printed_notebook(), SAID),
+        (printed_notebook(SAID, count=2), SAID),
+        (printed_notebook(result()), result(**{"text/html": "<b>3</b>"})),
+        (printed_notebook(result(**{"image/svg+xml": "<svg/>"})), result()),
+        (printed_notebook(result(**{"text/html": "<b>3</b>"})), result(**{"text/html": "3"})),
+    ],
+    ids=[
+        *("digit", "end of line", "stderr", "kind", "one less", "one more", "number of the cell"),
+        *("new HTML", "lost SVG", "changed HTML"),
+    ],
+)
+def test_check_compares_text_to_the_letter(
+    committed: nbformat.NotebookNode, now: nbformat.NotebookNode
+) -> None:
+    notebooks.check_outputs("01_try", committed, copy.deepcopy(committed))
+    with pytest.raises(notebooks.NotebookError, match=r"cell 1: - is what is committed, \+"):
+        notebooks.check_outputs("01_try", printed_notebook(now), committed)
 
 
 def test_pictures_equal_to_the_eye_keep_their_bytes() -> None:
@@ -327,33 +374,65 @@ def test_pictures_equal_to_the_eye_keep_their_bytes() -> None:
 # The summary --------------------------------------------------------------------------------------
 
 
-def test_all_checks_run_and_the_failed_one_is_named(
+def made_up(name: str, code: int) -> check.Check:
+    return check.Check(
+        name, "made up", [[sys.executable, "-c", f"raise SystemExit({code})"]], "do this"
+    )
+
+
+def test_all_checks_of_a_tier_run_and_the_failed_one_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def command(code: int) -> list[list[str]]:
-        return [[sys.executable, "-c", f"raise SystemExit({code})"]]
-
-    made_up = [
-        check.Check("first", "fails", command(1), "do this"),
-        check.Check("second", "is well", command(0), ""),
-    ]
-    monkeypatch.setattr(check, "checks", lambda: made_up)
+    short = [made_up("first", 1), made_up("second", 0)]
+    long = [made_up("third", 0), made_up("fourth", check.SKIPPED)]
+    monkeypatch.setattr(
+        check, "TIERS", {"make test": lambda: short, "make test-long": lambda: long}
+    )
     assert check.main([]) == 1
     said = capsys.readouterr().out
-    assert "FAILED first" in said and "do this" in said
-    assert "ok     second" in said
-    assert "FAILED: first (2 checks" in said
-    assert check.main(["second"]) == 0
-    assert "all is well (1 checks" in capsys.readouterr().out
-    assert check.main(["third"]) == 2
-    assert "no check called third: there are first, second" in capsys.readouterr().out
+    assert re.search(r"^FAILED  first +\d+[.]\d s  made up$", said, re.M) and "do this" in said
+    assert re.search(r"^ok      second", said, re.M)
+    assert "FAILED: first (2 checks" in said and "third" not in said
+    assert check.main(["--long"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"^skipped fourth", said, re.M) and "do this" not in said
+    assert "all is well, skipped: fourth (2 checks" in said and "first" not in said
+    assert check.main(["second", "third"]) == 0
+    assert "all is well (2 checks" in capsys.readouterr().out
+    assert check.main(["fifth"]) == 2
+    assert "no check called fifth: there are first, second, third, fourth" in (
+        capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize("code", [1, -9])
+def test_a_later_command_hides_no_failure(code: int) -> None:
+    first = made_up("first", code).commands
+    both = check.Check("both", "made up", [*first, *made_up("second", 0).commands], "")
+    assert check.run(both) not in (0, check.SKIPPED)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no signals on Windows")
 def test_check_that_was_killed_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     code = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-    assert not check.run(check.Check("some", "is killed", [[sys.executable, "-c", code]], ""))
+    assert check.run(check.Check("some", "is killed", [[sys.executable, "-c", code]], "")) == -9
     assert "some: ended by signal 9" in capsys.readouterr().out
+
+
+def test_order_of_the_notebooks_is_its_seeds_and_can_be_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    every = {str(path) for path in notebooks.NOTEBOOKS.glob("*.ipynb")}
+    orders = {tuple(check.in_any_order(seed)) for seed in range(8)}
+    assert len(orders) > 1 and all(set(order) == every for order in orders)
+    assert check.in_any_order(7) == check.in_any_order(7)
+    monkeypatch.setenv("WINIT_ORDER", "7")
+    assert check.order_seed() == 7
+    (strict,) = (each for each in check.short_checks() if each.name == "notebooks")
+    assert strict.commands[0][-len(every) :] == check.in_any_order(7)
+    assert "WINIT_ORDER=7" in strict.what
+    monkeypatch.delenv("WINIT_ORDER")
+    assert len({check.order_seed() for _ in range(20)}) > 1
 
 
 def test_numpy_takes_the_other_cpu_without_a_warning() -> None:

@@ -1,23 +1,30 @@
-"""Run every check, or those named, one after the other; all are run even when an early one fails.
+"""Run every check of a tier, or those named, one after the other; an early failure stops none.
 
-`python tools/check.py style types` runs those two; `make test` runs all.
+`make test` runs the first tier and `make test-long` (`--long`) the second. By name, a check of
+either runs alone: `python tools/check.py style types`. A check that cannot run where it is, for
+want of a network, ends with the code SKIPPED after a line that says why: the summary shows it, and
+it is no failure.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import platform
+import random
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from notebooks import ROOT, kernel_environment
+from notebooks import NOTEBOOKS, ROOT, kernel_environment
 
-PYTEST = [sys.executable, "-m", "pytest", "--numprocesses=2", "--dist=loadfile"]
+SKIPPED = 77  # the code by which a check says that it could not run here
+PYTEST = [sys.executable, "-m", "pytest", "--numprocesses=2"]
 if not sys.stdout.isatty():
     PYTEST.append("--color=no")  # else nbval writes escape codes into the log
-NBVAL = [*PYTEST, "--nbval", "--nbval-current-env", "notebooks"]
+TESTS = [*PYTEST, "--dist=loadfile", "--durations=10", "tests"]
 COVERAGE = ["--cov", "--cov-report=term-missing", "--cov-report=html"]
 ACCEPT = "if the new outputs are right, accept them: make notebooks"
 
@@ -31,6 +38,7 @@ class Check:
     commands: list[list[str]]
     advice: str
     environment: dict[str, str] = field(default_factory=dict)
+    folder: Path = ROOT
 
 
 def other_cpu() -> dict[str, str]:
@@ -51,8 +59,24 @@ def other_cpu() -> dict[str, str]:
     return variables
 
 
-def checks() -> list[Check]:
+def in_any_order(seed: int) -> list[str]:
+    """The notebooks in an order of the seed's own."""
+    paths = sorted(str(path) for path in NOTEBOOKS.glob("*.ipynb"))
+    random.Random(seed).shuffle(paths)
+    return paths
+
+
+def order_seed() -> int:
+    """WINIT_ORDER, or else a seed that no run had before."""
+    return int(os.environ.get("WINIT_ORDER") or random.SystemRandom().randrange(10**6))
+
+
+def short_checks() -> list[Check]:
+    """What `make test` runs: 15 minutes on two idle cores at the very most."""
     python = sys.executable
+    seed = order_seed()
+    nbval = ["--nbval", "--nbval-current-env", "--dist=loadfile", "--no-loadscope-reorder"]
+    configured = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
     return [
         Check(
             "style",
@@ -61,7 +85,7 @@ def checks() -> list[Check]:
                 [python, "-m", "ruff", "check", "."],
                 [python, "-m", "ruff", "format", "--check", "."],
             ],
-            "mend most of it: .venv/bin/ruff check --fix . && .venv/bin/ruff format .",
+            "most of it is fixed by: .venv/bin/ruff check --fix . && .venv/bin/ruff format .",
         ),
         Check("types", "mypy on winit, tools and book", [[python, "-m", "mypy"]], ""),
         Check(
@@ -72,61 +96,91 @@ def checks() -> list[Check]:
         ),
         Check(
             "tests",
-            "pytest, with the branch coverage of winit",
-            [[*PYTEST, "--durations=5", *COVERAGE, "tests"]],
+            "pytest less what is marked long, with the branch coverage of winit",
+            [[*TESTS, *COVERAGE, "-m", "not long"]],
             "",
         ),
-        Check("notebooks", "strict nbval", [NBVAL], ACCEPT),
         Check(
-            "other-cpu",
-            "strict nbval as on a plain processor",
-            [NBVAL],
-            "print fewer digits, or an inequality, where another processor gives other outputs",
-            other_cpu(),
-        ),
-        Check(
-            "pictures",
-            "re-executed and compared",
-            [[python, "tools/notebooks.py", "--check"]],
+            "notebooks",
+            f"strict nbval, from another folder, in the order of WINIT_ORDER={seed}",
+            [[*PYTEST, *nbval, *configured, *in_any_order(seed)]],
             ACCEPT,
+            folder=ROOT / "_build" / "elsewhere",
         ),
     ]
 
 
-def run(check: Check) -> bool:
+def long_checks() -> list[Check]:
+    """What `make test-long` adds: 25 minutes on two idle cores at the very most."""
+    python = sys.executable
+    seed = order_seed()
+    return [
+        Check(
+            "other-cpu",
+            "notebooks as on a plain processor, text and pictures, "
+            f"in the order of WINIT_ORDER={seed}",
+            [[python, "tools/notebooks.py", "--check", *in_any_order(seed)]],
+            "print fewer digits, or an inequality, where another processor gives other outputs",
+            other_cpu(),
+        ),
+        Check(
+            "long-tests",
+            "pytest on what is marked long, and many examples for each property",
+            [[*TESTS, "-m", "long or hypothesis", "--hypothesis-profile=many"]],
+            "",
+        ),
+    ]
+
+
+TIERS = {"make test": short_checks, "make test-long": long_checks}
+
+
+def run(check: Check) -> int:
+    """0 if the check is well, SKIPPED if it could not run here, anything else if it failed."""
     shown = " ".join(f'{name}="{value}"' for name, value in check.environment.items())
     print(f"\n==== {check.name}: {check.what} {shown}".rstrip(), flush=True)
     environment = kernel_environment() | check.environment
-    codes = [subprocess.call(command, cwd=ROOT, env=environment) for command in check.commands]
+    check.folder.mkdir(parents=True, exist_ok=True)
+    codes = [subprocess.call(line, cwd=check.folder, env=environment) for line in check.commands]
     for code in codes:
         if code < 0:  # it was killed, by hand or for want of memory, and could not say so itself
             print(f"\n{check.name}: ended by signal {-code}", flush=True)
-    return not any(codes)
+    wrong = [code for code in codes if code not in (0, SKIPPED)]
+    return wrong[0] if wrong else max(codes)
 
 
-def main(names: list[str]) -> int:
-    all_checks = checks()
-    known = [check.name for check in all_checks]
-    if unknown := [name for name in names if name not in known]:
-        print(f"no check called {', '.join(unknown)}: there are {', '.join(known)}")
-        return 2
+def main(arguments: list[str]) -> int:
+    names = [argument for argument in arguments if argument != "--long"]
+    tier = "make test-long" if "--long" in arguments else "make test"
+    chosen = TIERS[tier]()
+    if names:
+        tier = "alone"
+        every = [check for checks in TIERS.values() for check in checks()]
+        known = [check.name for check in every]
+        if unknown := [name for name in names if name not in known]:
+            print(f"no check called {', '.join(unknown)}: there are {', '.join(known)}")
+            return 2
+        chosen = [check for check in every if check.name in names]
     results = []
-    for check in all_checks:
-        if not names or check.name in names:
-            started = time.perf_counter()
-            well = run(check)
-            results.append((check, well, time.perf_counter() - started))
+    for check in chosen:
+        started = time.perf_counter()
+        code = run(check)
+        results.append((check, code, time.perf_counter() - started))
 
-    print("\n==== summary")
-    for check, well, seconds in results:
-        print(f"{'ok    ' if well else 'FAILED'} {check.name:<10} {seconds:6.1f} s  {check.what}")
-        if not well:
-            print(f"       alone: .venv/bin/python tools/check.py {check.name}")
+    print(f"\n==== summary ({tier})")
+    for check, code, seconds in results:
+        word = {0: "ok", SKIPPED: "skipped"}.get(code, "FAILED")
+        print(f"{word:<7} {check.name:<10} {seconds:6.1f} s  {check.what}")
+        if word == "FAILED":
+            print(f"        alone: .venv/bin/python tools/check.py {check.name}")
             if check.advice:
-                print(f"       {check.advice}")
-    failed = [check.name for check, well, _ in results if not well]
+                print(f"        {check.advice}")
+    failed = [check.name for check, code, _ in results if code not in (0, SKIPPED)]
+    skipped = [check.name for check, code, _ in results if code == SKIPPED]
     total = sum(seconds for _, _, seconds in results)
     outcome = f"FAILED: {', '.join(failed)}" if failed else "all is well"
+    if skipped:
+        outcome += f", skipped: {', '.join(skipped)}"
     print(f"{outcome} ({len(results)} checks, {total / 60:.1f} min)")
     return 1 if failed else 0
 

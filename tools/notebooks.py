@@ -1,12 +1,12 @@
-"""Re-execute the notebooks in place, or with --check compare their pictures with a fresh run.
+"""Re-execute the notebooks in place, or with --check compare them with a fresh run.
 
 In place: a notebook is written only if it ran without an error and without a word on stderr, and a
 second run changes no byte. The alt text and caption that `winit.plots.show` puts into an output are
 copied to the cell's metadata, which is where the book looks for them.
 
-With --check nothing is written. A picture passes when it has the same size in pixels and differs by
-at most TOLERANCE; its alt text and caption must be the same, and the cell's copy of them too. (Text
-is left to nbval.)
+With --check nothing is written. All that is not a picture must be the same to the letter: printed
+text, every representation of a result, alt text and caption, and the cell's copy of these two. A
+picture passes when it has the same size in pixels and differs by at most TOLERANCE.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from __future__ import annotations
 import argparse
 import base64
 import copy
+import difflib
 import io
+import json
 import os
 import re
 import sys
@@ -142,38 +144,65 @@ def keep_equal_pictures(new: NotebookNode, old: NotebookNode) -> None:
     for _, cell in code_cells(new):
         old_pictures = list(pictures(before.get(cell.id, NotebookNode(outputs=[]))))
         for output, old_output in zip(pictures(cell), old_pictures, strict=False):
-            if difference(output.data["image/png"], old_output.data["image/png"]) <= TOLERANCE:
-                output.data["image/png"] = old_output.data["image/png"]
+            old_png = old_output.data["image/png"]
+            if picture_difference(output.data["image/png"], old_png) <= TOLERANCE:
+                output.data["image/png"] = old_png
 
 
-def check_pictures(name: str, new: NotebookNode, old: NotebookNode) -> tuple[int, float]:
-    """How many pictures the notebook has, and the largest difference from the committed ones."""
-    count, largest, complaints = 0, 0.0, []
+def check_outputs(name: str, new: NotebookNode, old: NotebookNode) -> tuple[int, int, float]:
+    """How many outputs and how many pictures are compared, and the largest picture's difference."""
+    texts, count, largest, complaints = 0, 0, 0.0, []
     for (number, cell), (_, old_cell) in zip(code_cells(new), code_cells(old), strict=True):
+        here = f"code cell {number}"
+        texts += len(cell.outputs)
+        if lines := text_difference(cell, old_cell):
+            complaints.append(f"{here}: - is what is committed, + what came out now\n{lines}")
         figures, old_figures = list(pictures(cell)), list(pictures(old_cell))
         if len(figures) != len(old_figures):
-            complaints.append(
-                f"code cell {number}: {len(figures)} figures instead of {len(old_figures)}"
-            )
+            complaints.append(f"{here}: {len(figures)} figures instead of {len(old_figures)}")
             continue
         for figure, old_figure in zip(figures, old_figures, strict=True):
             count += 1
-            rms = difference(figure.data["image/png"], old_figure.data["image/png"])
+            rms = picture_difference(figure.data["image/png"], old_figure.data["image/png"])
             largest = max(largest, rms)
             if rms > TOLERANCE:
                 saved = save_both(f"{name}-cell-{number}", figure, old_figure)
                 what = "another size" if np.isinf(rms) else f"RMS {rms:.2f}, allowed {TOLERANCE}"
-                complaints.append(f"code cell {number}: the picture differs ({what}): {saved}")
+                complaints.append(f"{here}: the picture differs ({what}): {saved}")
             if figure.metadata != old_figure.metadata:
-                complaints.append(f"code cell {number}: alt text, caption or width differ")
+                complaints.append(f"{here}: alt text, caption or width differ")
         if cell.metadata.get("mystnb") != old_cell.metadata.get("mystnb"):
-            complaints.append(f"code cell {number}: its metadata are not those of its figure")
+            complaints.append(f"{here}: its metadata are not those of its figure")
     if complaints:
         raise NotebookError("\n".join(complaints))
-    return count, largest
+    return texts, count, largest
 
 
-def difference(png: str, other: str) -> float:
+def text_difference(new: NotebookNode, old: NotebookNode) -> str:
+    """The lines in which two cells' numbers and outputs differ; of pictures, only their place."""
+    lines = difflib.unified_diff(readable(old), readable(new), n=0, lineterm="")
+    return "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
+
+
+def readable(cell: NotebookNode) -> list[str]:
+    """A code cell's number and outputs as JSON, each line of a text on a line of its own.
+
+    A picture's bytes and metadata are left out: they are compared in their own way.
+    """
+    outputs = copy.deepcopy(cell.outputs)
+    for output in outputs:
+        if "image/png" in output.get("data", {}):
+            output.data["image/png"] = ""
+            output.metadata = {}
+        for place in (output, output.get("data", {})):
+            for key, value in place.items():
+                if isinstance(value, str):
+                    place[key] = value.splitlines(keepends=True)
+    shown = [cell.execution_count, outputs]
+    return json.dumps(shown, indent=0, ensure_ascii=False, sort_keys=True).splitlines()
+
+
+def picture_difference(png: str, other: str) -> float:
     """Root mean square between two pictures in levels of 255; infinite if their sizes differ."""
     first, second = (pixels(base64.b64decode(data)) for data in (png, other))
     if first.shape != second.shape:
@@ -222,8 +251,8 @@ def process(path: Path, check: bool) -> tuple[bool, str]:
         new = execute(old, path.parent)
         tidy(new)
         if check:
-            count, largest = check_pictures(name, new, old)
-            text = f"pictures: {count}, largest difference {largest:.2f}"
+            texts, count, largest = check_outputs(name, new, old)
+            text = f"{texts} outputs, {count} pictures, largest difference {largest:.2f}"
         else:
             keep_equal_pictures(new, old)
             text = "changed" if write(path, new) else "unchanged"
@@ -245,7 +274,7 @@ def write(path: Path, notebook: NotebookNode) -> bool:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare the pictures, write nothing")
+    parser.add_argument("--check", action="store_true", help="compare all outputs, write nothing")
     parser.add_argument("--jobs", type=int, default=2, help="how many notebooks at once (2)")
     parser.add_argument("notebook", nargs="*", type=Path, help="all of notebooks/ if none is named")
     options = parser.parse_args(arguments)
@@ -261,7 +290,7 @@ def main(arguments: list[str]) -> int:
             print(text, file=sys.stdout if ok else sys.stderr, flush=True)
             well = well and ok
     if not well and options.check:
-        print("If the new pictures are right: make notebooks, and commit.", file=sys.stderr)
+        print("If the new outputs are right: make notebooks, and commit.", file=sys.stderr)
     return 0 if well else 1
 
 
