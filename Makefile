@@ -13,6 +13,8 @@ COMPILE = $(VENV)/uv pip compile pyproject.toml --quiet --universal --generate-h
 
 # Keras works only where it is told which backend is installed.
 export KERAS_BACKEND := jax
+# Windows, too, reads and writes text as UTF-8 then.
+export PYTHONUTF8 := 1
 
 .NOTPARALLEL:
 .PHONY: help book test test-long lint lab notebooks bench lighthouse lock clean set-up-book set-up-test

@@ -81,7 +81,7 @@ class Checkout:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.wheels = root / "wheels"
-        for folder in ("tools", "book", "wheels"):
+        for folder in ("tools", "book", "wheels", "winit"):
             (root / folder).mkdir(parents=True)
         shutil.copy(BOOTSTRAP, root / "tools")
         self.write("backend.py", BACKEND)
@@ -90,6 +90,7 @@ class Checkout:
             '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
             '[project]\nname = "winit"\nversion = "0.1.0"\n',
         )
+        self.write("winit/__init__.py", '__version__ = "0.1.0"\n')
         self.write("book/package-lock.json", "{}")
         line = make_wheel(self.wheels, "1.0")
         self.write("requirements-book.txt", line)
@@ -196,8 +197,9 @@ def test_digest_of_the_lock_decides(ready: Checkout) -> None:
     assert ready.setup("book").stdout == ""
 
 
-def test_changed_pyproject_installs_winit_again(ready: Checkout) -> None:
-    ready.write("pyproject.toml", (ready.root / "pyproject.toml").read_text() + "# changed\n")
+@pytest.mark.parametrize("name", bootstrap.WINIT)
+def test_changed_package_is_installed_again(ready: Checkout, name: str) -> None:
+    ready.write(name, (ready.root / name).read_text() + "# changed\n")
     run = ready.setup("book")
     assert "installing winit itself" in run.stdout
     assert "requirements" not in run.stdout
@@ -336,14 +338,43 @@ def test_too_new_python_is_told_how_far_the_locks_go(tmp_path: Path) -> None:
     assert f"the lock files go up to Python {newest}" in sentence
 
 
-def test_workflow_tries_the_oldest_and_the_newest() -> None:
+def test_workflow_tries_every_system_with_the_oldest_and_the_newest() -> None:
     text = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
-    pythons = yaml.safe_load(text)["jobs"]["test"]["strategy"]["matrix"]["python"]
+    workflow = yaml.safe_load(text)
+    job = workflow["jobs"]["test"]
+    systems, pythons = job["strategy"]["matrix"]["system"], job["strategy"]["matrix"]["python"]
+    assert {system.partition("-")[0] for system in systems} == {"ubuntu", "windows", "macos"}
     ends = (bootstrap.OLDEST_PYTHON, bootstrap.NEWEST_LOCKED)
     assert pythons == [".".join(map(str, version)) for version in ends]
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"] == (
-        ">=" + pythons[0]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["requires-python"] == ">=" + pythons[0]
+    commands = [step["run"] for step in job["steps"] if "run" in step]
+    assert [command.split(" #")[0] for command in commands] == [
+        *("make book", "make test", "make test-long")
+    ]
+    assert workflow["defaults"]["run"]["shell"] == "bash"  # without it Windows has no sh for make
+    assert job["env"]["PYTHON"] == "python"  # the Makefile looks for python3 first
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script of bash, with a make of its own")
+@pytest.mark.parametrize("fails", ["", "test", "test-long"])
+def test_ci_stops_at_the_first_tier_that_fails(tmp_path: Path, fails: str) -> None:
+    """The script with a `make` that notes what it is called for, and a browser that is there."""
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci/run", tmp_path / ".ci")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, code in (("make", f'echo "$1" >> called; [ "$1" != "{fails}" ]'), ("chromium", "")):
+        (programs / name).write_text(f"#!/bin/sh\n{code}\n", encoding="utf-8")
+        (programs / name).chmod(0o755)
+    path = os.pathsep.join((str(programs), os.environ["PATH"]))
+    done = subprocess.run(
+        [tmp_path / ".ci/run"], env=os.environ | {"PATH": path}, capture_output=True, text=True
     )
+    called = (tmp_path / "called").read_text(encoding="utf-8").split()
+    assert called == (["test"] if fails == "test" else ["test", "test-long"])
+    assert done.returncode == bool(fails)
+    assert f"FAILED in make {fails}" in done.stderr if fails else "are well" in done.stdout
 
 
 def test_unknown_level_is_refused(tmp_path: Path) -> None:

@@ -390,7 +390,10 @@ def test_all_checks_of_a_tier_run_and_the_failed_one_is_named(
     )
     assert check.main([]) == 1
     said = capsys.readouterr().out
-    assert re.search(r"^FAILED  first +\d+[.]\d s  made up$", said, re.M) and "do this" in said
+    assert (
+        re.search(r"^FAILED  first +\d+[.]\d s [(]CPU +\d+[.]\d[)]  made up$", said, re.M)
+        and "do this" in said
+    )
     assert re.search(r"^ok      second", said, re.M)
     assert "FAILED: first (2 checks" in said and "third" not in said
     assert check.main(["--long"]) == 0

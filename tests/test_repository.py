@@ -8,22 +8,34 @@ from __future__ import annotations
 
 import ast
 import copy
+import importlib.metadata
+import importlib.util
 import json
 import re
-import shutil
 import statistics
 import subprocess
 import sys
 import tomllib
 import zipfile
 from collections.abc import Callable
+from email import message_from_string
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
 import pytest
+import readme_renderer.markdown
+import trove_classifiers
 import yaml
+from bs4 import BeautifulSoup
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import bootstrap
+import package
+import setup as index
+import winit
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -524,41 +536,149 @@ def test_import_takes_less_than_a_fifth_of_a_second() -> None:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    folder = tmp_path_factory.mktemp("wheel")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, folder)
-    for name in ("winit", "tools", "tests", "notebooks", "book"):
-        source_files = shutil.ignore_patterns("__pycache__", "node_modules")
-        shutil.copytree(ROOT / name, folder / name, ignore=source_files)
-    options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder)]
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", *options, str(folder)]
-    subprocess.run(command, check=True, capture_output=True)
-    return zipfile.ZipFile(next(folder.glob("*.whl")))
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The source distribution, and the wheel built from it."""
+    return package.build(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture(scope="module")
+def wheel(built: tuple[Path, Path]) -> zipfile.ZipFile:
+    return zipfile.ZipFile(built[1])
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: zipfile.ZipFile) -> Message:
+    text = wheel.read(f"winit-{winit.__version__}.dist-info/METADATA").decode()
+    return message_from_string(text)
 
 
 def test_wheel_holds_the_package_alone(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
-    assert {name.split("/")[0] for name in names} == {"winit", f"winit-{version()}.dist-info"}
+    info = f"winit-{winit.__version__}.dist-info"
+    assert {name.split("/")[0] for name in names} == {"winit", info}
     ours = {f"winit/{path.name}" for path in (ROOT / "winit").glob("*.py")}
     assert ours | {"winit/py.typed"} == {name for name in names if name.startswith("winit/")}
-    assert f"winit-{version()}.dist-info/licenses/LICENSE" in names
+    assert f"{info}/licenses/LICENSE" in names
 
 
-def test_wheel_offers_the_extras(wheel: zipfile.ZipFile) -> None:
-    metadata = wheel.read(f"winit-{version()}.dist-info/METADATA").decode()
-    assert set(re.findall(r"^Provides-Extra: (\S+)$", metadata, re.M)) == {"book", "keras", "test"}
-    always = re.findall(r"^Requires-Dist: ([a-z]+)[^;\n]*$", metadata, re.M)
-    assert sorted(always) == ["matplotlib", "numpy", "scipy", "tqdm"]
+def test_wheel_offers_the_extras(metadata: Message) -> None:
+    assert set(metadata.get_all("Provides-Extra")) == set(
+        PROJECT["project"]["optional-dependencies"]
+    )
+    always = [r for r in map(Requirement, metadata.get_all("Requires-Dist")) if not r.marker]
+    assert sorted(r.name for r in always) == ["matplotlib", "numpy", "scipy", "tqdm"]
 
 
-def version() -> str:
-    return str(PROJECT["project"]["version"])
+def test_source_distribution_is_the_repository(built: tuple[Path, Path]) -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout, so what belongs to the repository is not known")
+    assert package.files_of(built[0]) == package.source_files()
 
 
-@pytest.mark.parametrize("name", ["CITATION.cff", "CHANGELOG.md"])
-def test_papers_name_the_version(name: str) -> None:
-    assert version() in (ROOT / name).read_text(encoding="utf-8")
+# What a package index shows -----------------------------------------------------------------------
+
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+ADDRESS = "https://github.com/someone/book"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def addresses_shown(markdown: str) -> list[str]:
+    """Where the links and pictures lead, once the index has rendered and cleaned the text."""
+    html = readme_renderer.markdown.render(markdown)
+    assert html
+    page = BeautifulSoup(html, "html.parser")
+    return [tag.get("href") or tag.get("src") for tag in page.select("a[href], img[src]")]
+
+
+def test_metadata_introduce_the_package(metadata: Message) -> None:
+    assert metadata["Name"] == "winit" and metadata["Version"] == winit.__version__
+    assert metadata["Author"] and metadata["Summary"] and metadata["Keywords"]
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    classifiers = metadata.get_all("Classifier")
+    assert set(classifiers) <= set(trove_classifiers.classifiers)
+    minors = range(bootstrap.OLDEST_PYTHON[1], bootstrap.NEWEST_LOCKED[1] + 1)
+    versions = re.findall(
+        r"^Programming Language :: Python :: 3\.(\d+)$", "\n".join(classifiers), re.M
+    )
+    assert versions == [str(minor) for minor in minors]
+    assert metadata["Requires-Python"] == f">=3.{minors[0]}"
+
+
+def test_index_shows_no_address_that_leads_nowhere(metadata: Message) -> None:
+    """The description in the wheel, with the addresses that _config.yml gives."""
+    description = metadata.get_payload()
+    assert "# Before the first step" in description and "## The package alone" in description
+    outward = [address for address in addresses_shown(description) if address[0] != "#"]
+    url = CONFIG["repository"]["url"]
+    urls = [text.partition(", ")[2] for text in metadata.get_all("Project-URL", [])]
+    assert bool(urls) == bool(url) and all(address.startswith(url) for address in urls)
+    assert all(address.startswith("https://") for address in outward), outward
+    if not url:
+        assert outward == re.findall(r"\]\((https://[^)]+)\)", README)
+
+
+def test_address_of_the_repository_is_read_as_the_book_reads_it() -> None:
+    text = (ROOT / "_config.yml").read_text(encoding="utf-8")
+    for url in ("", ADDRESS):
+        changed = re.sub(r'^  url: ".*"', f'  url: "{url}"', text, flags=re.M)
+        told = yaml.safe_load(changed)["repository"]
+        assert index.repository(changed) == (told["url"], told["branch"]) == (url, "main")
+    assert index.repository("title: a\nhtml:\n  url: https://example.org\n") == ("", "main")
+
+
+def test_index_shows_picture_and_links_once_there_is_an_address() -> None:
+    shown = addresses_shown(index.on_an_index(README, ADDRESS, "main"))
+    assert f"{ADDRESS}/raw/main/book/_static/cover-wide.png" in shown
+    assert f"{ADDRESS}/blob/main/CONTRIBUTING.md" in shown
+    assert f"{ADDRESS}/tree/main/notebooks" in shown
+    for address in shown:
+        if address.startswith(ADDRESS):
+            path = address.removeprefix(f"{ADDRESS}/").split("/", 2)[2]
+            assert (ROOT / path).exists(), address
+
+
+@pytest.mark.parametrize(
+    ("text", "without", "with_address"),
+    [
+        ("[how](CONTRIBUTING.md)", "how", f"[how]({ADDRESS}/blob/dev/CONTRIBUTING.md)"),
+        ("[`tests/`](tests)", "`tests/`", f"[`tests/`]({ADDRESS}/tree/dev/tests)"),
+        ("[a](https://e.org/b)", "[a](https://e.org/b)", "[a](https://e.org/b)"),
+        ("[a](#b)", "[a](#b)", "[a](#b)"),
+        ("![cover](a.png)", "", f"![cover]({ADDRESS}/raw/dev/a.png)"),
+        (
+            '<img width="9"\nsrc="a.png" alt="b">',
+            "",
+            f'<img width="9"\nsrc="{ADDRESS}/raw/dev/a.png" alt="b">',
+        ),
+        ('<img src="https://e.org/a.png">',) * 3,
+    ],
+)
+def test_relative_address_is_made_absolute_or_goes(
+    text: str, without: str, with_address: str
+) -> None:
+    assert index.on_an_index(text, "", "dev") == without
+    assert index.on_an_index(text, ADDRESS, "dev") == with_address
+
+
+# The version, which stands in winit/__init__.py ---------------------------------------------------
+
+
+def versions_in_the_papers() -> dict[str, str]:
+    """What each paper says the version is: the newest that it names."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    heading = re.search(r"^## \[?([^\s\]]+)\]?(?: .*)?$", changes, re.M)
+    return {
+        "CITATION.cff": str(citation["version"]),
+        "CHANGELOG.md": heading[1] if heading else "",
+        "installed": importlib.metadata.version("winit"),
+    }
+
+
+def test_version_stands_in_one_place_and_the_papers_name_it() -> None:
+    assert str(Version(winit.__version__)) == winit.__version__
+    assert versions_in_the_papers() == dict.fromkeys(versions_in_the_papers(), winit.__version__)
+    assert "version" not in PROJECT["project"] and "version" in PROJECT["project"]["dynamic"]
 
 
 # Lock files ---------------------------------------------------------------------------------------

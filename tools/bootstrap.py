@@ -18,6 +18,7 @@ OLDEST_PYTHON = (3, 11)
 NEWEST_LOCKED = (3, 14)  # the newest for which the lock files have ready-made packages
 LOCKS = {"book": "requirements-book.txt", "test": "requirements.txt"}
 NPM_LOCK = "book/package-lock.json"
+WINIT = ["pyproject.toml", "winit/__init__.py"]  # what is needed, and the version
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
@@ -58,7 +59,7 @@ def main(arguments):
         # .venv was made with a newer Python, which can do the rest just as well.
         return subprocess.call([PYTHON, os.path.realpath(__file__)] + arguments)
 
-    for name in sorted(LOCKS.values()) + ["pyproject.toml", NPM_LOCK]:
+    for name in sorted(LOCKS.values()) + WINIT + [NPM_LOCK]:
         if not os.path.exists(path_of(name)):
             raise SetupError("%s is missing: bring it back with `git checkout %s`." % (name, name))
     started = time.time()
@@ -158,7 +159,8 @@ def install_packages(state, lock):
 
 
 def install_winit(state):
-    if state.get("winit") == digest("pyproject.toml"):
+    made_from = [digest(name) for name in WINIT]
+    if state.get("winit") == made_from:
         return False
     # setuptools, which builds it, is in the lock: no isolation, so no download beside the lock.
     options = ["--no-deps", "--no-build-isolation", "--editable", "."]
@@ -167,7 +169,7 @@ def install_winit(state):
         commands.append([UV, "pip", "install", "--python", PYTHON] + options)
     commands.append([PYTHON, "-m", "pip", "install"] + options)
     attempt(state, "winit", "installing winit itself", commands)
-    state["winit"] = digest("pyproject.toml")
+    state["winit"] = made_from
     write_state(state)
     return True
 

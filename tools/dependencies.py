@@ -1,0 +1,134 @@
+"""Run the package's tests with other versions of what it needs: the `oldest`, or the `newest`.
+
+`oldest` is the oldest Python with each dependency exactly at the floor that pyproject.toml states,
+`newest` is this Python with the newest of all. Each in an environment of its own, first without the
+frameworks of the extras, as `pip install winit` leaves it, then with them. A module's tests run
+where the module can be imported.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import bootstrap
+from check import SKIPPED
+from notebooks import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+FRAMEWORKS = "keras"  # the extra that holds them
+# What running the tests needs, whatever the package's own dependencies are.
+RUNNERS = ["hypothesis", "pytest", "pytest-xdist", "scikit-learn"]
+UV = Path(sys.executable).with_name("uv.exe" if os.name == "nt" else "uv")
+
+
+class NotHereError(Exception):
+    """Why an environment cannot be made on this machine."""
+
+
+def floor(requirement: str) -> str:
+    """`numpy>=2.0` becomes `numpy==2.0`: the floor itself."""
+    exact, count = re.subn(r">=", "==", requirement)
+    if count != 1 or "," in requirement:
+        raise ValueError(f"pyproject.toml states no floor, or more than that: {requirement!r}")
+    return exact
+
+
+def wanted(which: str, requirements: list[str]) -> list[str]:
+    return (
+        [floor(requirement) for requirement in requirements] if which == "oldest" else requirements
+    )
+
+
+def uv(*arguments: str | Path) -> None:
+    """Run uv; its error is the network's, or the project's own."""
+    command = [str(UV), *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = done.stderr.strip() or done.stdout.strip()
+        if bootstrap.NETWORK_TROUBLE.search(said):
+            raise NotHereError(
+                f"the package index cannot be reached ({said.splitlines()[-1].strip()})"
+            )
+        raise SystemExit(f"uv {' '.join(map(str, arguments[:2]))} failed:\n{said}")
+
+
+def make_environment(which: str) -> Path:
+    """The Python of a fresh environment without any package."""
+    folder = ROOT / "_build" / which
+    oldest = ".".join(map(str, bootstrap.OLDEST_PYTHON))
+    python = sys.executable
+    if which == "oldest" and sys.version_info[:2] != bootstrap.OLDEST_PYTHON:
+        found = subprocess.run(
+            [UV, "python", "find", "--no-python-downloads", "--no-project", oldest],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if found.returncode != 0:
+            raise NotHereError(f"there is no Python {oldest} on this machine")
+        python = found.stdout.strip()
+    uv("venv", "--quiet", "--clear", "--python", python, folder)
+    return folder / Path(bootstrap.PYTHON).relative_to(bootstrap.VENV)
+
+
+def test_files(python: Path) -> list[str]:
+    """The tests of those modules of winit that can be imported in this environment."""
+    code = """
+import importlib, importlib.util, pathlib, sys
+for name in sorted(path.stem for path in pathlib.Path("winit").glob("[!_]*.py")):
+    try:
+        importlib.import_module(f"winit.{name}")
+    except ModuleNotFoundError as error:
+        print(f"winit.{name}: {error}", file=sys.stderr)
+    else:
+        print(name)
+"""
+    printed = subprocess.check_output([str(python), "-c", code], cwd=ROOT, text=True)
+    names = ["init", "checks", "fuzz", *printed.split()]
+    return [file for name in names if (ROOT / (file := f"tests/test_{name}.py")).is_file()]
+
+
+def run_tests(python: Path, files: list[str]) -> int:
+    options = ["-q", "-p", "no:cacheprovider", "-m", "not long", "-n2", "--dist=loadfile"]
+    return subprocess.call([str(python), "-m", "pytest", *options, *files], cwd=ROOT)
+
+
+def versions(python: Path, requirements: list[str]) -> str:
+    names = [re.match(r"[\w-]+", requirement)[0] for requirement in requirements]  # type: ignore[index]
+    code = (
+        "import platform, sys; from importlib.metadata import version as v;"
+        "print('Python', platform.python_version(), *(f'{n} {v(n)}' for n in sys.argv[1:]))"
+    )
+    return subprocess.check_output([str(python), "-c", code, *names], text=True).strip()
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1 or arguments[0] not in ("oldest", "newest"):
+        print(__doc__)
+        return 2
+    (which,) = arguments
+    core: list[str] = PROJECT["dependencies"]
+    frameworks: list[str] = PROJECT["optional-dependencies"][FRAMEWORKS]
+    codes, done = [], set[str]()
+    try:
+        python = make_environment(which)
+        for requirements in (core, [*core, *frameworks]):
+            needed = [*wanted(which, requirements), *RUNNERS]
+            uv("pip", "install", "--quiet", "--python", python, *needed)
+            print(f"{which}: {versions(python, requirements)}", flush=True)
+            files = [file for file in test_files(python) if file not in done]
+            done |= set(files)
+            codes.append(run_tests(python, files))
+    except NotHereError as reason:
+        print(f"{which}: not tested, because {reason}")
+        codes.append(SKIPPED)
+    return next((code for code in codes if code != 0), 0)  # a failure comes before what is skipped
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
