@@ -22,7 +22,7 @@ from notebooks import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 FRAMEWORKS = "keras"  # the extra that holds them
 # What running the tests needs, whatever the package's own dependencies are.
-RUNNERS = ["hypothesis", "pytest", "pytest-xdist", "scikit-learn"]
+RUNNERS = ["hypothesis", "ipython", "pytest", "pytest-xdist", "scikit-learn"]
 UV = Path(sys.executable).with_name("uv.exe" if os.name == "nt" else "uv")
 
 
@@ -83,7 +83,7 @@ import importlib, importlib.util, pathlib, sys
 for name in sorted(path.stem for path in pathlib.Path("winit").glob("[!_]*.py")):
     try:
         importlib.import_module(f"winit.{name}")
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         print(f"winit.{name}: {error}", file=sys.stderr)
     else:
         print(name)
@@ -112,6 +112,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 2
     (which,) = arguments
+    os.environ["KERAS_BACKEND"] = "jax"
     core: list[str] = PROJECT["dependencies"]
     frameworks: list[str] = PROJECT["optional-dependencies"][FRAMEWORKS]
     codes, done = [], set[str]()

