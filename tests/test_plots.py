@@ -83,7 +83,9 @@ def test_each_figure_is_drawn_transparent_and_leaves_no_trace(name: str) -> None
     figure = FIGURES[name]()  # a warning would be an error here
     pixels = png(figure)
     width, height = figure.get_size_inches()
-    assert pixels.shape == (round(200 * height), round(200 * width), 4)  # two a CSS pixel
+    # Two pixels a CSS pixel. What is left of a pixel Matplotlib 3.9 drops and a newer one rounds.
+    sides = 200 * height, 200 * width
+    assert all(abs(n - side) < 1 for n, side in zip(pixels.shape, sides, strict=False))
     assert not pixels[[0, 0, -1, -1], [0, -1, 0, -1], 3].any()  # clear in the corners
     assert (pixels[..., 3] == 255).any()
     assert dict(mpl.rcParams) == before
@@ -116,8 +118,8 @@ def test_by_layer_draws_the_median_the_band_and_the_theory() -> None:
     np.testing.assert_array_equal(he.get_ydata(), np.median(RUNS, axis=0))
     np.testing.assert_array_equal(mine.get_ydata(), RUNS[0])
     (band,) = axes.collections  # one run has no band
-    low, high = band.get_datalim(axes.transData).intervaly
-    assert (low, high) == (RUNS.min(), RUNS.max())
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (RUNS.min(), RUNS.max())
     assert axes.get_yscale() == "log"
     names = {"he_normal": COLORS["he"], "theory": COLORS["theory"]}
     assert texts(axes) == names | {"mine": to_hex(mine.get_color())}
