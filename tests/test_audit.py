@@ -80,6 +80,7 @@ def test_vgg16_is_not_ok_names_the_cause_and_is_mended(vgg: keras.Model) -> None
     assert after.ok and not after.findings()
 
 
+@pytest.mark.long
 def test_vgg16_after_reinitialize_keeps_its_second_moment_from_conv_to_conv() -> None:
     model = keras.applications.VGG16(weights=None, input_shape=(64, 64, 3), include_top=False)
     logs = []
@@ -95,6 +96,7 @@ def test_vgg16_after_reinitialize_keeps_its_second_moment_from_conv_to_conv() ->
     assert means.min() >= 0.65 and means.max() <= 1.2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["ResNet50", "MobileNetV2"])
 def test_normalised_networks_raise_no_alarm_without_a_reason(name: str) -> None:
     model = getattr(keras.applications, name)(weights=None, input_shape=(64, 64, 3), classes=10)

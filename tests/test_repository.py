@@ -33,6 +33,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import bootstrap
+import check
+import dependencies
 import package
 import setup as index
 import winit
@@ -751,6 +753,66 @@ def test_bad_lock_is_seen(text: str) -> None:
     assert not lock_complaints("numpy==2.4.6 \\\n    --hash=sha256:0\n", [Requirement("numpy>=2")])
 
 
+# Floors -------------------------------------------------------------------------------------------
+
+
+def test_every_dependency_states_a_floor_that_can_be_tested() -> None:
+    stated = dependencies.wanted("newest", PROJECT["project"]["dependencies"])
+    assert [Requirement(text).name for text in stated] == ["numpy", "scipy", "matplotlib", "tqdm"]
+    keras = PROJECT["project"]["optional-dependencies"][dependencies.FRAMEWORKS]
+    for text in [*stated, *keras]:
+        exact = Requirement(dependencies.floor(text))
+        (pin,) = exact.specifier
+        assert pin.operator == "==" and Requirement(text).specifier.contains(pin.version)
+        assert exact.extras == Requirement(text).extras
+    assert dependencies.floor("jax[cpu]>=0.5") == "jax[cpu]==0.5"
+
+
+@pytest.mark.parametrize("text", ["numpy", "numpy==2.0", "numpy>=2.0,<3", "numpy>2.0"])
+def test_dependency_without_a_floor_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="states no floor"):
+        dependencies.floor(text)
+
+
+@pytest.mark.parametrize(("tests", "code"), [(0, check.SKIPPED), (1, 1), (-9, -9)])
+def test_other_versions_are_skipped_without_a_network_but_hide_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tests: int, code: int
+) -> None:
+    """The first installation is well, the tests end so, then the network goes."""
+    calls: list[str] = []
+
+    def uv(*arguments: str) -> None:
+        calls.append(arguments[0])
+        if len(calls) == 2:
+            raise dependencies.NotHereError("the package index cannot be reached (no)")
+
+    monkeypatch.setattr(dependencies, "make_environment", lambda which: Path(sys.executable))
+    monkeypatch.setattr(dependencies, "uv", uv)
+    monkeypatch.setattr(dependencies, "versions", lambda *_: "")
+    monkeypatch.setattr(dependencies, "test_files", lambda _: ["tests/test_init.py"])
+    monkeypatch.setattr(dependencies, "run_tests", lambda *_: tests)
+    monkeypatch.setenv("KERAS_BACKEND", "jax")  # it is set in main: put back afterwards
+    assert dependencies.main(["oldest"]) == code
+    assert "oldest: not tested, because the package index cannot" in capsys.readouterr().out
+
+
+def test_index_that_cannot_be_reached_is_told_from_a_requirement_that_cannot_be_met(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Real calls of uv: an index where nobody answers, and one that lacks the version."""
+    python = str(Path(sys.executable))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    asked = ("pip", "install", "--dry-run", "--quiet", "--python", python, "winit-absent==1.0")
+    with pytest.raises(dependencies.NotHereError, match="the package index cannot be reached"):
+        dependencies.uv(*asked)
+    (tmp_path / "simple").mkdir()
+    monkeypatch.setenv("UV_DEFAULT_INDEX", (tmp_path / "simple").as_uri())
+    with pytest.raises(SystemExit, match="uv pip install failed"):
+        dependencies.uv(*asked)
+
+
 # Files under version control ----------------------------------------------------------------------
 
 TEXT = {".py", ".md", ".ipynb", ".toml", ".txt", ".yml", ".yaml", ".json", ".cff", ".bib", ".css"}
@@ -821,16 +883,24 @@ def test_make_targets_named_in_the_papers_exist(name: str) -> None:
     assert {"book", "test", "test-long"} <= named <= make_targets()
 
 
-def test_code_of_the_readme_runs() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
-    assert blocks
-    for block in blocks:
-        said = {line.split("#")[0].strip(): line for line in block.splitlines() if "#" in line}
-        assert python(block)
-        for code, line in said.items():
-            if number := re.search(r"# (\d+\.\d+)\.\.\.", line):
-                assert python(f"import winit; print({code})").startswith(number.group(1))
+CODE = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+
+
+def test_readme_has_code() -> None:
+    assert len(CODE) >= 2
+
+
+@pytest.mark.parametrize(
+    "block",
+    [pytest.param(block, marks=[pytest.mark.long] * ("import keras" in block)) for block in CODE],
+    ids=lambda block: block.splitlines()[0],
+)
+def test_code_of_the_readme_runs(block: str) -> None:
+    said = {line.split("#")[0].strip(): line for line in block.splitlines() if "#" in line}
+    assert python(block)
+    for code, line in said.items():
+        if number := re.search(r"# (\d+\.\d+)\.\.\.", line):
+            assert python(f"import winit; print({code})").startswith(number.group(1))
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])

@@ -24,7 +24,7 @@ SKIPPED = 77  # the code by which a check says that it could not run here
 PYTEST = [sys.executable, "-m", "pytest", "--numprocesses=2"]
 if not sys.stdout.isatty():
     PYTEST.append("--color=no")  # else nbval writes escape codes into the log
-TESTS = [*PYTEST, "--dist=loadfile", "--durations=10", "tests"]
+TESTS = [*PYTEST, "--dist=worksteal", "--durations=10", "tests"]
 COVERAGE = ["--cov", "--cov-report=term-missing", "--cov-report=html"]
 ACCEPT = "if the new outputs are right, accept them: make notebooks"
 

@@ -20,6 +20,7 @@ from check import SKIPPED
 from notebooks import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+BUILD = ROOT / "_build"
 FRAMEWORKS = "keras"  # the extra that holds them
 # What running the tests needs, whatever the package's own dependencies are.
 RUNNERS = ["hypothesis", "ipython", "pytest", "pytest-xdist", "scikit-learn"]
@@ -59,7 +60,7 @@ def uv(*arguments: str | Path) -> None:
 
 def make_environment(which: str) -> Path:
     """The Python of a fresh environment without any package."""
-    folder = ROOT / "_build" / which
+    folder = BUILD / which
     oldest = ".".join(map(str, bootstrap.OLDEST_PYTHON))
     python = sys.executable
     if which == "oldest" and sys.version_info[:2] != bootstrap.OLDEST_PYTHON:
