@@ -81,7 +81,9 @@ def test_numpy_sizes_become_ints() -> None:
     assert all(type(n) is int for n in _checks.shape(np.array([3, 4])))
 
 
-@pytest.mark.parametrize("dtype", ["float16", np.float32, np.dtype("float64"), np.longdouble])
+@pytest.mark.parametrize(
+    "dtype", ["float16", "f4", ">f8", float, np.float32, np.dtype("float64"), np.longdouble]
+)
 def test_any_floating_dtype_is_welcome(dtype: Any) -> None:
     assert _checks.float_dtype(dtype) == dtype
 
@@ -91,3 +93,82 @@ def test_generators_are_passed_on_and_seeds_start_new_ones() -> None:
         assert _checks.as_rng(rng) is rng
     seed: Any = np.int64(7)
     assert _checks.as_rng(seed).random() == np.random.default_rng(7).random()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3, "3"),
+        (10**39, f"1{'0' * 39}"),
+        (10**400, "1e400 or so"),
+        ((-(10**5000),), "(-1e5000 or so,)"),
+        ([10**400, 1], "[1e400 or so, 1]"),
+        (list(range(100)), "[0, 1, 2, 3, 4, 5, ...]"),
+        ("a\nb", r"'a\nb'"),
+        ("x" * 500, f"'{'x' * 37}...{'x' * 38}'"),
+        (np.zeros((2, 3), np.float32), "an array of float32 with shape (2, 3)"),
+        ([np.zeros(3)], "[an array of float64 with shape (3,)]"),
+        (np.ma.masked, "an array of float64 with shape ()"),
+    ],
+)
+def test_what_an_error_shows_is_one_short_line(value: Any, text: str) -> None:
+    assert _checks.shown(value) == text
+
+
+def test_what_refuses_to_be_text_is_shown_by_its_type() -> None:
+    class Shy:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    assert _checks.shown(Shy()) == "<Shy>"
+    assert _checks.shown((1, Shy())) == "(1, <Shy>)"
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "longdouble", "bfloat16"])
+def test_a_spread_of_three_steps_is_kept_and_less_is_not(dtype: str) -> None:
+    kind = _checks.float_dtype(dtype)
+    values = np.array([0.5, -0.25])
+    step = max(float(np.nextafter(kind.type(0), kind.type(1))), 5e-324)
+    kept = _checks.cast(values, kind, "std=0.3", std=3 * step)
+    np.testing.assert_array_equal(kept, values.astype(kind), strict=True)
+    with pytest.raises(ValueError, match=f"std=0.3 is too small for {kind.name}: rounding"):
+        _checks.cast(values, kind, "std=0.3", std=2 * step)
+
+
+def test_all_names_that_an_alias_may_mean_are_suggested() -> None:
+    aliases = {"kaiming": ("he_normal", "zeros"), "nought": "zeros"}
+    with pytest.raises(ValueError, match=r"Did you mean 'he_normal' or 'zeros'\?$"):
+        _checks.choice("Kaimin", "scheme", ("he_normal", "zeros"), aliases)
+    with pytest.raises(ValueError, match=r"got 'naught'. Did you mean 'zeros'\?$"):
+        _checks.choice("naught", "scheme", ("he_normal", "zeros"), aliases)
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ([2, "a"], [2, "a"]),
+        (range(10**30), [0, 1, 2, 3]),
+        (np.array([5, 6]), [5, 6]),
+        ((), []),
+        (np.array(5), None),
+        (np.zeros((2, 2)), None),
+        ("23", None),
+        (b"23", None),
+        (memoryview(b"23"), None),
+        ({2, 3}, None),
+        ({2: 3}, None),
+        (iter([2, 3]), None),
+        (5, None),
+    ],
+)
+def test_entries_of_what_has_an_order_and_an_end(value: Any, found: Any) -> None:
+    assert _checks.entries(value, 3) == found
+
+
+def test_a_network_may_be_deep_but_not_endless() -> None:
+    assert len(_checks.layer_sizes([1] * _checks.MOST_LAYERS)) == _checks.MOST_LAYERS
+    with pytest.raises(ValueError, match="layer_sizes must have at most 100000 layers"):
+        _checks.layer_sizes([1] * (_checks.MOST_LAYERS + 1))
+    with pytest.raises(ValueError, match="layer_sizes must make at most 1073741824 weights"):
+        _checks.layer_sizes([2**15, 2**15, 1])
+    assert _checks.layer_sizes([2**15, 2**15]) == [2**15, 2**15]
