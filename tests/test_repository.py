@@ -403,6 +403,7 @@ AT_LOADING = {
     },
 }
 WHEN_USED = {
+    "_checks": {"ml_dtypes"},
     "activations": {"scipy"},
     "theory": {"scipy"},
     "network": {"tqdm"},
