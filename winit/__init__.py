@@ -8,7 +8,8 @@ alone.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING
 
 from winit.article import (
     weight_initializer,
@@ -35,37 +36,12 @@ from winit.initializers import (
     zeros,
 )
 
-if TYPE_CHECKING:
-    from winit import (
-        activations,
-        article,
-        audit,
-        diagnostics,
-        initializers,
-        keras,
-        network,
-        plots,
-        theory,
-    )
-
 __version__ = "0.1.0"
 
-_MODULES = (
-    "activations",
-    "article",
-    "audit",
-    "diagnostics",
-    "initializers",
-    "keras",
-    "network",
-    "plots",
-    "theory",
-)
-
+# What `from winit import *` brings: all that needs no optional package, so not `keras`.
 __all__ = [
     "activations",
     "article",
-    "audit",
     "constant",
     "diagnostics",
     "fans",
@@ -76,7 +52,6 @@ __all__ = [
     "he_uniform",
     "identity",
     "initializers",
-    "keras",
     "lecun_normal",
     "lecun_uniform",
     "network",
@@ -94,9 +69,42 @@ __all__ = [
     "zeros",
 ]
 
+# What is loaded when it is first asked for: a module of the package under its own name, or a
+# function under the module that holds it. A name here stands among the imports below, too.
+_LATER = {
+    "activations": "winit.activations",
+    "audit": "winit.audit",
+    "diagnostics": "winit.diagnostics",
+    "keras": "winit.keras",
+    "network": "winit.network",
+    "plots": "winit.plots",
+    "theory": "winit.theory",
+}
 
-def __getattr__(name: str) -> Any:
-    """Load a module of the package when it is first used."""
-    if name in _MODULES:
-        return importlib.import_module(f"winit.{name}")
-    raise AttributeError(f"module 'winit' has no attribute {name!r}")
+if TYPE_CHECKING:  # so that a type checker knows each name, and `winit.he_nromal` is an error
+    from winit import activations as activations
+    from winit import article as article
+    from winit import audit as audit
+    from winit import diagnostics as diagnostics
+    from winit import initializers as initializers
+    from winit import keras as keras
+    from winit import network as network
+    from winit import plots as plots
+    from winit import theory as theory
+else:
+
+    def __getattr__(name: str) -> object:
+        """Load what is asked for the first time."""
+        this = sys.modules[__name__]
+        if name not in _LATER:
+            message = f"module 'winit' has no attribute {name!r}"
+            raise AttributeError(message, name=name, obj=this)
+        try:
+            module = importlib.import_module(_LATER[name])
+        except ImportError as error:  # `hasattr`, `help` and the like expect this kind
+            raise AttributeError(str(error), name=name, obj=this) from error
+        return module if _LATER[name] == f"winit.{name}" else getattr(module, name)
+
+    def __dir__() -> list[str]:
+        """What is public, loaded or not."""
+        return sorted({*__all__, *_LATER, *(name for name in globals() if name[:2] == "__")})
