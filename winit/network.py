@@ -2,11 +2,19 @@
 
 Parameters are a dict ``{"W1": …, "b1": …, "W2": …}`` with ``Wi`` of shape ``(fan_out, fan_in)``.
 Data has one example a row. The last layer is linear; the losses bring their own softmax.
+
+The parameters decide the dtype: everything is computed in theirs, in the widest where they differ,
+and data, targets and gradients are converted to it. Whole numbers count as float64.
+
+Data, targets and gradients that are not finite are errors. What overflows on its way is a finding:
+it stands in the results as inf or nan, without a warning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+import numbers
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,29 +46,50 @@ def init_params(
     initializer : callable, ``initializer(shape, rng=…, dtype=…)``
         Such as ``winit.he_normal``; for keywords use ``functools.partial``.
     rng : one stream for all layers, so that no two layers share their draws
+    dtype : the floating dtype of all parameters, whatever the initializer returns
 
     Raises
     ------
     ValueError, TypeError
-        Fewer than two sizes, a size that is not a whole number of at least 1, an unusable rng, an
-        initializer that is not callable or returns another shape.
+        Fewer than two sizes, a size that is not a whole number of at least 1, an unusable rng or
+        dtype, an initializer that is not callable, fails, or returns anything but finite real
+        numbers of the shape that it was given.
     """
     sizes = _checks.layer_sizes(layer_sizes)
     if not callable(initializer):
         raise TypeError(
-            f"initializer must be a function such as winit.he_normal, got {initializer!r}"
+            "initializer must be a function such as winit.he_normal, "
+            f"got {_checks.shown(initializer)}"
         )
-    draws = _checks.as_rng(rng)
+    draws, wanted = _checks.as_rng(rng), _checks.float_dtype(dtype)
     params: Params = {}
     for i, shape in enumerate(zip(sizes[1:], sizes[:-1], strict=True), start=1):
-        weights = initializer(shape, rng=draws, dtype=dtype)
-        if np.shape(weights) != shape:
+        if shape[0] * shape[1] > _checks.LARGEST_SIZE:
             raise ValueError(
-                f"the initializer returned shape {np.shape(weights)} for W{i}, which needs {shape}"
+                f"layer_sizes must give matrices of at most {_checks.LARGEST_SIZE} weights, "
+                f"got {shape} for W{i}"
             )
-        params[f"W{i}"] = weights
-        params[f"b{i}"] = np.zeros(shape[0], dtype=dtype)
+        returned = _called("initializer", initializer, shape, rng=draws, dtype=dtype)
+        weights = _checks.array(returned, f"what the initializer returns for W{i}", dtype=wanted)
+        if weights.shape != shape:
+            raise ValueError(
+                f"the initializer returned shape {weights.shape} for W{i}, which needs {shape}"
+            )
+        # a copy, so that no two layers share an array that the initializer keeps
+        params[f"W{i}"] = np.array(weights)
+        params[f"b{i}"] = np.zeros(shape[0], dtype=wanted)
     return params
+
+
+def _called(what: str, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+    """What the caller's own function returns; what it raises comes with the argument's name."""
+    try:
+        return function(*arguments, **keywords)
+    except Exception as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"{what} {_checks.shown(function)} raised {type(error).__name__}: {error}"
+        ) from error
 
 
 def depth(params: Params) -> int:
@@ -68,23 +97,72 @@ def depth(params: Params) -> int:
 
     Raises
     ------
-    ValueError
-        Layers that are missing or whose shapes do not follow one another.
+    ValueError, TypeError
+        Layers that are missing, that are not arrays of real numbers, or whose shapes do not follow
+        one another.
     """
-    layers = len(params) // 2
-    names = [f"{kind}{i}" for i in range(1, layers + 1) for kind in "Wb"]
-    if not layers or sorted(names) != sorted(params):
-        raise ValueError(f"params must hold W1, b1, W2, b2, … and nothing else, got {list(params)}")
+    return len(_checked(params)) // 2
+
+
+def _checked(params: Mapping[str, ArrayLike], *, finite: bool = False) -> Params:
+    """The parameters as arrays of one floating dtype, in the caller's order."""
+    given = _checks.entries(params, "params")
+    layers = len(given) // 2
+    names = {f"{kind}{i}" for i in range(1, layers + 1) for kind in "Wb"}
+    if not layers or names != set(given):
+        raise ValueError(
+            f"params must hold W1, b1, W2, b2, … and nothing else, got {_checks.shown(list(given))}"
+        )
+    arrays = {
+        name: _checks.array(value, f'params["{name}"]', finite=finite)
+        for name, value in given.items()
+    }
     for i in range(1, layers + 1):
-        weights, bias = params[f"W{i}"], params[f"b{i}"]
+        weights, bias = arrays[f"W{i}"], arrays[f"b{i}"]
         if weights.ndim != 2 or bias.shape != (weights.shape[0],):
-            raise ValueError(f"W{i} {weights.shape} and b{i} {bias.shape} do not fit together")
-        if i > 1 and weights.shape[1] != params[f"W{i - 1}"].shape[0]:
             raise ValueError(
-                f"W{i} takes {weights.shape[1]} inputs but W{i - 1} gives "
-                f"{params[f'W{i - 1}'].shape[0]}"
+                f"params: W{i} {weights.shape} and b{i} {bias.shape} do not fit together"
             )
-    return layers
+        if i > 1 and weights.shape[1] != arrays[f"W{i - 1}"].shape[0]:
+            raise ValueError(
+                f"params: W{i} takes {weights.shape[1]} inputs but W{i - 1} gives "
+                f"{arrays[f'W{i - 1}'].shape[0]}"
+            )
+    dtypes = {value.dtype for value in arrays.values()}
+    try:
+        dtype = np.result_type(*dtypes)
+    except TypeError:  # bfloat16 and float16 have no common dtype
+        found = ", ".join(sorted(dtype.name for dtype in dtypes))
+        raise TypeError(f"params must have dtypes with a common one, got {found}") from None
+    return {name: value.astype(dtype, copy=False) for name, value in arrays.items()}
+
+
+def _examples(x: ArrayLike, params: Params) -> Array:
+    """The data in the dtype of the checked parameters, one example a row."""
+    data = _checks.array(x, "x", dtype=params["W1"].dtype, finite=False, empty=True)
+    inputs = params["W1"].shape[1]
+    if data.ndim != 2 or data.shape[1] != inputs:
+        raise ValueError(f"x must have shape (examples, {inputs}) to fit W1, got {data.shape}")
+    if not np.isfinite(data).all():
+        raise ValueError(
+            f"x must hold finite values that {data.dtype.name}, the dtype of params, can hold: "
+            "got nan, inf or too large a value"
+        )
+    return data
+
+
+def _elementwise(function: Callable[[Array], Any], z: Array, what: str) -> Array:
+    """What an activation, or its slope, makes of z: real numbers of its shape, in its dtype."""
+    values = _checks.array(
+        _called(what, function, z), f"what {what} returns", finite=False, empty=True
+    )
+    if values.shape != z.shape:
+        raise ValueError(f"{what} must be elementwise: of shape {z.shape} it made {values.shape}")
+    return values.astype(z.dtype, copy=False)
+
+
+def _slope(phi: Activation, z: Array) -> Array:
+    return _elementwise(phi.derivative, z, "the slope of activation")
 
 
 @dataclass(frozen=True)
@@ -99,6 +177,19 @@ class Trace:
     z: list[Array]
     a: list[Array]
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.activation, Activation):
+            raise TypeError(
+                f"activation must be an Activation, got {_checks.shown(self.activation)}"
+            )
+        for name, arrays in (("z", self.z), ("a", self.a)):
+            if not isinstance(arrays, list) or not all(isinstance(a, np.ndarray) for a in arrays):
+                raise TypeError(f"{name} must be a list of arrays, got {_checks.shown(arrays)}")
+        if not self.z or len(self.z) != len(self.a):
+            raise ValueError(
+                f"z and a must hold an array a layer, got {len(self.z)} and {len(self.a)}"
+            )
+
     @property
     def output(self) -> Array:
         """The network's answer, which is the last layer's pre-activations."""
@@ -110,27 +201,31 @@ def forward(params: Params, x: ArrayLike, activation: ActivationLike = "relu") -
 
     Parameters
     ----------
+    params : dict
+        A weight that is nan or inf is no error here: what it makes of the pass can be seen.
     x : array, shape (examples, inputs)
     activation : name, `Activation` or function, used by all layers but the last
 
     Raises
     ------
-    ValueError
-        Data of another width than W1 takes.
+    ValueError, TypeError
+        Parameters that do not fit together; data of another width than W1 takes, not finite, or
+        too large for the parameters' dtype; an unknown activation, or one that is not elementwise.
     """
     phi = activations.get(activation)
-    layers = depth(params)
-    x = np.asarray(x, dtype=params["W1"].dtype)
-    if x.ndim != 2 or x.shape[1] != params["W1"].shape[1]:
-        raise ValueError(
-            f"x must have shape (examples, {params['W1'].shape[1]}) to fit W1, got {x.shape}"
-        )
-    trace = Trace(phi, [], [x])
+    checked = _checked(params)
+    return _forward(checked, _examples(x, checked), phi)
+
+
+@np.errstate(all="ignore")  # what overflows is inf or nan in the trace
+def _forward(params: Params, x: Array, phi: Activation) -> Trace:
+    layers = len(params) // 2
+    z, a = [], [x]
     for i in range(1, layers + 1):
-        trace.z.append(trace.a[-1] @ params[f"W{i}"].T + params[f"b{i}"])
+        z.append((a[-1] @ params[f"W{i}"].T + params[f"b{i}"]).astype(x.dtype, copy=False))
         if i < layers:
-            trace.a.append(phi(trace.z[-1]))
-    return trace
+            a.append(_elementwise(phi, z[-1], "activation"))
+    return Trace(phi, z, a)
 
 
 @dataclass(frozen=True)
@@ -151,80 +246,152 @@ def backward(params: Params, trace: Trace, output_gradient: ArrayLike) -> Gradie
 
     Parameters
     ----------
+    trace : what `forward` returned for these parameters
     output_gradient : array, the shape of ``trace.output``
-        The loss's derivative by the network's output.
+        The loss's derivative by the network's output. It may be nan or inf only where the pass
+        forward has overflowed.
 
     Raises
     ------
-    ValueError
-        A gradient of another shape than the output.
+    ValueError, TypeError
+        A trace of another network; a gradient of another shape than the output, or one that is not
+        finite although the output is.
     """
-    delta = np.asarray(output_gradient, dtype=trace.output.dtype)
+    checked = _checked(params)
+    dtype = checked["W1"].dtype
+    if not isinstance(trace, Trace):
+        raise TypeError(f"trace must be what forward returned, got {_checks.shown(trace)}")
+    examples = trace.a[0].shape[0] if trace.a[0].ndim else 0
+    widths = [checked[f"W{i}"].shape for i in range(1, len(checked) // 2 + 1)]
+    if [z.shape for z in trace.z] != [(examples, fan_out) for fan_out, _ in widths] or [
+        a.shape for a in trace.a
+    ] != [(examples, fan_in) for _, fan_in in widths]:
+        raise ValueError("trace must be what forward returned for these params: shapes differ")
+    arrays = [
+        _checks.array(values, "trace", dtype=dtype, finite=False, empty=True)
+        for values in (*trace.z, *trace.a)
+    ]
+    layers = len(trace.z)
+    delta = _checks.array(output_gradient, "output_gradient", dtype=dtype, finite=False, empty=True)
     if delta.shape != trace.output.shape:
         raise ValueError(
             f"output_gradient must have the output's shape {trace.output.shape}, got {delta.shape}"
         )
+    if np.isfinite(trace.output).all() and not np.isfinite(delta).all():
+        raise ValueError(
+            f"output_gradient must hold finite values that {dtype.name} can hold, since the "
+            "trace's output is finite: got nan, inf or too large a value"
+        )
+    return _backward(checked, Trace(trace.activation, arrays[:layers], arrays[layers:]), delta)
+
+
+@np.errstate(all="ignore")  # what overflows is inf or nan in the gradients
+def _backward(params: Params, trace: Trace, delta: Array) -> Gradients:
+    dtype = delta.dtype
     gradients: Params = {}
     deltas: list[Array] = []
     for i in range(len(trace.z), 0, -1):
         deltas.insert(0, delta)
-        gradients[f"W{i}"] = delta.T @ trace.a[i - 1]
+        gradients[f"W{i}"] = (delta.T @ trace.a[i - 1]).astype(dtype, copy=False)
         gradients[f"b{i}"] = delta.sum(axis=0)
-        delta = delta @ params[f"W{i}"]
+        delta = (delta @ params[f"W{i}"]).astype(dtype, copy=False)
         if i > 1:
-            delta = delta * trace.activation.derivative(trace.z[i - 2])
+            delta = delta * _slope(trace.activation, trace.z[i - 2])
     return Gradients({name: gradients[name] for name in params}, deltas, delta)
 
 
-def mean_squared(output: Array, target: ArrayLike) -> tuple[float, Array]:
+def _output(output: ArrayLike, axes: int | None = None) -> tuple[Array, np.dtype[Any]]:
+    """The network's output in the dtype to compute in, and its own.
+
+    Half precision is computed in float32, since a sum of squares beyond 65504 is none in float16.
+    """
+    given = _checks.array(output, "output", axes=axes, finite=False)
+    if not given.ndim:
+        raise ValueError("output must have one example a row, got shape ()")
+    working = given.dtype if given.dtype.itemsize > 2 else np.dtype(np.float32)
+    return given.astype(working, copy=False), given.dtype
+
+
+@np.errstate(all="ignore")
+def mean_squared(output: ArrayLike, target: ArrayLike) -> tuple[float, Array]:
     r"""Half the mean squared error, :math:`\frac1{2m}\sum (y-t)^2`, and its gradient.
 
-    The mean is over the m examples, the sum over the outputs of each.
+    The mean is over the m examples, the sum over the outputs of each. An output that is not finite
+    gives a loss that is nan or inf.
+
+    Parameters
+    ----------
+    output : array, one example a row
+        Its dtype is the gradient's; whole numbers count as float64.
+    target : array of the output's shape, finite
 
     Raises
     ------
-    ValueError
-        A target of another shape than the output.
+    ValueError, TypeError
+        A target of another shape than the output, or one that is not finite.
     """
-    target = np.asarray(target, dtype=output.dtype)
-    if target.shape != output.shape:
-        raise ValueError(f"target must have the output's shape {output.shape}, got {target.shape}")
-    error = output - target
-    return float((error**2).sum() / (2 * len(output))), error / len(output)
+    y, dtype = _output(output)
+    error = y - _values(target, y.shape, y.dtype)
+    value = np.square(error, dtype=np.result_type(y, np.float64)).sum() / (2 * len(y))
+    return float(value), (error / len(y)).astype(dtype, copy=False)
 
 
-def softmax_cross_entropy(output: Array, target: ArrayLike) -> tuple[float, Array]:
+def _values(target: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """The target of `mean_squared`."""
+    values = _checks.array(target, "target", dtype=dtype, empty=True)
+    if values.shape != shape:
+        raise ValueError(f"target must have the output's shape {shape}, got {values.shape}")
+    return values
+
+
+@np.errstate(all="ignore")
+def softmax_cross_entropy(output: ArrayLike, target: ArrayLike) -> tuple[float, Array]:
     r"""Mean cross-entropy, :math:`-\frac1m\sum\ln p_t`, of the softmax, and its gradient.
 
     Parameters
     ----------
     output : array, shape (examples, classes)
-        Logits; shifted by their largest, so that none overflows.
+        Logits; shifted by their largest, so that none overflows. Their dtype is the gradient's;
+        whole numbers count as float64. Logits that are not finite give a loss that is nan or inf.
     target : whole numbers, shape (examples,)
         The right class of each example, from 0.
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         Labels that are not whole numbers, not one an example, or out of range.
     """
-    target = np.asarray(target)
-    examples, classes = output.shape
-    if target.shape != (examples,) or target.dtype.kind not in "iu":
+    logits, dtype = _output(output, axes=2)
+    labels = _labels(target, *logits.shape)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    rows = np.arange(len(logits))
+    gradient = np.exp(log_p)
+    gradient[rows, labels] -= 1
+    return float(-log_p[rows, labels].mean()), (gradient / len(logits)).astype(dtype, copy=False)
+
+
+def _labels(target: ArrayLike, examples: int, classes: int) -> NDArray[np.integer[Any]]:
+    """The target of `softmax_cross_entropy`."""
+    labels = _numbers(target)
+    if labels.shape != (examples,) or labels.dtype.kind not in "iu":
         raise ValueError(
             f"target must be {examples} whole-number labels, one an example, got "
-            f"{target.dtype.name} of shape {target.shape}"
+            f"{labels.dtype.name} of shape {labels.shape}"
         )
-    if examples and not 0 <= target.min() <= target.max() < classes:
+    if not 0 <= labels.min() <= labels.max() < classes:
         raise ValueError(
-            f"labels must lie between 0 and {classes - 1}, got {target.min()} to {target.max()}"
+            f"target: labels must lie between 0 and {classes - 1}, "
+            f"got {labels.min()} to {labels.max()}"
         )
-    shifted = output - output.max(axis=1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    rows = np.arange(examples)
-    gradient = np.exp(log_p)
-    gradient[rows, target] -= 1
-    return float(-log_p[rows, target].mean()), gradient / examples
+    return labels
+
+
+def _numbers(target: ArrayLike) -> NDArray[Any]:
+    """Targets of any loss: finite real numbers, whole ones left as they are."""
+    checked = _checks.array(target, "target", empty=True)
+    given = np.asarray(target)
+    return given if given.dtype.kind in "iu" else checked
 
 
 LOSSES: dict[str, LossFunction] = {
@@ -238,33 +405,89 @@ def get_loss(loss: str | LossFunction) -> LossFunction:
 
     Raises
     ------
-    ValueError
-        An unknown name; the message suggests the nearest one.
+    ValueError, TypeError
+        An unknown name; the message suggests the nearest one. Neither a name nor a function.
     """
     if callable(loss):
         return loss
     return LOSSES[_checks.choice(loss, "loss", tuple(LOSSES))]
 
 
-@dataclass
+def _evaluate(loss: LossFunction, output: Array, target: ArrayLike) -> tuple[float, Array]:
+    """A loss and its gradient at the output; what a function of the caller's returns is checked.
+
+    Both may be nan or inf: that is for the caller to judge.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A loss that fails or does not return a number and an array of the output's shape.
+    """
+    if loss is mean_squared or loss is softmax_cross_entropy:
+        return loss(output, target)
+    returned = _called("loss", loss, output, target)
+    if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+        raise TypeError(f"loss must return (value, gradient), got {_checks.shown(returned)}")
+    value = _checks.array(returned[0], "the value that loss returns", axes=0, finite=False)
+    gradient = _checks.array(
+        returned[1], "the gradient that loss returns", dtype=output.dtype, finite=False
+    )
+    if gradient.shape != output.shape:
+        raise ValueError(
+            f"the gradient that loss returns must have the output's shape {output.shape}, "
+            f"got {gradient.shape}"
+        )
+    return float(value), gradient
+
+
+@dataclass(frozen=True)
 class History:
     """A training run: the loss of each step, and where it had to stop.
 
-    `stopped_at` is the step (from 1) whose loss or gradient was not finite, None for a run that
-    finished.
+    `stopped_at` is the step (from 1) whose loss, gradient or new parameters were not finite, and
+    `stopped_by` which of them it was: "loss", "gradient" or "parameters". Both are None for a run
+    that finished.
     """
 
     loss: list[float] = field(default_factory=list)
     stopped_at: int | None = None
+    stopped_by: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.loss, list) or not all(
+            isinstance(value, numbers.Real) for value in self.loss
+        ):
+            raise TypeError(f"loss must be a list of numbers, got {_checks.shown(self.loss)}")
+        if self.stopped_at is not None:
+            _checks.size(self.stopped_at, "stopped_at")
+        if self.stopped_by is not None:
+            _checks.choice(self.stopped_by, "stopped_by", ("loss", "gradient", "parameters"))
 
     def __repr__(self) -> str:
         if not self.loss:
             return "<history: no step taken>"
         first, last = self.loss[0], self.loss[-1]
         if self.stopped_at is not None:
-            what = "gradient was not finite" if np.isfinite(last) else f"loss became {last}"
+            what = {
+                "gradient": "gradient was not finite",
+                "parameters": "new parameters were not finite",
+            }.get(str(self.stopped_by), f"loss became {last}")
             return f"<history: stopped at step {self.stopped_at}, where the {what}>"
         return f"<history: {len(self.loss)} steps, loss {first:.3g} to {last:.3g}>"
+
+
+def _norm(values: Sequence[Array]) -> float:
+    """The Euclidean norm of all entries together, in float64; it overflows only if it must."""
+    with np.errstate(all="ignore"):
+        wide = [np.asarray(value, dtype=np.float64) for value in values]
+        length = float(np.linalg.norm([np.linalg.norm(value) for value in wide]))
+        largest = max(float(np.abs(value).max()) for value in wide)
+        if np.isfinite(largest) and (length == np.inf or (length == 0 and largest > 0)):
+            # the squares overflow or vanish, the entries do not
+            length = largest * float(
+                np.linalg.norm([np.linalg.norm(value / largest) for value in wide])
+            )
+    return length
 
 
 def sgd(
@@ -285,10 +508,11 @@ def sgd(
     r"""Train by stochastic gradient descent in mini-batches; the given `params` stay as they are.
 
     :math:`v \leftarrow \mu v - \eta g`, :math:`\theta \leftarrow \theta + v`, with learning rate
-    :math:`\eta` and momentum :math:`\mu`; the examples are shuffled anew in each epoch.
+    :math:`\eta` and momentum :math:`\mu`; each epoch shuffles the examples in a new order.
 
     Parameters
     ----------
+    params, x, target : finite; computed in the dtype of `params`
     clip : float, optional
         The largest norm that the gradient of all parameters together may have.
     progress : bool
@@ -297,14 +521,15 @@ def sgd(
     Returns
     -------
     (params, history)
-        The trained parameters and the loss of each mini-batch before its step. A loss or gradient
-        that is not finite stops the run: `history.stopped_at` says at which step, and the
-        parameters are those from before it.
+        The trained parameters, which are always finite, and the loss of each mini-batch before its
+        step. A loss, a gradient or a step to parameters that is not finite stops the run:
+        `history.stopped_at` says at which step, and the parameters are those from before it.
 
     Raises
     ------
     ValueError, TypeError
-        A learning rate, momentum, clip, batch size or epochs out of range; data that do not fit.
+        A learning rate, momentum, clip, batch size or epochs out of range; parameters, data or
+        targets that do not fit or are not finite; a loss that fails or returns no gradient.
     """
     rate = _checks.number(learning_rate, "learning_rate", above=0.0)
     momentum = _checks.number(momentum, "momentum", minimum=0.0)
@@ -312,34 +537,49 @@ def sgd(
         raise ValueError(f"momentum must be below 1, got {momentum!r}")
     clip = None if clip is None else _checks.number(clip, "clip", above=0.0)
     batch_size, epochs = _checks.size(batch_size, "batch_size"), _checks.size(epochs, "epochs")
+    progress = _checks.flag(progress, "progress")
     phi, loss_function, draws = activations.get(activation), get_loss(loss), _checks.as_rng(rng)
-    x, target = np.asarray(x), np.asarray(target)
-    if len(x) != len(target) or not len(x):
-        raise ValueError(f"x and target must have as many rows, got {len(x)} and {len(target)}")
+    params = _checked(params, finite=True)
+    data, wanted = _examples(x, params), _numbers(target)
+    rows = len(wanted) if wanted.ndim else 0
+    if len(data) != rows or not rows:
+        raise ValueError(f"x and target must have as many rows, got {len(data)} and {rows}")
+    dtype, outputs = params["W1"].dtype, len(params[f"b{len(params) // 2}"])
+    if loss_function is mean_squared:  # all of them now, rather than when their batch comes
+        _values(wanted, (rows, outputs), dtype)
+    elif loss_function is softmax_cross_entropy:
+        _labels(wanted, rows, outputs)
     params = {name: value.copy() for name, value in params.items()}
     velocity = {name: np.zeros_like(value) for name, value in params.items()}
-    history = History()
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is caught below
-        for batch in _batches(len(x), batch_size, epochs, draws, progress):
-            trace = forward(params, x[batch], phi)
-            value, output_gradient = loss_function(trace.output, target[batch])
-            gradients = backward(params, trace, output_gradient).params
-            norm = np.linalg.norm([np.linalg.norm(g) for g in gradients.values()])
-            history.loss.append(value)
-            if not np.isfinite(value) or not np.isfinite(norm):
-                history.stopped_at = len(history.loss)
-                break
-            shrink = 1.0 if clip is None or norm <= clip else clip / norm
+    losses: list[float] = []
+    steps = _batches(rows, batch_size, epochs, draws, progress)
+    with np.errstate(all="ignore"), contextlib.closing(steps):  # what is not finite is caught
+        for batch in steps:
+            trace = _forward(params, data[batch], phi)
+            value, output_gradient = _evaluate(loss_function, trace.output, wanted[batch])
+            losses.append(value)
+            if not np.isfinite(value):
+                return params, History(losses, len(losses), "loss")
+            gradients = _backward(params, trace, output_gradient).params
+            if not all(np.isfinite(gradient).all() for gradient in gradients.values()):
+                return params, History(losses, len(losses), "gradient")
+            shrink = 1.0
+            if clip is not None and (length := _norm(list(gradients.values()))) > clip:
+                shrink = clip / length
+            moved: Params = {}
             for name, gradient in gradients.items():
-                step = params[name].dtype.type(rate * shrink) * gradient
-                velocity[name] = momentum * velocity[name] - step
-                params[name] += velocity[name]
-    return params, history
+                step = dtype.type(rate * shrink) * gradient
+                velocity[name] = (momentum * velocity[name] - step).astype(dtype, copy=False)
+                moved[name] = params[name] + velocity[name]
+            if not all(np.isfinite(value).all() for value in moved.values()):
+                return params, History(losses, len(losses), "parameters")
+            params = moved
+    return params, History(losses)
 
 
 def _batches(
     examples: int, batch_size: int, epochs: int, rng: _checks.Draws, progress: bool
-) -> Iterable[NDArray[np.intp]]:
+) -> Generator[NDArray[np.intp], None, None]:
     """The rows of each mini-batch, over all epochs."""
     starts = range(0, examples, batch_size)
     bar = None
