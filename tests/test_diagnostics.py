@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import winit
@@ -159,3 +161,254 @@ def test_the_table_can_be_read() -> None:
 def test_errors(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# What follows holds each fault that was found from outside, with inputs of its kind.
+
+INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
+
+
+def refused(call: Callable[[], object], error: type[Exception], message: str) -> None:
+    """The call is refused by a line of winit's own, with these words, and without a warning."""
+    with np.errstate(all="raise"), pytest.raises(error, match=message) as caught:
+        call()
+    assert type(caught.value) is error
+    assert caught.traceback[-1].path.parent.name == "winit", caught.traceback[-1]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_fault_01_whole_number_parameters_are_measured_in_float64(dtype: str) -> None:
+    whole = {"W1": [[1, 2], [3, 1]], "b1": [0, 1], "W2": [[2, 1], [1, 1]], "b2": [1, 0]}
+    params: Any = {name: np.array(value, dtype) for name, value in whole.items()}
+    floats: Any = {name: np.array(value, "f8") for name, value in whole.items()}
+    x = np.array([[0.5, 0.9], [1.25, 0.125], [0.3, 0.2]])
+    for target, options in ((None, {}), ([0, 1, 1], {}), (x, {"loss": "mean_squared"})):
+        one, other = (
+            diagnostics.diagnose(net, x, target, jacobian=True, rng=0, **options)  # type: ignore[arg-type]
+            for net in (params, floats)
+        )
+        assert repr(one) == repr(other) and one.loss == other.loss
+        assert (one.q % 1 != 0).all()  # it is not truncated
+    matrix = diagnostics.jacobian(params, x[0], "sigmoid")
+    np.testing.assert_array_equal(matrix, diagnostics.jacobian(floats, x[0], "sigmoid"))
+    assert matrix.dtype == np.float64 and (matrix % 1 != 0).all()
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "longdouble", "bfloat16"])
+def test_fault_01_the_jacobian_has_the_dtype_of_the_parameters(dtype: str) -> None:
+    wanted = np.dtype(pytest.importorskip("ml_dtypes").bfloat16 if dtype == "bfloat16" else dtype)
+    params = {name: value.astype(wanted) for name, value in PARAMS.items()}
+    matrix = diagnostics.jacobian(params, X[0], "silu")
+    assert matrix.dtype == wanted
+    singular = diagnostics.jacobian_singular_values(params, X[0], "silu")  # LAPACK knows two
+    assert singular.dtype == (np.float32 if dtype == "f4" else np.float64)
+    exact = diagnostics.jacobian_singular_values(PARAMS, X[0], "silu")
+    rounding = {"f2": 2**-11, "f4": 2**-24, "bfloat16": 2**-8}.get(dtype, 2**-53)
+    np.testing.assert_allclose(singular, exact, atol=100 * rounding)  # some 50 roundings each
+    report = diagnostics.diagnose(params, X, LABELS, activation="tanh")
+    np.testing.assert_allclose(
+        report.q, diagnostics.diagnose(PARAMS, X, LABELS, activation="tanh").q, rtol=100 * rounding
+    )
+
+
+BAD = [np.nan, np.inf, -np.inf]
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("name", sorted(PARAMS))
+def test_fault_06_no_diagnosis_without_finite_parameters(name: str, bad: float) -> None:
+    params = {key: value.copy() for key, value in PARAMS.items()}
+    params[name].flat[1] = bad
+    words = rf'params\["{name}"\] must be finite'
+    refused(lambda: diagnostics.diagnose(params, X), ValueError, words)
+    refused(lambda: diagnostics.diagnose(params, X, LABELS, jacobian=True), ValueError, words)
+    refused(lambda: diagnostics.jacobian(params, X[0]), ValueError, words)
+    refused(lambda: diagnostics.jacobian_singular_values(params, X[0]), ValueError, words)
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_fault_06_no_diagnosis_without_finite_data_and_targets(bad: float) -> None:
+    x, target = X.copy(), np.zeros((20, 3))
+    x[0, 5] = target[19, 0] = bad
+    loss = partial(diagnostics.diagnose, PARAMS, X)
+    refused(lambda: diagnostics.diagnose(PARAMS, x), ValueError, "x must hold finite values")
+    refused(lambda: diagnostics.jacobian(PARAMS, x[0]), ValueError, "x must hold finite values")
+    refused(lambda: loss(target, loss="mean_squared"), ValueError, "target must be finite")
+    refused(lambda: loss(target[:, 0]), ValueError, "target must be finite")
+    refused(
+        lambda: loss(target, loss=lambda output, _: (0.0, output)), ValueError, "target must be fin"
+    )
+    for returned in ((bad, bad * np.ones((20, 3))), (0.0, target), (np.nan, np.zeros((20, 3)))):
+        refused(
+            lambda r=returned: loss(LABELS, loss=lambda *_: r),
+            ValueError,
+            "loss must return a finite gradient",
+        )
+    refused(lambda: diagnostics.distinct_units(x), ValueError, "values must be finite")
+
+
+@pytest.mark.parametrize("activation", ["relu", "linear", "leaky_relu", "elu", "selu", "softplus"])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_fault_06_overflow_is_measured_and_does_not_warn(activation: str, dtype: str) -> None:
+    """Layer 1 fits, layer 2 does not: what cannot be known there is nan, not a number of zeros."""
+    root = float(np.finfo(dtype).max) ** 0.6
+    params = network.init_params([4, 4, 4, 2], partial(winit.constant, value=root), dtype=dtype)
+    x = np.ones((3, 4))
+    with np.errstate(all="raise"):
+        report = diagnostics.diagnose(params, x, [0, 1, 0], activation=activation, jacobian=True)
+        matrix = diagnostics.jacobian(params, x[0], activation)
+    assert (report.saturated[0], report.dead[0], report.distinct[0]) == (0, 0, 1)
+    for name in ("saturated", "dead", "distinct"):
+        assert np.isnan(getattr(report, name)[1:]).all(), name
+    assert np.isfinite(report.q[0]) or dtype == "f8"  # whose square is beyond float64
+    assert not np.isfinite(report.q[1:]).any() and np.isnan(report.loss)
+    assert not np.isfinite(matrix).any() and report.singular_values is not None
+    assert np.isnan(report.singular_values).all() and len(report.singular_values) == 2
+    assert repr(report).splitlines()[2].split()[-5:-2] == ["nan%", "nan", "nan"]
+
+
+def test_fault_06_a_constant_activation_is_flat_everywhere() -> None:
+    flat = activations.Activation("flat", np.zeros_like, np.zeros_like)
+    with np.errstate(all="raise"):
+        report = diagnostics.diagnose(PARAMS, X, LABELS, activation=flat)
+    assert report.saturated.tolist() == [1, 1, 0] and report.dead.tolist() == [8, 7, 0]
+
+
+def test_fault_06_huge_units_can_be_told_apart() -> None:
+    for scale in (1e300, 1.7e308, 1e-300, 1e-308):
+        with np.errstate(all="raise"):
+            values = scale * np.array([[1.0, -1.0, 1.0, 0.5], [-1.0, 1.0, -1.0, 0.5]])
+            assert diagnostics.distinct_units(values) == 3
+
+
+NOT_NUMBERS: list[tuple[Any, type[Exception], str]] = [
+    (None, TypeError, "real numbers"),
+    ("data", TypeError, "real numbers"),
+    (b"data", TypeError, "real numbers"),
+    ({1, 2}, TypeError, "real numbers"),
+    ({"x": 1}, TypeError, "real numbers"),
+    ((row for row in [[1.0] * 6]), TypeError, "real numbers"),
+    ([[1.0] * 6, [1.0]], TypeError, "an array of numbers"),
+    ([[1j] * 6], TypeError, "real numbers"),
+    ([[10**400] * 6], TypeError, "real numbers"),
+    ([[True] * 6], TypeError, "real numbers"),
+    (np.ma.masked_equal([[1.0, 2.0] * 3], 2), TypeError, "not be masked"),
+]
+
+
+@pytest.mark.parametrize(("value", "error", "message"), NOT_NUMBERS)
+def test_fault_08_values_in_our_words(value: Any, error: type[Exception], message: str) -> None:
+    for function in (diagnostics.second_moment, diagnostics.distinct_units):
+        refused(lambda f=function: f(value), error, f"values must.*{message}")
+    refused(lambda: diagnostics.diagnose(PARAMS, value), error, f"x must.*{message}")
+    refused(lambda: diagnostics.jacobian(PARAMS, value), error, f"x must.*{message}")
+    if value is not None:  # which means that there is no target
+        refused(lambda: diagnostics.diagnose(PARAMS, X, value), error, f"target must.*{message}")
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: diagnostics.second_moment([]), ValueError, "values must not be empty"),
+        (lambda: diagnostics.distinct_units(np.zeros((0, 3))), ValueError, "values must not be em"),
+        (lambda: diagnostics.distinct_units(np.zeros(3)), ValueError, "values must have 2 axes"),
+        (lambda: diagnostics.distinct_units(X, "1"), TypeError, "tolerance must be a number"),
+        (lambda: diagnostics.distinct_units(X, -1), ValueError, "tolerance must be 0 or larger"),
+        (lambda: diagnostics.distinct_units(X, np.nan), ValueError, "tolerance must be finite"),
+        (lambda: diagnostics.steepest(None), TypeError, "activation must be"),
+        (lambda: diagnostics.steepest(3), TypeError, "activation must be"),
+        (
+            lambda: diagnostics.steepest(
+                activations.Activation("odd", np.tanh, lambda z: np.full_like(z, np.nan))
+            ),
+            ValueError,
+            "activation must have a slope",
+        ),
+        (
+            lambda: diagnostics.steepest(activations.Activation("odd", np.tanh, np.sum)),
+            ValueError,
+            "the slope of activation",
+        ),
+        (lambda: diagnostics.diagnose(None, X), TypeError, "params must be a dict, got None"),
+        (lambda: diagnostics.diagnose([], X), TypeError, "params must be a dict"),
+        (lambda: diagnostics.diagnose({}, X), ValueError, "params must hold W1"),
+        (lambda: diagnostics.jacobian(None, X[0]), TypeError, "params must be a dict, got None"),
+        (lambda: diagnostics.jacobian(PARAMS, X[0, :5]), ValueError, "x must have shape"),
+        (lambda: diagnostics.jacobian(PARAMS, []), ValueError, "x must not be empty"),
+        (lambda: diagnostics.jacobian(PARAMS, 1.0), ValueError, "x must have 1 axis, got 0"),
+        (lambda: diagnostics.diagnose(PARAMS, X, jacobian=1), TypeError, "jacobian must be True"),
+        (lambda: diagnostics.diagnose(PARAMS, X, loss=3), TypeError, "loss must be one of"),
+        (lambda: diagnostics.diagnose(PARAMS, X, rng=1.5), TypeError, "rng must be None"),
+        (
+            lambda: diagnostics.diagnose(PARAMS, X, LABELS, loss=lambda *_: None),
+            TypeError,
+            r"loss must return \(value, gradient\), got None",
+        ),
+        (
+            lambda: diagnostics.diagnose(PARAMS, X, LABELS, loss=lambda *_: (0.0, [1.0])),
+            ValueError,
+            "the gradient that loss returns must have the output's shape",
+        ),
+        (
+            lambda: diagnostics.diagnose(PARAMS, X, LABELS, loss=lambda *_: {}["loss"]),
+            ValueError,
+            "loss .* raised KeyError",
+        ),
+        (lambda: diagnostics.Report("relu", None), TypeError, "layers must be a list of LayerRe"),
+        (lambda: diagnostics.Report("relu", [1]), TypeError, "layers must be a list of LayerRep"),
+        (
+            lambda: diagnostics.LayerReport(1, 2, "q", 0, 0, 0, 0, 0, 0, 0, 0),
+            TypeError,
+            "q must be a number, got 'q'",
+        ),
+    ],
+)
+def test_fault_08_foreign_errors(
+    call: Callable[[], object], error: type[Exception], message: str
+) -> None:
+    refused(call, error, message)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_fault_14_records_are_frozen(which: int) -> None:
+    report = diagnostics.diagnose(IDENTITY, [[1.0, -2.0]], [0])
+    record = (report, report.layers[0])[which]
+    for name in [*record.__dataclass_fields__, "anything"]:
+        with pytest.raises(AttributeError):
+            setattr(record, name, None)
+        with pytest.raises(AttributeError):
+            delattr(record, name)
+
+
+def test_fault_14_the_defaults_of_diagnose() -> None:
+    options = {"activation": "relu", "loss": "softmax_cross_entropy", "jacobian": False}
+    default = diagnostics.diagnose(PARAMS, X, LABELS)
+    assert repr(default) == repr(diagnostics.diagnose(PARAMS, X, LABELS, **options))  # type: ignore[arg-type]
+    assert default.singular_values is None and default.activation == "relu"
+    np.testing.assert_array_equal(
+        diagnostics.jacobian(PARAMS, X[0]), diagnostics.jacobian(PARAMS, X[0], "relu")
+    )
+    one = np.array([[1.0, 1.0 + 0.99e-9], [0.0, 0.0]])
+    assert [diagnostics.distinct_units(one), diagnostics.distinct_units(one, 0.9e-9)] == [1, 2]
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(sorted(activations.ACTIVATIONS)))
+def test_property_looking_changes_nothing(seed: int, name: str) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 5, rng.integers(2, 5)).tolist()
+    params = network.init_params(sizes, winit.he_normal, rng)
+    x, labels = rng.standard_normal((3, sizes[0])), rng.integers(0, sizes[-1], 3)
+    arrays = [*params.values(), x, labels]
+    for value in arrays:
+        value.flags.writeable = False
+    before, state = [value.tobytes() for value in arrays], np.random.get_state()[1].tobytes()  # noqa: NPY002
+    report = diagnostics.diagnose(params, x, labels, activation=name, jacobian=True, rng=0)
+    matrix = diagnostics.jacobian(params, x[0], name)
+    assert before == [value.tobytes() for value in arrays]
+    assert state == np.random.get_state()[1].tobytes()  # noqa: NPY002
+    assert report.singular_values is not None
+    # the squares of the singular values sum to those of the entries
+    assert np.sum(report.singular_values**2) == pytest.approx(np.sum(matrix**2), rel=1e-9, abs=0)
+    assert (report.distinct <= report.units).all() and (report.dead <= report.units).all()
+    assert ((report.saturated >= 0) & (report.saturated <= 1)).all()
