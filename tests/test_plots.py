@@ -1,4 +1,4 @@
-"""Figures: each draws without a warning, in its fixed colours, transparent, with alt text."""
+"""Figures: each draws without a warning, in its fixed colors, transparent, with alt text."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "by_layer, theory alone": lambda: plots.by_layer(
         {}, theory={"a": [1, 0], "b": [2, 1]}, ylabel="q"
     ),
+    "by_layer, theory of zeros": lambda: plots.by_layer({}, theory={"a": [0, 0]}, ylabel="q"),
     "by_layer, axes": lambda: on_given_axes(plots.by_layer, {"he": [1, 2]}, ylabel="q"),
     "loss_curves": lambda: plots.loss_curves({"he": RUNS}, smooth=5, reference=(2.3, "ln 10")),
     "histograms_by_layer": lambda: plots.histograms_by_layer([RUNS, RUNS / 2], names=["a", "b"]),
@@ -206,7 +207,7 @@ def test_matrices_share_one_scale() -> None:
         ("tanh", None),
     ],
 )
-def test_a_scheme_has_one_colour(label: str, scheme: str | None) -> None:
+def test_a_scheme_has_one_color(label: str, scheme: str | None) -> None:
     assert plots.color(label) == (COLORS[scheme] if scheme else None)
 
 
@@ -224,7 +225,7 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("name", COLORS)
 @pytest.mark.parametrize("paper", ["#ffffff", "#fdfcf9", "#14171c"])
-def test_colours_read_on_light_and_dark_paper(name: str, paper: str) -> None:
+def test_colors_read_on_light_and_dark_paper(name: str, paper: str) -> None:
     assert contrast(COLORS[name], paper) >= 3
 
 
@@ -254,14 +255,12 @@ WHITE = np.array([0.95047, 1.0, 1.08883])
 def lab(color: str, vision: str) -> Array:
     """CIELAB coordinates, in which a distance of about 2 can just be told apart."""
     light = np.clip(np.asarray(VISION[vision]) @ linear(color), 0, 1)
-    x, y, z = np.cbrt(
-        XYZ @ light / WHITE
-    )  # none of the colours is dark enough for the other branch
+    x, y, z = np.cbrt(XYZ @ light / WHITE)  # none of the colors is dark enough for the other branch
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
 @pytest.mark.parametrize("vision", VISION)
-def test_schemes_differ_to_every_kind_of_colour_vision(vision: str) -> None:
+def test_schemes_differ_to_every_kind_of_color_vision(vision: str) -> None:
     schemes = sorted(set(COLORS.values()))
     places = np.array([lab(color, vision) for color in schemes])
     distances = np.linalg.norm(places[:, None] - places[None], axis=-1)
@@ -298,7 +297,7 @@ def test_show_insists_on_alt_text(alt: Any, monkeypatch: pytest.MonkeyPatch) -> 
         published(monkeypatch)
 
 
-def test_a_sample_takes_the_colour_that_it_is_given() -> None:
+def test_a_sample_takes_the_color_that_it_is_given() -> None:
     figure = plots.sample_histogram(
         {"he": RUNS, "he_uniform": RUNS}, xlabel="w", colors={"he_uniform": "#123456"}
     )
@@ -307,3 +306,383 @@ def test_a_sample_takes_the_colour_that_it_is_given() -> None:
         for text in figure.axes[0].get_legend().get_texts()
     }
     assert names == {"he": plots.COLORS["he"], "he_uniform": "#123456"}
+
+
+# Fault 12: nothing was checked. What follows are inputs of its kind.
+
+
+def refused(call: Callable[[], object], error: type[Exception], message: str) -> None:
+    """The call is refused by a line of winit's own, with these words; no trace is left."""
+    before = dict(mpl.rcParams)
+    with np.errstate(all="raise"), pytest.raises(error, match=message) as caught:
+        call()
+    assert type(caught.value) is error
+    assert caught.traceback[-1].path.parent.name == "winit", caught.traceback[-1]  # type: ignore[union-attr]
+    assert dict(mpl.rcParams) == before and plt.get_fignums() == []
+
+
+ONE: Any = {"he": [1.0, 2.0]}
+P: Any = plots  # what the types forbid is tried here
+
+
+@pytest.mark.parametrize(
+    ("steps", "smooth"), [(1, 2), (2, 3), (3, 5), (4, 100), (9, 10), (10, 11), (40, 41), (1, 2**20)]
+)
+def test_fault_12_a_running_mean_of_more_steps_than_there_are(steps: int, smooth: int) -> None:
+    words = f"smooth must be at most the number of steps, got {smooth} for the {steps} of runs"
+    for losses in (np.ones(steps), np.ones((3, steps))):
+        runs = {"he": losses} | ({"long": np.ones(smooth)} if smooth < 1000 else {})
+        refused(lambda r=runs: plots.loss_curves(r, smooth=smooth), ValueError, words)
+    exact = only_axes(plots.loss_curves({"he": np.arange(1.0, steps + 1)}, smooth=steps))
+    np.testing.assert_allclose(exact.lines[0].get_xydata(), [[steps, (steps + 1) / 2]])
+
+
+NOTHING: list[tuple[Any, type[Exception], str]] = [
+    (None, TypeError, "must be a dict|must hold real"),
+    ([1.0, 2.0], TypeError, "must be a dict"),
+    ("he", TypeError, "must be a dict"),
+    ({}, ValueError, "must not be empty"),
+    ({1: [1.0]}, TypeError, "each name in .* must be a string, got 1"),
+    ({None: [1.0]}, TypeError, "each name in .* must be a string, got None"),
+    ({"he": None}, TypeError, r"\['he'\] must hold real numbers"),
+    ({"he": "ab"}, TypeError, r"\['he'\] must hold real numbers"),
+    ({"he": []}, ValueError, r"\['he'\] must not be empty"),
+    ({"he": [[1.0], [1.0, 2.0]]}, TypeError, r"\['he'\] must be an array of numbers"),
+    ({"he": [1j, 2j]}, TypeError, r"\['he'\] must hold real numbers"),
+    ({"he": np.ma.masked_equal([1.0, 2.0], 2)}, TypeError, r"\['he'\] must not be masked"),
+    ({"he": [np.nan, np.nan]}, ValueError, r"\['he'\] (has nothing to draw|must be finite)"),
+    ({"he": [np.inf, -np.inf]}, ValueError, r"\['he'\] (has nothing to draw|must be finite)"),
+    (
+        {"he": [1e300, -1e201]},
+        ValueError,
+        r"\['he'\] (has nothing to draw|must lie within ±1e\+200)",
+    ),
+    ({"字": [1.0, 2.0]}, ValueError, "each name in .* has a character that the font cannot draw"),
+    ({"\x00": [1.0, 2.0]}, ValueError, "each name in .* has a character that the font cannot"),
+    ({"$\\frac$": [1.0, 2.0]}, ValueError, "each name in .* must be text, or a formula"),
+    ({"m" * 40: [1.0, 2.0]}, ValueError, "each name in .* is wider than the place beside the axes"),
+    ({"a\n" * 9: [1.0, 2.0]}, ValueError, "each name in .* must have at most 4 lines"),
+    ({f"{i}": [1.0, 2.0] for i in range(99)}, ValueError, "must hold at most"),
+]
+
+
+@pytest.mark.parametrize(("values", "error", "message"), NOTHING)
+def test_fault_12_what_cannot_be_drawn(values: Any, error: type[Exception], message: str) -> None:
+    refused(lambda: P.by_layer(values, ylabel="q"), error, f"curves{message}|{message}")
+    refused(lambda: P.loss_curves(values), error, message)
+    refused(lambda: P.matrices(values), error, message)
+    refused(lambda: P.spectra(values), error, message)
+    refused(lambda: P.functions(values, [0.0, 1.0]), error, message)
+    refused(lambda: P.sample_histogram(values, xlabel="w"), error, message)
+
+
+@pytest.mark.parametrize("low", [-1e-300, -1e-3, -1, -1e200])
+def test_fault_12_negative_values_on_a_logarithmic_axis(low: float) -> None:
+    words = "must not be negative on a logarithmic axis"
+    for values in ([1.0, low], [[1.0, 1.0], [1.0, low]]):
+        curves = {"he": values}
+        refused(lambda c=curves: plots.by_layer(c, ylabel="q"), ValueError, words)
+        refused(lambda c=curves: plots.loss_curves(c), ValueError, words)
+        plots.by_layer(curves, ylabel="q", log=False)
+    refused(lambda: plots.by_layer(ONE, theory={"t": [low]}, ylabel="q"), ValueError, words)
+    refused(lambda: plots.spectra({"he": [1.0, low]}), ValueError, words)
+    for value in (low, 0.0):
+        reference = (value, "floor")
+        refused(
+            lambda r=reference: plots.loss_curves(ONE, reference=r),
+            ValueError,
+            "reference must be above 0 on a logarithmic axis",
+        )
+
+
+AXES = plots.subplots()[1]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: P.by_layer(ONE, ylabel=None), TypeError, "ylabel must be a string"),
+        (lambda: P.by_layer(ONE, ylabel="q", xlabel=3), TypeError, "xlabel must be a string"),
+        (lambda: P.by_layer(ONE, ylabel="q" * 121), ValueError, "ylabel must have at most 4 lines"),
+        (lambda: P.by_layer(ONE, ylabel="$\\x$"), ValueError, "ylabel must be text, or a formula"),
+        (lambda: P.by_layer(ONE, ylabel="q", log=1), TypeError, "log must be True or False"),
+        (lambda: P.by_layer(ONE, ylabel="q", first=-1), ValueError, "first must be at least 0"),
+        (lambda: P.by_layer(ONE, ylabel="q", first=0.5), TypeError, "first must be a whole number"),
+        (lambda: P.by_layer(ONE, ylabel="q", theory=[1]), TypeError, "theory must be a dict"),
+        (lambda: P.by_layer(ONE, ylabel="q", theory=0), TypeError, "theory must be a dict"),
+        (
+            lambda: P.by_layer(ONE, ylabel="q", theory={"t": [[1.0]]}),
+            ValueError,
+            r"theory\['t'\] must have 1 axes",
+        ),
+        (lambda: P.by_layer({"he": 1.0}, ylabel="q"), ValueError, r"curves\['he'\] must have 1 or"),
+        (
+            lambda: P.by_layer({"he": [[[1.0]]]}, ylabel="q"),
+            ValueError,
+            r"curves\['he'\] must have 1 or 2 axes",
+        ),
+        (lambda: P.by_layer(ONE, ylabel="q", colors="red"), TypeError, "colors must be a dict"),
+        (
+            lambda: P.by_layer(ONE, ylabel="q", colors={"he": "reddish"}),
+            ValueError,
+            r"colors\['he'\] must be a color such as '#1e68f9', got 'reddish'",
+        ),
+        (lambda: P.by_layer(ONE, ylabel="q", axes=3), TypeError, "axes must be Matplotlib axes"),
+        (
+            lambda: P.by_layer(ONE, ylabel="q", axes=plots.subplots(1, 2)[1]),
+            TypeError,
+            "axes must be Matplotlib axes",
+        ),
+        (lambda: P.loss_curves(ONE, smooth=0), ValueError, "smooth must be at least 1"),
+        (lambda: P.loss_curves(ONE, smooth=1.5), TypeError, "smooth must be a whole number"),
+        (lambda: P.loss_curves(ONE, reference=2.3), TypeError, "reference must be a number and i"),
+        (lambda: P.loss_curves(ONE, reference=(1, 2, 3)), TypeError, "reference must be a number"),
+        (lambda: P.loss_curves(ONE, reference=("a", 1)), TypeError, "the value of reference must"),
+        (lambda: P.loss_curves(ONE, reference=(1, 2)), TypeError, "the name of reference must be"),
+        (
+            lambda: P.loss_curves(ONE, reference=(np.nan, "a")),
+            ValueError,
+            "the value of reference must be finite",
+        ),
+        (lambda: P.histograms_by_layer([]), ValueError, "layers must hold 1 to 75 arrays, got 0"),
+        (lambda: P.histograms_by_layer([[1]] * 76), ValueError, "layers must hold 1 to 75 arrays"),
+        (lambda: P.histograms_by_layer(None), TypeError, "layers must be a sequence of arrays"),
+        (lambda: P.histograms_by_layer({"a": [1]}), TypeError, "layers must be a sequence of arr"),
+        (lambda: P.histograms_by_layer("ab"), TypeError, "layers must be a sequence of arrays"),
+        (lambda: P.histograms_by_layer(np.array(1.0)), TypeError, "layers must be a sequence of a"),
+        (lambda: P.histograms_by_layer([[1], []]), ValueError, r"layers\[1\] must not be empty"),
+        (lambda: P.histograms_by_layer([[1, np.nan]]), ValueError, r"layers\[0\] must be finite"),
+        (lambda: P.histograms_by_layer([["a"]]), TypeError, r"layers\[0\] must hold real numbers"),
+        (
+            lambda: P.histograms_by_layer([[1], [2]], names=["a"]),
+            ValueError,
+            "names must hold 2 names, one a layer, got 1",
+        ),
+        (
+            lambda: P.histograms_by_layer([[1]], names=["a", "b"]),
+            ValueError,
+            "names must hold 1 names, one a layer, got 2",
+        ),
+        (lambda: P.histograms_by_layer([[1]], names=[1]), TypeError, "each name in names must be"),
+        (lambda: P.histograms_by_layer([[1]], names={"a"}), TypeError, "names must be a sequence"),
+        (lambda: P.histograms_by_layer([[1]], bins=0), ValueError, "bins must be at least 1"),
+        (lambda: P.histograms_by_layer([[1]], bins=2**30), ValueError, "bins must be at most"),
+        (lambda: P.histograms_by_layer([[1]], limits=1), TypeError, "limits must be a pair"),
+        (lambda: P.histograms_by_layer([[1]], limits=(1, 0)), ValueError, "limits must be a lower"),
+        (lambda: P.histograms_by_layer([[1]], limits=(1, 1)), ValueError, "limits must be a lower"),
+        (
+            lambda: P.histograms_by_layer([[1]], limits=(0, np.inf)),
+            ValueError,
+            "each of limits must be finite",
+        ),
+        (lambda: P.histograms_by_layer([[1]], hexcode="he"), ValueError, "hexcode must be a color"),
+        (lambda: P.network([3]), ValueError, "layer_sizes needs an input and a layer"),
+        (lambda: P.network("23"), TypeError, "layer_sizes must be a sequence"),
+        (lambda: P.network([2, 0]), ValueError, "each size in layer_sizes"),
+        (lambda: P.network([2] * 21), ValueError, "layer_sizes must hold at most 20 layers"),
+        (lambda: P.network([2, 3], names=["a"]), ValueError, "names must hold 2 names, one a la"),
+        (lambda: P.network([2, 3], names="abc"), ValueError, "names must hold 2 names, one a lay"),
+        (lambda: P.network([2, 3], most=1), ValueError, "most must be at least 2"),
+        (lambda: P.network([2, 3], most=1000), ValueError, "most must be at most 20"),
+        (lambda: P.network([2, 3], matrix_names="yes"), TypeError, "matrix_names must be True or"),
+        (lambda: P.network([2, 3], weights=[1]), TypeError, "weights must be a dict"),
+        (
+            lambda: P.network([2, 3], weights={"W1": np.ones((2, 3))}),
+            ValueError,
+            r'weights\["W1"\] must have shape \(3, 2\), got \(2, 3\)',
+        ),
+        (
+            lambda: P.network([2, 3], weights={"W1": np.full((3, 2), np.nan)}),
+            ValueError,
+            r'weights\["W1"\] must be finite',
+        ),
+        (
+            lambda: P.network([2, 3], weights={"W2": np.ones((3, 2))}),
+            ValueError,
+            "weights must hold W1 and biases, got 'W2'",
+        ),
+        (lambda: P.matrices({"W": [[[1.0]]]}), ValueError, r"values\['W'\] must have 0 or 1 or 2"),
+        (lambda: P.matrices({"W": [[np.nan]]}), ValueError, r"values\['W'\] must be finite"),
+        (lambda: P.matrices({"W": [[1.0]]}, limit=0), ValueError, "limit must be 1e-250 or larger"),
+        (lambda: P.matrices({"W": [[1.0]]}, limit="1"), TypeError, "limit must be a number"),
+        (lambda: P.matrices({"W": [[1.0]]}, annotate=1), TypeError, "annotate must be True or Fal"),
+        (
+            lambda: P.matrices({"W": np.ones((99, 99))}, annotate=True),
+            ValueError,
+            "annotate must be False for 9801 numbers",
+        ),
+        (lambda: P.matrices({"W": [[1.0]]}, columns=0), ValueError, "columns must be at least 1"),
+        (lambda: P.matrices({"W": [[1.0]]}, columns=11), ValueError, "columns must be at most 10"),
+        (
+            lambda: P.matrices({f"{i}": [[1.0]] for i in range(20)}, columns=1),
+            ValueError,
+            "columns must be more than 1 for 20 matrices",
+        ),
+        (
+            lambda: P.heatmap([[1.0]], rows=["a", "b"], columns=["c"], label="l"),
+            ValueError,
+            "rows must hold 1 names, one a row, got 2",
+        ),
+        (
+            lambda: P.heatmap([[1.0, 2.0]], rows=["a"], columns=["c"], label="l"),
+            ValueError,
+            "columns must hold 2 names, one a column, got 1",
+        ),
+        (
+            lambda: P.heatmap([1.0], rows=["a"], columns=["c"], label="l"),
+            ValueError,
+            "values must have 2 axes",
+        ),
+        (
+            lambda: P.heatmap([[1.0]], rows=["a"], columns=[3], label="l"),
+            TypeError,
+            "each name in columns must be a string, got 3",
+        ),
+        (
+            lambda: P.heatmap([[1.0]], rows={"a"}, columns=["c"], label="l"),
+            TypeError,
+            "rows must be a sequence of strings",
+        ),
+        (
+            lambda: P.heatmap([[1.0]], rows=["a"], columns=["c"], label=None),
+            TypeError,
+            "label must be a string",
+        ),
+        (
+            lambda: P.heatmap([[1.0]], rows=["a"], columns=["c"], label="l", texts=[["x", "y"]]),
+            ValueError,
+            "texts must hold 1 names, one a column, got 2",
+        ),
+        (
+            lambda: P.heatmap([[1.0]], rows=["a"], columns=["c"], label="l", texts=[]),
+            ValueError,
+            "texts must have 1 rows",
+        ),
+        (
+            lambda: P.heatmap([[1.0]], rows=["a"], columns=["c"], label="l", limit=-1),
+            ValueError,
+            "limit must be 1e-250 or larger",
+        ),
+        (lambda: P.functions({"a": [1.0]}, [0, 1]), ValueError, r"curves\['a'\] must have the sh"),
+        (lambda: P.functions({"a": [1.0]}, [[0]]), ValueError, "x must have 1 axes"),
+        (lambda: P.functions({"a": [1.0]}, [np.nan]), ValueError, "x must be finite"),
+        (lambda: P.functions({"a": [1.0]}, [0], dashed="a"), TypeError, "dashed must be a list of"),
+        (
+            lambda: P.functions({"tanh": [1.0]}, [0], dashed=["tnah"]),
+            ValueError,
+            "each name in dashed must be one of tanh, got 'tnah'. Did you mean 'tanh'",
+        ),
+        (lambda: P.functions({"a": [1.0]}, [0], axes="axes"), TypeError, "axes must be Matplotlib"),
+        (
+            lambda: P.sample_histogram({"a": [1.0, np.inf]}, xlabel="w"),
+            ValueError,
+            r"samples\['a'\] must be finite",
+        ),
+        (
+            lambda: P.sample_histogram({"a": [1.0]}, xlabel="w", density={"a": [1.0]}),
+            TypeError,
+            r"density\['a'\] must be a pair",
+        ),
+        (
+            lambda: P.sample_histogram({"a": [1.0]}, xlabel="w", density={"a": ([1.0], [1, 2])}),
+            ValueError,
+            r"density\['a'\] must hold two arrays of one shape",
+        ),
+        (lambda: P.sample_histogram({"a": [1.0]}, xlabel=1), TypeError, "xlabel must be a string"),
+        (
+            lambda: P.sample_histogram({"a": [1.0]}, xlabel="w", limits=(2, 1)),
+            ValueError,
+            "limits must be a lower",
+        ),
+        (lambda: P.color(None), TypeError, "label must be a string, got None"),
+        (lambda: P.color(b"he"), TypeError, "label must be a string"),
+        (lambda: P.subplots(0), ValueError, "rows must be at least 1"),
+        (lambda: P.subplots(1, 21), ValueError, "columns must be at most 20"),
+        (lambda: P.subplots("1"), TypeError, "rows must be a whole number"),
+        (lambda: P.subplots(figsize=3), TypeError, "figsize must be a pair of numbers"),
+        (lambda: P.subplots(figsize=(3, 0)), ValueError, "each of figsize must be 0.5 or larger"),
+        (lambda: P.subplots(figsize=(999, 3)), ValueError, "each of figsize must be 50 or smaller"),
+        (lambda: P.subplots(figzise=(3, 3)), ValueError, "keywords must be those of matplotlib"),
+        (lambda: P.subplots(sharex="every"), ValueError, "keywords must be those of matplotlib"),
+        (lambda: P.show("figure", alt="a figure that is none"), TypeError, "figure must be a Matp"),
+        (
+            lambda: P.show(Figure((90, 1)), alt="a figure that is too wide"),
+            ValueError,
+            "figure must be at most 50 inches",
+        ),
+        (
+            lambda: P.show(Figure(), alt="a figure without a caption", caption=3),
+            TypeError,
+            "caption must be a string or None",
+        ),
+    ],
+)
+def test_fault_12_plots_check_what_they_are_given(
+    call: Callable[[], object], error: type[Exception], message: str
+) -> None:
+    refused(call, error, message)
+
+
+def test_fault_12_an_error_leaves_the_given_axes_as_they_were() -> None:
+    axes = plots.subplots()[1]
+    plots.functions({"a": [0, 1]}, [0, 1], axes=axes)
+
+    def state() -> list[object]:
+        return [len(axes.get_children()), texts(axes), axes.get_yscale(), axes.get_xlabel()]
+
+    before = state()
+    for call in (
+        lambda: plots.by_layer({"b": [1.0], "c": [-1.0]}, ylabel="q", axes=axes),
+        lambda: plots.by_layer({"b": [1.0]}, theory={"t": []}, ylabel="q", axes=axes),
+        lambda: plots.loss_curves({"b": [1.0]}, smooth=2, axes=axes),
+        lambda: plots.loss_curves({"b": [1.0]}, colors={"b": "?"}, axes=axes),
+        lambda: plots.functions({"b": [0, 1], "c": [1]}, [0, 1], axes=axes),
+        lambda: plots.functions({"b": [0, 1], "c字": [0, 1]}, [0, 1], axes=axes),
+    ):
+        refused(call, ValueError, "must|has")
+    assert state() == before
+    plots.by_layer(ONE, ylabel="q")  # nor does a picture that is drawn touch another
+    assert state() == before
+
+
+def test_fault_12_gaps_are_left_open() -> None:
+    curve = [1.0, np.nan, 3.0, np.inf, 1e300]
+    with np.errstate(all="raise"):
+        for figure in (
+            plots.by_layer({"he": curve, "two": [curve, curve[::-1]]}, ylabel="q"),
+            plots.loss_curves({"he": curve}),
+            plots.functions({"he": curve}, range(5)),
+        ):
+            np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata()[:3], curve[:3])
+            assert texts(figure.axes[0])["he"] == COLORS["he"]
+            png(figure)
+
+
+def test_fault_12_pictures_at_the_limits_do_not_warn() -> None:
+    tiny, huge = 1e-320, 1e200
+    with np.errstate(all="raise"):
+        for figure in (
+            plots.by_layer({"he": [tiny, huge]}, ylabel="q"),
+            plots.by_layer({"he": [-huge, huge]}, ylabel="q", log=False),
+            plots.by_layer({f"{i}": [1, 2] for i in range(20)}, ylabel="q" * 120),
+            plots.by_layer({"m" * 21: [1, 2]}, ylabel="$\\sigma_w^2$"),
+            plots.histograms_by_layer([[tiny]]),
+            plots.sample_histogram({"he": [tiny, 0]}, xlabel="w"),
+            plots.sample_histogram({"he": [2.0, 2.0]}, xlabel="w"),
+            plots.sample_histogram({"he": [-2.0, 2.0]}, xlabel="w", limits=(-1, 1)),
+            plots.sample_histogram({"m" * 20 + f"{i}": [1, 2] for i in range(8)}, xlabel="w"),
+            plots.matrices({"W": [[tiny]], "V": 2.0}),
+            plots.heatmap([[huge]], rows=["m" * 21], columns=["m" * 21], label="x"),
+            plots.heatmap([[tiny]], rows=["a"], columns=["c"], label="x"),
+            plots.heatmap([[np.nan]], rows=["a"], columns=["c"], label="x"),
+            plots.functions({"he": [tiny, huge]}, [-huge, huge]),
+        ):
+            png(figure)
+
+
+def test_fault_12_axes_of_a_figure_in_a_figure() -> None:
+    figure, axes = plots.subplots()
+    axes.remove()
+    left, _ = figure.subfigures(1, 2)
+    assert plots.by_layer(ONE, ylabel="q", axes=left.subplots()) is figure
+    refused(lambda: plots.by_layer(ONE, ylabel="q", axes=axes), ValueError, "axes must belong to")

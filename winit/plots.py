@@ -1,15 +1,20 @@
 """The book's figures: arrays in, figure out. The only module that imports Matplotlib.
 
-One colour a scheme through the whole book, mid-tones that read on light and on dark paper,
-transparent ground, theory dashed and grey. Each function returns a Matplotlib figure, and `show`
+One color a scheme through the whole book, mid-tones that read on light and on dark paper,
+transparent ground, theory dashed and gray. Each function returns a Matplotlib figure, and `show`
 puts it on the page with the alt text that it insists on. Global settings are not touched.
+
+Everything is checked before anything is drawn, so that an error leaves the axes that it was given
+as they were. Values that are not finite, or beyond ±1e200, are gaps in a curve; where nothing would
+be drawn, or a picture would have no scale, they are errors.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -17,13 +22,19 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.cbook import is_math_text
+from matplotlib.colors import LinearSegmentedColormap, is_color_like
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.mathtext import MathTextParser
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
+from winit import _checks
+
 # Hues of one kind each, and luminances spread over what keeps 3:1 against white and near-black, so
-# that any two stay apart to every common kind of colour vision (a test measures it).
+# that any two stay apart to every common kind of color vision (a test measures it).
 COLORS = {
     "he": "#1e68f9",
     "glorot": "#b3790f",
@@ -62,8 +73,9 @@ DIVERGING = LinearSegmentedColormap.from_list(
 
 DASHED = (0, (3, 4))  # gaps wide enough to see the measurement through
 DPI = 100  # a figure of 5.8 inches is 580 CSS pixels wide; the file has twice as many
+FIGSIZE = (5.8, 3.5)  # inches
 STYLE: Any = {
-    "figure.figsize": (5.8, 3.5),
+    "figure.figsize": FIGSIZE,
     "figure.dpi": DPI,
     "figure.constrained_layout.use": True,
     "figure.facecolor": "none",
@@ -90,13 +102,199 @@ STYLE: Any = {
     "svg.hashsalt": "winit",
 }
 
+# What Matplotlib can lay out: beyond these it warns, draws nothing, or takes minutes.
+LONGEST_LABEL, MOST_LINES = 120, 4  # characters of a line
+WIDEST_NAME = 270.0  # points, of the figure's 418
+MOST_NAMES = 20  # beside one pair of axes
+LARGEST, SMALLEST = 1e200, 1e-250  # magnitudes
+LARGEST_SIZE = 50.0  # inches
+MOST_SAMPLES = 8  # in a legend
+MOST_LAYERS = 75  # one under the other
+MOST_NUMBERS = 2500  # written into one matrix
+
+
+@contextlib.contextmanager
+def _style() -> Iterator[None]:
+    """The book's style, and silence about what Matplotlib's own arithmetic rounds to 0."""
+    with mpl.rc_context(STYLE), np.errstate(all="ignore"):
+        yield
+
+
+def _text(value: object, what: str, *, name: bool = False) -> str:
+    """Words that the font can draw, in lines that are not too long; names stand beside the axes."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a string, got {_checks.shown(value)}")
+    value = str.__str__(value)  # a plain one, whatever a subclass makes of its methods
+    lines = value.split("\n")
+    if len(lines) > MOST_LINES or max(map(len, lines)) > LONGEST_LABEL:
+        raise ValueError(
+            f"{what} must have at most {MOST_LINES} lines of {LONGEST_LABEL} characters, "
+            f"got {_checks.shown(value)}"
+        )
+    if is_math_text(value):
+        try:
+            MathTextParser("path").parse(value)
+        except ValueError:
+            raise ValueError(
+                f"{what} must be text, or a formula that Matplotlib can read between its dollar "
+                f"signs, got {_checks.shown(value)}"
+            ) from None
+    else:
+        fonts = [
+            get_font(findfont(FontProperties(family=[family])))
+            for family in mpl.rcParams["font.family"]
+        ]
+        for character in value.replace("\n", ""):
+            if not any(font.get_char_index(ord(character)) for font in fonts):
+                raise ValueError(
+                    f"{what} has a character that the font cannot draw, {character!a}: "
+                    f"got {_checks.shown(value)}"
+                )
+    if name and _width(value) > WIDEST_NAME:
+        raise ValueError(
+            f"{what} is wider than the place beside the axes, got {_checks.shown(value)}"
+        )
+    return value
+
+
+def _width(text: str) -> float:
+    """Of the widest line, in points."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    paths = (TextPath((0, 0), line, size=STYLE["font.size"]) for line in lines)
+    return max((float(path.get_extents().width) for path in paths), default=0.0)
+
+
+def _texts(values: object, what: str, count: int, of: str) -> list[str]:
+    """As many names as there are things to name."""
+    if isinstance(values, str):
+        values = list(str.__str__(values))
+    values = _sequence(values, what, "a sequence of strings")
+    names = [_text(name, f"each name in {what}", name=True) for name in values]
+    if len(names) != count:
+        raise ValueError(f"{what} must hold {count} names, one {of}, got {len(names)}")
+    return names
+
+
+def _sequence(values: object, what: str, of: str, count: int | None = None) -> list[Any]:
+    """The entries of a list, tuple or array: no text, no set, no stream. `count`: so many."""
+    ordered = isinstance(values, Sequence) and not isinstance(
+        values, (str, bytes, bytearray, memoryview)
+    )
+    if isinstance(values, np.ndarray):
+        ordered = values.ndim > 0
+    try:
+        entries = list(values) if ordered else []  # type: ignore[call-overload]
+    except Exception:  # of a class of the caller's
+        ordered = False
+    if not ordered or (count is not None and len(entries) != count):
+        raise TypeError(f"{what} must be {of}, got {_checks.shown(values)}")
+    return entries
+
+
+def _named(values: object, what: str, *, least: int = 1, most: int = MOST_NAMES) -> dict[str, Any]:
+    """A dict from names to what they name, of as many as can be drawn."""
+    given = _checks.entries(values, what)
+    checked = {
+        _text(name, f"each name in {what}", name=True): value for name, value in given.items()
+    }
+    if len(checked) < least:
+        raise ValueError(f"{what} must not be empty: there would be nothing to draw")
+    if len(checked) > most:
+        raise ValueError(f"{what} must hold at most {most} names, got {len(checked)}")
+    return checked
+
+
+def _colored(colors: object) -> Mapping[str, str]:
+    """Colors by name; none are as good as an empty dict."""
+    checked = _checks.entries({} if colors is None else colors, "colors")
+    for name, value in checked.items():
+        _color(value, f"colors[{_checks.shown(name)}]")
+    return checked
+
+
+def _color(value: Any, what: str) -> str:
+    try:
+        known = is_color_like(value)
+    except Exception:  # in Matplotlib's words
+        known = False
+    if not known:
+        raise ValueError(f"{what} must be a color such as '#1e68f9', got {_checks.shown(value)}")
+    return value  # type: ignore[no-any-return]
+
+
+def _drawable(
+    value: ArrayLike,
+    what: str,
+    axes: Sequence[int],
+    *,
+    log: bool = False,
+    gaps: bool = True,
+) -> NDArray[np.float64]:
+    """Real numbers, of which one at least can be drawn; without `gaps` all of them can."""
+    checked = _checks.array(value, what, dtype=np.dtype(np.float64), finite=not gaps)
+    data: NDArray[np.float64] = np.asarray(checked, np.float64)
+    if data.ndim not in axes:
+        allowed = " or ".join(map(str, axes))
+        raise ValueError(f"{what} must have {allowed} axes, got shape {data.shape}")
+    far = np.abs(data) > LARGEST
+    if not gaps and far.any():
+        raise ValueError(f"{what} must lie within ±{LARGEST:g}, got {np.abs(data).max():g}")
+    finite = data[np.isfinite(data) & ~far]
+    if not finite.size:
+        raise ValueError(f"{what} has nothing to draw: no value lies within ±{LARGEST:g}")
+    if log and finite.min() < 0:
+        raise ValueError(
+            f"{what} must not be negative on a logarithmic axis, got {finite.min():.3g}"
+        )
+    return np.where(far, np.copysign(np.inf, data), data)
+
+
+def _range(limits: object) -> tuple[float, float]:
+    """What an axis covers: two numbers, far enough apart to be told from one another."""
+    low, high = (
+        _checks.number(limit, "each of limits", minimum=-LARGEST, maximum=LARGEST)
+        for limit in _sequence(limits, "limits", "a pair of numbers", 2)
+    )
+    if not high - low > 1e-12 * max(-low, high, 1e12 * SMALLEST):
+        raise ValueError(f"limits must be a lower and a higher number, got {_checks.shown(limits)}")
+    return low, high
+
+
+def _scale(limit: float | None, data: Sequence[NDArray[np.float64]]) -> float:
+    """The magnitude of the strongest color: as given, or else the largest finite entry's."""
+    if limit is not None:
+        return _checks.number(limit, "limit", minimum=SMALLEST, maximum=LARGEST)
+    largest = max(float(np.abs(np.where(np.isfinite(d), d, 0.0)).max()) for d in data)
+    return largest if largest >= SMALLEST else 1.0
+
+
+def _canvas(axes: Axes | None) -> tuple[Figure, Axes]:
+    """The caller's axes and their figure, or a new one."""
+    if axes is None:
+        return _subplots()
+    if not isinstance(axes, Axes) or hasattr(axes, "get_zlim"):
+        raise TypeError(f"axes must be Matplotlib axes in the plane, got {_checks.shown(axes)}")
+    figure: Any = axes.figure
+    while figure is not None and not isinstance(figure, Figure):  # axes of a figure in a figure
+        figure = figure.figure
+    if figure is None:
+        raise ValueError("axes must belong to a figure: these have been removed from theirs")
+    return figure, axes
+
 
 def color(label: str) -> str | None:
-    """The fixed colour of a scheme, found by its name within `label`; None for other labels.
+    """The fixed color of a scheme, found by its name within `label`; None for other labels.
 
     ``color("He, gain 2")`` and ``color("he_normal")`` are the same blue.
+
+    Raises
+    ------
+    TypeError
+        A label that is not a string.
     """
-    text = label.lower().replace("_", " ")
+    if not isinstance(label, str):
+        raise TypeError(f"label must be a string, got {_checks.shown(label)}")
+    text = str.__str__(label).lower().replace("_", " ")
     for name, scheme in (ALIASES | {scheme: scheme for scheme in COLORS}).items():
         if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", text):  # not "the", not "std 1.5"
             return COLORS[scheme]
@@ -107,9 +305,35 @@ def subplots(rows: int = 1, columns: int = 1, **keywords: Any) -> tuple[Figure, 
     """A figure and its axes in the book's style; keywords as `matplotlib.pyplot.subplots`.
 
     The figure is not registered with pyplot, so that no notebook shows it twice.
+
+    Raises
+    ------
+    ValueError, TypeError
+        More than 20 rows or columns; a figsize that is not two numbers of inches from 0.5 to 50;
+        keywords that Matplotlib does not take.
     """
-    size = keywords.pop("figsize", STYLE["figure.figsize"])
-    with mpl.rc_context(STYLE):
+    for count, what in ((rows, "rows"), (columns, "columns")):
+        if _checks.size(count, what) > MOST_NAMES:
+            raise ValueError(f"{what} must be at most {MOST_NAMES}, got {count}")
+    size = keywords.pop("figsize", FIGSIZE)
+    width, height = (
+        _checks.number(inches, "each of figsize", minimum=0.5, maximum=LARGEST_SIZE)
+        for inches in _sequence(size, "figsize", "a pair of numbers", 2)
+    )
+    try:
+        return _subplots(rows, columns, (width, height), **keywords)
+    except Exception as error:
+        raise ValueError(
+            "keywords must be those of matplotlib.pyplot.subplots, got "
+            f"{_checks.shown(keywords)}: {error}"
+        ) from error
+
+
+def _subplots(
+    rows: int = 1, columns: int = 1, size: tuple[float, float] = FIGSIZE, **keywords: Any
+) -> tuple[Figure, Any]:
+    """`subplots` of any number and size."""
+    with _style():
         figure = Figure(figsize=size)
         FigureCanvasAgg(figure)
         return figure, figure.subplots(rows, columns, **keywords)
@@ -118,7 +342,7 @@ def subplots(rows: int = 1, columns: int = 1, **keywords: Any) -> tuple[Figure, 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     metadata: Any = {"Software": None}  # no version in the file
-    with mpl.rc_context(STYLE):
+    with _style():
         figure.savefig(buffer, dpi=2 * DPI, format="png", transparent=True, metadata=metadata)
     return buffer.getvalue()
 
@@ -135,11 +359,18 @@ def show(figure: Figure, *, alt: str, caption: str | None = None) -> None:
 
     Raises
     ------
-    ValueError
-        No alt text, or one too short to say anything.
+    ValueError, TypeError
+        No alt text, or one too short to say anything; a figure that is none of Matplotlib's, or
+        larger than 50 inches; a caption that is not a string.
     """
+    if not isinstance(figure, Figure):
+        raise TypeError(f"figure must be a Matplotlib figure, got {_checks.shown(figure)}")
+    if max(figure.get_size_inches()) > LARGEST_SIZE:
+        raise ValueError(f"figure must be at most {LARGEST_SIZE:g} inches wide and high")
+    if caption is not None and not isinstance(caption, str):
+        raise TypeError(f"caption must be a string or None, got {_checks.shown(caption)}")
     if not isinstance(alt, str) or len(alt.split()) < 4:
-        raise ValueError(f"alt must say in words what the figure shows, got {alt!r}")
+        raise ValueError(f"alt must say in words what the figure shows, got {_checks.shown(alt)}")
     from IPython.display import publish_display_data  # present wherever a notebook runs
 
     width, height = (round(inches * DPI) for inches in figure.get_size_inches())
@@ -151,7 +382,7 @@ def show(figure: Figure, *, alt: str, caption: str | None = None) -> None:
 
 def _label_ends(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
     """Write each line's name at its right end, pushed apart where they would overlap."""
-    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
+    _canvas(axes)[0].draw_without_rendering()
     to_pixels = axes.transData
     bottom, top = (float(y) for y in axes.bbox.intervaly)
     heights = [float(to_pixels.transform((0, y))[1]) for y, _, _ in ends]
@@ -182,7 +413,7 @@ def by_layer(
     colors: Mapping[str, str] | None = None,
     axes: Axes | None = None,
 ) -> Figure:
-    """One curve a scheme against the layer; theory dashed in grey beside it.
+    """One curve a scheme against the layer; theory dashed in gray beside it.
 
     Parameters
     ----------
@@ -190,26 +421,57 @@ def by_layer(
         is drawn, and the band from the smallest to the largest
     theory : name -> one value a layer
     first : the number of the first layer
-    log : the value axis is logarithmic, as fits what multiplies; zeros are left out
-    colors : name -> colour, where the name does not say the scheme
+    log : the value axis is logarithmic, as fits what multiplies; zeros, and what is below
+        1e-250, are left out
+    colors : name -> color, where the name does not say the scheme
+    axes : where to draw; a new figure by default
+
+    Raises
+    ------
+    ValueError, TypeError
+        No curve, more than 20, or one with no finite value; negative values on a logarithmic axis;
+        anything but names, numbers, colors and axes in their places.
     """
-    with mpl.rc_context(STYLE):
-        if axes is None:
-            figure, axes = subplots()
-        else:
-            figure = axes.figure  # type: ignore[assignment]
+    return _by_layer("curves", curves, ylabel, theory, xlabel, first, log, colors, axes)
+
+
+def _by_layer(
+    what: str,
+    curves: Mapping[str, ArrayLike],
+    ylabel: str,
+    theory: Mapping[str, ArrayLike] | None,
+    xlabel: str,
+    first: int,
+    log: bool,
+    colors: Mapping[str, str] | None,
+    axes: Axes | None,
+) -> Figure:
+    """`by_layer`, whose curves the caller passed under the name `what`."""
+    log, first = _checks.flag(log, "log"), _checks.size(first, "first", minimum=0)
+    labels = {"xlabel": _text(xlabel, "xlabel"), "ylabel": _text(ylabel, "ylabel")}
+    hexcodes = _colored(colors)
+    lines = {
+        name: _drawable(values, f"theory[{name!r}]", (1,), log=log)
+        for name, values in _named({} if theory is None else theory, "theory", least=0).items()
+    }
+    measured = {  # there may be theory alone
+        name: np.atleast_2d(_drawable(values, f"{what}[{name!r}]", (1, 2), log=log))
+        for name, values in _named(curves, what, least=0 if lines else 1).items()
+    }
+    figure, axes = _canvas(axes)
+    with _style():
         if log:
             axes.set_yscale("log")
-        for values in (theory or {}).values():
-            values = np.asarray(values, dtype=float)
+        if log:
+            lines = {name: _above_zero(values) for name, values in lines.items()}
+            measured = {name: _above_zero(runs) for name, runs in measured.items()}
+        for values in lines.values():
             x = first + np.arange(len(values))
             axes.plot(x, values, linestyle=DASHED, color=COLORS["theory"], linewidth=1.5, zorder=3)
         ends = []
-        for i, (name, values) in enumerate(curves.items()):
-            runs = np.atleast_2d(np.asarray(values, dtype=float))
-            runs = np.where(runs > 0, runs, np.nan) if log else runs
+        for i, (name, runs) in enumerate(measured.items()):
             x = first + np.arange(runs.shape[1])
-            hexcode = (colors or {}).get(name) or color(name) or CYCLE[i % len(CYCLE)]
+            hexcode = hexcodes.get(name) or color(name) or CYCLE[i % len(CYCLE)]
             middle = np.median(runs, axis=0)
             axes.plot(x, middle, color=hexcode)
             if len(runs) > 1:
@@ -218,15 +480,21 @@ def by_layer(
             finite = middle[np.isfinite(middle)]
             if len(finite):
                 ends.append((float(finite[-1]), name, hexcode))
-        if theory:
-            label = "theory" if len(theory) > 1 else next(iter(theory))
-            last = next(reversed(list(theory.values())))
-            if len(theory) == 1 or not ends:
-                ends.append((float(np.asarray(last, dtype=float)[-1]), label, COLORS["theory"]))
-        axes.set(xlabel=xlabel, ylabel=ylabel)
+        if lines:
+            label = "theory" if len(lines) > 1 else next(iter(lines))
+            last = next(reversed(list(lines.values())))
+            last = last[np.isfinite(last)]
+            if len(last) and (len(lines) == 1 or not ends):
+                ends.append((float(last[-1]), label, COLORS["theory"]))
+        axes.set(**labels)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _label_ends(axes, ends)
     return figure
+
+
+def _above_zero(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What has a place on a logarithmic axis; the rest becomes a gap."""
+    return np.where(values >= SMALLEST, values, np.nan)
 
 
 def loss_curves(
@@ -245,26 +513,44 @@ def loss_curves(
     Parameters
     ----------
     runs : name -> losses of shape (steps,) or (seeds, steps)
-    smooth : steps in the running mean
+    smooth : steps in the running mean, at most as many as the shortest run has
     reference : a value to mark with a dashed line, and its name
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `by_layer`; a running mean of more steps than there are; a reference that is not a number
+        and a name.
     """
-    kernel = np.ones(smooth) / smooth
-    smoothed = {
-        name: np.array([np.convolve(row, kernel, "valid") for row in np.atleast_2d(values)])
-        for name, values in runs.items()
+    smooth, log = _checks.size(smooth, "smooth"), _checks.flag(log, "log")
+    losses = {
+        name: np.atleast_2d(_drawable(values, f"runs[{name!r}]", (1, 2), log=log))
+        for name, values in _named(runs, "runs").items()
     }
-    steps = max(values.shape[1] for values in smoothed.values())
-    theory = {reference[1]: np.full(steps, reference[0])} if reference else None
-    return by_layer(
-        smoothed,
-        theory=theory,
-        ylabel=ylabel,
-        xlabel=xlabel,
-        first=smooth,
-        log=log,
-        colors=colors,
-        axes=axes,
-    )
+    for name, rows in losses.items():
+        if smooth > rows.shape[1]:
+            raise ValueError(
+                f"smooth must be at most the number of steps, got {smooth} for the "
+                f"{rows.shape[1]} of runs[{name!r}]"
+            )
+    kernel = np.ones(smooth) / smooth
+    with np.errstate(all="ignore"):  # a run that has diverged ends in inf or nan
+        smoothed = {
+            name: np.array([np.convolve(row, kernel, "valid") for row in rows])
+            for name, rows in losses.items()
+        }
+    theory = None
+    if reference is not None:
+        reference_value, reference_name = _sequence(
+            reference, "reference", "a number and its name", 2
+        )
+        value = _checks.number(reference_value, "the value of reference", maximum=LARGEST)
+        if value < -LARGEST or (log and value <= 0):
+            raise ValueError(f"reference must be above 0 on a logarithmic axis, got {value:g}")
+        name = _text(reference_name, "the name of reference", name=True)
+        steps = max(values.shape[1] for values in smoothed.values())
+        theory = {name: np.full(steps, value)}
+    return _by_layer("runs", smoothed, ylabel, theory, xlabel, smooth, log, colors, axes)
 
 
 def histograms_by_layer(
@@ -283,16 +569,34 @@ def histograms_by_layer(
     layers : the values of each layer, any shape
     limits : what the axis covers; by default what holds 99.8 % of the first layer's values
     names : one a layer; "layer 1" … by default
+
+    Raises
+    ------
+    ValueError, TypeError
+        No layer or more than 75; values that are not finite real numbers; names that are not one
+        a layer; limits that are not a lower and a higher number.
     """
-    data = [np.asarray(values, dtype=float).ravel() for values in layers]
-    names = list(names) if names is not None else [f"layer {i}" for i in range(1, len(data) + 1)]
+    layers = _sequence(layers, "layers", "a sequence of arrays")
+    if not 1 <= len(layers) <= MOST_LAYERS:
+        raise ValueError(f"layers must hold 1 to {MOST_LAYERS} arrays, got {len(layers)}")
+    data = [
+        _drawable(np.ravel(_checks.array(values, f"layers[{i}]")), f"layers[{i}]", (1,), gaps=False)
+        for i, values in enumerate(layers)
+    ]
+    if names is None:
+        names = [f"layer {i}" for i in range(1, len(data) + 1)]
+    names = _texts(names, "names", len(data), "a layer")
+    xlabel = _text(xlabel, "xlabel")
+    _color(hexcode, "hexcode")
+    bins = _bins(bins)
     if limits is None:
-        reach = float(np.quantile(np.abs(data[0]), 0.998)) or 1.0
-        limits = (-reach, reach)
+        reach = float(np.quantile(np.abs(data[0]), 0.998))
+        limits = (-reach, reach) if reach >= SMALLEST else (-1.0, 1.0)
+    limits = _range(limits)
     edges = np.linspace(*limits, bins + 1)
-    with mpl.rc_context(STYLE):
+    with _style():
         height = 0.62 * len(data) + 0.7
-        figure, grid = subplots(len(data), 1, figsize=(5.8, height), sharex=True, squeeze=False)
+        figure, grid = _subplots(len(data), 1, (5.8, height), sharex=True, squeeze=False)
         for axes, values, name in zip(grid[:, 0], data, names, strict=True):
             share = np.histogram(np.clip(values, *limits), edges)[0] / len(values)
             axes.stairs(share, edges, fill=True, color=hexcode, alpha=0.85)
@@ -303,6 +607,12 @@ def histograms_by_layer(
         grid[-1, 0].xaxis.set_major_locator(MaxNLocator(5))
         grid[-1, 0].set_xlabel(xlabel)
     return figure
+
+
+def _bins(bins: int) -> int:
+    if _checks.size(bins, "bins") > 10_000:
+        raise ValueError(f"bins must be at most 10000, got {bins}")
+    return int(bins)
 
 
 def network(
@@ -319,23 +629,37 @@ def network(
     ----------
     layer_sizes : units of each layer, input first
     names : what stands under each layer: "input", "hidden 1", …, "output" by default
-    weights : ``{"W1": …}`` to colour each line by its weight's sign and size
+    weights : ``{"W1": …}`` to color each line by its weight's sign and size
     most : units drawn in a layer; of a wider one the first and last are drawn around a gap
     matrix_names : write each matrix and its shape (fan_out, fan_in) above its lines
+
+    Raises
+    ------
+    ValueError, TypeError
+        Fewer than two layers or more than 20, names that are not one a layer, weights that are not
+        finite or have another shape than (fan_out, fan_in), `most` below 2 or above 20.
     """
-    last = len(layer_sizes) - 1
+    sizes = _checks.layer_sizes(layer_sizes)
+    if len(sizes) > MOST_NAMES:
+        raise ValueError(f"layer_sizes must hold at most {MOST_NAMES} layers, got {len(sizes)}")
+    if _checks.size(most, "most", minimum=2) > MOST_NAMES:
+        raise ValueError(f"most must be at most {MOST_NAMES}, got {most}")
+    matrix_names = _checks.flag(matrix_names, "matrix_names")
+    last = len(sizes) - 1
     if names is None:
         names = ["input", *(f"hidden {i}" for i in range(1, last)), "output"]
-    with mpl.rc_context(STYLE):
-        figure, axes = subplots(figsize=(min(1.75 * len(layer_sizes), 6.2), 3.4))
+    names = _texts(names, "names", len(sizes), "a layer")
+    matrices = _matrices(weights, sizes)
+    with _style():
+        figure, axes = _subplots(size=(min(1.75 * len(sizes), 6.2), 3.4))
         axes.axis("off")
-        drawn = [_unit_heights(n, most) for n in layer_sizes]
+        drawn = [_unit_heights(n, most) for n in sizes]
         for i in range(1, last + 1):
-            _draw_weights(axes, i, drawn[i - 1], drawn[i], (weights or {}).get(f"W{i}"))
+            _draw_weights(axes, i, drawn[i - 1], drawn[i], matrices.get(f"W{i}"))
             if matrix_names:
-                shape = f"W{i}\n({layer_sizes[i]}, {layer_sizes[i - 1]})"
+                shape = f"W{i}\n({sizes[i]}, {sizes[i - 1]})"
                 axes.text(i - 0.5, 1.22, shape, ha="center", va="bottom", fontsize=11)
-        for i, (heights, n) in enumerate(zip(drawn, layer_sizes, strict=True)):
+        for i, (heights, n) in enumerate(zip(drawn, sizes, strict=True)):
             hexcode = COLORS["he"] if 0 < i < last else COLORS["lecun" if i == 0 else "glorot"]
             size = 330 if max(map(len, drawn)) <= 6 else 150
             x = np.full(len(heights), float(i))
@@ -345,6 +669,26 @@ def network(
             axes.text(i, -1.25, f"{names[i]}\n{n}", ha="center", va="top", fontsize=11)
         axes.set(xlim=(-0.45, last + 0.45), ylim=(-1.75, 1.7))
     return figure
+
+
+def _matrices(weights: object, sizes: Sequence[int]) -> dict[str, NDArray[np.float64]]:
+    """The matrices among a network's parameters, each of the shape that its layers need."""
+    checked = _checks.entries({} if weights is None else weights, "weights")
+    shapes = {f"W{i}": (sizes[i], sizes[i - 1]) for i in range(1, len(sizes))}
+    matrices = {}
+    for name, value in checked.items():
+        if name in shapes:
+            what = f'weights["{name}"]'
+            matrices[name] = _drawable(value, what, (2,), gaps=False)
+            if matrices[name].shape != shapes[name]:
+                raise ValueError(
+                    f"{what} must have shape {shapes[name]}, got {matrices[name].shape}"
+                )
+        elif name not in {f"b{i}" for i in range(1, len(sizes))}:
+            raise ValueError(
+                f"weights must hold {', '.join(shapes)} and biases, got {_checks.shown(name)}"
+            )
+    return matrices
 
 
 def _unit_heights(units: int, most: int) -> dict[int, float]:
@@ -363,9 +707,8 @@ def _draw_weights(
     layer: int,
     sources: Mapping[int, float],
     targets: Mapping[int, float],
-    matrix: ArrayLike | None,
+    values: NDArray[np.float64] | None,
 ) -> None:
-    values = None if matrix is None else np.asarray(matrix, dtype=float)
     largest = 1.0 if values is None else float(np.abs(values).max()) or 1.0
     for j, end in targets.items():
         for k, start in sources.items():
@@ -391,22 +734,39 @@ def matrices(
     annotate: bool | None = None,
     columns: int = 4,
 ) -> Figure:
-    """Matrices as coloured squares, all on one scale: red above zero, blue below.
+    """Matrices as colored squares, all on one scale: red above zero, blue below.
 
     Parameters
     ----------
     values : name -> matrix; each name is its title
-    limit : the magnitude of the strongest colour; the largest entry by default
+    limit : the magnitude of the strongest color; the largest entry by default
     annotate : write each number into its square; by default where there are at most 40
+    columns : matrices side by side
+
+    Raises
+    ------
+    ValueError, TypeError
+        No matrix or more than 40; one that is not finite or has more than two axes; a limit that is
+        not above 0; more than 2500 numbers to write; more than 10 columns.
     """
-    data = {name: np.atleast_2d(np.asarray(matrix, dtype=float)) for name, matrix in values.items()}
-    limit = limit or max(float(np.abs(matrix).max()) for matrix in data.values()) or 1.0
+    data = {
+        name: np.atleast_2d(_drawable(matrix, f"values[{name!r}]", (0, 1, 2), gaps=False))
+        for name, matrix in _named(values, "values", most=2 * MOST_NAMES).items()
+    }
+    limit = _scale(limit, list(data.values()))
+    if annotate is not None and _checks.flag(annotate, "annotate"):
+        largest = max(matrix.size for matrix in data.values())
+        if largest > MOST_NUMBERS:
+            raise ValueError(f"annotate must be False for {largest} numbers: they cannot be read")
+    if _checks.size(columns, "columns") > 10:
+        raise ValueError(f"columns must be at most 10, got {columns}")
     columns = min(columns, len(data))
     rows = -(-len(data) // columns)
-    with mpl.rc_context(STYLE):
-        figure, grid = subplots(
-            rows, columns, figsize=(min(2.6 * columns, 8.0), 2.6 * rows), squeeze=False
-        )
+    if 2.6 * rows > LARGEST_SIZE:
+        raise ValueError(f"columns must be more than {columns} for {len(data)} matrices")
+    with _style():
+        size = (min(2.6 * columns, 8.0), 2.6 * rows)
+        figure, grid = _subplots(rows, columns, size, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
         for axes, (name, matrix) in zip(grid.flat, data.items(), strict=False):
@@ -419,7 +779,7 @@ def matrices(
 
 
 def _write(axes: Axes, row: int, column: int, text: str, strength: float) -> None:
-    """Text in a coloured square: white where the colour is strong."""
+    """Text in a colored square: white where the color is strong."""
     hexcode = "white" if strength > STRONG else INK
     axes.text(column, row, text, ha="center", va="center", fontsize=11, color=hexcode)
 
@@ -433,20 +793,45 @@ def heatmap(
     texts: Sequence[Sequence[str]] | None = None,
     limit: float | None = None,
 ) -> Figure:
-    """A table as colours: what grows is red, what shrinks blue, what is kept has no colour.
+    """A table as colors: what grows is red, what shrinks blue, what is kept has no color.
 
     Parameters
     ----------
     values : array, shape (rows, columns); 0 is "kept", such as the logarithm of a factor
-    label : what the colour means
+        What is not finite has no color, or the strongest, and its text.
+    label : what the color means
     texts : what stands in each square; the value with 3 significant digits by default
+
+    Raises
+    ------
+    ValueError, TypeError
+        Rows, columns or texts that do not fit the values; more than 75 rows or 20 columns; a limit
+        that is not above 0.
     """
-    data = np.asarray(values, dtype=float)
-    finite = np.abs(data[np.isfinite(data)])
-    limit = limit or (float(finite.max()) if len(finite) else 1.0) or 1.0
-    with mpl.rc_context(STYLE):
+    data = _checks.array(values, "values", axes=2, dtype=np.dtype(np.float64), finite=False)
+    data = np.where(np.abs(data) > LARGEST, np.copysign(np.inf, data), data)
+    rows = _texts(rows, "rows", data.shape[0], "a row")
+    columns = _texts(columns, "columns", data.shape[1], "a column")
+    for count, most, what in (
+        (len(rows), MOST_LAYERS, "rows"),
+        (len(columns), MOST_NAMES, "columns"),
+    ):
+        if count > most:
+            raise ValueError(f"{what} must hold at most {most} names, got {count}")
+    label = _text(label, "label")
+    if texts is None:
+        words = [[f"{entry:.3g}" for entry in row] for row in data]
+    else:
+        given = _sequence(texts, "texts", "rows of strings")
+        if len(given) != len(rows):
+            raise ValueError(f"texts must have {len(rows)} rows, got {len(given)}")
+        words = [_texts(row, "texts", len(columns), "a column") for row in given]
+    limit = _scale(limit, [data.astype(np.float64, copy=False)])
+    with _style():
         size = (1.6 + 1.1 * len(columns), 1.2 + 0.45 * len(rows))
-        figure, axes = subplots(figsize=(min(size[0], 8.0), size[1]))
+        widest = (max(map(_width, names)) / 72 for names in (rows, columns))  # inches
+        long = sum(max(0.0, inches - 1.0) for inches in widest)  # beyond what is there
+        figure, axes = _subplots(size=(min(size[0], 8.0) + long, size[1]))
         axes.grid(False)
         picture = axes.imshow(data, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
         axes.set_xticks(range(len(columns)), columns)
@@ -455,8 +840,7 @@ def heatmap(
         for spine in axes.spines.values():
             spine.set_visible(False)
         for (i, j), entry in np.ndenumerate(data):
-            text = texts[i][j] if texts is not None else f"{entry:.3g}"
-            _write(axes, i, j, text, abs(entry) / limit)
+            _write(axes, i, j, words[i][j], float(abs(entry)) / limit)
         bar = figure.colorbar(picture, ax=axes, label=label, shrink=0.9)
         bar.outline.set_visible(False)
     return figure
@@ -469,11 +853,18 @@ def spectra(
     ylabel: str = "singular value",
     colors: Mapping[str, str] | None = None,
 ) -> Figure:
-    """Singular values in order of size, one line a matrix, on a logarithmic axis."""
+    """Singular values in order of size, one line a matrix, on a logarithmic axis.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `by_layer`; values that are not finite.
+    """
     ordered = {
-        name: np.sort(np.asarray(spectrum, dtype=float))[::-1] for name, spectrum in values.items()
+        name: np.sort(_drawable(spectrum, f"values[{name!r}]", (1,), log=True, gaps=False))[::-1]
+        for name, spectrum in _named(values, "values").items()
     }
-    return by_layer(ordered, xlabel=xlabel, ylabel=ylabel, colors=colors)
+    return _by_layer("values", ordered, ylabel, None, xlabel, 1, True, colors, None)
 
 
 def functions(
@@ -486,19 +877,37 @@ def functions(
     colors: Mapping[str, str] | None = None,
     axes: Axes | None = None,
 ) -> Figure:
-    """Functions of one variable with their names at the right; those in `dashed` are dashed."""
-    with mpl.rc_context(STYLE):
-        if axes is None:
-            figure, axes = subplots()
-        else:
-            figure = axes.figure  # type: ignore[assignment]
+    """Functions of one variable with their names at the right; those in `dashed` are dashed.
+
+    Raises
+    ------
+    ValueError, TypeError
+        No curve or more than 20; one that has another shape than x, which has one axis, or no
+        finite value; a name in `dashed` that is no curve's.
+    """
+    points = _drawable(x, "x", (1,), gaps=False)
+    lines = {
+        name: _drawable(y, f"curves[{name!r}]", (1,))
+        for name, y in _named(curves, "curves").items()
+    }
+    for name, y in lines.items():
+        if y.shape != points.shape:
+            raise ValueError(
+                f"curves[{name!r}] must have the shape of x, {points.shape}, got {y.shape}"
+            )
+    dashed = _sequence(dashed, "dashed", "a list of names")
+    for name in dashed:
+        _checks.choice(name, "each name in dashed", lines)
+    labels = {"xlabel": _text(xlabel, "xlabel"), "ylabel": _text(ylabel, "ylabel")}
+    hexcodes = _colored(colors)
+    figure, axes = _canvas(axes)
+    with _style():
         ends = []
-        for i, (name, y) in enumerate(curves.items()):
-            y = np.asarray(y, dtype=float)
-            hexcode = (colors or {}).get(name) or color(name) or CYCLE[i % len(CYCLE)]
-            axes.plot(x, y, "--" if name in dashed else "-", color=hexcode)
-            ends.append((float(y[-1]), name, hexcode))
-        axes.set(xlabel=xlabel, ylabel=ylabel)
+        for i, (name, y) in enumerate(lines.items()):
+            hexcode = hexcodes.get(name) or color(name) or CYCLE[i % len(CYCLE)]
+            axes.plot(points, y, "--" if name in dashed else "-", color=hexcode)
+            ends.append((float(y[np.isfinite(y)][-1]), name, hexcode))
+        axes.set(**labels)
         _label_ends(axes, ends)
     return figure
 
@@ -519,21 +928,56 @@ def sample_histogram(
     samples : name -> values
     density : name -> (x, density), drawn dashed
     limits : what the axis covers; by default all of the samples
-    colors : name -> colour, where the name's own is not wanted
+    colors : name -> color, where the name's own is not wanted
+
+    Raises
+    ------
+    ValueError, TypeError
+        No sample or more than 8; samples or densities that are not finite real numbers, a density
+        whose x has another shape; limits that are not a lower and a higher number.
     """
-    data = {name: np.asarray(values, dtype=float).ravel() for name, values in samples.items()}
-    everything = np.concatenate(list(data.values()))
-    low, high = limits or (float(everything.min()), float(everything.max()))
+    data = {
+        name: _drawable(
+            np.ravel(_checks.array(values, f"samples[{name!r}]")),
+            f"samples[{name!r}]",
+            (1,),
+            gaps=False,
+        )
+        for name, values in _named(samples, "samples", most=MOST_SAMPLES).items()
+    }
+    lines = []
+    for name, pair in _checks.entries({} if density is None else density, "density").items():
+        what = f"density[{_checks.shown(name)}]"
+        pair = _sequence(pair, what, "a pair of arrays, x and density", 2)
+        x, y = (_drawable(values, what, (1,), gaps=False) for values in pair)
+        if x.shape != y.shape:
+            raise ValueError(f"{what} must hold two arrays of one shape, got {x.shape}, {y.shape}")
+        lines.append((x, y))
+    xlabel = _text(xlabel, "xlabel")
+    hexcodes, bins = _colored(colors), _bins(bins)
+    low, high = _range(limits) if limits is not None else _reach(list(data.values()))
     edges = np.linspace(low, high, bins + 1)
-    with mpl.rc_context(STYLE):
-        figure, axes = subplots()
+    with _style():
+        figure, axes = _subplots()
         for i, (name, values) in enumerate(data.items()):
-            hexcode = (colors or {}).get(name) or color(name) or CYCLE[i % len(CYCLE)]
-            heights = np.histogram(values, edges, density=True)[0]
+            hexcode = hexcodes.get(name) or color(name) or CYCLE[i % len(CYCLE)]
+            heights = np.zeros(bins)
+            if ((low <= values) & (values <= high)).any():
+                heights = np.histogram(values, edges, density=True)[0]
             axes.stairs(heights, edges, fill=True, color=hexcode, alpha=0.35)
             axes.stairs(heights, edges, color=hexcode, linewidth=1.5, label=name)
-        for x, y in (density or {}).values():
+        for x, y in lines:
             axes.plot(x, y, linestyle=DASHED, color=COLORS["theory"], linewidth=1.5)
         axes.set(xlabel=xlabel, ylabel="density")
         axes.legend()
     return figure
+
+
+def _reach(samples: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    """From the smallest to the largest value; around it if all are one."""
+    low, high = min(float(v.min()) for v in samples), max(float(v.max()) for v in samples)
+    largest = max(-low, high)
+    if high - low > 1e-12 * max(largest, 1e12 * SMALLEST):
+        return low, high
+    pad = largest / 2 if largest >= SMALLEST else 0.5
+    return low - pad, high + pad
