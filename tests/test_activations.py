@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import math
+import pickle
 from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -187,5 +192,262 @@ def test_a_plain_function_gets_its_slope_by_differences(dtype: type, tolerance: 
     ],
 )
 def test_errors(call: Callable[[], object], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
+
+
+# The faults of issue E ----------------------------------------------------------------------------
+
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+DTYPES = [np.dtype(np.float16), BFLOAT16, np.dtype(np.float32), np.dtype(np.float64)]
+DTYPES += [np.dtype(np.longdouble)]
+by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.name)
+
+
+def softmax(x: Array) -> Array:
+    e = np.exp(x - x.max())
+    return e / e.sum()
+
+
+def in_place(x: Array) -> Array:
+    np.maximum(x, 0, out=x)
+    return x
+
+
+class Stateful:
+    """It counts its calls, and answers with the count."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, x: Array) -> Array:
+        self.calls += 1
+        return x + self.calls
+
+
+def two_arguments(x: Array, y: Array) -> Array:
+    return x + y
+
+
+def with_a_bug(x: Array) -> Array:
+    raise KeyError("no such thing")
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [
+        (np.log, ValueError, "the activation log must be finite for every real number, .* x = -"),
+        (np.arccosh, ValueError, "the activation arccosh must be finite"),
+        (lambda x: 1 / x, ValueError, r"must be finite for every real number, .* at x = 0$"),
+        (lambda x: np.sin(x) / x, ValueError, r"at x = 0$"),
+        (softmax, ValueError, "softmax must act on each number by itself"),
+        (special.log_softmax, ValueError, "log_softmax must act on each number by itself"),
+        (lambda x: x - x.mean(), ValueError, "must act on each number by itself"),
+        (np.cumsum, ValueError, "cumsum must act on each number by itself"),
+        (np.sort, ValueError, "sort must act on each number by itself"),
+        (Stateful(), ValueError, "Stateful must act on each number by itself"),
+        (np.mean, ValueError, r"must return the shape it was given: it made \(\) of \(12,\)"),
+        (np.diff, ValueError, r"must return the shape it was given: it made \(11,\) of \(12,\)"),
+        (lambda x: x[..., None], ValueError, r"it made \(12, 1\) of \(12,\)"),
+        (math.sin, TypeError, "the activation sin must take an array .* pass np.vectorize of it"),
+        (math.erf, TypeError, "np.vectorize"),
+        (lambda x: x if x > 0 else 0.0, TypeError, "np.vectorize"),
+        (lambda x: max(0, x), TypeError, "np.vectorize"),
+        (two_arguments, TypeError, "two_arguments must take an array .* it raised TypeError"),
+        (with_a_bug, TypeError, "with_a_bug must take an array .* it raised KeyError"),
+        (lambda: 1.0, TypeError, "must take an array"),
+        (np.emath.sqrt, TypeError, "sqrt must return real numbers"),
+        (lambda x: x + 1j, TypeError, "must return real numbers, got an array of complex128"),
+        (lambda x: None, TypeError, "must return real numbers, got None"),
+        (np.frompyfunc(math.tanh, 1, 1), TypeError, "must return real numbers, .* of object"),
+        (lambda x: [str(v) for v in x.ravel()], TypeError, "must return real numbers"),
+        (in_place, ValueError, "in_place must not change the array that it is given"),
+    ],
+)
+def test_fault_09_functions_are_tried_once(
+    function: Callable[..., Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        activations.get(function)
+    # the same for what somebody made an activation of
+    if not isinstance(function, Stateful):
+        name = getattr(function, "__name__", "")
+        with pytest.raises(error, match=message):
+            activations.get(Activation(name, function, np.ones_like))
+        with pytest.raises(error, match="the derivative of the activation mine"):
+            activations.get(Activation("mine", np.ones_like, function))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        np.tanh,
+        np.vectorize(math.tanh),
+        functools.partial(np.multiply, 2.0),
+        lambda x: np.where(x > 0, 1, 0),
+        lambda x: x > 0,
+        lambda x: np.tanh(x.astype(np.float32)),
+        lambda x: np.tanh(x).tolist(),
+        np.poly1d([1.0, 0.0, 2.0]),
+        special.expit,
+        np.rint,
+        np.sign,
+    ],
+)
+def test_what_acts_on_each_number_will_do(function: Callable[..., Any]) -> None:
+    phi = activations.get(function)
+    values = phi(np.array([[0.5, -2.0]], dtype=np.float32))
+    assert values.dtype == np.float32 and values.shape == (1, 2)
+    np.testing.assert_allclose(values, np.asarray(function(np.array([[0.5, -2.0]]))), rtol=1e-6)
+    assert phi.derivative([0.5, -2.0]).shape == (2,)
+
+
+def test_a_function_is_tried_once_only() -> None:
+    calls = []
+
+    def function(x: Array) -> Array:
+        calls.append(x.shape)
+        return np.tanh(x)
+
+    first = activations.get(function)
+    tried = len(calls)
+    assert activations.get(function) is first and len(calls) == tried
+    assert activations.get(first) is first  # the derivative is tried too, but once
+    tried = len(calls)
+    assert activations.get(first) is first and len(calls) == tried
+
+
+@each
+def test_fault_09_activations_can_be_pickled_and_copied(phi: Activation) -> None:
+    for other in (pickle.loads(pickle.dumps(phi)), copy.deepcopy(phi), copy.copy(phi)):
+        assert other == phi and hash(other) == hash(phi) and repr(other) == repr(phi)
+        np.testing.assert_array_equal(other(X), phi(X))
+        np.testing.assert_array_equal(other.derivative(X), phi.derivative(X))
+    assert activations.leaky_relu(0.3) == activations.leaky_relu(0.3) != activations.leaky_relu(0.4)
+
+
+def test_fault_09_what_is_made_of_a_function_can_be_pickled_if_the_function_can() -> None:
+    for function in (np.tanh, special.expit, sigmoid, np.arctan):
+        phi = activations.get(function)
+        again = pickle.loads(pickle.dumps(phi))
+        np.testing.assert_array_equal(again.derivative(X), phi.derivative(X))
+
+
+@each
+@by_dtype
+def test_fault_09_every_dtype_is_kept_and_rounded_once(phi: Activation, dtype: Any) -> None:
+    x = X.astype(dtype)
+    exact = x.astype(np.float64)
+    # one unit in the last place of a number near 1, times 20 as above for those that are wide
+    eps = max(float(ml_dtypes.finfo(dtype).eps), float(np.finfo(np.float64).eps))
+    units = 1 if dtype.itemsize < 4 else 20
+    for function in (phi, phi.derivative):
+        values = function(x)
+        assert values.dtype == dtype and values.shape == x.shape
+        np.testing.assert_allclose(
+            values.astype(np.float64),
+            function(exact),
+            rtol=units * eps,
+            atol=units * eps,
+        )
+        assert function(x[0]).dtype == dtype and function(x[:0]).shape == (0,)
+
+
+# At the largest number of a dtype: slope on the right and on the left of lines, or the limits.
+ENDS: dict[str, tuple[float, float, float, float]] = {  # phi(-x) / x, phi(x) / x, phi'(-x), phi'(x)
+    "linear": (-1, 1, 1, 1),
+    "relu": (0, 1, 0, 1),
+    "relu6": (0, 0, 0, 0),
+    "leaky_relu(0.01)": (-0.01, 1, 0.01, 1),
+    "leaky_relu(0.2)": (-0.2, 1, 0.2, 1),
+    "elu": (0, 1, 0, 1),
+    "selu": (0, SELU_SCALE, 0, SELU_SCALE),
+    **dict.fromkeys(("gelu", "gelu_tanh", "silu", "mish", "softplus"), (0, 1, 0, 1)),
+    **dict.fromkeys(("tanh", "lecun_tanh", "sigmoid", "erf", "hard_tanh"), (0, 0, 0, 0)),
+    "softsign": (0, 0, 0, 0),
+}
+BOUNDED = {  # phi(-x), phi(x)
+    "relu6": (0, 6),
+    "elu": (-1, None),
+    "selu": (-SELU_SCALE * SELU_ALPHA, None),
+    "tanh": (-1, 1),
+    "lecun_tanh": (-1.7159, 1.7159),
+    "sigmoid": (0, 1),
+    "erf": (-1, 1),
+    "hard_tanh": (-1, 1),
+    "softsign": (-1, 1),
+}
+
+
+@each
+@by_dtype
+def test_fault_09_right_at_the_largest_number(phi: Activation, dtype: Any) -> None:
+    largest = ml_dtypes.finfo(dtype).max
+    wide = np.dtype(np.longdouble)
+    for part in (1.0, 0.5):  # selu's value at the largest number itself is larger than that
+        x = np.array([-largest, largest], dtype) * dtype.type(part)
+        values, slopes = phi(x), phi.derivative(x)
+        assert values.dtype == slopes.dtype == dtype
+        eps = float(ml_dtypes.finfo(dtype).eps)
+        if phi.name == "sin":
+            bounded = np.abs(np.concatenate([values, slopes]).astype(wide))
+            assert (bounded <= 1).all()
+            one = values.astype(wide) ** 2 + slopes.astype(wide) ** 2
+            np.testing.assert_allclose(one.astype(float), 1, rtol=4 * eps)
+            continue
+        with np.errstate(over="ignore"):
+            ratios = np.array(ENDS[phi.name][:2], wide) * np.abs(x.astype(wide))
+            expected = ratios.astype(dtype)
+        for value, limit, bound in zip(
+            values, expected, BOUNDED.get(phi.name, (None, None)), strict=True
+        ):
+            right = dtype.type(limit if bound is None else bound)
+            if np.isfinite(right) and right:
+                assert abs(float(value / right) - 1) <= 4 * max(eps, 1e-15)
+            else:
+                assert value == right
+        slopes_there = [float(slope) for slope in slopes]
+        np.testing.assert_allclose(
+            slopes_there, ENDS[phi.name][2:], rtol=4 * max(eps, 1e-15), atol=0
+        )
+
+
+def test_fault_09_what_was_seen() -> None:
+    assert activations.gelu_tanh.derivative(np.float16(6e4)) == 1
+    assert activations.gelu(np.float16(1.5)).dtype == np.float16
+    assert activations.erf(np.float16(1.5)).dtype == np.float16
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: Activation(3, np.tanh, np.tanh), TypeError, "name must be text, got 3"),  # type: ignore[arg-type]
+        (lambda: Activation("a", 3, np.tanh), TypeError, "function must be a function, got 3"),  # type: ignore[arg-type]
+        (lambda: Activation("a", np.tanh, None), TypeError, "slope must be a function, got None"),  # type: ignore[arg-type]
+        (lambda: Activation("a", np.tanh, np.tanh, 1.0), TypeError, "kinks must be a tuple"),  # type: ignore[arg-type]
+        (lambda: Activation("a", np.tanh, np.tanh, (np.nan,)), ValueError, "each of kinks must be"),
+        (lambda: Activation("a", np.tanh, np.tanh, ("1",)), TypeError, "each of kinks must be"),  # type: ignore[arg-type]
+        (lambda: Activation("a", np.tanh, np.tanh, (), 0.0), ValueError, "period must be larger"),
+        (lambda: activations.tanh(None), TypeError, "x must hold real numbers"),  # type: ignore[arg-type]
+        (lambda: activations.tanh("1"), TypeError, "x must hold real numbers"),  # type: ignore[arg-type]
+        (lambda: activations.gelu([1, [2]]), TypeError, "x must be an array of numbers"),  # type: ignore[arg-type, list-item]
+        (lambda: activations.relu(1j), TypeError, "x must hold real numbers"),  # type: ignore[arg-type]
+        (lambda: activations.relu(10**400), TypeError, "x must hold real numbers"),
+        (lambda: activations.leaky_relu(10**400), ValueError, "slope must be finite"),
+        (lambda: activations.leaky_relu("a"), TypeError, "slope must be a number, got 'a'"),  # type: ignore[arg-type]
+        (lambda: activations.get(b"relu"), TypeError, "a name or a function, got b'relu'"),  # type: ignore[arg-type]
+        (lambda: activations.get([np.tanh]), TypeError, "a name or a function"),  # type: ignore[arg-type]
+        (lambda: activations.get(""), ValueError, "activation must be one of"),
+        (
+            lambda: Activation("a", np.mean, np.tanh)([1.0, 2]),
+            ValueError,
+            "a must return the shape",
+        ),
+        (lambda: Activation("a", with_a_bug, np.tanh)(1.0), ValueError, "a must take an array"),
+    ],
+)
+def test_fault_08_errors_in_words(
+    call: Callable[[], object], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         call()
