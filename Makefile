@@ -17,10 +17,11 @@ export KERAS_BACKEND := jax
 export PYTHONUTF8 := 1
 
 .NOTPARALLEL:
-.PHONY: help book test test-long lint lab notebooks bench lighthouse lock clean set-up-book set-up-test
+.PHONY: help book test test-long lint lab notebooks check-theory bench lighthouse lock clean \
+  set-up-book set-up-test
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 book: set-up-book ## build the book into _build/html
 	@$(RUN) tools/book.py
@@ -39,6 +40,9 @@ lab: set-up-test ## open the notebooks in JupyterLab
 
 notebooks: set-up-test ## re-execute all notebooks in place (or those in ONLY="notebooks/01_...")
 	@$(RUN) tools/notebooks.py $(ONLY)
+
+check-theory: set-up-test ## compare 6,000 values of the theory with iterated maps (5 min)
+	@$(RUN) tools/check_theory.py
 
 bench: set-up-test ## time winit beside Keras, JAX and the article's code (ratios)
 	@$(RUN) benchmarks/run.py

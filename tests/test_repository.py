@@ -383,10 +383,11 @@ def test_contents_are_read_in_order() -> None:
 AT_LOADING = {
     "__init__": {"numpy", "winit._checks", "winit.initializers", "winit.article"},
     "_checks": {"numpy"},
+    "_quadrature": {"numpy"},
     "initializers": {"numpy", "winit._checks"},
     "article": {"winit._checks", "winit.initializers"},
     "activations": {"numpy", "winit._checks"},
-    "theory": {"numpy", "winit._checks", "winit.activations"},
+    "theory": {"numpy", "winit._checks", "winit._quadrature", "winit.activations"},
     "network": {"numpy", "winit._checks", "winit.activations"},
     "diagnostics": {"numpy", "winit._checks", "winit.activations", "winit.network"},
     "plots": {"numpy", "winit._checks", "matplotlib", "cycler"},

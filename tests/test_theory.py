@@ -8,14 +8,20 @@ rule on a fine grid).
 
 from __future__ import annotations
 
+import itertools
 import math
+import time
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import integrate, stats
 
+import check_theory
 import winit
 from winit import activations, network, theory
 
@@ -255,7 +261,10 @@ def test_depth_scales_at_their_ends() -> None:
         line = theory.critical_line(name, 0.3)
         assert 1e-7 < 1 - theory.c_star(name, line * (1 + 1e-4), 0.3) < 1e-2
         assert theory.c_star(name, line * (1 + 1e-7), 0.3) == pytest.approx(1, abs=1e-6)
+        # chi_1 - 1 grows at most twice as fast as sigma_w, so that it is below 2e-9 here; what
+        # counts as the line itself is 1e-8, far above the rounding of any processor
         assert theory.xi_c(name, line * (1 + 1e-9), 0.3) == math.inf
+        assert theory.c_star(name, line * (1 + 1e-9), 0.3) == 1.0
     sine = theory.fixed_point("sin", 10.0).q_star  # so large that the q-map is flat to rounding
     assert theory.q_slope("sin", sine, 10.0) < 1e-12 and theory.xi_q("sin", 10.0) < 0.05
 
@@ -281,6 +290,20 @@ def test_critical_line(name: str, sigma_b: float, variance: float) -> None:
         assert abs(theory.chi_1(name, sigma_w, q) - 1) < 1e-10
 
 
+@pytest.mark.parametrize(("name", "power"), [("tanh", 1), ("erf", 1), ("hard_tanh", 0.5)])
+@pytest.mark.parametrize("beyond", [1e-3, 1e-5, 1e-6])
+def test_depth_scales_beside_the_critical_line(name: str, power: float, beyond: float) -> None:
+    """On the other side of the line the depth is 1 / (power (chi_1 - 1)).
+
+    There the c-map's slope falls from chi_1 as this power of 1 - c: 1 where the derivative of the
+    activation is smooth, 1/2 where it jumps. The next term is smaller by the root of chi_1 - 1.
+    """
+    sigma_w = theory.critical_line(name, 0.3) * (1 + beyond)
+    chi = theory.chi_1(name, sigma_w, theory.fixed_point(name, sigma_w, 0.3).q_star)
+    expected = 1 / (power * (chi - 1))
+    assert theory.xi_c(name, sigma_w, 0.3) == pytest.approx(expected, rel=4 * math.sqrt(chi - 1))
+
+
 def test_a_plain_function_will_do() -> None:
     assert theory.gain(np.tanh) == theory.gain("tanh")
     assert abs(theory.gradient_gain(np.tanh) - theory.gradient_gain("tanh")) < 1e-9
@@ -296,7 +319,7 @@ def test_a_plain_function_will_do() -> None:
         (lambda: theory.q_map("relu", 1.0, 1.0, -0.1), ValueError, "sigma_b must be 0 or larger"),
         (lambda: theory.q_slope("relu", np.inf, 1.0), ValueError, "q must be finite, got inf"),
         (lambda: theory.chi_1("relu", np.nan), ValueError, "sigma_w must be finite, got nan"),
-        (lambda: theory.fixed_point("relu", 1.0, q0=-1), ValueError, "q must be larger than 0"),
+        (lambda: theory.fixed_point("relu", 1.0, q0=-1), ValueError, "q0 must be larger than 0"),
         (lambda: theory.c_map("relu", 1.5, 1.0, 1.0), ValueError, "c must lie between -1 and 1"),
         (lambda: theory.c_slope("relu", -2, 1.0, 1.0), ValueError, "c must lie between -1 and 1"),
         (lambda: theory.c_star("relu", 1.0), ValueError, "relu with .*: the signal dies out"),
@@ -414,3 +437,364 @@ def test_wide_networks_do_what_theory_says(name: str, sigma_w: float, sigma_b: f
     assert error.max() < 0.05
     # five of them, and what is left of order 1 / width
     assert (np.abs(nets.mean(axis=0) - predicted) / scale < 5 * error + DEPTH / WIDTH).all()
+
+
+# The faults of issue E. Each group fails on the code before it ----------------------------------
+
+
+def iterated(name: str, sigma_w: float, sigma_b: float, q: float, layers: int = 3000) -> float:
+    """Where the q-map goes, by doing nothing but applying it."""
+    for _ in range(layers):
+        before, q = q, theory.q_map(name, q, sigma_w, sigma_b)
+        if abs(q / before - 1) < 1e-14:
+            break
+    return q
+
+
+@pytest.mark.parametrize("q", [0.4, 0.8, 1.6, 3.2])
+@pytest.mark.parametrize("name", sorted(UNSTABLE))
+def test_fault_02_a_pair_of_fixed_points_is_not_stepped_over(name: str, q: float) -> None:
+    """Where the slope is 1 at q a fixed point is born, and a slightly smaller gain makes it two."""
+    tangent = 1 / math.sqrt(theory.q_slope(name, q, 1.0))
+    sigma_b = math.sqrt(q - theory.q_map(name, q, tangent))
+    sigma_w = tangent * (1 - 1e-3)
+    start = q / 1.5**3.5  # so that steps by a factor of 1.5 pass the pair
+    end = iterated(name, sigma_w, sigma_b, start)
+    assert start < end < q  # the lower one of the two
+    point = theory.fixed_point(name, sigma_w, sigma_b, start)
+    assert point.q_star == pytest.approx(end, rel=1e-9) and point.stability == "stable"
+    # and just before it is born there is nothing near: the signal passes the bottleneck
+    beyond = theory.fixed_point(name, tangent * (1 + 1e-6), sigma_b, start)
+    assert beyond.q_star > 1.01 * q
+
+
+@pytest.mark.parametrize("sigma_b", [1e-4, 3e-6, 2e-8, 1e-12, 1e-60, 1e-149])
+@pytest.mark.parametrize(("name", "sigma_w"), [("tanh", 0.6), ("relu", 1.2), ("gelu", 1.1)])
+def test_fault_02_a_small_bias_keeps_the_signal_alive(
+    name: str, sigma_w: float, sigma_b: float
+) -> None:
+    """Where q is small the map is a straight line: q* = sigma_b² / (1 - its slope)."""
+    slope = sigma_w**2 * {"tanh": 1, "relu": 0.5, "gelu": 0.25}[name]
+    point = theory.fixed_point(name, sigma_w, sigma_b)
+    # the next term of the map is of order sqrt(q) at most
+    expected = sigma_b**2 / (1 - slope)
+    assert point.q_star == pytest.approx(expected, rel=10 * sigma_b + 1e-11, abs=0)
+    assert point.stability == "stable"
+
+
+@pytest.mark.parametrize("sigma_w", [3e15, 1e17, 1e40, 1e149])
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [("tanh", 1), ("erf", 1), ("hard_tanh", 1), ("softsign", 1), ("sigmoid", 0.5), ("sin", 0.5)],
+)
+def test_fault_02_a_bounded_activation_never_explodes(
+    name: str, limit: float, sigma_w: float
+) -> None:
+    point = theory.fixed_point(name, sigma_w)
+    assert point.q_star == pytest.approx(limit * sigma_w**2, rel=1e-6)
+    assert point.stability == "stable"
+
+
+@pytest.mark.parametrize("sigma_b", [0.02, 0.05, 0.1, 0.15, 0.2])
+@pytest.mark.parametrize("name", sorted(UNSTABLE))
+def test_fault_03_no_critical_point_is_a_repeller(name: str, sigma_b: float) -> None:
+    with pytest.raises(ValueError, match=f"{name} has no critical point .* does not settle there"):
+        theory.critical_line(name, sigma_b)
+
+
+@pytest.mark.parametrize("sigma_b", [30, 90, 150, 400, 5e3, 1e6])
+@pytest.mark.parametrize(
+    "name", ["tanh", "lecun_tanh", "erf", "hard_tanh", "softsign", "sigmoid", "sin", "relu6"]
+)
+def test_fault_03_critical_points_at_a_large_bias(name: str, sigma_b: float) -> None:
+    sigma_w = theory.critical_line(name, sigma_b)
+    q = iterated(name, sigma_w, sigma_b, 1.0)
+    assert theory.chi_1(name, sigma_w, q) == pytest.approx(1, abs=1e-7)
+
+
+@pytest.mark.parametrize("steep", [0.25, 0.5, 1, 1.5, 2, 2.5, 3, 4, 6, 8])
+def test_fault_03_a_point_at_q_0_needs_a_fixed_point_there(steep: float) -> None:
+    """A sigmoid is 1/2 at 0, so that no signal is small: the point lies where it settles."""
+
+    def function(x: Array) -> Array:
+        return 1 / (1 + np.exp(-steep * x))
+
+    # sigmoid(steep x) with sigma_w is sigmoid(x) with steep sigma_w
+    assert theory.critical_line(function) == pytest.approx(10.149263710 / steep, rel=1e-7)
+
+
+def raised(x: Array) -> Array:
+    """Far from 0, so that all inputs look alike at once."""
+    return 2 + np.tanh(x) / 2
+
+
+@pytest.mark.parametrize(
+    ("activation", "c", "q", "sigma_w", "sigma_b"),
+    [
+        ("sigmoid", 0.29, 1.5, 1.3, 0.5),
+        ("sigmoid", 0.6, 0.8, 1.4, 0.6),
+        ("sigmoid", 0.49, 1.5, 1.6, 1.4),
+        ("sigmoid", 0.59, 1.3, 1.8, 0.3),
+        ("sigmoid", 0.42, 0.6, 1.5, 0.4),
+        (raised, 0.75, 1.2, 0.8, 0.9),
+        (raised, 0.28, 1.4, 1.1, 1.0),
+        (raised, 0.65, 1.4, 1.3, 0.6),
+        (raised, 0.78, 1.4, 0.9, 1.4),
+        (raised, 0.78, 0.7, 0.7, 0.4),
+        (raised, 0.43, 0.7, 1.6, 0.8),
+        (raised, 0.73, 1.0, 2.0, 0.7),
+        ("softplus", 0.3, 0.7, 0.8, 0.1),
+        ("relu", 0.5, 1.0, 1.1, 0.8),
+        ("gelu", -0.9, 1.0, 1.0, 1.0),
+    ],
+)
+def test_fault_04_correlations_stay_within_their_bounds(
+    activation: Any, c: float, q: float, sigma_w: float, sigma_b: float
+) -> None:
+    for _ in range(40):
+        after = theory.c_map(activation, c, q, sigma_w, sigma_b)
+        assert c - 1e-12 <= after <= 1  # all of these settle at 1, from below
+        c = after
+    assert c > 0.99
+    for beyond in (1 + 2e-16, np.nextafter(1, 2), 1 + 1e-13):  # a rounding of the caller's own
+        assert theory.c_map(activation, beyond, q, sigma_w, sigma_b) == 1
+
+
+def sine(k: float) -> Callable[[Array], Array]:
+    return lambda x: np.sin(k * x)
+
+
+def step(at: float) -> Callable[[Array], Array]:
+    return lambda x: np.where(x > at, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("k", [12, 17.5, 25, 40, 77, 100])
+@pytest.mark.parametrize("q", [1.0, 300.0])
+def test_fault_05_fast_oscillations(k: float, q: float) -> None:
+    exact = -math.expm1(-2 * k * k * q) / 2
+    assert theory.second_moment(sine(k), q) == pytest.approx(exact, abs=1e-11)
+
+
+@pytest.mark.parametrize("q", [200, 2e3, 5e4, 1e6, 1e9, 1e20, 1e290])
+def test_fault_05_sin_at_any_length(q: float) -> None:
+    assert theory.second_moment("sin", q) == pytest.approx(0.5, abs=1e-11)
+    assert theory.slope_second_moment("sin", q) == pytest.approx(0.5, abs=1e-11)
+    c = 1 - 0.1 / q
+    assert theory.c_map("sin", c, q, 1.0) == pytest.approx(math.exp((c - 1) * q), abs=1e-11)
+    assert theory.fixed_point("sin", math.sqrt(2 * q)).q_star == pytest.approx(q, rel=1e-9)
+
+
+@pytest.mark.parametrize("at", [-2.1, -0.7, 0.05, 0.3333, 1.1, 2.3])
+def test_fault_05_undeclared_jumps(at: float) -> None:
+    exact = stats.norm.sf(at)
+    assert theory.second_moment(step(at)) == pytest.approx(exact, rel=1e-11)
+    for c in (-0.5, 0.3, 0.9, 0.9999):
+        both = stats.multivariate_normal([0, 0], [[1, c], [c, 1]]).cdf([-at, -at])
+        assert theory.c_map(step(at), c, 1.0, 1.0) * exact == pytest.approx(both, rel=1e-10)
+
+
+@pytest.mark.parametrize("at", [-1.7, -0.3, 0.123, 0.9, 2.0])
+def test_fault_05_undeclared_kinks(at: float) -> None:
+    exact = (1 + at**2) * stats.norm.sf(at) - at * stats.norm.pdf(at)
+    assert theory.second_moment(lambda x: np.maximum(x - at, 0)) == pytest.approx(exact, rel=1e-11)
+    slope = theory.slope_second_moment(lambda x: np.maximum(x - at, 0))
+    assert slope == pytest.approx(stats.norm.sf(at), rel=1e-5)  # by differences of width 6e-6
+
+
+@pytest.mark.parametrize("q", [1e4, 1e6, 1e8, 1e12, 1e20])
+@pytest.mark.parametrize("name", ["softsign", "tanh", "erf", "sigmoid", "lecun_tanh"])
+def test_fault_05_bounded_activations_at_a_large_length(name: str, q: float) -> None:
+    """What the slope lets back, and what the second moment lacks of its limit."""
+    phi, std = ACTIVATIONS[name], math.sqrt(q)
+    density = 1 / (std * math.sqrt(2 * math.pi))
+    # Where phi' is not 0 the normal density is flat. What is left of it is of order 1 / q; for
+    # softsign, whose slope falls as 1 / x² only, the integral of phi'² is 2 / 3.
+    flat = 2 * integrate.quad(lambda x: float(phi.derivative(x)) ** 2, 0, 60, epsabs=1e-13)[0]
+    assert theory.slope_second_moment(name, q) == pytest.approx(flat * density, rel=20 / q + 1e-5)
+    if name == "softsign":  # 1 - phi² = (1 + 2 x) / (1 + x)²: over e^t, all scales alike
+        t = np.linspace(-40, math.log(13 * std), 400_001)
+        x = np.exp(t)
+        lacking = (1 + 2 * x) / (1 + x) ** 2 * np.exp(-((x / std) ** 2) / 2) * x
+        lacks = 2 * density * integrate.trapezoid(lacking, t)
+        assert theory.second_moment(name, q) == pytest.approx(1 - lacks, abs=1e-8)
+
+
+@pytest.mark.parametrize("at", [-1.0, 0.0, 0.3, 2.0, 7.0])
+@pytest.mark.parametrize("c", [-0.95, 0.2, 0.99, 1 - 1e-6])
+def test_fault_05_undeclared_jumps_of_two_inputs(at: float, c: float) -> None:
+    """A sign that changes at 1 and again at `at`: two jumps can hide between two points."""
+
+    def sign(x: Array) -> Array:
+        return np.where((x > 1) & (x < 8), 1.0, -1.0) * np.where(x > at, 1.0, -1.0)
+
+    def part(a: float, b: float) -> float:  # P(z1 > a, z2 > b), by one integral
+        root = math.sqrt(1 - c * c)
+        low, kink = max(a, -12.0), b / c
+        inside = [kink + k * root for k in (-9, -3, 0, 3, 9) if low < kink + k * root < 12]
+        points = [low, *sorted(inside), 12.0]
+        return sum(
+            integrate.quad(
+                lambda x: stats.norm.pdf(x) * stats.norm.cdf((c * x - b) / root),
+                *ends,
+                epsabs=1e-13,
+            )[0]
+            for ends in itertools.pairwise(points)
+        )
+
+    jumps = sorted({1.0, 8.0, at})
+    levels = [float(sign(np.array([x]))[0]) for x in (-20.0, *(j + 1e-6 for j in jumps))]
+    heights = np.diff(levels)
+    # sign = levels[0] + the sum of heights * (x > jump)
+    exact = levels[0] ** 2 + 2 * levels[0] * sum(
+        h * stats.norm.sf(j) for h, j in zip(heights, jumps, strict=True)
+    )
+    for one, j in zip(heights, jumps, strict=True):
+        for other, k in zip(heights, jumps, strict=True):
+            exact += one * other * part(j, k)
+    assert theory.c_map(sign, c, 1.0, 1.0) == pytest.approx(exact, abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: theory.gain(sine(1e9)),
+        lambda: theory.second_moment(sine(3.0), 1e20),
+        lambda: theory.slope_second_moment(sine(1e7)),
+        lambda: theory.c_map(sine(1e4), 0.5, 100.0, 1.0),
+        lambda: theory.c_slope(sine(5.0), 0.5, 1e10, 1.0),
+        lambda: theory.second_moment(lambda x: np.where(np.abs(x) > 9, np.nan, x), 1.0),
+        lambda: theory.gain(lambda x: np.exp(x**2)),
+        lambda: theory.q_map(np.exp, 1e6, 1.0),
+        lambda: theory.second_moment(lambda x: x**3, 1e150),
+        lambda: theory.chi_1(np.exp, 1.0, 1e7),
+    ],
+)
+def test_fault_05_what_cannot_be_integrated_is_said(call: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match=r"changes too fast|not a number|too large"):
+        call()
+
+
+@each
+def test_fault_05_every_depth_scale_takes_less_than_a_second(name: str) -> None:
+    phi = ACTIVATIONS[name]
+    for sigma_w, sigma_b in ((1.2, 0.3), (2.5, 0.3), (2.5, 0.0), (20.0, 1.0)):
+        start = time.process_time()
+        try:
+            depth = theory.xi_c(phi, sigma_w, sigma_b)
+        except ValueError as error:
+            assert "dies out" in str(error) or "explodes" in str(error)
+        else:
+            assert depth > 0
+        assert time.process_time() - start < 1
+
+
+def test_corrected_reference_values() -> None:
+    """Claims C16 and C17x, by an independent quadrature."""
+    assert theory.c_star("tanh", 4, 0.3) == pytest.approx(0.0296959, abs=6e-8)
+    assert theory.xi_c("tanh", math.sqrt(1.76), math.sqrt(0.05)) == pytest.approx(4911.7, abs=0.06)
+
+
+HUGE, NAN, INF = 10**400, math.nan, math.inf
+NUMBERS: list[object] = [None, "1", b"1", [1.0], (1.0,), {}, 1j, True, Decimal("1.5"), object()]
+NUMBERS += [
+    np.array([1.0]),
+    np.array(1.0),
+    np.array("a"),
+    HUGE,
+    -HUGE,
+    NAN,
+    INF,
+    -INF,
+    1e200,
+    1e308,
+]
+NUMBERS += [Fraction(10**400, 3), -1.0, np.float64("nan"), np.float32("inf"), np.complex64(1)]
+ARGUMENTS: dict[str, dict[str, float]] = {
+    "second_moment": {"q": 1.0},
+    "slope_second_moment": {"q": 1.0},
+    "q_map": {"q": 1.0, "sigma_w": 1.2, "sigma_b": 0.1},
+    "q_slope": {"q": 1.0, "sigma_w": 1.2},
+    "fixed_point": {"sigma_w": 1.2, "sigma_b": 0.1, "q0": 1.0},
+    "chi_1": {"sigma_w": 1.2, "q": 1.0},
+    "c_map": {"c": 0.5, "q": 1.0, "sigma_w": 1.2, "sigma_b": 0.1},
+    "c_slope": {"c": 0.5, "q": 1.0, "sigma_w": 1.2},
+    "c_star": {"sigma_w": 1.2, "sigma_b": 0.1},
+    "xi_q": {"sigma_w": 1.2, "sigma_b": 0.1},
+    "xi_c": {"sigma_w": 1.2, "sigma_b": 0.1},
+    "critical_line": {"sigma_b": 0.1},
+}
+CASES = [(function, argument) for function, given in ARGUMENTS.items() for argument in given]
+
+
+@pytest.mark.parametrize(("function", "argument"), CASES)
+def test_fault_08_every_number_is_checked(function: str, argument: str) -> None:
+    for value in NUMBERS:
+        if argument == "c" and isinstance(value, float) and abs(value) <= 1:
+            continue
+        if argument in ("q", "q0") and isinstance(value, float) and 0 < value <= 1e300:
+            continue
+        with pytest.raises((TypeError, ValueError), match=rf"^{argument} must be|^c must lie"):
+            getattr(theory, function)("tanh", **ARGUMENTS[function] | {argument: value})
+
+
+@pytest.mark.parametrize(("function", "argument"), CASES)
+def test_fault_08_numbers_of_any_kind_will_do(function: str, argument: str) -> None:
+    call = getattr(theory, function)
+    given = ARGUMENTS[function]
+    half = call("tanh", **given | {argument: 0.5})
+    for value in (Fraction(1, 2), np.float32(0.5), np.float16(0.5), np.float64(0.5)):
+        assert call("tanh", **given | {argument: value}) == half
+    whole = call("tanh", **given | {argument: 1.0})
+    for value in (1, np.int8(1), np.uint64(1), Fraction(3, 3)):
+        assert call("tanh", **given | {argument: value}) == whole
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: theory.gain(lambda x: 0 * x), "the function <lambda> is 0"),
+        (lambda: theory.gain(np.zeros_like), "the function zeros_like is 0"),
+        (lambda: theory.gain(lambda x: x * 1e-200), "the function <lambda> is 0"),
+        (lambda: theory.gradient_gain(lambda x: 0 * x + 3), "the derivative of the function <l"),
+        (lambda: theory.gradient_gain(np.ones_like), "the derivative of the function ones_like"),
+        (lambda: theory.c_map(np.zeros_like, 0.5, 1.0, 1.0), "a layer whose signal is 0"),
+        (lambda: theory.xi_q("tanh", Fraction(1, 2)), "tanh with sigma_w=0.5, sigma_b=0 has no"),
+        (lambda: theory.c_star("relu", Fraction(7, 2), 3), "relu with sigma_w=3.5, sigma_b=3 has"),
+        (lambda: theory.critical_line("relu", Fraction(1, 4)), "with sigma_b=0.25"),
+        (lambda: theory.q_map("relu", 1e300, 1e5), "too large: it overflows"),
+        (lambda: theory.chi_1("tanh", 1e-200), "sigma_w must be at least 1e-150"),
+        (lambda: theory.q_map("tanh", 1, 1, 1e-170), "sigma_b must be at least 1e-150"),
+    ],
+)
+def test_fault_08_what_has_no_value_says_so(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_maps_against_iteration_of_tables() -> None:
+    """A small run of `make check-theory`, which shares nothing with the package's quadrature."""
+    names = ("tanh", "gelu", "relu6", "sigmoid", "hard_tanh", "selu")
+    counts = {"fixed points": 60, "critical points": 12, "c*": 12}
+    assert check_theory.check(counts, 1, names) == []
+
+
+@pytest.mark.long
+def test_maps_against_iteration_of_tables_at_length() -> None:
+    assert check_theory.check({"fixed points": 4000, "critical points": 1000, "c*": 1000}, 0) == []
+
+
+def test_the_comparison_sees_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    right = theory.fixed_point
+
+    def slipped(*arguments: Any) -> theory.FixedPoint:
+        point = right(*arguments)
+        return theory.FixedPoint(point.q_star * (1 + 1e-5), point.slope, point.stability)
+
+    monkeypatch.setattr(theory, "fixed_point", slipped)
+    assert check_theory.wrong_fixed_points("tanh", 10, rng)
+    monkeypatch.undo()
+    monkeypatch.setattr(theory, "critical_line", lambda name, sigma_b: 1.401)
+    assert check_theory.wrong_critical_points("tanh", 5, rng)
+    monkeypatch.setattr(theory, "c_star", lambda *sigmas: 0.123)
+    assert check_theory.wrong_correlations("tanh", 5, rng)

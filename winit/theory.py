@@ -13,77 +13,108 @@ critical line).
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from winit import _checks
+from winit import _checks, _quadrature
 from winit.activations import Activation, get
 
 Array = NDArray[np.floating[Any]]
 ActivationLike = str | Activation | Callable[..., Any]
 
-# Gauss-Legendre rule of each panel. The panels cover |z| <= 12, beyond which the normal density
-# is below 1e-31; 16 points a panel give the gain table to 1e-12.
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
-_EDGES_Z = np.arange(-12.0, 12.5, 1.5)
-# Activations bend near 0, at a scale of 1 in their own argument: panels narrow there.
-_EDGES_X = np.array([0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0])
-_EDGES_X = np.union1d(-_EDGES_X, _EDGES_X)
-
-# Beyond these a signal counts as dead or exploded. Below the first, tanh at gain 1 changes q by
-# less than the quadrature's rounding.
+# Where a signal without bias shrinks or grows in proportion beyond these, it dies or explodes.
 SMALLEST_Q, LARGEST_Q = 1e-9, 1e30
 
+# The square root of this can still be squared, and leaves room for a factor of 1e8.
+_BOUND_Q = 1e300
 
-def _gaussian(
-    f: Callable[[Array], Array], mean: Array, std: float, kinks: tuple[float, ...]
-) -> Array:
-    """E f(mean + std * z) for z ~ N(0, 1), for each entry of `mean`; panels split at the kinks."""
-    mean = np.atleast_1d(mean)[:, None]
-    bends = (np.union1d(_EDGES_X, kinks) - mean) / std
-    edges = np.concatenate([np.broadcast_to(_EDGES_Z, (len(mean), len(_EDGES_Z))), bends], axis=1)
-    edges = np.sort(np.clip(edges, _EDGES_Z[0], _EDGES_Z[-1]), axis=1)
-    half = np.diff(edges)[..., None] / 2
-    z = edges[:, :-1, None] + half * (1 + _NODES)
-    density = np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
-    total: Array = (half * _WEIGHTS * density * f(mean[..., None] + std * z)).sum(axis=(1, 2))
-    return total
+# Two numbers nearer than this, as a share, are one: the rounding of an expectation is below it.
+_ROUNDING = 1e-12
 
 
-def _expect(f: Callable[[Array], Array], q: float, kinks: tuple[float, ...]) -> float:
-    """E f(z) for z ~ N(0, q)."""
-    return float(_gaussian(f, np.zeros(1), math.sqrt(q), kinks)[0])
+def _q(q: float, what: str = "q") -> float:
+    return _checks.number(q, what, above=0.0, maximum=_BOUND_Q)
+
+
+def _variance_w(sigma_w: float) -> float:
+    """sigma_w², checked."""
+    return _checks.square(sigma_w, "sigma_w", above=0.0)
+
+
+def _variance_b(sigma_b: float) -> float:
+    """sigma_b², checked; 0 is allowed, and what is not 0 has a square that is not."""
+    if not _checks.number(sigma_b, "sigma_b", minimum=0.0):
+        return 0.0
+    return _checks.square(sigma_b, "sigma_b", above=0.0)
+
+
+@functools.lru_cache(maxsize=256)
+def _tolerance(phi: Activation, *, slope: bool) -> float:
+    """What the quadrature can ask for: no panel is refined below the function's own rounding."""
+    with np.errstate(all="ignore"):
+        rounding = _quadrature.noise(phi.derivative if slope else phi)
+    return _quadrature.TOLERANCE if rounding < 1e-14 else 10 * rounding
+
+
+@functools.lru_cache(maxsize=1024)
+def _kinks(phi: Activation, reach: float, *, slope: bool) -> tuple[float, ...]:
+    """The activation's kinks, and those that it has not declared."""
+    f, tolerance = phi.derivative if slope else phi, _tolerance(phi, slope=slope)
+    return _quadrature.features(f, reach, phi.kinks, tolerance)
+
+
+def _expect(phi: Activation, f: Callable[[Array], Array], q: float, *, slope: bool) -> float:
+    """E f(z) for z ~ N(0, q), where f is made of phi, or (`slope`) of its derivative."""
+    tolerance = _tolerance(phi, slope=slope)
+    try:
+        with np.errstate(all="ignore"):
+            return _quadrature.expect(f, q, phi.kinks, phi.period, tolerance)
+    except _quadrature.Unresolved as error:
+        raise ValueError(f"no expectation of {phi.name} for q={q:g}: {error}") from None
 
 
 def _expect_pair(
-    f: Callable[[Array], Array], q: float, c: float, kinks: tuple[float, ...]
+    phi: Activation, q: float, gap: float, *, slope: bool, difference: bool = False
 ) -> float:
-    """E f(z1) f(z2) for two Gaussians of second moment `q` and correlation `c`."""
-    if abs(c) >= 1.0:
-        return _expect(lambda z: f(z) * f(math.copysign(1.0, c) * z), q, kinks)
-    spread = math.sqrt(q * (1 - c * c))
-    # The inner mean rounds each kink off over a width of about `spread`: panels narrow there.
-    near = spread * 3.0 ** np.arange(-1, 10)
-    bends = tuple(np.add.outer(kinks, [0.0, *near, *-near]).ravel())
-    return _expect(
-        lambda z: f(z) * _gaussian(f, (c * z).ravel(), spread, kinks).reshape(z.shape), q, bends
-    )
+    """E f(z1) f(z2), or E (f(z1) - f(z2))² / 2, for correlation 1 - `gap`; f as above."""
+    f, tolerance = phi.derivative if slope else phi, _tolerance(phi, slope=slope)
+    reach = 4.0 ** math.ceil(math.log(20 * math.sqrt(q), 4))
+    try:
+        with np.errstate(all="ignore"):
+            kinks = phi.kinks if phi.period else _kinks(phi, reach, slope=slope)
+            return _quadrature.expect_pair(
+                f, q, gap, kinks, phi.period, tolerance, difference=difference
+            )
+    except _quadrature.Unresolved as error:
+        raise ValueError(
+            f"no expectation of {phi.name} for q={q:g} and two inputs: {error}"
+        ) from None
 
 
-def _q(q: float) -> float:
-    return _checks.number(q, "q", above=0.0)
+def _finite(value: float, what: str, **arguments: float) -> float:
+    if not math.isfinite(value):
+        given = ", ".join(f"{name}={number:g}" for name, number in arguments.items())
+        raise ValueError(
+            f"{what} with {given} is too large: it overflows, or values of z beyond 12 standard "
+            "deviations decide it"
+        )
+    return value
 
 
-def _sigmas(sigma_w: float, sigma_b: float) -> tuple[float, float]:
-    return (
-        _checks.number(sigma_w, "sigma_w", above=0.0),
-        _checks.number(sigma_b, "sigma_b", minimum=0.0),
-    )
+def _moment(phi: Activation, q: float) -> float:
+    """E phi(z)²."""
+    return _expect(phi, lambda z: phi(z) ** 2, q, slope=False)
+
+
+def _slope_moment(phi: Activation, q: float) -> float:
+    """E phi'(z)²."""
+    return _expect(phi, lambda z: phi.derivative(z) ** 2, q, slope=True)
 
 
 def second_moment(activation: ActivationLike, q: float = 1.0) -> float:
@@ -92,16 +123,23 @@ def second_moment(activation: ActivationLike, q: float = 1.0) -> float:
     Raises
     ------
     ValueError
-        q not positive and finite; an unknown activation name (here and in every function below).
+        q not positive, or above 1e300; an unknown activation name; a function that changes too fast
+        to be integrated, or overflows (here and in every function below).
     """
-    phi = get(activation)
-    return _expect(lambda z: phi(z) ** 2, _q(q), phi.kinks)
+    phi, q = get(activation), _q(q)
+    return _finite(_moment(phi, q), f"the second moment of {phi.name}", q=q)
 
 
 def slope_second_moment(activation: ActivationLike, q: float = 1.0) -> float:
     r"""What the activation lets back: :math:`E\,\varphi'(z)^2` for :math:`z \sim N(0, q)`."""
-    phi = get(activation)
-    return _expect(lambda z: phi.derivative(z) ** 2, _q(q), phi.kinks)
+    phi, q = get(activation), _q(q)
+    return _finite(_slope_moment(phi, q), f"the slope's second moment of {phi.name}", q=q)
+
+
+def _gain(moment: float, what: str) -> float:
+    if moment == 0:
+        raise ValueError(f"no gain keeps a signal alive: {what} is 0")
+    return 1 / math.sqrt(moment)
 
 
 def gain(activation: ActivationLike) -> float:
@@ -110,9 +148,14 @@ def gain(activation: ActivationLike) -> float:
     With :math:`\mathrm{Var}\,W = \text{gain}^2/\text{fan\_in}` a signal with q = 1 keeps q = 1.
     Whether it comes back to 1 when disturbed is another question: see `fixed_point`.
 
+    Raises
+    ------
+    ValueError
+        The function is 0 everywhere.
+
     Source: He et al. 2015, eq. 7 to 10, for any activation.
     """
-    return 1 / math.sqrt(second_moment(activation))
+    return _gain(second_moment(activation), f"the function {get(activation).name}")
 
 
 def gradient_gain(activation: ActivationLike) -> float:
@@ -121,9 +164,15 @@ def gradient_gain(activation: ActivationLike) -> float:
     With it the gradient's second moment is kept as long as q = 1, which this gain by itself does
     not see to: only for the ReLU family is it the same as `gain`.
 
+    Raises
+    ------
+    ValueError
+        The function is constant: its derivative is 0 everywhere.
+
     Source: Schoenholz et al. 2017, :math:`\chi_1 = 1` at q = 1.
     """
-    return 1 / math.sqrt(slope_second_moment(activation))
+    moment = slope_second_moment(activation)
+    return _gain(moment, f"the derivative of the function {get(activation).name}")
 
 
 def q_map(activation: ActivationLike, q: float, sigma_w: float, sigma_b: float = 0.0) -> float:
@@ -132,12 +181,25 @@ def q_map(activation: ActivationLike, q: float, sigma_w: float, sigma_b: float =
     Raises
     ------
     ValueError
-        sigma_w not positive, sigma_b negative, either not finite.
+        sigma_w not positive, sigma_b negative, either above 1e150, or so small that its square
+        vanishes (a sigma_b of 0 is right).
 
     Source: Poole et al. 2016, eq. 3.
     """
-    sigma_w, sigma_b = _sigmas(sigma_w, sigma_b)
-    return sigma_w**2 * second_moment(activation, q) + sigma_b**2
+    phi, q = get(activation), _q(q)
+    variance_w, variance_b = _variance_w(sigma_w), _variance_b(sigma_b)
+    value = variance_w * _moment(phi, q) + variance_b
+    return _finite(value, f"the q-map of {phi.name}", q=q, sigma_w=sigma_w)
+
+
+def _q_slope(phi: Activation, q: float, variance_w: float) -> float:
+    if _quadrature.is_uniform(q, phi.period):
+        return 0.0  # a larger q changes nothing any more
+    # the product with u / q, unlike phi itself, does not repeat itself: no period here
+    plain = replace(phi, period=None) if phi.period else phi
+    return variance_w * _expect(
+        plain, lambda u: phi(u) * phi.derivative(u) * (u / q), q, slope=True
+    )
 
 
 def q_slope(activation: ActivationLike, q: float, sigma_w: float) -> float:
@@ -146,8 +208,8 @@ def q_slope(activation: ActivationLike, q: float, sigma_w: float) -> float:
     Below 1 at a fixed point, a small error in q shrinks from layer to layer; above 1 it grows.
     """
     phi, q = get(activation), _q(q)
-    sigma_w, _ = _sigmas(sigma_w, 0.0)
-    return sigma_w**2 * _expect(lambda u: phi(u) * phi.derivative(u) * u, q, phi.kinks) / q
+    value = _q_slope(phi, q, _variance_w(sigma_w))
+    return _finite(value, f"the q-map's slope of {phi.name}", q=q, sigma_w=sigma_w)
 
 
 @dataclass(frozen=True)
@@ -168,38 +230,159 @@ def fixed_point(
 ) -> FixedPoint:
     r"""The :math:`q^*` that a signal starting at `q0` reaches after many layers.
 
-    The q-map rises with q, so the signal moves one way until the nearest fixed point. When `q0`
-    is itself a fixed point the answer is `q0`, stable or not.
+    Where the q-map rises with q, as it does for every activation of this package, the signal moves
+    one way until the nearest fixed point. When `q0` is itself a fixed point the answer is `q0`,
+    stable or not. With a bias no signal dies.
+
+    Raises
+    ------
+    ValueError
+        Arguments out of range.
 
     Source: Poole et al. 2016, section 2.
     """
-    sigma_w, sigma_b = _sigmas(sigma_w, sigma_b)
-    low = high = _q(q0)
+    phi, q = get(activation), _q(q0, "q0")
+    variance_w, variance_b = _variance_w(sigma_w), _variance_b(sigma_b)
+    search = _Search(phi, variance_w, variance_b)
+    q_star, last = search.run(q)
+    try:
+        slope = _q_slope(phi, last, variance_w)
+    except ValueError:
+        slope = math.inf
+    slope = slope if math.isfinite(slope) else math.inf
+    return FixedPoint(q_star, slope, _stability(slope))
 
-    def drift(q: float) -> float:
-        """How far one layer moves q, as a share of q."""
-        return q_map(activation, q, sigma_w, sigma_b) / q - 1
 
-    direction = drift(high)
-    if abs(direction) > 1e-12:
-        factor = 1.5 if direction > 0 else 1 / 1.5
-        end = LARGEST_Q if direction > 0 else SMALLEST_Q
-        while drift(high) * direction > 0 and (end - high) * direction > 0:
-            low, high = high, high * factor
-        if (end - high) * direction <= 0:
-            slope = q_slope(activation, high, sigma_w)
-            return FixedPoint(math.inf if direction > 0 else 0.0, slope, _stability(slope))
+@dataclass(frozen=True)
+class _Search:
+    """The search for the fixed point that a signal reaches, over u = ln q."""
+
+    phi: Activation
+    variance_w: float
+    variance_b: float
+
+    # The q-map changes its character over factors of q of about 2, never within one of 1.5.
+    STEP = math.log(1.5)
+
+    def after(self, q: float) -> float:
+        """The q-map; inf where it overflows."""
+        return self.variance_w * _moment(self.phi, q) + self.variance_b
+
+    def drift(self, u: float) -> float:
+        """How far one layer moves ln q."""
+        ratio = self.after(math.exp(u)) / math.exp(u)
+        return math.log(ratio) if ratio > 0 else -math.inf
+
+    def drift_slope(self, u: float) -> float:
+        q = math.exp(u)
+        return q * _q_slope(self.phi, q, self.variance_w) / self.after(q) - 1
+
+    def run(self, q: float) -> tuple[float, float]:
+        """The fixed point reached from q, or 0 or inf; and the last q looked at."""
+        u, start = math.log(q), self.drift(math.log(q))
+        if abs(start) <= _ROUNDING:
+            return q, q
+        rises, q_star, last = self.nearest(u, start)
+        if rises:
+            return q_star, last
+        return self.iterate(q)
+
+    def nearest(self, u: float, drift: float) -> tuple[bool, float, float]:
+        """Whether the q-map rises on the way; the nearest fixed point; the last q looked at."""
+        sign = 1.0 if drift > 0 else -1.0
+        low = math.log(self.variance_b) if self.variance_b else -math.log(_BOUND_Q)
+        end = math.log(_BOUND_Q) if sign > 0 else min(low, u)
+        trail = [(u, drift)]
+        rises = True
+        while True:
+            u, drift = trail[-1]
+            if self.is_hopeless(u, drift, end):
+                lowest = self.variance_b  # what is left of a signal without weights
+                return rises, (math.inf if sign > 0 else lowest), math.exp(u)
+            # A rising map cannot step over a fixed point: none lies before u + drift.
+            u += sign * max(self.STEP, min(abs(drift), _BOUND_Q))
+            u = min(u, end) if sign > 0 else max(u, end)
+            trail.append((u, self.drift(u)))
+            (left, at_left), (right, at_right) = trail[-2:]
+            rises = rises and (right + at_right - left - at_left) * sign >= -1e-9
+            root: float | None = None
+            if at_right * sign <= 0:
+                root = self.root(left, right)
+            elif (between := self.dip(trail, sign)) is not None:
+                root = between
+            if root is not None:
+                q = math.exp(root)
+                return rises and _q_slope(self.phi, q, self.variance_w) >= 0, q, q
+
+    def is_hopeless(self, u: float, drift: float, end: float) -> bool:
+        """Whether the signal will die or explode from here on."""
+        if u == end or math.isinf(drift):
+            return True
+        if drift > 0:
+            return math.exp(u) > LARGEST_Q and self.drift_slope(u) > -1e-6
+        if self.variance_b or math.exp(u) > SMALLEST_Q:
+            return False
+        # The drift at q -> 0, where it changes in proportion to q: below 0 the signal dies.
+        slope = self.drift_slope(u)
+        return slope > -1e-6 and drift - slope <= _ROUNDING
+
+    def root(self, left: float, right: float) -> float:
         from scipy.optimize import brentq  # loaded when first used
 
-        high = float(brentq(drift, low, high, xtol=1e-15, rtol=1e-14))
-    slope = q_slope(activation, high, sigma_w)
-    return FixedPoint(high, slope, _stability(slope))
+        if not self.drift(right):
+            return right
+        return float(brentq(self.drift, left, right, xtol=1e-15, rtol=1e-14))
+
+    def dip(self, trail: list[tuple[float, float]], sign: float) -> float | None:
+        """A fixed point where the drift comes near 0 between the last points and turns back."""
+        sizes = [abs(drift) for _, drift in trail[-3:]]
+        if math.isinf(max(sizes)):
+            return None
+        if len(sizes) == 2:
+            # The sign of travel and of the drift cancel: below 0 its size shrinks on the way.
+            turns = sizes[0] < min(sizes[1], -4 * self.STEP * self.drift_slope(trail[0][0]))
+        else:
+            # A parabola through three points dips by an eighth of `bend` below the lowest, at most.
+            bend = sizes[0] - 2 * sizes[1] + sizes[2]
+            turns = sizes[1] < min(sizes[0], sizes[2], bend)
+        if not turns:
+            return None
+        from scipy.optimize import minimize_scalar  # loaded when first used
+
+        left, right = trail[-len(sizes)][0], trail[-1][0]
+        bounds = (min(left, right), max(left, right))
+        lowest = float(
+            minimize_scalar(
+                lambda u: sign * self.drift(u), bounds=bounds, options={"xatol": 1e-9}
+            ).x
+        )
+        depth = sign * self.drift(lowest)
+        if depth > _ROUNDING:
+            return None
+        return lowest if depth >= -_ROUNDING else self.root(left, lowest)
+
+    def iterate(self, q: float) -> tuple[float, float]:
+        """The map itself, layer by layer, where it falls with q and so may overshoot.
+
+        sqrt(q) times the q-map rises for any activation, so that ln q never falls by more than half
+        of what it rose before: no signal circles, and this ends.
+        """
+        for _ in range(1000):
+            before, q = q, self.after(q)
+            if not 1 / _BOUND_Q < q < _BOUND_Q:
+                return (math.inf if q > 1 else self.variance_b), before
+            if abs(q / before - 1) <= 1e-15:
+                return q, q
+        drift = self.drift(math.log(q))
+        if abs(drift) <= _ROUNDING:
+            return q, q
+        return self.nearest(math.log(q), drift)[1:]  # slowly, and one way
 
 
 def _stability(slope: float) -> str:
-    if abs(slope - 1) < 1e-6:
+    if abs(abs(slope) - 1) < 1e-6:
         return "neutral"
-    return "stable" if slope < 1 else "unstable"
+    return "stable" if abs(slope) < 1 else "unstable"
 
 
 def chi_1(activation: ActivationLike, sigma_w: float, q: float = 1.0) -> float:
@@ -209,15 +392,25 @@ def chi_1(activation: ActivationLike, sigma_w: float, q: float = 1.0) -> float:
 
     Source: Poole et al. 2016, eq. 6; Schoenholz et al. 2017, eq. 5.
     """
-    sigma_w, _ = _sigmas(sigma_w, 0.0)
-    return sigma_w**2 * slope_second_moment(activation, q)
+    phi, q = get(activation), _q(q)
+    value = _variance_w(sigma_w) * _slope_moment(phi, q)
+    return _finite(value, f"chi_1 of {phi.name}", q=q, sigma_w=sigma_w)
 
 
-def _correlation(c: float) -> float:
+def _gap(c: float) -> float:
+    """1 - c, checked; what is beyond 1 by rounding is taken as 1."""
     c = _checks.number(c, "c")
-    if abs(c) > 1:
+    if abs(c) > 1 + _ROUNDING:
         raise ValueError(f"c must lie between -1 and 1, got {c!r}")
-    return c
+    return 1 - min(max(c, -1.0), 1.0)
+
+
+def _product(phi: Activation, q: float, gap: float, *, slope: bool) -> float:
+    """E f(z1) f(z2): near correlation 1 by what it lacks of E f², which keeps it below."""
+    if gap > 0.5:
+        return _expect_pair(phi, q, gap, slope=slope)
+    lacks = _expect_pair(phi, q, gap, slope=slope, difference=True) if gap else 0.0
+    return (_slope_moment if slope else _moment)(phi, q) - lacks
 
 
 def c_map(
@@ -226,19 +419,23 @@ def c_map(
     r"""One layer: :math:`c \mapsto (\sigma_w^2\,E\,\varphi(z_1)\varphi(z_2) + \sigma_b^2)/q'`.
 
     :math:`z_1, z_2 \sim N(0, q)` have correlation c, and :math:`q'` is the q-map's value, which at
-    the fixed point is q itself.
+    the fixed point is q itself. The result lies between -1 and 1.
 
     Raises
     ------
     ValueError
-        c outside [-1, 1].
+        c outside [-1, 1]; a signal that is 0 after the layer.
 
     Source: Poole et al. 2016, eq. 5.
     """
-    phi, c, q = get(activation), _correlation(c), _q(q)
-    sigma_w, sigma_b = _sigmas(sigma_w, sigma_b)
-    covariance = sigma_w**2 * _expect_pair(phi, q, c, phi.kinks) + sigma_b**2
-    return covariance / q_map(activation, q, sigma_w, sigma_b)
+    phi, gap, q = get(activation), _gap(c), _q(q)
+    variance_w, variance_b = _variance_w(sigma_w), _variance_b(sigma_b)
+    after = variance_w * _moment(phi, q) + variance_b
+    after = _finite(after, f"the q-map of {phi.name}", q=q, sigma_w=sigma_w)
+    if after == 0:
+        raise ValueError(f"c has no value after a layer whose signal is 0: {phi.name} with q={q:g}")
+    value = (variance_w * _product(phi, q, gap, slope=False) + variance_b) / after
+    return min(max(value, -1.0), 1.0)
 
 
 def c_slope(activation: ActivationLike, c: float, q: float, sigma_w: float) -> float:
@@ -246,28 +443,60 @@ def c_slope(activation: ActivationLike, c: float, q: float, sigma_w: float) -> f
 
     At c = 1 it is :math:`\chi_1`.
     """
-    phi, c, q = get(activation), _correlation(c), _q(q)
-    sigma_w, _ = _sigmas(sigma_w, 0.0)
-    return sigma_w**2 * _expect_pair(phi.derivative, q, c, phi.kinks)
+    phi, gap, q = get(activation), _gap(c), _q(q)
+    value = _variance_w(sigma_w) * _product(phi, q, gap, slope=True)
+    return _finite(value, f"the c-map's slope of {phi.name}", q=q, sigma_w=sigma_w)
 
 
-def _settled(activation: ActivationLike, sigma_w: float, sigma_b: float) -> float:
+def _settled(phi: Activation, sigma_w: float, sigma_b: float) -> float:
     """q*, where it is a positive number."""
-    q = fixed_point(activation, sigma_w, sigma_b).q_star
+    q = fixed_point(phi, sigma_w, sigma_b).q_star
     if not 0 < q < math.inf:
         end = "dies out" if q == 0 else "explodes"
         raise ValueError(
-            f"{get(activation).name} with sigma_w={sigma_w:g}, sigma_b={sigma_b:g} has no fixed "
+            f"{phi.name} with sigma_w={float(sigma_w):g}, sigma_b={float(sigma_b):g} has no fixed "
             f"length for its correlations: the signal {end}"
         )
     return q
+
+
+# chi_1 must exceed 1 by more than this for a c* below 1: the rounding of q* and of chi_1 leaves
+# room for it on any processor.
+_CHAOS = 1e-8
+# Correlations nearer to 1 than this are not told apart from 1.
+_SMALLEST_GAP = 1e-13
+
+
+def _gap_star(phi: Activation, q: float, variance_w: float, variance_b: float) -> float:
+    """1 - c*, to the same relative accuracy however small it is; 0 where c* is 1."""
+    if variance_w * _slope_moment(phi, q) <= 1 + _CHAOS:
+        return 0.0
+    # At gap 1, where c is 0, odd functions without bias stay.
+    if abs(variance_w * _expect_pair(phi, q, 1.0, slope=False) + variance_b) <= _ROUNDING * q:
+        return 1.0
+
+    def growth(log_gap: float) -> float:
+        """How much one layer widens the gap, as a share of it."""
+        gap = math.exp(log_gap)
+        after = variance_w * _expect_pair(phi, q, gap, slope=False, difference=True)
+        return after / (q * gap) - 1
+
+    # The c-map is convex on [0, 1], so the growth falls with the gap, from chi_1 - 1: one root.
+    low, high = math.log(1e-3), 0.0
+    while growth(low) <= 0:
+        low, high = low - math.log(1e3), low
+        if low < math.log(_SMALLEST_GAP):
+            return 0.0
+    from scipy.optimize import brentq  # loaded when first used
+
+    return math.exp(brentq(growth, low, high, xtol=1e-13))
 
 
 def c_star(activation: ActivationLike, sigma_w: float, sigma_b: float = 0.0) -> float:
     r"""The correlation :math:`c^*` that two different inputs reach after many layers, at q*.
 
     1 when :math:`\chi_1 \le 1` (all inputs become alike: order), below 1 when :math:`\chi_1 > 1`
-    (near inputs come apart: chaos).
+    (near inputs come apart: chaos). A :math:`\chi_1` that exceeds 1 by less than 1e-8 counts as 1.
 
     Raises
     ------
@@ -276,27 +505,15 @@ def c_star(activation: ActivationLike, sigma_w: float, sigma_b: float = 0.0) -> 
 
     Source: Poole et al. 2016, section 2.2.
     """
-    q = _settled(activation, sigma_w, sigma_b)
-    if chi_1(activation, sigma_w, q) <= 1 + 1e-9:
-        return 1.0
-    from scipy.optimize import brentq  # loaded when first used
-
-    def moved(c: float) -> float:
-        return c_map(activation, c, q, sigma_w, sigma_b) - c
-
-    # The c-map is convex on [0, 1], so there is one root below 1 when its slope at 1 exceeds 1.
-    # The root can lie as near to 1 as chi_1 does: step back until the map lies below the diagonal.
-    gap = 1e-6
-    while moved(1 - gap) >= 0:
-        gap /= 10
-        if gap < 1e-12:
-            return 1.0  # nearer to 1 than rounding can tell
-    return 0.0 if abs(moved(0.0)) < 1e-12 else float(brentq(moved, 0.0, 1 - gap, xtol=1e-12))
+    phi = get(activation)
+    q = _settled(phi, sigma_w, sigma_b)
+    return 1 - _gap_star(phi, q, _variance_w(sigma_w), _variance_b(sigma_b))
 
 
 def _depth(slope: float) -> float:
     """Layers until what is multiplied by `slope` in each is 1/e of it; inf if it never shrinks."""
-    if slope <= 0:
+    slope = abs(slope)
+    if slope == 0:
         return 0.0
     return math.inf if slope > 1 - 1e-12 else -1 / math.log(slope)
 
@@ -308,20 +525,36 @@ def xi_q(activation: ActivationLike, sigma_w: float, sigma_b: float = 0.0) -> fl
 
     Source: Schoenholz et al. 2017, depth scales.
     """
-    q = _settled(activation, sigma_w, sigma_b)
-    return _depth(q_slope(activation, q, sigma_w))
+    phi = get(activation)
+    q = _settled(phi, sigma_w, sigma_b)
+    return _depth(_q_slope(phi, q, _variance_w(sigma_w)))
 
 
 def xi_c(activation: ActivationLike, sigma_w: float, sigma_b: float = 0.0) -> float:
     r"""Layers until a deviation from c* is 1/e of it: :math:`\xi_c = -1/\ln(\text{c-map slope})`.
 
-    Infinite on the critical line; about six times this depth can still be trained. Raises as
-    `c_star`.
+    Infinite on the critical line (where :math:`\chi_1` exceeds 1 by less than 1e-8 too); about six
+    times this depth can still be trained. Raises as `c_star`.
 
     Source: Schoenholz et al. 2017, depth scales and figure 5.
     """
-    q = _settled(activation, sigma_w, sigma_b)
-    return _depth(c_slope(activation, c_star(activation, sigma_w, sigma_b), q, sigma_w))
+    phi = get(activation)
+    q = _settled(phi, sigma_w, sigma_b)
+    variance_w = _variance_w(sigma_w)
+    chi = variance_w * _slope_moment(phi, q)
+    if chi <= 1 + _CHAOS:
+        return _depth(chi)
+
+    def loss(gap: float) -> float:
+        """By how much the c-map's slope at 1 - gap is below that at 1."""
+        return variance_w * _expect_pair(phi, q, gap, slope=True, difference=True)
+
+    if gap := _gap_star(phi, q, variance_w, _variance_b(sigma_b)):
+        return _depth(chi - loss(gap))
+    # c* is too near to 1. The loss there goes as a power of the gap, and its mean up to the gap of
+    # c* is chi_1 - 1: so the slope at c* is below 1 by the power times chi_1 - 1.
+    power = math.log2(loss(2 * _SMALLEST_GAP) / loss(_SMALLEST_GAP))
+    return 1 / (power * (chi - 1))
 
 
 def critical_line(activation: ActivationLike, sigma_b: float = 0.0) -> float:
@@ -329,36 +562,74 @@ def critical_line(activation: ActivationLike, sigma_b: float = 0.0) -> float:
 
     Each q is the fixed point of one critical pair,
     :math:`\sigma_w^2 = 1/E\,\varphi'(\sqrt q z)^2` and
-    :math:`\sigma_b^2 = q - \sigma_w^2\,E\,\varphi(\sqrt q z)^2`; this finds the q whose
-    `sigma_b` is the one asked for.
+    :math:`\sigma_b^2 = q - \sigma_w^2\,E\,\varphi(\sqrt q z)^2`; this finds the smallest q whose
+    `sigma_b` is the one asked for, and at which a signal that starts at q = 1 settles. Without bias
+    the point may lie at q → 0 (as for tanh): it is then the limit of small signals.
 
     Raises
     ------
     ValueError
-        No critical point has this sigma_b (ReLU has one for sigma_b = 0 only).
+        No critical point has this sigma_b (ReLU has one for sigma_b = 0 only), or there is one that
+        signals do not settle at (GELU and its like with a bias: it is a repeller).
 
     Source: Schoenholz et al. 2017, figure 1.
     """
-    _, sigma_b = _sigmas(1.0, sigma_b)
+    phi, variance_b = get(activation), _variance_b(sigma_b)
 
-    def sigma_w_squared(q: float) -> float:
-        return 1 / slope_second_moment(activation, q)
+    def variance_w(q: float) -> float:
+        slope = _slope_moment(phi, q)
+        return 1 / slope if slope > 0 else math.inf
 
-    def excess(log_q: float) -> float:
-        q = math.exp(log_q)
-        return q - sigma_w_squared(q) * second_moment(activation, q) - sigma_b**2
+    def share(q: float) -> float:
+        """The share of q that the critical pair leaves to the bias."""
+        return 1 - variance_w(q) * _moment(phi, q) / q
 
-    smallest = 1e-9
-    if sigma_b == 0 and abs(excess(math.log(smallest))) < 1e-6 * smallest:
-        return math.sqrt(sigma_w_squared(1e-24))  # for tanh and its like it lies at q -> 0
-    grid = np.linspace(math.log(smallest), math.log(1e4), 120)
-    values = [excess(g) for g in grid]
-    for left, right, a, b in zip(grid, grid[1:], values, values[1:], strict=False):
-        if a * b <= 0:
-            from scipy.optimize import brentq  # loaded when first used
+    if variance_b == 0 and abs(share(SMALLEST_Q)) < 1e-6:
+        return math.sqrt(variance_w(1e-24))
 
-            return math.sqrt(sigma_w_squared(math.exp(brentq(excess, left, right, xtol=1e-13))))
-    raise ValueError(f"{get(activation).name} has no critical point with sigma_b={sigma_b:g}")
+    def excess(u: float) -> float:
+        return share(math.exp(u)) - variance_b / math.exp(u)
+
+    repelled = ""
+    for u in _roots(excess, math.log(max(variance_b, SMALLEST_Q))):
+        q, sigma_w = math.exp(u), math.sqrt(variance_w(math.exp(u)))
+        if sigma_w < _checks.LARGEST_ROOT and _q_slope(phi, q, sigma_w**2) < 1:
+            settled = fixed_point(phi, sigma_w, sigma_b).q_star
+            if abs(settled / q - 1) < 1e-6:
+                return sigma_w
+        repelled = (
+            f": chi_1 is 1 at sigma_w={sigma_w:.4g}, q={q:.3g}, but a signal that starts at q=1 "
+            "does not settle there"
+        )
+    raise ValueError(f"{phi.name} has no critical point with sigma_b={float(sigma_b):g}{repelled}")
+
+
+def _roots(f: Callable[[float], float], start: float) -> Iterator[float]:
+    """Where f changes its sign from `start` on, over u = ln q; it is of order 1."""
+    from scipy.optimize import brentq, minimize_scalar  # loaded when first used
+
+    step, end = 0.3, min(max(start, 0.0) + math.log(1e26), math.log(_BOUND_Q))
+    points = [(start, f(start))]
+    while points[-1][0] < end:
+        u = min(points[-1][0] + step, end)
+        points = [*points[-2:], (u, f(u))]
+        (left, at_left), (right, at_right) = points[-2:]
+        if abs(at_left) < _ROUNDING and abs(at_right) < _ROUNDING:
+            continue  # nothing but rounding
+        if at_left * at_right <= 0:
+            yield float(brentq(f, left, right, xtol=1e-14))
+            continue
+        first, at_first = points[0]
+        bend = abs(at_first) - 2 * abs(at_left) + abs(at_right)
+        if at_first * at_left > 0 and abs(at_left) < min(abs(at_first), abs(at_right), bend):
+            # f comes near 0 and turns back: there may be a pair of roots (as in _Search.dip)
+            def height(u: float, sign: float = math.copysign(1.0, at_left)) -> float:
+                return sign * f(u)
+
+            lowest = minimize_scalar(height, bounds=(first, right))
+            if lowest.fun < 0:
+                yield float(brentq(f, first, lowest.x, xtol=1e-14))
+                yield float(brentq(f, lowest.x, right, xtol=1e-14))
 
 
 @dataclass(frozen=True)
