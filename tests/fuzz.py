@@ -774,7 +774,7 @@ def wrong(value: Any, annotation: str, where: str = "the result") -> str:
             found = [wrong(entry, kind, f"{where}[{i}]") for i, (entry, kind) in pairs]
             return next(filter(None, found), "")
     elif kind == "Params" or (kind == "dict" and inner[-1] == "Array"):
-        if type(value) is not dict or not all(type(key) is str for key in value):
+        if type(value) is not dict or not all(isinstance(key, str) for key in value):
             return f"{where} is {name}, not a dict by name"
         found = [wrong(entry, "Array", f"{where}[{key!r}]") for key, entry in value.items()]
         return next(filter(None, found), "")
@@ -931,13 +931,14 @@ def place(entries: list[TracebackType]) -> str:
 
 def of_the_caller(entries: list[TracebackType]) -> bool:
     """Whether an error came out of a function that the caller passed, called by winit."""
-    last = max((i for i, e in enumerate(entries) if written_in(e).startswith(PACKAGE)), default=-1)
-    if last == len(entries) - 1:
-        return False
-    after = entries[last + 1]
-    name = after.tb_frame.f_code.co_name
-    special = name == "fail" or (name.startswith("__") and name not in ("__call__", "__lambda__"))
-    return written_in(after) in CALLER and not special
+    called = False
+    for entry in entries:
+        name = entry.tb_frame.f_code.co_name
+        special = name == "fail" or (name.startswith("__") and name != "__call__")
+        if called and written_in(entry) in CALLER and not special:
+            return True
+        called = called or written_in(entry).startswith(PACKAGE)
+    return False
 
 
 RELATED = {
@@ -1091,6 +1092,12 @@ def judge_result(call: Call, value: Any, arguments: dict[str, Any]) -> list[Fail
             made.clear()
         elif type(value).__module__.startswith("winit."):
             repr(value)
+            for name in dir(value):
+                if not name.startswith("_"):
+                    getattr(value, name)
+            for layer in getattr(value, "layers", [])[:1]:
+                for name in vars(layer):  # a report answers for all its layers
+                    getattr(value, name)
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
         found.append(Failure(call, "unusable result", what, place(frames(error.__traceback__))))

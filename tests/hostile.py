@@ -455,9 +455,9 @@ FUNCTIONS = [
     "winit.activations.Activation('a', np.tanh, np.sqrt)", "lambda a, b: (a, a)", "len",
     "lambda shape, rng, dtype: None", "lambda shape, rng, dtype: np.zeros(shape).T",
     "lambda shape, rng, dtype: np.full(shape, nan)", "lambda shape, rng, dtype: np.zeros(3)",
-    "lambda shape, rng, dtype: np.zeros(shape, complex)", "winit.initializers.fans",
+    "lambda shape, rng, dtype: np.zeros(shape, complex)", "lambda shape, rng, dtype: (3, 2)",
     "lambda shape, **k: np.zeros(shape).tolist()", "lambda shape, rng, dtype: np.full(shape, 'a')",
-    "functools.partial(winit.initializers.normal, std=nan)", "lambda shape: np.zeros(shape)",
+    "lambda shape, rng, dtype: winit.normal(shape, std=nan)", "lambda shape: np.zeros(shape)",
 ]  # fmt: skip
 
 OBJECTS = [
