@@ -64,7 +64,6 @@ import numpy as np
 import scipy.optimize
 import scipy.special  # noqa: F401
 import tqdm  # noqa: F401
-from hostile import bfloat16
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.figure import Figure
 
@@ -78,6 +77,7 @@ MEMORY = 2**30
 WITH_KERAS = {"audit", "keras", "kernels", "report", "torch", "trace"}  # not the NumPy core
 PACKAGE = str(Path(winit.__file__).parent) + os.sep
 CALLER = {str(Path(hostile.__file__)), "<fuzz>"}  # where the caller's own functions are written
+bfloat16: Any = hostile.bfloat16  # type: ignore[attr-defined]
 NAMESPACE: dict[str, Any] = {name: getattr(hostile, name) for name in hostile.__all__}
 
 Random = np.random.Generator
@@ -922,7 +922,7 @@ def raising_offsets(code: CodeType) -> frozenset[int]:
 
 
 def place(entries: list[TracebackType]) -> str:
-    """The innermost line of winit: where the error came from, for whoever mends it."""
+    """The innermost line of winit: where the error came from, for whoever fixes it."""
     for entry in reversed(entries):
         if written_in(entry).startswith(PACKAGE):
             line = linecache.getline(written_in(entry), entry.tb_lineno).strip()
@@ -1196,10 +1196,8 @@ def main() -> int:
     print(f"  {bad} calls went wrong, in {ways} ways")
     print("  " + ", ".join(f"{kind} {n}" for kind, n in sorted(kinds.items())) if kinds else "")
     if options.times:
-        for key, taken in sorted(times.items(), key=lambda item: -sum(item[1]))[:25]:
-            print(
-                f"  {sum(taken):6.1f} s in {len(taken):4d} calls of {key}, at most {max(taken):.2f}"
-            )
+        for key, each in sorted(times.items(), key=lambda item: -sum(item[1]))[:25]:
+            print(f"  {sum(each):6.1f} s in {len(each):4d} calls of {key}, at most {max(each):.2f}")
     return int(bool(failures))
 
 

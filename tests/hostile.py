@@ -91,7 +91,7 @@ def squared(output: Any, target: Any) -> tuple[float, Any]:
     return float(np.sum(error**2)), 2 * error
 
 
-def layer_normal(shape: Any, rng: Any = None, dtype: Any = float) -> np.ndarray:
+def layer_normal(shape: Any, rng: Any = None, dtype: Any = float) -> Any:
     """An initializer as a caller might write it."""
     return np.random.default_rng(rng).normal(size=shape).astype(dtype)
 
@@ -116,7 +116,7 @@ class Wrapped:
     def __init__(self, values: Any) -> None:
         self.values = np.asarray(values)
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         return np.array(self.values, dtype=dtype)
 
 
@@ -183,33 +183,33 @@ class Level(enum.IntEnum):
 Pair = collections.namedtuple("Pair", ["first", "second"])
 
 
-def readonly(values: Any) -> np.ndarray:
+def readonly(values: Any) -> Any:
     """An array that cannot be written to."""
     made = np.array(values)
     made.flags.writeable = False
     return made
 
 
-def strided(values: Any) -> np.ndarray:
+def strided(values: Any) -> Any:
     """Every other entry of a larger array."""
     values = np.asarray(values)
     large = np.repeat(values, 2, axis=-1) if values.ndim else np.repeat(values, 2)
     return large[..., ::2] if values.ndim else large[0:1].reshape(())
 
 
-def backward_strided(values: Any) -> np.ndarray:
+def backward_strided(values: Any) -> Any:
     """The same values with negative strides."""
     values = np.asarray(values)
     return np.flip(np.flip(values).copy())
 
 
-def swapped(values: Any) -> np.ndarray:
+def swapped(values: Any) -> Any:
     """The same values in the other byte order."""
     values = np.asarray(values)
     return values.astype(values.dtype.newbyteorder())
 
 
-def unaligned(values: Any) -> np.ndarray:
+def unaligned(values: Any) -> Any:
     """The same values one byte off."""
     values = np.ascontiguousarray(values)
     store = np.zeros(values.nbytes + 1, np.uint8)
