@@ -283,7 +283,7 @@ NOT_AXES: list[Any] = ["", "0", b"", b"0", bytearray(b"\0"), {0}, frozenset((0,)
 NOT_AXES += [set(), 0.0, True, (True,), ((0,),), np.array([0.0]), np.zeros((1, 1), int)]
 
 
-@pytest.mark.parametrize("bad", [*NOT_AXES, iter((0,))], ids=repr)
+@pytest.mark.parametrize("bad", [*NOT_AXES, iter((0,))], ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("argument", ["in_axis", "out_axis", "batch_axis"])
 def test_fault_10_what_is_no_axis(bad: Any, argument: str) -> None:
     for name in SCHEMES:
@@ -684,7 +684,9 @@ def test_fault_13_a_type_checker_sees_slips(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, BFLOAT16, "bfloat16"], ids=repr)
+@pytest.mark.parametrize(
+    "dtype", [ml_dtypes.bfloat16, BFLOAT16, "bfloat16"], ids=["scalar type", "dtype", "name"]
+)
 def test_fault_09_every_scheme_draws_bfloat16(name: str, dtype: Any) -> None:
     wide, narrow = draw(name, (8, 4, 2), rng=0), draw(name, (8, 4, 2), rng=0, dtype=dtype)
     np.testing.assert_array_equal(narrow, wide.astype(BFLOAT16), strict=True)
