@@ -17,7 +17,7 @@ export KERAS_BACKEND := jax
 export PYTHONUTF8 := 1
 
 .NOTPARALLEL:
-.PHONY: help book test test-long lint lab notebooks check-theory bench lighthouse lock clean \
+.PHONY: help book test test-long lint lab notebooks check-theory mutation bench lighthouse lock clean \
   set-up-book set-up-test
 
 help: ## list these targets
@@ -43,6 +43,9 @@ notebooks: set-up-test ## re-execute all notebooks in place (or those in ONLY="n
 
 check-theory: set-up-test ## compare 6,000 values of the theory with iterated maps (5 min)
 	@$(RUN) tools/check_theory.py
+
+mutation: set-up-test ## change the core in 400 places, one at a time: a test must notice (ALL=1: in all)
+	@$(RUN) tools/mutation.py $(if $(ALL),--all) $(MODULES)
 
 bench: set-up-test ## time winit beside Keras, JAX and the article's code (ratios)
 	@$(RUN) benchmarks/run.py

@@ -329,11 +329,15 @@ def array(
     return result
 
 
-def mapping(value: object, what: str) -> Mapping[Any, Any]:
-    """A dict or its like."""
-    if not isinstance(value, Mapping):
+def mapping(value: object, what: str) -> dict[Any, Any]:
+    """What a dict or its like holds, as a plain dict."""
+    if not is_a(value, Mapping):
         raise TypeError(f"{what} must be a dict, got {shown(value)}")
-    return value
+    read: Any = value
+    try:
+        return dict(read.items())
+    except Exception:  # of a class of the caller's
+        raise TypeError(f"{what} must be a dict that can be read, got {shown(value)}") from None
 
 
 def function(value: object, what: str) -> Any:
@@ -367,12 +371,3 @@ def choice(
     near = difflib.get_close_matches(value.lower(), known, n=1, cutoff=0.6)
     hint = f" Did you mean {' or '.join(map(repr, known[near[0]]))}?" if near else ""
     raise ValueError(f"{what} must be one of {', '.join(names)}, got {shown(value)}.{hint}")
-
-
-def entries(value: object, what: str) -> dict[Any, Any]:
-    """What a dict or its like holds, as a plain dict."""
-    checked = mapping(value, what)
-    try:
-        return dict(checked.items())
-    except Exception:  # of a class of the caller's
-        raise TypeError(f"{what} must be a dict that can be read, got {shown(value)}") from None

@@ -106,7 +106,7 @@ def depth(params: Params) -> int:
 
 def _checked(params: Mapping[str, ArrayLike], *, finite: bool = False) -> Params:
     """The parameters as arrays of one floating dtype, in the caller's order."""
-    given = _checks.entries(params, "params")
+    given = _checks.mapping(params, "params")
     layers = len(given) // 2
     names = {f"{kind}{i}" for i in range(1, layers + 1) for kind in "Wb"}
     if not layers or names != set(given):

@@ -193,7 +193,7 @@ def _sequence(values: object, what: str, of: str, count: int | None = None) -> l
 
 def _named(values: object, what: str, *, least: int = 1, most: int = MOST_NAMES) -> dict[str, Any]:
     """A dict from names to what they name, of as many as can be drawn."""
-    given = _checks.entries(values, what)
+    given = _checks.mapping(values, what)
     checked = {
         _text(name, f"each name in {what}", name=True): value for name, value in given.items()
     }
@@ -206,7 +206,7 @@ def _named(values: object, what: str, *, least: int = 1, most: int = MOST_NAMES)
 
 def _colored(colors: object) -> Mapping[str, str]:
     """Colors by name; none are as good as an empty dict."""
-    checked = _checks.entries({} if colors is None else colors, "colors")
+    checked = _checks.mapping({} if colors is None else colors, "colors")
     for name, value in checked.items():
         _color(value, f"colors[{_checks.shown(name)}]")
     return checked
@@ -673,7 +673,7 @@ def network(
 
 def _matrices(weights: object, sizes: Sequence[int]) -> dict[str, NDArray[np.float64]]:
     """The matrices among a network's parameters, each of the shape that its layers need."""
-    checked = _checks.entries({} if weights is None else weights, "weights")
+    checked = _checks.mapping({} if weights is None else weights, "weights")
     shapes = {f"W{i}": (sizes[i], sizes[i - 1]) for i in range(1, len(sizes))}
     matrices = {}
     for name, value in checked.items():
@@ -946,7 +946,7 @@ def sample_histogram(
         for name, values in _named(samples, "samples", most=MOST_SAMPLES).items()
     }
     lines = []
-    for name, pair in _checks.entries({} if density is None else density, "density").items():
+    for name, pair in _checks.mapping({} if density is None else density, "density").items():
         what = f"density[{_checks.shown(name)}]"
         pair = _sequence(pair, what, "a pair of arrays, x and density", 2)
         x, y = (_drawable(values, what, (1,), gaps=False) for values in pair)

@@ -1,0 +1,309 @@
+"""Change the NumPy core in one place at a time, and see that a test notices: mutation testing.
+
+`make mutation` tries a seeded sample of 400 mutants, `make mutation ALL=1` all of them. A run that
+was interrupted goes on where it stopped; one whose code or tests have changed starts again. The
+mutants are Cosmic Ray's; each is made in a copy of the tree, so that no file of yours is touched.
+
+What is drawn is a place of the code first and one of its mutants after, since Cosmic Ray offers ten
+for each `+` and one for each `and`. Annotations and `TYPE_CHECKING` blocks are never run, so
+that no mutant is made of them.
+
+`tests/survivors.toml` lists the mutants that no test notices: those that are equivalent, each with
+the reason why it behaves like the original, and those that stay, with the reason why they may. The
+run fails when fewer than 95 % of the others are killed, or when a survivor is not listed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import hashlib
+import itertools
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+WORK = ROOT / "_build" / "mutation"
+SURVIVORS = ROOT / "tests" / "survivors.toml"
+CORE = (
+    "_checks",
+    "initializers",
+    "article",
+    "activations",
+    "theory",
+    "network",
+    "diagnostics",
+)  # not plots: how a picture looks is compared as a picture, with every run of the notebooks
+LEAST_KILLED = 0.95
+SLOWEST = 5  # a mutant whose tests take this many times as long as the original's runs for ever
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of one module, and how Cosmic Ray makes it."""
+
+    module: str
+    operator: str
+    occurrence: int
+    line: int
+    column: int
+
+    @property
+    def path(self) -> Path:
+        return Path("winit") / f"{self.module}.py"
+
+    def code(self, original: str) -> str:
+        """The module's text with this one change."""
+        import cosmic_ray.plugins
+        from cosmic_ray.mutating import mutate_code
+
+        operator = cosmic_ray.plugins.get_operator(self.operator)()
+        changed = mutate_code(original, operator, self.occurrence)
+        if changed is None:
+            raise LookupError(f"{self} is not in the module any more: delete {WORK}")
+        return str(changed)
+
+
+def never_run(code: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """The spans that no run evaluates: annotations, and what only a type checker reads."""
+    nodes: list[ast.AST] = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, (ast.arg, ast.AnnAssign)) and node.annotation is not None:
+            nodes.append(node.annotation)
+        elif isinstance(node, ast.FunctionDef) and node.returns is not None:
+            nodes.append(node.returns)
+        elif isinstance(node, ast.If) and getattr(node.test, "id", None) == "TYPE_CHECKING":
+            nodes.append(node)
+    return [
+        ((n.lineno, n.col_offset), (n.end_lineno, n.end_col_offset))  # type: ignore[attr-defined]
+        for n in nodes
+    ]
+
+
+def changed_lines(original: str, changed: str) -> str:
+    """How the survivors' list names a mutant: its lines before and after, wherever they stand."""
+    before, after = original.splitlines(), changed.splitlines()
+    while before and after and before[0] == after[0]:
+        del before[0], after[0]
+    while before and after and before[-1] == after[-1]:
+        del before[-1], after[-1]
+    return " ".join(" ".join(before).split()) + "  ->  " + " ".join(" ".join(after).split())
+
+
+def all_mutants(module: str) -> list[Mutant]:
+    """Every mutant of a module that differs from it in what runs."""
+    from cosmic_ray.commands.init import _all_work_items
+
+    path = ROOT / "winit" / f"{module}.py"
+    idle = never_run(path.read_text(encoding="utf-8"))
+    mutants = []
+    for item in _all_work_items([path], {}):
+        (spec,) = item.mutations
+        if not any(start <= tuple(spec.start_pos) < end for start, end in idle):
+            mutants.append(Mutant(module, spec.operator_name, spec.occurrence, *spec.start_pos))
+    return mutants
+
+
+def is_program(mutant: Mutant) -> bool:
+    """Whether the mutant can be compiled at all; any test would notice one that cannot."""
+    try:
+        ast.parse(mutant.code((ROOT / mutant.path).read_text(encoding="utf-8")))
+    except SyntaxError:
+        return False
+    return True
+
+
+def sample(mutants: list[Mutant], size: int, seed: int) -> list[Mutant]:
+    """`size` places drawn at random, and for each one of its mutants."""
+    places: dict[tuple[str, int, int], list[Mutant]] = defaultdict(list)
+    for mutant in mutants:
+        places[mutant.module, mutant.line, mutant.column].append(mutant)
+    draw = random.Random(seed)
+    order = draw.sample(sorted(places), len(places))
+    drawn = (draw.choice(places[place]) for place in order)
+    return list(itertools.islice(filter(is_program, drawn), size))
+
+
+def test_files(module: str) -> list[list[str]]:
+    """The module's own tests, then those of the rest of the core: most mutants die in the first."""
+    own = sorted(
+        str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob(f"test_{module.strip('_')}*.py")
+    )
+    core = {
+        str(p.relative_to(ROOT))
+        for name in (*CORE, "init")
+        for p in (ROOT / "tests").glob(f"test_{name.strip('_')}*.py")
+    }
+    return [files for files in (own, sorted(core - set(own))) if files]
+
+
+def command(files: list[str]) -> list[str]:
+    flags = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov"]
+    return [sys.executable, "-m", "pytest", *flags, "-m", "not long", *files]
+
+
+def run_tests(tree: Path, files: list[str], limit: float | None) -> bool:
+    """Whether all tests in these files pass, within the limit in seconds."""
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        command(files),
+        cwd=tree,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        return process.wait(limit) == 0
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False
+
+
+def copy_tree(target: Path) -> None:
+    """What the core's tests need, copied to where it may be changed."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for name in ("winit", "tests", "tools", "book/_ext"):
+        shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "conftest.py", "README.md"):
+        shutil.copy(ROOT / name, target / name)
+
+
+def fingerprint() -> str:
+    """Of the code and of the tests: results are kept as long as both stand."""
+    digest = hashlib.sha256()
+    for folder in ("winit", "tests"):
+        for path in sorted((ROOT / folder).glob("*.py")):
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def try_mutant(task: tuple[Mutant, dict[str, list[float]]]) -> tuple[Mutant, bool]:
+    """Whether a test notices the mutant; run in a worker that has a tree of its own."""
+    mutant, limits = task
+    tree = WORK / f"tree-{multiprocessing.current_process().name.rpartition('-')[2]}"
+    if not tree.exists():
+        copy_tree(tree)
+    original = (ROOT / mutant.path).read_text(encoding="utf-8")
+    try:
+        (tree / mutant.path).write_text(mutant.code(original), encoding="utf-8")
+        stages = zip(test_files(mutant.module), limits[mutant.module], strict=True)
+        return mutant, not all(run_tests(tree, files, limit) for files, limit in stages)
+    finally:
+        (tree / mutant.path).write_text(original, encoding="utf-8")
+
+
+def time_limits(modules: set[str]) -> dict[str, list[float]]:
+    """The limits in seconds of each module's two stages; the unchanged code must pass them."""
+    tree = WORK / "tree-unchanged"
+    copy_tree(tree)
+    limits: dict[str, list[float]] = {}
+    for module in sorted(modules):
+        limits[module] = []
+        for files in test_files(module):
+            started = time.perf_counter()
+            if not run_tests(tree, files, None):
+                sys.exit(f"the tests fail without any mutant: {' '.join(command(files))}")
+            limits[module].append(30 + SLOWEST * (time.perf_counter() - started))
+    return limits
+
+
+def stored(path: Path) -> Iterator[tuple[Mutant, bool]]:
+    """The results of an earlier run of the same code and tests."""
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            entry = json.loads(line)
+            yield Mutant(**entry["mutant"]), entry["killed"]
+
+
+def report(results: dict[Mutant, bool]) -> bool:
+    """Print the score by module and each survivor; whether the run is good."""
+    listed: dict[str, Any] = tomllib.loads(SURVIVORS.read_text(encoding="utf-8"))
+    reasons = {kind: {s["change"]: s["why"] for s in listed.get(kind, ())} for kind in listed}
+    counts: Counter[tuple[str, str]] = Counter()
+    unlisted = []
+    for mutant, killed in sorted(results.items(), key=lambda pair: (pair[0].module, pair[0].line)):
+        if killed:
+            counts[mutant.module, "killed"] += 1
+            continue
+        original = (ROOT / mutant.path).read_text(encoding="utf-8")
+        change = f"{mutant.module}: {changed_lines(original, mutant.code(original))}"
+        kind = next((kind for kind, known in reasons.items() if change in known), "unlisted")
+        counts[mutant.module, kind] += 1
+        if kind == "unlisted":
+            unlisted.append(f"{mutant.path}:{mutant.line}  {change.partition(': ')[2]}")
+    kinds = ["killed", "equivalent", "stays", "unlisted"]
+    print(f"{'module':<14}" + "".join(f"{kind:>12}" for kind in kinds) + f"{'score':>9}")
+    for module in (*CORE, "all"):
+        row = [
+            sum(n for (m, k), n in counts.items() if k == kind and module in (m, "all"))
+            for kind in kinds
+        ]
+        if sum(row):
+            rest = sum(row) - row[1]
+            score = f"{row[0] / rest:9.1%}" if rest else f"{'-':>9}"
+            print(f"{module:<14}" + "".join(f"{n:12d}" for n in row) + score)
+    for survivor in unlisted:
+        print(f"survived, and not in {SURVIVORS.name}: {survivor}")
+    return not unlisted and row[0] >= LEAST_KILLED * (sum(row) - row[1])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Mutation testing of winit's NumPy core.")
+    parser.add_argument("modules", nargs="*", help=f"some of {', '.join(CORE)} (default: all)")
+    parser.add_argument("--all", action="store_true", help="every mutant, not a sample")
+    parser.add_argument("--size", type=int, default=400, help="mutants in the sample")
+    parser.add_argument("--seed", type=int, default=20261126, help="of the sample")
+    parser.add_argument("--jobs", type=int, default=2, help="mutants tried at a time")
+    options = parser.parse_args()
+    modules = options.modules or list(CORE)
+    if unknown := sorted(set(modules) - set(CORE)):
+        parser.error(f"no module of the core: {', '.join(unknown)}; there are {', '.join(CORE)}")
+    mutants = [mutant for module in modules for mutant in all_mutants(module)]
+    chosen = (
+        list(filter(is_program, mutants))
+        if options.all
+        else sample(mutants, options.size, options.seed)
+    )
+    print(f"{len(mutants)} mutants of {len(modules)} modules; this run tries {len(chosen)}")
+
+    WORK.mkdir(parents=True, exist_ok=True)
+    store = WORK / f"{fingerprint()[:16]}.jsonl"
+    known = dict(stored(store))
+    results = {mutant: known[mutant] for mutant in chosen if mutant in known}
+    todo = [mutant for mutant in chosen if mutant not in known]
+    if results:
+        print(f"{len(results)} of them are known from an earlier run")
+    if todo:
+        for tree in WORK.glob("tree-*"):
+            shutil.rmtree(tree)
+        limits = time_limits({mutant.module for mutant in todo})
+        with multiprocessing.Pool(options.jobs) as pool, store.open("a", encoding="utf-8") as file:
+            tasks = [(mutant, limits) for mutant in todo]
+            for done, (mutant, killed) in enumerate(pool.imap_unordered(try_mutant, tasks), 1):
+                results[mutant] = killed
+                file.write(json.dumps({"mutant": asdict(mutant), "killed": killed}) + "\n")
+                file.flush()
+                if done % 20 == 0 or done == len(todo):
+                    lived = sum(not k for k in results.values())
+                    print(f"{done} of {len(todo)} tried, {lived} survived", flush=True)
+    good = report(results)
+    print("enough are killed, and every survivor is listed" if good else "FAILED")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
