@@ -322,12 +322,12 @@ def test_fault_08_values_in_our_words(value: Any, error: type[Exception], messag
                 activations.Activation("odd", np.tanh, lambda z: np.full_like(z, np.nan))
             ),
             ValueError,
-            "activation must have a slope",
+            "the derivative of the activation odd must be finite",
         ),
         (
             lambda: diagnostics.steepest(activations.Activation("odd", np.tanh, np.sum)),
             ValueError,
-            "the slope of activation",
+            "the derivative of the activation odd must return the shape",
         ),
         (lambda: diagnostics.diagnose(None, X), TypeError, "params must be a dict, got None"),
         (lambda: diagnostics.diagnose([], X), TypeError, "params must be a dict"),

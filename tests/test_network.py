@@ -769,7 +769,7 @@ def test_fault_08_sizes_beyond_memory() -> None:
         refused(
             lambda s=sizes: network.init_params(s, lambda shape, **_: np.broadcast_to(0.0, shape)),
             ValueError,
-            "layer_sizes must giv",
+            "layer_sizes must mak",
         )
 
 
@@ -778,15 +778,9 @@ def test_fault_08_sizes_beyond_memory() -> None:
 )
 @pytest.mark.parametrize("where", ["function", "slope"])
 def test_fault_08_activations_that_are_not_elementwise(function: Any, where: str) -> None:
-    """`np.sort` and the like keep the shape: those only `activations.get` could find out."""
     phi = activations.Activation("odd", **{"function": np.tanh, "slope": np.tanh, where: function})
-    if function is np.sort:
-        return
-    refused(
-        lambda: sgd(activation=phi),
-        (TypeError if function(np.ones((1, 2))) is None else ValueError),
-        "activation",
-    )
+    with pytest.raises((TypeError, ValueError), match="the activation odd must "):
+        sgd(activation=phi)
 
 
 def test_fault_08_an_initializer_that_keeps_its_array_ties_no_layers() -> None:
