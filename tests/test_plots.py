@@ -686,3 +686,10 @@ def test_fault_12_axes_of_a_figure_in_a_figure() -> None:
     left, _ = figure.subfigures(1, 2)
     assert plots.by_layer(ONE, ylabel="q", axes=left.subplots()) is figure
     refused(lambda: plots.by_layer(ONE, ylabel="q", axes=axes), ValueError, "axes must belong to")
+
+
+@pytest.mark.parametrize("name", ["_", "_x", "__", "_He", "_1", "_ ", "_é", "_$x$", "_a\nb", "_-"])
+def test_fault_12_a_name_that_a_legend_would_hide(name: str) -> None:
+    samples = {name: np.arange(4.0)}
+    with pytest.raises(ValueError, match="each name in samples must not start with '_'"):
+        plots.sample_histogram(samples, xlabel="x")

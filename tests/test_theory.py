@@ -752,11 +752,11 @@ def test_fault_08_numbers_of_any_kind_will_do(function: str, argument: str) -> N
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: theory.gain(lambda x: 0 * x), "the function <lambda> is 0"),
-        (lambda: theory.gain(np.zeros_like), "the function zeros_like is 0"),
-        (lambda: theory.gain(lambda x: x * 1e-200), "the function <lambda> is 0"),
-        (lambda: theory.gradient_gain(lambda x: 0 * x + 3), "the derivative of the function <l"),
-        (lambda: theory.gradient_gain(np.ones_like), "the derivative of the function ones_like"),
+        (lambda: theory.gain(lambda x: 0 * x), "the activation <lambda> is 0"),
+        (lambda: theory.gain(np.zeros_like), "the activation zeros_like is 0"),
+        (lambda: theory.gain(lambda x: x * 1e-200), "the activation <lambda> is 0"),
+        (lambda: theory.gradient_gain(lambda x: 0 * x + 3), "the derivative of the activation <l"),
+        (lambda: theory.gradient_gain(np.ones_like), "the derivative of the activation ones_like"),
         (lambda: theory.c_map(np.zeros_like, 0.5, 1.0, 1.0), "a layer whose signal is 0"),
         (lambda: theory.xi_q("tanh", Fraction(1, 2)), "tanh with sigma_w=0.5, sigma_b=0 has no"),
         (lambda: theory.c_star("relu", Fraction(7, 2), 3), "relu with sigma_w=3.5, sigma_b=3 has"),

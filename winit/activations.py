@@ -65,11 +65,11 @@ class Activation:
 
     def __call__(self, x: ArrayLike) -> Array:
         """The function's value, elementwise."""
-        return _apply(self.function, x, self.name)
+        return _apply(self.function, x, f"the activation {self.name}")
 
     def derivative(self, x: ArrayLike) -> Array:
         """The derivative, elementwise."""
-        return _apply(self.slope, x, f"the derivative of {self.name}")
+        return _apply(self.slope, x, f"the derivative of the activation {self.name}")
 
     def __hash__(self) -> int:
         try:

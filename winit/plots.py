@@ -150,6 +150,11 @@ def _text(value: object, what: str, *, name: bool = False) -> str:
                     f"{what} has a character that the font cannot draw, {character!a}: "
                     f"got {_checks.shown(value)}"
                 )
+    if name and value.startswith("_"):
+        raise ValueError(
+            f"{what} must not start with '_', which hides it from a legend, "
+            f"got {_checks.shown(value)}"
+        )
     if name and _width(value) > WIDEST_NAME:
         raise ValueError(
             f"{what} is wider than the place beside the axes, got {_checks.shown(value)}"

@@ -76,7 +76,9 @@ def _expect(phi: Activation, f: Callable[[Array], Array], q: float, *, slope: bo
         with np.errstate(all="ignore"):
             return _quadrature.expect(f, q, phi.kinks, phi.period, tolerance)
     except _quadrature.Unresolved as error:
-        raise ValueError(f"no expectation of {phi.name} for q={q:g}: {error}") from None
+        raise ValueError(
+            f"no expectation of the activation {phi.name} for q={q:g}: {error}"
+        ) from None
 
 
 def _expect_pair(
@@ -93,7 +95,7 @@ def _expect_pair(
             )
     except _quadrature.Unresolved as error:
         raise ValueError(
-            f"no expectation of {phi.name} for q={q:g} and two inputs: {error}"
+            f"no expectation of the activation {phi.name} for q={q:g} and two inputs: {error}"
         ) from None
 
 
@@ -127,13 +129,15 @@ def second_moment(activation: ActivationLike, q: float = 1.0) -> float:
         to be integrated, or overflows (here and in every function below).
     """
     phi, q = get(activation), _q(q)
-    return _finite(_moment(phi, q), f"the second moment of {phi.name}", q=q)
+    return _finite(_moment(phi, q), f"the second moment of the activation {phi.name}", q=q)
 
 
 def slope_second_moment(activation: ActivationLike, q: float = 1.0) -> float:
     r"""What the activation lets back: :math:`E\,\varphi'(z)^2` for :math:`z \sim N(0, q)`."""
     phi, q = get(activation), _q(q)
-    return _finite(_slope_moment(phi, q), f"the slope's second moment of {phi.name}", q=q)
+    return _finite(
+        _slope_moment(phi, q), f"the slope's second moment of the activation {phi.name}", q=q
+    )
 
 
 def _gain(moment: float, what: str) -> float:
@@ -155,7 +159,7 @@ def gain(activation: ActivationLike) -> float:
 
     Source: He et al. 2015, eq. 7 to 10, for any activation.
     """
-    return _gain(second_moment(activation), f"the function {get(activation).name}")
+    return _gain(second_moment(activation), f"the activation {get(activation).name}")
 
 
 def gradient_gain(activation: ActivationLike) -> float:
@@ -172,7 +176,7 @@ def gradient_gain(activation: ActivationLike) -> float:
     Source: Schoenholz et al. 2017, :math:`\chi_1 = 1` at q = 1.
     """
     moment = slope_second_moment(activation)
-    return _gain(moment, f"the derivative of the function {get(activation).name}")
+    return _gain(moment, f"the derivative of the activation {get(activation).name}")
 
 
 def q_map(activation: ActivationLike, q: float, sigma_w: float, sigma_b: float = 0.0) -> float:
