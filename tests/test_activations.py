@@ -451,3 +451,20 @@ def test_fault_08_errors_in_words(
 ) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("function", [np.tanh, np.sin, np.abs, np.exp, np.negative])
+@pytest.mark.parametrize("hidden", [True, False])
+def test_fault_09_masked_numbers_are_no_numbers(function: Any, hidden: bool) -> None:
+    """A mask that hides numbers is refused; one that hides none makes a plain array."""
+
+    def masked(x: Any) -> Any:
+        return np.ma.masked_array(function(x), np.full(np.shape(x), hidden))
+
+    if hidden:
+        with pytest.raises(TypeError, match="must not return masked numbers"):
+            activations.get(masked)
+    else:
+        values = activations.get(masked)(np.array([-0.5, 0.5]))
+        assert type(values) is np.ndarray
+        assert np.array_equal(values, function(np.array([-0.5, 0.5])))

@@ -93,7 +93,7 @@ def _apply(function: Function, x: ArrayLike, what: str) -> Array:
                 f"{what} must take an array of any shape; on one of shape {wide.shape} it raised "
                 f"{type(error).__name__}: {_checks.shown(str(error))}"
             ) from error
-        if not isinstance(result, (np.ndarray, np.floating)) or result.dtype != wide.dtype:
+        if type(result) is not np.ndarray or result.dtype != wide.dtype:
             result = _real(result, what).astype(wide.dtype, copy=False)
         if result.shape != wide.shape:
             raise ValueError(
@@ -104,6 +104,8 @@ def _apply(function: Function, x: ArrayLike, what: str) -> Array:
 
 def _real(values: Any, what: str) -> Array:
     """What a caller's function returned, as an array of floating numbers."""
+    if np.ma.is_masked(values):
+        raise TypeError(f"{what} must not return masked numbers")
     try:
         array = np.asarray(values)
     except Exception:  # ragged nesting and what refuses to be an array, in NumPy's words
