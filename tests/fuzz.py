@@ -28,7 +28,8 @@ What each call must do:
 * Take at most 5 s of processor time, and at most about 1 GB more than before.
 
 Not tried, since nothing can be done about it: activations that change their mind from call to call,
-sequences without an end, and sound orders that would take for ever (a billion epochs).
+objects that make isinstance fail, sequences without an end, and sound orders that would take for
+ever (a billion epochs).
 """
 
 from __future__ import annotations
