@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from packaging.version import Version
 from scipy.stats import ks_2samp
 
 import winit.keras
@@ -80,6 +81,8 @@ def test_the_std_is_the_formulas_with_the_true_fans(name: str, scheme: str) -> N
 @pytest.mark.parametrize("name", ["Dense", "Conv2D", "EinsumDense"])
 @pytest.mark.parametrize("scheme", ["he_normal", "glorot_normal", "he_uniform", "glorot_uniform"])
 def test_winit_and_keras_draw_from_the_same_distribution(name: str, scheme: str) -> None:
+    if name == "EinsumDense" and Version(keras.__version__) < Version("3.15"):
+        pytest.skip("before 3.15 Keras took this kernel for a convolution's, and its fans too")
     options = {"truncated": True} if scheme.endswith("normal") else {}
     samples = []
     for init in (Initializer(scheme, seed=0, **options), keras_by_name(scheme)):
