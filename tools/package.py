@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 from notebooks import NOTEBOOKS, ROOT
@@ -26,10 +27,25 @@ GENERATED = ("PKG-INFO", "setup.cfg", "winit.egg-info/")
 
 
 def source_files() -> list[str]:
-    """What makes up the repository, relative to its root: tracked, or new and not ignored."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return sorted(name for name in set(listing.split("\0")) if name and (ROOT / name).is_file())
+    """What makes up the repository, relative to its root: all that .gitignore does not name."""
+    if (ROOT / ".git").exists():
+        command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        names = set(listed.stdout.split("\0"))
+    else:  # an unpacked source distribution
+        patterns = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text("utf-8").split()]
+        paths = [path.relative_to(ROOT) for path in ROOT.rglob("*")]
+        names = {
+            path.as_posix()
+            for path in paths
+            if not any(fnmatch(part, pattern) for part in path.parts for pattern in patterns)
+        }
+    return sorted(name for name in names if is_ours(name) and (ROOT / name).is_file())
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file of a source distribution is not one that setuptools wrote."""
+    return bool(name) and not name.startswith(GENERATED)
 
 
 def build(folder: Path) -> tuple[Path, Path]:
@@ -52,7 +68,7 @@ def files_of(sdist: Path) -> list[str]:
     """The files of a source distribution that setuptools was given, relative to its root."""
     with tarfile.open(sdist) as archive:
         members = [member.name.partition("/")[2] for member in archive if member.isfile()]
-    return sorted(name for name in members if not name.startswith(GENERATED))
+    return sorted(filter(is_ours, members))
 
 
 def where_winit_is(folder: Path, environment: dict[str, str]) -> Path:
