@@ -172,3 +172,22 @@ def test_a_network_may_be_deep_but_not_endless() -> None:
     with pytest.raises(ValueError, match="layer_sizes must make at most 1073741824 weights"):
         _checks.layer_sizes([2**15, 2**15, 1])
     assert _checks.layer_sizes([2**15, 2**15]) == [2**15, 2**15]
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4, 5, 6])
+@pytest.mark.parametrize("entry", [1.0, np.longdouble(1) / 3, "x" * 500, None, 10**300])
+def test_fault_08_what_is_nested_is_shown_in_one_short_line(depth: int, entry: object) -> None:
+    value: object = entry
+    for _ in range(depth):
+        value = [value] * 6
+    assert len(_checks.shown(value)) <= _checks.LONGEST_SHOWN + 1
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 3), (1, 1, 1)])
+def test_fault_08_bfloat16_in_another_byte_order(shape: tuple[int, ...]) -> None:
+    import ml_dtypes
+
+    values = np.ones(shape, ml_dtypes.bfloat16)
+    swapped = values.view(values.dtype.newbyteorder("S"))
+    with pytest.raises(TypeError, match="x must hold bfloat16 in the machine's own byte order"):
+        _checks.array(swapped, "x")

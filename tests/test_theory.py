@@ -798,3 +798,15 @@ def test_the_comparison_sees_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> N
     assert check_theory.wrong_critical_points("tanh", 5, rng)
     monkeypatch.setattr(theory, "c_star", lambda *sigmas: 0.123)
     assert check_theory.wrong_correlations("tanh", 5, rng)
+
+
+@pytest.mark.parametrize("power", [-160, -140, -120, -110, -105, 105, 110, 120, 130, 140])
+def test_fault_08_a_gain_beyond_use_is_the_activations_fault(power: int) -> None:
+    with pytest.raises(ValueError, match=r"the activation .* is too (small|large)"):
+        theory.recommend(lambda x: np.tanh(x) * 10.0**power)
+
+
+@pytest.mark.parametrize("step", [0.25, 0.5, 1, 2, 3])
+def test_fault_08_an_activation_that_is_0_for_small_signals(step: float) -> None:
+    """Truncation to steps: q far below one step passes nothing, and no number is divided by it."""
+    assert theory.recommend(lambda x: np.trunc(x / step) * step).options["scale"] > 0

@@ -66,6 +66,7 @@ class _Short(reprlib.Repr):
 
 
 _SHORT = _Short()
+LONGEST_SHOWN = 200  # of nested lists each level is short, and the whole need not be
 
 
 def shown(value: Any) -> str:
@@ -75,7 +76,8 @@ def shown(value: Any) -> str:
         text = _SHORT.repr_ndarray(value) if is_a(value, np.ndarray) else _SHORT.repr(value)
     except Exception:  # any object of the caller's may refuse to become text
         text = f"a value of type {type(value).__name__}"
-    return " ".join(text.split())
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
 def is_a(value: object, *kinds: Any) -> bool:
@@ -313,6 +315,8 @@ def array(
         raise TypeError(f"{what} must be an array of numbers, got {shown(value)}") from None
     if given.dtype.kind not in "iuf" and not is_float(given.dtype):
         raise TypeError(f"{what} must hold real numbers, got {shown(given)}")
+    if given.dtype.kind == "V" and not given.dtype.isnative:  # ml_dtypes knows no other order
+        raise TypeError(f"{what} must hold bfloat16 in the machine's own byte order")
     if axes is not None and given.ndim != axes:
         plural = "axis" if axes == 1 else "axes"
         raise ValueError(f"{what} must have {axes} {plural}, got shape {given.shape}")

@@ -662,10 +662,15 @@ def _per_layer(activation: Activation, sigma_w: float) -> tuple[FixedPoint, floa
 
 def _never_settles(activation: Activation) -> bool:
     """Whether each q, made a fixed point by the gain that keeps it, is an unstable one."""
-    return all(
-        q_slope(activation, q, math.sqrt(q / second_moment(activation, q))) > 1
-        for q in np.geomspace(1e-4, 1e4, 25).tolist()
-    )
+    for q in np.geomspace(1e-4, 1e4, 25).tolist():
+        try:
+            moment = second_moment(activation, q)
+        except ValueError:  # rare values decide it, as in a step that q hardly ever reaches
+            continue
+        # where nothing passes, or next to nothing, no gain makes a fixed point of q
+        if moment > q * 1e-290 and q_slope(activation, q, math.sqrt(q / moment)) <= 1:
+            return False
+    return True
 
 
 def recommend(activation: ActivationLike) -> Recommendation:
@@ -717,6 +722,9 @@ def recommend(activation: ActivationLike) -> Recommendation:
             "Glorot, so neither saves it: better not to stack sigmoids.",
         )
     own = gain(phi)
+    if not 1e-100 < own < 1e100:  # its square, and what is made of it, must not overflow
+        size = "small" if own > 1 else "large"
+        raise ValueError(f"the activation {name} is too {size} to be kept alive: gain {own:.3g}")
     point, chi = fixed_point(phi, own), chi_1(phi, own)
     if point.stability == "unstable":
         never = ": no gain gives a stable scale without bias" if _never_settles(phi) else ""
