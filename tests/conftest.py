@@ -23,7 +23,7 @@ matplotlib.use("agg")
 # itself is outside this rule, so let it be. `few` draws the same examples each time, `many` others.
 # No deadline, which would measure how busy the machine is.
 hypothesis.settings.register_profile("few", max_examples=25, derandomize=True, deadline=None)
-hypothesis.settings.register_profile("many", max_examples=1000, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("many", max_examples=1000, derandomize=True, deadline=None)
 hypothesis.settings.load_profile("few")
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
