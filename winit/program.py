@@ -1,16 +1,17 @@
 """What any model is: primitive operations on data and named parameters, whatever its layers' names.
 
 A *site* is a place where data meets a kernel: a contraction, convolution or lookup with one side
-that depends on the data and one that depends on parameters alone. A framework's module (`winit.jax`)
-writes a model down as a list of `Op`, and `read` finds the sites, their fans and what lies between
-two of them. What was measured at the sites in one run is a `Measured`. `winit.judge` works from
-these types alone, and knows no framework.
+that depends on the data and one that depends on parameters alone. A framework's module, such as
+`winit.jax`, writes a model down as a list of `Op`, and `Reader` finds the sites, their fans and
+what lies between two of them. What was measured at the sites in one run is a `Measured`.
+`winit.judge` works from these types alone, and knows no framework.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -100,6 +101,8 @@ class Site:
     cut : every path from the inputs to some output leads through it
     normalized : its result enters a normalizer before any other site, on every path
     averaged : how many values were averaged or summed between its roots and it, on the longest way
+    summed : how many sites' results meet in the sums that its own enters before the next site or
+        normalizer, the most where there are several; 1 is none
     recurrent : what it reads depends on the state of the loop that it stands in
     steps : how often its loops run (1 outside loops); `Measured` has the steps one by one
     depth : sites, counted with their loops' steps where they are recurrent or stacked, on the
@@ -124,6 +127,7 @@ class Site:
     cut: bool = False
     normalized: bool = False
     averaged: float = 1.0
+    summed: int = 1
     recurrent: bool = False
     steps: int = 1
     depth: int = 1
@@ -163,6 +167,7 @@ class Program:
     depth : the longest path, in sites and steps
     unused : parameters of two axes or more that no site reads
     stopped : kernels that no gradient reaches because the model says so (`stop_gradient`)
+    factors : parameters that multiply data (kernels, scales, gates)
     notes : what a reader must know about the reading itself, in sentences
     """
 
@@ -170,6 +175,7 @@ class Program:
     roots: tuple[Root, ...]
     depth: int
     unused: tuple[str, ...] = ()
+    factors: tuple[str, ...] = ()
     stopped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -291,3 +297,840 @@ class Subject(Protocol):
     def trained(self) -> str:
         """The sign that the model was trained, or ""."""
         ...
+
+
+# ------------------------------------------------------------------ what a framework writes down
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The axes of a contraction, convolution or lookup, if its `kernel` is the one named.
+
+    Parameters
+    ----------
+    order : axes of the kernel as (groups, outputs, inputs, window), each a tuple
+    split : a number of groups that share the output axis side by side (grouped convolution)
+    stride_in, stride_out : how much rarer an input (dilated inputs) or an output (strides) is
+    units : axes of z that hold the units
+    examples_x, examples_z : axes of x and z that come from the data alone, in the same order
+    """
+
+    order: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+    shape: tuple[int, ...]
+    split: int = 1
+    stride_in: float = 1.0
+    stride_out: float = 1.0
+    units: tuple[int, ...] = ()
+    examples_x: tuple[int, ...] = ()
+    examples_z: tuple[int, ...] = ()
+
+    def size(self, part: int) -> int:
+        """The product of one part's axes: 0 groups, 1 outputs, 2 inputs, 3 window."""
+        return math.prod(self.shape[axis] for axis in self.order[part])
+
+    @property
+    def fans(self) -> tuple[float, float]:
+        """fan_in and fan_out."""
+        taps = self.size(3)
+        fan_out = self.size(1) // self.split * taps / self.stride_out
+        return self.size(2) * taps / self.stride_in, fan_out
+
+    def arrange(self, values: Array) -> Array:
+        """Bring an array of the kernel's shape to (groups, outputs, inputs, *window)."""
+        moved = values.transpose([axis for part in self.order for axis in part])
+        groups, outputs, inputs = self.size(0), self.size(1), self.size(2)
+        window = tuple(self.shape[axis] for axis in self.order[3])
+        return moved.reshape(groups * self.split, outputs // self.split, inputs, *window)
+
+
+@dataclass(frozen=True)
+class Op:
+    """One primitive operation on numbered values.
+
+    Parameters
+    ----------
+    kind : what it does to each number, or to the whole
+        "affine" (a sign, a cast), "add", "mul", "div", "map" (any other function of single
+        numbers), "choose" (the first input picks among the others, number by number), "move" (all
+        or some of the numbers at other places), "join" (several side by side, or one of several),
+        "reduce", "contract", "lookup", "loop", "other"
+    inputs, outputs : numbers of the values
+    apply : the operation on arrays; for elementwise kinds of any one shape
+    whole : outputs that hold whole numbers or truth values
+    count : how many values a sum adds up
+    contract : for kind "contract" and "lookup", by the position of the kernel
+    parts : of how many equal parts a move takes one
+    unstacks : a move that takes another part at each step of a loop; `apply` gives them all
+    stops : no gradient passes
+    label : tells moves apart
+    key : the framework's own mark of the operation
+    body, carry, results, steps : a loop: its operations; (first, in, out) of each carried value;
+        (outside, inside) of each result; how often it runs
+    """
+
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    apply: Callable[..., Sequence[Any]] | None = None
+    whole: bool = False
+    count: float = 1.0
+    contract: tuple[Contract | None, Contract | None] = (None, None)
+    parts: int = 1
+    unstacks: bool = False
+    stops: bool = False
+    label: str = ""
+    key: Any = None
+    body: tuple[Op, ...] = ()
+    carry: tuple[tuple[int, int, int], ...] = ()
+    results: tuple[tuple[int, int], ...] = ()
+    steps: int = 1
+
+
+# ------------------------------------------------------------------ reading it
+
+# What a value depends on. Whole numbers that come from the data pick and mask, and carry no signal;
+# picked rows are a lookup's result, or a kernel that is chosen for the data.
+PARAMETERS, ROUTING, PICKED, SIGNAL = range(4)
+ELEMENTWISE = ("affine", "add", "mul", "div", "map", "choose")
+EVERY = -1  # as a set of sites: the identity of the intersection
+GROWN = 1e9  # stands for the growth of an exponential
+# Two magnitudes far beyond any epsilon, on either side, at 32 points each: sine must not look odd.
+FAR = np.linspace(1.0, 2.0, 32) * np.array([1e4, 1e5, -1e4, -1e5])[:, None]
+NEAR = np.linspace(-4.0, 4.0, 41)
+
+
+@dataclass(frozen=True)
+class Value:
+    """What is known of one value of the program.
+
+    It is a function, number by number, of the value `source`. Sets of sites and roots are bits.
+    `degree` is the power of the data's scale that the source grows with; a `pending` value has
+    degree 0 by a reduction: the last of its kind is a normalizer's result.
+    """
+
+    level: int = PARAMETERS
+    source: int = -1
+    layout: int = 0  # the moves since the source
+    affine: bool = True
+    degree: float = 1.0
+    reduced: bool = False
+    pending: bool = False
+    dom: int = EVERY  # the sites on every path to it
+    parents: int = 0
+    bare: int = 0  # the parents that no normalizer separates from it
+    roots: int = 0
+    averaged: float = 1.0
+    depth: int = 0
+    reads: bool = False
+    loops: int = 0
+    params: frozenset[int] = frozenset()
+
+
+def _union(values: Sequence[Value]) -> dict[str, Any]:
+    """What a value inherits from all that it is made of."""
+    carriers = [v for v in values if v.level > ROUTING] or list(values)
+    found: dict[str, Any] = {"dom": EVERY, "parents": 0, "bare": 0, "loops": 0}
+    for v in carriers:
+        found["dom"] &= v.dom
+        found["parents"] |= v.parents
+        found["bare"] |= v.bare
+        found["loops"] |= v.loops
+    return found | {
+        "level": max(v.level for v in values),
+        "reduced": any(v.reduced for v in carriers),
+        "depth": max(v.depth for v in carriers),
+        "reads": any(v.reads for v in carriers),
+    }
+
+
+def bits(mask: int) -> tuple[int, ...]:
+    """The members of a set that is kept as bits."""
+    return tuple(i for i in range(mask.bit_length()) if mask >> i & 1)
+
+
+@dataclass
+class Draft:
+    """A site while the program is read."""
+
+    op: Op
+    x: int
+    kernel: int
+    contract: Contract
+    value: Value
+    steps: int
+    recurrent: bool
+    number: int
+
+
+@dataclass
+class Reader:
+    """Reads a list of operations; `program` is what they say.
+
+    Parameters
+    ----------
+    ops : in the order in which they run, without dead ones
+    inputs : the values that come in, with their names; whole numbers are in `whole`
+    parameters : the values that are parameters, with their names
+    constants : scalars that are known, and the means of parameters
+    shapes : of every value
+    outputs : the values that go out
+    """
+
+    ops: Sequence[Op]
+    inputs: Mapping[int, str]
+    whole: frozenset[int]
+    parameters: Mapping[int, str]
+    constants: dict[int, float]
+    shapes: Mapping[int, tuple[int, ...]]
+    outputs: Sequence[int]
+    trainable: frozenset[str] = frozenset()
+    values: dict[int, Value] = field(default_factory=dict)
+    makers: dict[int, Op] = field(default_factory=dict)
+    users: dict[int, list[Op]] = field(default_factory=dict)
+    through: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    drafts: dict[Any, Draft] = field(default_factory=dict)
+    roots: dict[int, tuple[int, str, int]] = field(default_factory=dict)
+    picked: set[int] = field(default_factory=set)
+    summed: dict[int, int] = field(default_factory=dict)
+    factors: set[int] = field(default_factory=set)
+    steps: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for i in self.inputs:
+            if i in self.whole:
+                self.values[i] = Value(ROUTING, i, reads=True)
+            else:
+                known = Value(SIGNAL, i, dom=0, reads=True, roots=self._root(i, "input", 0))
+                self.values[i] = known
+        for i in self.parameters:
+            self.values[i] = Value(params=frozenset({i}))
+        self._note(self.ops)
+        self._walk(self.ops)
+
+    def _note(self, ops: Sequence[Op]) -> None:
+        for op in ops:
+            self.makers |= dict.fromkeys(op.outputs, op)
+            for i in op.inputs:
+                self.users.setdefault(i, []).append(op)
+            self._note(op.body)
+            for first, inside, _ in op.carry:
+                self.through[inside] = (first,)
+            for outside, inside in op.results:
+                self.through[outside] = (inside,)
+                self.users.setdefault(inside, []).append(op)
+            for _, _, out in op.carry:
+                self.users.setdefault(out, []).append(op)
+
+    def _root(self, i: int, kind: str, parents: int) -> int:
+        place, *_ = self.roots.get(i, (len(self.roots),))
+        self.roots[i] = (place, kind, parents)
+        return 1 << place
+
+    def value(self, i: int) -> Value:
+        """What is known of a value, which from here on counts as used: nothing is pending."""
+        known = self.values.get(i, Value())
+        if not known.pending:
+            return known
+        root = self._root(known.source, "normalizer", known.parents)
+        return replace(
+            known, pending=False, reduced=False, degree=1.0, roots=root, bare=0, averaged=1.0
+        )
+
+    def _walk(self, ops: Sequence[Op]) -> None:
+        for op in ops:
+            if op.kind in ELEMENTWISE or op.kind == "move":
+                made = self._elementwise(op)
+            elif op.kind in ("contract", "lookup"):
+                made = self._contract(op)
+            elif op.kind == "loop":
+                self._loop(op)
+                continue
+            else:
+                made = self._whole(op)
+            if op.whole and made.level > ROUTING:
+                made = replace(made, level=ROUTING, dom=EVERY, parents=0, bare=0, roots=0)
+            for place, i in enumerate(op.outputs):
+                source = i if made.source == op.outputs[0] else made.source
+                layout = made.layout
+                if op.kind == "move" and made.level and source != i:
+                    layout = hash((layout, op.label, place))
+                self.values[i] = replace(made, source=source, layout=layout)
+
+    # Elementwise operations and moves: the same source, or a new one.
+
+    def main(self, op: Op) -> list[int]:
+        """The inputs that carry what is looked at; the others are sides, as constants are."""
+        known = {i: self.values.get(i, Value()) for i in op.inputs}
+        top = max((v.level for v in known.values()), default=PARAMETERS)
+        if top == PARAMETERS:
+            return []
+        chosen = [i for i, v in known.items() if v.level == top or v.level > ROUTING]
+        sources = {known[i].source for i in chosen}
+        if op.kind == "choose":
+            first, others = op.inputs[0], op.inputs[1:]
+            sources = {known[i].source for i in chosen if i in others}
+            chosen = [i for i in chosen if i in others or known[i].source in sources] or [first]
+        return [i for i in known if i in chosen or (known[i].level and known[i].source in sources)]
+
+    def _elementwise(self, op: Op) -> Value:
+        main = self.main(op)
+        known = [self.values[i] for i in main]
+        if not known:
+            inputs = [self.values.get(i, Value()) for i in op.inputs]
+            return Value(params=frozenset().union(*(v.params for v in inputs)))
+        out = op.outputs[0]
+        sides = [i for i in op.inputs if i not in main]
+        if op.kind == "mul":
+            self.factors = self.factors.union(*(self._made_of(i) for i in sides))
+        straight = self._straight(op, main) and all(v.affine for v in known)
+        pending = straight and all(v.pending for v in known)
+        if not pending:
+            known = [self.value(i) for i in main]
+        level = max(v.level for v in known)
+        if level == ROUTING and any(self.values.get(i, Value()).params for i in sides):
+            level = PICKED
+        if len({(v.source, v.layout) for v in known}) > 1:
+            return replace(self._mixed(op, main, known, pending), level=level)
+        moved = pending and any(self.constant(i) is None for i in sides)
+        return replace(
+            known[0],
+            level=level,
+            source=out if moved else known[0].source,
+            layout=0 if moved else known[0].layout,
+            affine=straight,
+            pending=pending,
+        )
+
+    def _made_of(self, i: int) -> frozenset[int]:
+        return self.values.get(i, Value()).params
+
+    def _straight(self, op: Op, main: Sequence[int]) -> bool:
+        """Whether an operation is affine in what it looks at."""
+        if op.kind == "choose":
+            return op.inputs[0] not in main
+        if op.kind in ("mul", "div"):
+            return len(main) == 1 and (op.kind == "mul" or main[0] == op.inputs[0])
+        return op.kind in ("affine", "add", "move")
+
+    def _mixed(self, op: Op, main: Sequence[int], known: Sequence[Value], pending: bool) -> Value:
+        """Values of several sources, number by number: the result is a source of its own."""
+        degrees = [self.degree(i, v) for i, v in zip(main, known, strict=True)]
+        if op.kind == "mul":
+            degree = sum(degrees)
+        elif op.kind == "div":
+            degree = degrees[0] - sum(degrees[1:])
+        else:
+            degree = max(degrees)
+        strong = [v for v, d in zip(known, degrees, strict=True) if d > 0.25] or list(known)
+        roots, averaged = 0, 1.0
+        for v in strong:
+            roots, averaged = roots | v.roots, max(averaged, v.averaged)
+        made = _union(known)
+        if op.kind == "add":
+            for n in bits(made["bare"]):
+                self.summed[n] = max(self.summed.get(n, 1), made["bare"].bit_count())
+        cancels = degree == 0 and made["reduced"] and any(degrees)
+        return Value(
+            source=op.outputs[0],
+            degree=degree,
+            roots=roots,
+            averaged=averaged,
+            pending=pending or cancels,
+            **made,
+        )
+
+    def degree(self, i: int, known: Value | None = None) -> float:
+        """The power of the data's scale with which a value grows, once it is large."""
+        known = known or self.values[i]
+        if known.affine or known.source == i:
+            return known.degree
+        return known.degree * growth(lambda far: self.evaluate(i, known.source, far))
+
+    # Everything that is not elementwise.
+
+    def _whole(self, op: Op) -> Value:
+        """A reduction, a join, or what is not known: a new source that inherits everything."""
+        known = [self.value(i) for i in op.inputs if self.values.get(i, Value()).level]
+        if not known:
+            inputs = [self.values.get(i, Value()) for i in op.inputs]
+            return Value(params=frozenset().union(*(v.params for v in inputs)))
+        carried = [i for i in op.inputs if self.values.get(i, Value()).level]
+        self.through[op.outputs[0]] = tuple(carried)
+        roots, averaged = 0, 1.0
+        for v in known:
+            roots, averaged = roots | v.roots, max(averaged, v.averaged)
+        made = _union(known)
+        made["reduced"] = made["reduced"] or op.kind == "reduce"
+        return Value(
+            source=op.outputs[0],
+            degree=max(self.degree(i, v) for i, v in zip(carried, known, strict=True)),
+            roots=roots,
+            averaged=averaged * op.count,
+            **made,
+        )
+
+    def _contract(self, op: Op) -> Value:
+        a, b = op.inputs[:2]
+        known = [self.values.get(i, Value()) for i in (a, b)]
+        side = self._kernel_side(op, known)
+        if side is None:
+            made = self._whole(op)
+            signals = [i for i in (a, b) if self.values.get(i, Value()).level]
+            if len(signals) < 2:  # with constants: linear
+                return made
+            return replace(
+                self._mixed(
+                    replace(op, kind="mul"), signals, [self.value(i) for i in signals], False
+                ),
+                averaged=made.averaged,
+                reduced=True,
+                pending=False,
+            )
+        kernel, x = (a, b)[side], (a, b)[1 - side]
+        contract = op.contract[side]
+        assert contract is not None
+        read = self.value(x)
+        if read.level == ROUTING and op.kind == "contract":
+            read = replace(read, dom=0, roots=self._root(x, "input", 0), reads=True)
+        self.picked |= {known[side].source} if known[side].level == PICKED else set()
+        number = self.drafts[op.key].number if op.key in self.drafts else len(self.drafts)
+        mark, lookup = 1 << number, op.kind == "lookup"
+        out = op.outputs[0]
+        made = Value(
+            level=PICKED if lookup else SIGNAL,
+            source=out,
+            dom=(0 if read.dom == EVERY else read.dom) | mark,
+            parents=mark,
+            bare=mark,
+            roots=self._root(out, "lookup", mark) if lookup else read.roots,
+            averaged=1.0 if lookup else read.averaged,
+            depth=read.depth + 1,
+            loops=read.loops,
+        )
+        inside = (1 << len(self.steps)) - 1
+        steps = math.prod(self.steps)
+        self.drafts[op.key] = Draft(
+            op, x, kernel, contract, read, steps, bool(read.loops & inside), number
+        )
+        return made
+
+    def _kernel_side(self, op: Op, known: Sequence[Value]) -> int | None:
+        """Which input is the kernel: of a lower level, and with parameters in it."""
+        for side in (0, 1):
+            kernel, data = known[side], known[1 - side]
+            if op.contract[side] is None or kernel.level >= data.level:
+                continue
+            if kernel.params or (kernel.level == PICKED and data.level == SIGNAL):
+                return side
+        return None
+
+    # Loops: the body is read until nothing changes.
+
+    def _loop(self, op: Op) -> None:
+        mark = 1 << len(self.steps)
+        self.steps.append(op.steps)
+        before: Any = None
+        for _ in range(8):
+            for first, inside, out in op.carry:
+                self.values[inside] = self._carried(first, inside, out, mark)
+            self._walk(op.body)
+            now = [self.values[out] for _, _, out in op.carry if out in self.values]
+            if now == before:
+                break
+            before = now
+        self.steps.pop()
+        grown = self._grown(op)
+        for draft in self.drafts.values():
+            if draft.recurrent and any(draft.op is inner for inner in _inner(op.body)):
+                draft.value = replace(draft.value, depth=draft.value.depth + grown)
+        for outside, inside in op.results:
+            made = self.value(inside)
+            far = made.depth + (grown if made.loops & mark else 0)
+            fresh = outside if made.level else made.source
+            self.values[outside] = replace(
+                made,
+                source=fresh,
+                affine=True,
+                depth=far,
+                loops=made.loops & ~mark,
+                degree=self.degree(inside, made) if made.level else 1.0,
+            )
+
+    def _carried(self, first: int, inside: int, out: int, mark: int) -> Value:
+        start = self.value(first) if first in self.values else Value()
+        came = self.value(out) if out in self.values else Value()
+        level = max(start.level, came.level)
+        if level <= ROUTING:
+            params = start.params | came.params
+            return Value(level, inside if level else -1, params=params, loops=mark if level else 0)
+        known = [v for v in (start, came) if v.level > ROUTING]
+        made = _union(known) | {"depth": start.depth, "loops": start.loops | came.loops | mark}
+        starts = start.level > ROUTING
+        roots = start.roots if starts else self._root(inside, "state", made["parents"])
+        return Value(source=inside, roots=roots, averaged=start.averaged, **made)
+
+    def _grown(self, op: Op) -> int:
+        """How many sites all steps after the first add to the longest path."""
+        starts = [self.values[i].depth for _, i, _ in op.carry if i in self.values]
+        ends = [self.values[o].depth for _, _, o in op.carry if o in self.values]
+        return (op.steps - 1) * max(0, max(ends, default=0) - max(starts, default=0))
+
+    # Functions of single numbers.
+
+    def scalar(self, i: int) -> Any:
+        """A constant's or parameter's typical value."""
+        if i in self.constants:
+            return self.constants[i]
+        op = self.makers.get(i)
+        if op is None or op.apply is None:
+            return 0.25
+        if op.kind not in ELEMENTWISE:
+            return self.scalar(op.inputs[0])
+        made = op.apply(*(self.scalar(j) for j in op.inputs))
+        return made[op.outputs.index(i)]
+
+    def evaluate(self, i: int, source: int, values: Any, side: Any = None) -> Any:
+        """A value as a function of its source, number by number; moves are looked through.
+
+        With `side`, a function that knows the values of this run, moves are made too.
+        """
+        seen: dict[int, Any] = {source: values}
+
+        def at(j: int) -> Any:
+            if j not in seen:
+                seen[j] = self._apply(self.makers[j], j, at, side)
+            return seen[j]
+
+        return at(i)
+
+    def _apply(self, op: Op, i: int, at: Any, side: Any) -> Any:
+        main = self.main(op)
+        assert op.apply is not None
+        if op.kind == "move" and side is None:
+            return at(main[0])
+        others = [j for j in op.inputs if j not in main]
+        scales = op.kind in ("mul", "div", "choose") or (op.kind == "add" and side is None)
+        if scales and len(main) == 1 and self._straight(op, main):
+            if not all(self.constant(j) is not None for j in others):
+                return at(main[0])  # a scale of 1, a shift of 0, the branch that data takes
+        return op.apply(*(at(j) if j in main else self._side(j, side) for j in op.inputs))[
+            op.outputs.index(i)
+        ]
+
+    def constant(self, i: int) -> float | None:
+        """The value of what depends on nothing, where it is one number; None otherwise."""
+        if i in self.parameters:
+            return None
+        if i in self.constants:
+            return self.constants[i]
+        op = self.makers.get(i)
+        if op is None or op.apply is None or op.kind not in (*ELEMENTWISE, "move"):
+            return None
+        inputs = [self.constant(j) for j in op.inputs]
+        if any(v is None for v in inputs):
+            return None
+        made = inputs[0] if op.kind == "move" else float(op.apply(*inputs)[op.outputs.index(i)])
+        self.constants[i] = made
+        return made
+
+    def _side(self, i: int, side: Any) -> Any:
+        known = self.constant(i)
+        if known is not None:
+            return known
+        return self.scalar(i) if side is None else side(i)
+
+    def before(self, i: int) -> tuple[int, int] | None:
+        """The value that an activation gives on the way to `i`, and its source; None if none does.
+
+        Pooling, moves and joins of equals are looked through.
+        """
+        known = self.values.get(i, Value())
+        if not known.affine:
+            return i, known.source
+        found = [self.before(j) for j in self.through.get(known.source, ()) if self._carries(j)]
+        if not found or any(f is None for f in found):
+            return None
+        functions = [self.function(f)(NEAR) for f in found]
+        same = all(np.allclose(f, functions[0], rtol=1e-3, atol=1e-3) for f in functions)
+        return found[0] if same else None
+
+    def _carries(self, i: int) -> bool:
+        return self.values.get(i, Value()).level > ROUTING
+
+    def function(self, chain: tuple[int, int] | None) -> Elementwise:
+        """The function of a chain that `before` or `ends` found."""
+        if chain is None:
+            return Elementwise()
+        i, source = chain
+        return Elementwise(lambda v: np.asarray(self.evaluate(i, source, v), dtype=np.float64))
+
+    def ends(self, source: int) -> list[int]:
+        """The values in which what depends on `source` alone, number by number, is used."""
+        found, stack, seen = [], [source], {source}
+        while stack:
+            i = stack.pop()
+            inner = [op for op in self.users.get(i, []) if self._follows(op, source)]
+            for op in inner:
+                new = [j for j in op.outputs if j not in seen]
+                seen.update(new)
+                stack += new
+            if len(inner) < len(self.users.get(i, [])) or i in self.outputs or not inner:
+                found.append(i)
+        return [i for i in found if self._carries(i)]
+
+    def _follows(self, op: Op, source: int) -> bool:
+        return any(self.values.get(j, Value()).source == source for j in op.outputs)
+
+    # The program.
+
+    def program(self) -> Program:
+        """The sites and roots that were found."""
+        drafts = sorted(self._counted(), key=lambda d: d.number)
+        place = {d.number: i for i, d in enumerate(drafts)}
+        heads = [self.value(i) for i in self.outputs]
+        last = _union([v for v in heads if v.level > ROUTING] or [Value()])
+        cuts = 0
+        for v in heads:
+            cuts |= v.dom if v.level > ROUTING and v.dom != EVERY else 0
+        bare = last["bare"]
+        for d in drafts:
+            bare |= d.value.bare
+        roots = sorted(self.roots.items(), key=lambda item: item[1][0])
+        normal = 0
+        for _, (_, kind, parents) in roots:
+            normal |= parents if kind == "normalizer" else 0
+
+        def sites(mask: int) -> tuple[int, ...]:
+            return tuple(place[i] for i in bits(mask) if i in place)
+
+        names: dict[str, int] = {}
+        made = []
+        for d in drafts:
+            kernels = self._kernels(d)
+            name = kernels[0].name
+            names[name] = names.get(name, 0) + 1
+            mark = 1 << d.number
+            fan_in, fan_out = d.contract.fans
+            blocks = self._blocks(d)
+            made.append(
+                Site(
+                    name if names[name] == 1 else f"{name} (call {names[name]})",
+                    kernels,
+                    d.op.kind == "lookup",
+                    fan_in,
+                    fan_out / blocks,
+                    groups=d.contract.size(0) * d.contract.split,
+                    window=tuple(d.contract.shape[axis] for axis in d.contract.order[3]),
+                    blocks=blocks,
+                    units=d.contract.size(0) * d.contract.size(1),
+                    before=self.function(self.before(d.x)),
+                    after=self._after(d),
+                    parents=sites(d.value.parents),
+                    roots=bits(d.value.roots),
+                    reads_data=d.value.reads,
+                    head=bool(last["parents"] & mark),
+                    cut=bool(cuts & mark),
+                    normalized=bool(normal & mark) and not bare & mark,
+                    averaged=d.value.averaged,
+                    summed=self.summed.get(d.number, 1),
+                    recurrent=d.recurrent,
+                    steps=d.steps,
+                    depth=d.value.depth + 1,
+                )
+            )
+        used = {kernel.name for site in made for kernel in site.kernels}
+        return Program(
+            tuple(made),
+            tuple(
+                Root(self._root_name(i, [made[j].name for j in sites(up)]), kind, sites(up))
+                for i, (_, kind, up) in roots
+            ),
+            last["depth"],
+            unused=tuple(
+                n for i, n in self.parameters.items() if n not in used and len(self.shapes[i]) > 1
+            ),
+            factors=tuple(n for i, n in self.parameters.items() if i in self.factors or n in used),
+            stopped=self._stopped(drafts, made),
+        )
+
+    def _counted(self) -> list[Draft]:
+        """The sites, without lookups that picked a kernel."""
+        return [d for d in self.drafts.values() if d.op.outputs[0] not in self.picked]
+
+    def _root_name(self, i: int, parents: Sequence[str]) -> str:
+        return self.inputs.get(i) or (f"after {', '.join(parents)}" if parents else f"value {i}")
+
+    def _blocks(self, draft: Draft) -> int:
+        """In how many equal parts the units are used apart."""
+        z = draft.op.outputs[0]
+        stack, seen, parts = [z], {z}, 1
+        while stack:
+            for op in self.users.get(stack.pop(), []):
+                new = [j for j in op.outputs if self.values.get(j, Value()).source == z]
+                parts = max(parts, op.parts if new else 1)
+                stack += [j for j in new if j not in seen]
+                seen.update(new)
+        return parts if draft.contract.size(1) % parts == 0 else 1
+
+    def regions(self, draft: Draft) -> int:
+        """The source whose functions act on a site's result: z, or what a normalizer makes of it."""
+        mark = 1 << draft.number
+        z = draft.op.outputs[0]
+        for i, (_, kind, parents) in self.roots.items():
+            if kind == "normalizer" and parents == mark and self.shapes[i] == self.shapes[z]:
+                return i
+        return z
+
+    def chains(self, draft: Draft) -> list[tuple[int, int]]:
+        """What bends a site's result: each end with its source."""
+        source = self.regions(draft)
+        return [(i, source) for i in self.ends(source) if not self.values[i].affine]
+
+    def _after(self, draft: Draft) -> Elementwise:
+        found = self.chains(draft)
+        functions = [self.function(chain) for chain in found]
+        known = [f(NEAR) for f in functions]
+        one = known and all(np.allclose(f, known[0], rtol=1e-3, atol=1e-3) for f in known)
+        return functions[0] if one else Elementwise()
+
+    def _stopped(self, drafts: Sequence[Draft], sites: Sequence[Site]) -> tuple[str, ...]:
+        """Kernels that the way back from the outputs does not reach."""
+        reached = set(self.outputs)
+        for _ in range(3):  # what goes round in a loop comes back on the next time
+            self._back(self.ops, reached)
+        pairs = zip(drafts, sites, strict=True)
+        return tuple(
+            s.kernel.name
+            for d, s in pairs
+            if d.op.outputs[0] not in reached or not self._leads(d.kernel, s, reached)
+        )
+
+    def _leads(self, kernel: int, site: Site, reached: set[int]) -> bool:
+        name = site.kernel.name
+        return any(self.parameters[i] == name and i in reached for i in self.parameters)
+
+    def _back(self, ops: Sequence[Op], reached: set[int]) -> None:
+        for op in reversed(ops):
+            reached |= {inside for outside, inside in op.results if outside in reached}
+            reached |= {out for _, inside, out in op.carry if inside in reached}
+            self._back(op.body, reached)
+            reached |= {first for first, inside, _ in op.carry if inside in reached}
+            if reached.intersection(op.outputs) and not (op.stops or op.whole or op.body):
+                reached |= set(op.inputs)
+
+    # Kernels: which parameters make them, with which power, and where their entries went.
+
+    def _kernels(self, draft: Draft) -> tuple[Kernel, ...]:
+        known = self.values.get(draft.kernel, Value())
+        kernel = self.makers[known.source].inputs[0] if known.level == PICKED else draft.kernel
+        powers = self._powers(kernel)
+        shape = draft.contract.shape
+        found = []
+        for i, (power, alone) in powers.items():
+            entries = self._index(kernel, i) if known.level != PICKED else None
+            size = math.prod(self.shapes[i])
+            main = entries is not None or (len(powers) == 1)
+            name = self.parameters[i]
+            index = None if entries is None else _arranged(entries, draft.contract)
+            rank = (main, alone, size)
+            found.append(
+                (rank, Kernel(name, self.shapes[i], power, main, name in self.trainable, index))
+            )
+        found.sort(key=lambda pair: pair[0], reverse=True)
+        del shape
+        return tuple(kernel for _, kernel in found)
+
+    def _powers(self, i: int) -> dict[int, tuple[float, bool]]:
+        """For each parameter in a kernel the power it stands with, and whether no other is added."""
+        if i in self.parameters:
+            return {i: (1.0, True)}
+        op = self.makers.get(i)
+        if op is None:
+            return {}
+        each = [self._powers(j) for j in op.inputs]
+        if op.kind == "map" and op.apply is not None and len(op.outputs) == 1:
+            return self._bent(op, each)
+        found: dict[int, tuple[float, bool]] = {}
+        both = op.kind == "contract" and all(each[:2])
+        for place, powers in enumerate(each):
+            sign = -1.0 if op.kind == "div" and place else 1.0
+            for p, (power, alone) in powers.items():
+                old, was = found.get(
+                    p, (0.0 if op.kind in ("mul", "div", "contract") else power, True)
+                )
+                new = (
+                    old + sign * power if op.kind in ("mul", "div", "contract") else max(old, power)
+                )
+                found[p] = (new, alone and was and not both)
+        if op.kind == "add" and any(alone for _, alone in found.values()):
+            found = {p: (power if alone else 0.0, alone) for p, (power, alone) in found.items()}
+        return found
+
+    def _bent(self, op: Op, each: Sequence[Mapping[int, tuple[float, bool]]]) -> dict[int, Any]:
+        found: dict[int, tuple[float, bool]] = {}
+        for place, powers in enumerate(each):
+            if not powers:
+                continue
+            rest = [self.scalar(j) for j in op.inputs]
+            assert op.apply is not None
+            make = op.apply
+            grown = growth(lambda far, n=place, r=rest: make(*r[:n], far, *r[n + 1 :])[0])
+            found |= {p: (power * grown, alone) for p, (power, alone) in powers.items()}
+        return found
+
+    def _index(self, i: int, p: int) -> Callable[[], list[Array]] | None:
+        """How to find the entries of parameter `p` in value `i`; a list, one for each loop step."""
+        if i == p:
+            shape = self.shapes[p]
+            return lambda: [np.arange(math.prod(shape)).reshape(shape)]
+        op = self.makers.get(i)
+        if op is None:
+            return None
+        inner = [(j, self._index(j, p)) for j in op.inputs]
+        known = [(j, f) for j, f in inner if f is not None]
+        if len(known) != 1 or op.kind in ("reduce", "contract", "lookup", "loop", "other"):
+            return None
+        j, entries = known[0]
+        if op.kind in ELEMENTWISE:
+            return entries if self.shapes[j] == self.shapes[i] else None
+        shapes = [self.shapes[k] for k in op.inputs]
+        place, out, make = op.inputs.index(j), op.outputs.index(i), op.apply
+        if make is None:
+            return None
+        if op.unstacks:
+            return lambda: [part for whole in entries() for part in make(whole)]
+
+        def moved() -> list[Array]:
+            return [
+                np.asarray(
+                    make(*(e if k == place else np.full(s, -1) for k, s in enumerate(shapes)))[out]
+                )
+                for e in entries()
+            ]
+
+        return moved
+
+
+def _arranged(
+    entries: Callable[[], list[Array]], contract: Contract
+) -> Callable[[], NDArray[np.int64]]:
+    return lambda: np.concatenate([contract.arrange(e) for e in entries()]).astype(np.int64)
+
+
+def _inner(ops: Sequence[Op]) -> list[Op]:
+    """All operations, those in the bodies of loops included."""
+    return [inner for op in ops for inner in (op, *_inner(op.body))]
+
+
+def growth(function: Callable[[Any], Any]) -> float:
+    """The power of x with which a function grows, far out: on the right, or else on the left."""
+    with np.errstate(all="ignore"):
+        values = np.asarray(function(FAR), dtype=np.float64)
+        values = np.broadcast_to(values, FAR.shape)
+        size = np.sqrt(np.mean(np.square(values), axis=1))
+    for low, high in (size[:2], size[2:]):
+        if high == np.inf:
+            return GROWN
+        if low > 0 and high > 0:
+            return round(4 * math.log10(high / low)) / 4
+    return 0.0
