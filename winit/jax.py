@@ -51,6 +51,11 @@ ROWS = 64  # of a result are looked at to tell its units apart
 # ------------------------------------------------------------------ writing a jaxpr down
 
 
+def _floats(value: Any) -> bool:
+    """Whether an array, or its description, is of floats."""
+    return bool(jnp.issubdtype(value.dtype, jnp.floating))
+
+
 def _inner(eqn: Any) -> Any:
     """The jaxpr of an equation that only calls it, or None."""
     if eqn.primitive.name in ("scan", "while", "cond", "pallas_call", "shard_map"):
@@ -145,7 +150,7 @@ class Writer:
             tuple(inputs),
             tuple(outputs),
             apply=_elementwise(eqn) if kind not in ("move", "join") else _bound(eqn),
-            whole=all(v.aval.dtype.kind in "iub" for v in eqn.outvars if hasattr(v.aval, "dtype")),
+            whole=not any(_floats(v.aval) for v in eqn.outvars),
             count=max(count, 1.0),
             contract=contract,
             parts=_parts(eqn),
@@ -191,7 +196,7 @@ class Writer:
     def _mark(self, first: list[int], inside: list[int], variables: Any, carried: int) -> None:
         """Note which values inside a loop depend on data; a state of floats is taken to do so."""
         for place, (i, j, v) in enumerate(zip(first, inside, variables, strict=True)):
-            if i in self.data or (place < carried and v.aval.dtype.kind == "f"):
+            if i in self.data or (place < carried and _floats(v.aval)):
                 self.data.add(j)
 
     def _while(self, eqn: Any, inputs: list[int], outputs: list[int], key: Any) -> list[Op]:
@@ -223,7 +228,7 @@ class Writer:
             here = (*key, place)
             ops += self.write(body, values, inputs[1:], here)
             ends.append([self.number(v, self.numbers[here]) for v in body.outvars])
-        whole = [v.aval.dtype.kind in "iub" for v in eqn.outvars]
+        whole = [not _floats(v.aval) for v in eqn.outvars]
         joins = zip(outputs, zip(*ends, strict=True), whole, strict=True)
         return [*ops, *(Op("join", tuple(ins), (out,), whole=w) for out, ins, w in joins)]
 
@@ -239,10 +244,13 @@ def _bound(eqn: Any) -> Callable[..., list[Any]]:
 
 
 def _elementwise(eqn: Any) -> Callable[..., list[Any]]:
-    """The equation on arrays of any one shape, and scalars."""
+    """The equation on arrays of any one shape, and scalars: NumPy's in NumPy, others in JAX."""
     dtypes = [getattr(v.aval, "dtype", None) for v in eqn.invars]
+    numbers = _in_numpy(eqn)
 
     def apply(*arrays: Any) -> list[Any]:
+        if numbers is not None and not any(isinstance(a, jax.Array) for a in arrays):
+            return [numbers(*(np.asarray(a, dtype=np.float64) for a in arrays))]
         cast = [jnp.asarray(a, d) for a, d in zip(arrays, dtypes, strict=True)]
         shape = np.broadcast_shapes(*(a.shape for a in cast))
         out = eqn.primitive.bind(*(jnp.broadcast_to(a, shape) for a in cast), **eqn.params)
@@ -251,14 +259,59 @@ def _elementwise(eqn: Any) -> Callable[..., list[Any]]:
     return apply
 
 
-def _parts(eqn: Any) -> int:
-    """Of how many equal parts a slice or split takes one; 1 where it takes all or an odd piece."""
+# Primitives under NumPy's own names; the others in terms of it, on float64 arrays.
+SAME = "add abs sign floor ceil exp exp2 expm1 log log1p sqrt cbrt square tan tanh sin cos asin "
+SAME += "acos atan atan2 sinh cosh asinh acosh atanh nextafter"
+NAMES = {
+    "sub": "subtract", "mul": "multiply", "div": "true_divide", "neg": "negative",
+    "max": "maximum", "min": "minimum", "pow": "power", "rem": "fmod", "round": "rint",
+    "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater",
+    "ge": "greater_equal", "and": "logical_and", "or": "logical_or", "xor": "logical_xor",
+    "not": "logical_not", "is_finite": "isfinite", "real": "real", "add_any": "add",
+    **{name: name for name in SAME.split()},
+}  # fmt: skip
+SPECIAL = {"erf": "erf", "erfc": "erfc", "erf_inv": "erfinv", "lgamma": "gammaln"}
+OWN: dict[str, Callable[..., Any]] = {
+    "logistic": lambda x: 0.5 + 0.5 * np.tanh(x / 2),
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "clamp": lambda low, x, high: np.clip(x, low, high),
+    "select_n": lambda which, *cases: np.choose(
+        which.astype(int), np.broadcast_arrays(which, *cases)[1:]
+    ),
+    "stop_gradient": lambda x: x,
+    "copy": lambda x: x,
+    "reduce_precision": lambda x: x,
+}
+
+
+def _in_numpy(eqn: Any) -> Callable[..., Any] | None:
     name = eqn.primitive.name
-    if name not in ("slice", "split"):
-        return 1
-    sizes = [math.prod(v.aval.shape) for v in (eqn.invars[0], *eqn.outvars)]
-    even = len(set(sizes[1:])) == 1 and sizes[1] > 0 and sizes[0] % sizes[1] == 0
-    return sizes[0] // sizes[1] if even else 1
+    if name == "integer_pow":
+        return lambda x: x ** eqn.params["y"]
+    if name == "convert_element_type":
+        return (lambda x: x) if _floats(eqn.outvars[0].aval) else np.trunc
+    if name in SPECIAL:
+        from scipy import special  # loaded where a model has one
+
+        return getattr(special, SPECIAL[name])  # type: ignore[no-any-return]
+    found = getattr(np, NAMES[name]) if name in NAMES else OWN.get(name)
+
+    def quiet(*arrays: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return found(*arrays)  # type: ignore[misc]
+
+    return quiet if found is not None else None
+
+
+def _parts(eqn: Any) -> tuple[int, int]:
+    """Of how many equal parts of an axis a slice or split takes one, and the axis' span."""
+    if eqn.primitive.name not in ("slice", "split"):
+        return 1, 0
+    shape, out = eqn.invars[0].aval.shape, [v.aval.shape for v in eqn.outvars]
+    cut = [a for a in range(len(shape)) if out[0][a] != shape[a]]
+    if len(cut) != 1 or len(set(out)) > 1 or shape[cut[0]] % max(1, out[0][cut[0]]):
+        return 1, 0
+    return shape[cut[0]] // out[0][cut[0]], math.prod(shape[cut[0] :])
 
 
 def _dot(eqn: Any, side: int) -> Contract:
@@ -326,7 +379,7 @@ def _about_mean(values: Any, axes: Sequence[int], examples: int) -> Any:
     sizes = [values.shape[axis] for axis in axes]
     found = [a for a, n in zip(axes, sizes, strict=True) if n == examples]
     found += [a for a, n in zip(axes, sizes, strict=True) if n and n % examples == 0]
-    if examples < 2 or not found or values.dtype.kind != "f":
+    if examples < 2 or not found or not _floats(values):
         return None
     axis, shape = found[0], values.shape
     wide = values.astype(jnp.promote_types(values.dtype, jnp.float32))
@@ -391,7 +444,7 @@ class Meter:
         c = self.contract
         found = {"n": jnp.ones(()), "z": _sums(z), "zmark": _mark(z, c.units)}
         found["zv"] = _about_mean(z, c.examples_z, self.examples)
-        if x.dtype.kind == "f":
+        if _floats(x):
             found |= {"x": _sums(x), "xv": _about_mean(x, c.examples_x, self.examples)}
         if self.draft.kernel not in self.reader.parameters and not self.draft.op.kind == "lookup":
             wide = kernel.astype(jnp.promote_types(kernel.dtype, jnp.float32))
@@ -400,7 +453,7 @@ class Meter:
 
     def slopes(self, value: Any, side: Callable[[int], Any]) -> dict[str, Any]:
         """The shares of flat slopes, of what acts on the site's result or its normalized form."""
-        if not self.chains or value.dtype.kind != "f":
+        if not self.chains or not _floats(value):
             return {}
 
         def ends(v: Any) -> list[Any]:
@@ -486,7 +539,7 @@ class Evaluator:
         return [get(v) for v in jaxpr.outvars], notes
 
     def _note(self, number: int, value: Any, notes: dict[Any, Any]) -> None:
-        if number in self.roots and value.dtype.kind == "f":
+        if number in self.roots and _floats(value):
             notes["root", number] = {"n": jnp.ones(()), "x": _sums(value)}
 
     def _bend(self, known: Any, values: dict[int, Any], notes: dict[Any, Any]) -> None:
@@ -661,7 +714,7 @@ class Subject:
 
     def _read(self) -> None:
         closed, self.shape = jax.make_jaxpr(self.function, return_shape=True)(self.arrays, self.x)
-        floats = [v.aval.dtype.kind == "f" for v in closed.jaxpr.outvars]
+        floats = [_floats(v.aval) for v in closed.jaxpr.outvars]
         jaxpr, _ = partial_eval.dce_jaxpr(closed.jaxpr, floats, instantiate=True)
         self.floats = floats
         self.jaxpr, self.consts = jaxpr, closed.consts
@@ -682,7 +735,7 @@ class Subject:
         count = len(self.arrays)
         names = sorted(self.arrays)  # as trees of dicts are flattened
         parameters = {
-            i: n for i, n in zip(arguments, names, strict=False) if self.arrays[n].dtype.kind == "f"
+            i: n for i, n in zip(arguments, names, strict=False) if _floats(self.arrays[n])
         }
         paths = jax.tree_util.tree_flatten_with_path(self.x)[0]
         inputs = {
@@ -694,7 +747,7 @@ class Subject:
         for i, n in parameters.items():
             writer.constants[i] = float(np.mean(np.asarray(self.arrays[n], dtype=np.float32)))
         outputs = [writer.number(v, writer.numbers[()]) for v in self.jaxpr.outvars]
-        whole = {i for i, (_, a) in zip(inputs, paths, strict=True) if a.dtype.kind != "f"}
+        whole = {i for i, (_, a) in zip(inputs, paths, strict=True) if not _floats(a)}
         return Reader(
             ops,
             inputs,
@@ -750,7 +803,7 @@ class Subject:
     def _split(self, flat: Sequence[Any]) -> tuple[Any, Any, Any]:
         """Parameters of floats, the other arguments, and zeros for the slots."""
         names = sorted(self.arrays)
-        self.wrt = [i for i, n in enumerate(names) if self.arrays[n].dtype.kind == "f"]
+        self.wrt = [i for i, n in enumerate(names) if _floats(self.arrays[n])]
         chosen = [flat[i] for i in self.wrt]
         rest = [None if i in set(self.wrt) else a for i, a in enumerate(flat)]
         return chosen, self.slots, rest
@@ -817,7 +870,7 @@ class Subject:
                 arrays[n] = self._like(0.02 * self._own(n), arrays[n])
         x = self.x
         if inputs != 1.0:
-            x = jax.tree.map(lambda a: a / a.dtype.type(inputs) if a.dtype.kind == "f" else a, x)
+            x = jax.tree.map(lambda a: a / a.dtype.type(inputs) if _floats(a) else a, x)
         flat = jax.tree.leaves((arrays, x))
         found = self.step(*self._split(flat), self.directions, self.targets)
         return self._measured(jax.tree.map(np.asarray, found))
@@ -864,7 +917,7 @@ class Subject:
         for name in tuples:
             arrays.setdefault(name, ())
         roots = [self._root(i, notes) for i in self.reader.roots]
-        sizes = [math.prod(o.shape) for o in jax.tree.leaves(self.shape) if o.dtype.kind == "f"]
+        sizes = [math.prod(o.shape) for o in jax.tree.leaves(self.shape) if _floats(o)]
         out2 = sum(_total(e["x"]) for e in ends) / max(1, sum(sizes))
         share = [
             _ratio(_total(e["xv"]) * self._unbiased, _total(e["x"]))
@@ -884,7 +937,7 @@ class Subject:
                     np.mean(np.square(np.asarray(a, dtype=np.float64)))
                 )
                 for p, a in flat
-                if a.dtype.kind == "f"
+                if _floats(a)
             },
             output2=out2,
             output_share=max(share, default=math.nan),
@@ -967,11 +1020,11 @@ def _distinct(marks: Sequence[Any]) -> float:
     """How many units differ in any of the marks, up to the roundings of float32."""
     if not marks:
         return math.nan
-    total = np.zeros(marks[0].shape[-1])
+    rows = []
     for place, mark in enumerate(marks):
         values = np.asarray(mark, dtype=np.float64).reshape(-1, mark.shape[-1])
+        values = np.cos(np.arange(len(values)) + place) @ values
         scale = np.abs(values).max()
-        if 0 < scale < math.inf:
-            total += (np.cos(np.arange(len(values)) + place) @ values) / scale
-    order = np.sort(total)
-    return 1 + int((np.diff(order) > 1e-5 * np.abs(order).max()).sum())
+        rows.append(values / scale if 0 < scale < math.inf else np.zeros(len(values)))
+    sides = np.array(rows)[:, np.argsort(np.sum(rows, axis=0))]
+    return 1 + int((np.abs(np.diff(sides, axis=1)).max(axis=0) > 1e-5).sum())

@@ -145,9 +145,9 @@ class Root:
     Parameters
     ----------
     name : for people
-    kind : "input", "lookup" (an embedding's result), "normalizer" or "state" (a loop's)
+    kind : "input", "lookup" (an embedding's result), "normalizer", "softmax" or "state" (a loop's)
         A normalizer is a reducing program whose result, at a large scale, no longer changes with
-        its input's scale (softmax is one too).
+        its input's scale.
     parents : the sites whose results it normalizes or carries
     """
 
@@ -165,7 +165,7 @@ class Program:
     sites : in the order in which they run
     roots : see `Site.roots`
     depth : the longest path, in sites and steps
-    unused : parameters of two axes or more that no site reads
+    unused : parameters of two axes or more that no site reads, and that do not only shift or bend
     stopped : kernels that no gradient reaches because the model says so (`stop_gradient`)
     factors : parameters that multiply data (kernels, scales, gates)
     notes : what a reader must know about the reading itself, in sentences
@@ -359,7 +359,7 @@ class Op:
     whole : outputs that hold whole numbers or truth values
     count : how many values a sum adds up
     contract : for kind "contract" and "lookup", by the position of the kernel
-    parts : of how many equal parts a move takes one
+    parts : of how many equal parts of an axis a move takes one, and the axis' span in numbers
     unstacks : a move that takes another part at each step of a loop; `apply` gives them all
     stops : no gradient passes
     label : tells moves apart
@@ -375,7 +375,7 @@ class Op:
     whole: bool = False
     count: float = 1.0
     contract: tuple[Contract | None, Contract | None] = (None, None)
-    parts: int = 1
+    parts: tuple[int, int] = (1, 0)
     unstacks: bool = False
     stops: bool = False
     label: str = ""
@@ -404,8 +404,8 @@ class Value:
     """What is known of one value of the program.
 
     It is a function, number by number, of the value `source`. Sets of sites and roots are bits.
-    `degree` is the power of the data's scale that the source grows with; a `pending` value has
-    degree 0 by a reduction: the last of its kind is a normalizer's result.
+    `degree` is the power of the data's scale that it grows with; a `pending` value has degree 0
+    by a reduction: the last of its kind is a normalizer's result.
     """
 
     level: int = PARAMETERS
@@ -413,8 +413,10 @@ class Value:
     layout: int = 0  # the moves since the source
     affine: bool = True
     degree: float = 1.0
+    bounded: bool = False
     reduced: bool = False
     pending: bool = False
+    weights: bool = False  # pending with exponentials in it: a softmax
     dom: int = EVERY  # the sites on every path to it
     parents: int = 0
     bare: int = 0  # the parents that no normalizer separates from it
@@ -427,16 +429,23 @@ class Value:
 
 
 def _union(values: Sequence[Value]) -> dict[str, Any]:
-    """What a value inherits from all that it is made of."""
+    """What a value inherits from all that it is made of; its scale from what is not bounded."""
     carriers = [v for v in values if v.level > ROUTING] or list(values)
-    found: dict[str, Any] = {"dom": EVERY, "parents": 0, "bare": 0, "loops": 0}
+    strong = [v for v in carriers if not v.bounded] or carriers
+    dom, parents, bare, loops, roots = EVERY, 0, 0, 0, 0
     for v in carriers:
-        found["dom"] &= v.dom
-        found["parents"] |= v.parents
-        found["bare"] |= v.bare
-        found["loops"] |= v.loops
-    return found | {
+        dom, parents, bare, loops = dom & v.dom, parents | v.parents, bare | v.bare, loops | v.loops
+    for v in strong:
+        roots |= v.roots
+    return {
         "level": max(v.level for v in values),
+        "dom": dom,
+        "parents": parents,
+        "bare": bare,
+        "loops": loops,
+        "roots": roots,
+        "averaged": max(v.averaged for v in strong),
+        "bounded": all(v.bounded for v in carriers),
         "reduced": any(v.reduced for v in carriers),
         "depth": max(v.depth for v in carriers),
         "reads": any(v.reads for v in carriers),
@@ -492,7 +501,8 @@ class Reader:
     roots: dict[int, tuple[int, str, int]] = field(default_factory=dict)
     picked: set[int] = field(default_factory=set)
     summed: dict[int, int] = field(default_factory=dict)
-    factors: set[int] = field(default_factory=set)
+    factors: frozenset[int] = frozenset()
+    shifts: frozenset[int] = frozenset()
     steps: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -531,9 +541,17 @@ class Reader:
         known = self.values.get(i, Value())
         if not known.pending:
             return known
-        root = self._root(known.source, "normalizer", known.parents)
+        kind = "softmax" if known.weights else "normalizer"
         return replace(
-            known, pending=False, reduced=False, degree=1.0, roots=root, bare=0, averaged=1.0
+            known,
+            pending=False,
+            weights=False,
+            reduced=False,
+            degree=1.0,
+            bounded=known.weights,
+            roots=self._root(known.source, kind, known.parents),
+            bare=0,
+            averaged=1.0,
         )
 
     def _walk(self, ops: Sequence[Op]) -> None:
@@ -574,32 +592,30 @@ class Reader:
 
     def _elementwise(self, op: Op) -> Value:
         main = self.main(op)
-        known = [self.values[i] for i in main]
-        if not known:
-            inputs = [self.values.get(i, Value()) for i in op.inputs]
-            return Value(params=frozenset().union(*(v.params for v in inputs)))
-        out = op.outputs[0]
+        if not main:
+            return Value(params=frozenset().union(*(self._made_of(i) for i in op.inputs)))
         sides = [i for i in op.inputs if i not in main]
+        made_of = frozenset().union(*(self._made_of(i) for i in sides))
         if op.kind == "mul":
-            self.factors = self.factors.union(*(self._made_of(i) for i in sides))
+            self.factors |= made_of
+        elif op.kind != "move":
+            self.shifts |= made_of
+        known = [self.values[i] for i in main]
         straight = self._straight(op, main) and all(v.affine for v in known)
         pending = straight and all(v.pending for v in known)
         if not pending:
             known = [self.value(i) for i in main]
-        level = max(v.level for v in known)
-        if level == ROUTING and any(self.values.get(i, Value()).params for i in sides):
-            level = PICKED
+        first = max(known, key=lambda v: v.level)
+        level = PICKED if first.level == ROUTING and made_of else first.level
+        degree, bounded = self._degree(op, main, known)
         if len({(v.source, v.layout) for v in known}) > 1:
-            return replace(self._mixed(op, main, known, pending), level=level)
-        moved = pending and any(self.constant(i) is None for i in sides)
-        return replace(
-            known[0],
-            level=level,
-            source=out if moved else known[0].source,
-            layout=0 if moved else known[0].layout,
-            affine=straight,
-            pending=pending,
-        )
+            return replace(self._mixed(op, known, degree, pending), level=level)
+        made = replace(first, level=level, affine=straight, pending=pending)
+        if pending and any(self.constant(i) is None for i in sides):
+            return replace(made, source=op.outputs[0], layout=0)
+        if degree == 0 and not pending:
+            degree, bounded = 1.0, True
+        return replace(made, degree=degree, bounded=bounded)
 
     def _made_of(self, i: int) -> frozenset[int]:
         return self.values.get(i, Value()).params
@@ -612,62 +628,57 @@ class Reader:
             return len(main) == 1 and (op.kind == "mul" or main[0] == op.inputs[0])
         return op.kind in ("affine", "add", "move")
 
-    def _mixed(self, op: Op, main: Sequence[int], known: Sequence[Value], pending: bool) -> Value:
+    def _mixed(self, op: Op, known: Sequence[Value], degree: float, pending: bool) -> Value:
         """Values of several sources, number by number: the result is a source of its own."""
-        degrees = [self.degree(i, v) for i, v in zip(main, known, strict=True)]
-        if op.kind == "mul":
-            degree = sum(degrees)
-        elif op.kind == "div":
-            degree = degrees[0] - sum(degrees[1:])
-        else:
-            degree = max(degrees)
-        strong = [v for v, d in zip(known, degrees, strict=True) if d > 0.25] or list(known)
-        roots, averaged = 0, 1.0
-        for v in strong:
-            roots, averaged = roots | v.roots, max(averaged, v.averaged)
         made = _union(known)
         if op.kind == "add":
             for n in bits(made["bare"]):
                 self.summed[n] = max(self.summed.get(n, 1), made["bare"].bit_count())
-        cancels = degree == 0 and made["reduced"] and any(degrees)
+        cancels = degree == 0 and made["reduced"] and any(v.degree for v in known)
+        weights = cancels and any(abs(v.degree) > GROWN / 2 for v in known)
+        stays = pending or cancels
         return Value(
             source=op.outputs[0],
-            degree=degree,
-            roots=roots,
-            averaged=averaged,
-            pending=pending or cancels,
-            **made,
+            degree=degree if degree or stays else 1.0,
+            pending=stays,
+            weights=weights or (pending and any(v.weights for v in known)),
+            **made | {"bounded": made["bounded"] or (degree == 0 and not stays)},
         )
 
-    def degree(self, i: int, known: Value | None = None) -> float:
-        """The power of the data's scale with which a value grows, once it is large."""
-        known = known or self.values[i]
-        if known.affine or known.source == i:
-            return known.degree
-        return known.degree * growth(lambda far: self.evaluate(i, known.source, far))
+    def _degree(self, op: Op, main: Sequence[int], known: Sequence[Value]) -> tuple[float, bool]:
+        """The power of the data's scale that a result grows with, nominally, and if it is bounded.
+
+        A function that no longer grows far out (tanh) makes a scale of its own, of degree 1.
+        """
+        degrees = [v.degree for v in known]
+        bounded = all(v.bounded for v in known)
+        if op.kind == "mul":
+            return sum(degrees) * (
+                2 if len(main) == 1 and op.inputs[0] == op.inputs[-1] else 1
+            ), bounded
+        if op.kind == "div":
+            below = [v.degree for i, v in zip(main, known, strict=True) if i == op.inputs[1]]
+            return sum(degrees) - 2 * sum(below), bounded
+        if op.kind != "map" or len(main) > 1 or op.apply is None:
+            return max(degrees), bounded
+        rest = [self.scalar(i) for i in op.inputs]
+        place, make = op.inputs.index(main[0]), op.apply
+        grown = growth(lambda far: make(*rest[:place], far, *rest[place + 1 :])[0])
+        return (degrees[0] * grown, bounded) if grown else (1.0, True)
 
     # Everything that is not elementwise.
 
     def _whole(self, op: Op) -> Value:
         """A reduction, a join, or what is not known: a new source that inherits everything."""
-        known = [self.value(i) for i in op.inputs if self.values.get(i, Value()).level]
-        if not known:
-            inputs = [self.values.get(i, Value()) for i in op.inputs]
-            return Value(params=frozenset().union(*(v.params for v in inputs)))
         carried = [i for i in op.inputs if self.values.get(i, Value()).level]
+        if not carried:
+            return Value(params=frozenset().union(*(self._made_of(i) for i in op.inputs)))
         self.through[op.outputs[0]] = tuple(carried)
-        roots, averaged = 0, 1.0
-        for v in known:
-            roots, averaged = roots | v.roots, max(averaged, v.averaged)
+        known = [self.value(i) for i in carried]
         made = _union(known)
-        made["reduced"] = made["reduced"] or op.kind == "reduce"
-        return Value(
-            source=op.outputs[0],
-            degree=max(self.degree(i, v) for i, v in zip(carried, known, strict=True)),
-            roots=roots,
-            averaged=averaged * op.count,
-            **made,
-        )
+        made["reduced"] |= op.kind in ("reduce", "contract")
+        made["averaged"] *= op.count
+        return Value(source=op.outputs[0], degree=max(v.degree for v in known), **made)
 
     def _contract(self, op: Op) -> Value:
         a, b = op.inputs[:2]
@@ -675,21 +686,13 @@ class Reader:
         side = self._kernel_side(op, known)
         if side is None:
             made = self._whole(op)
-            signals = [i for i in (a, b) if self.values.get(i, Value()).level]
-            if len(signals) < 2:  # with constants: linear
-                return made
-            return replace(
-                self._mixed(
-                    replace(op, kind="mul"), signals, [self.value(i) for i in signals], False
-                ),
-                averaged=made.averaged,
-                reduced=True,
-                pending=False,
-            )
+            both = [self.value(i) for i in (a, b) if self.values.get(i, Value()).level]
+            return replace(made, degree=sum(v.degree for v in both), source=op.outputs[0])
         kernel, x = (a, b)[side], (a, b)[1 - side]
         contract = op.contract[side]
         assert contract is not None
         read = self.value(x)
+        self.through.pop(op.outputs[0], None)
         if read.level == ROUTING and op.kind == "contract":
             read = replace(read, dom=0, roots=self._root(x, "input", 0), reads=True)
         self.picked |= {known[side].source} if known[side].level == PICKED else set()
@@ -729,10 +732,11 @@ class Reader:
     def _loop(self, op: Op) -> None:
         mark = 1 << len(self.steps)
         self.steps.append(op.steps)
+        deepest = max((self.values.get(i, Value()).depth for i in op.inputs), default=0)
         before: Any = None
         for _ in range(8):
             for first, inside, out in op.carry:
-                self.values[inside] = self._carried(first, inside, out, mark)
+                self.values[inside] = self._carried(first, inside, out, mark, deepest)
             self._walk(op.body)
             now = [self.values[out] for _, _, out in op.carry if out in self.values]
             if now == before:
@@ -744,7 +748,7 @@ class Reader:
             if draft.recurrent and any(draft.op is inner for inner in _inner(op.body)):
                 draft.value = replace(draft.value, depth=draft.value.depth + grown)
         for outside, inside in op.results:
-            made = self.value(inside)
+            made = self.value(inside) if inside in self.values else Value()
             far = made.depth + (grown if made.loops & mark else 0)
             fresh = outside if made.level else made.source
             self.values[outside] = replace(
@@ -753,10 +757,9 @@ class Reader:
                 affine=True,
                 depth=far,
                 loops=made.loops & ~mark,
-                degree=self.degree(inside, made) if made.level else 1.0,
             )
 
-    def _carried(self, first: int, inside: int, out: int, mark: int) -> Value:
+    def _carried(self, first: int, inside: int, out: int, mark: int, depth: int) -> Value:
         start = self.value(first) if first in self.values else Value()
         came = self.value(out) if out in self.values else Value()
         level = max(start.level, came.level)
@@ -764,10 +767,12 @@ class Reader:
             params = start.params | came.params
             return Value(level, inside if level else -1, params=params, loops=mark if level else 0)
         known = [v for v in (start, came) if v.level > ROUTING]
-        made = _union(known) | {"depth": start.depth, "loops": start.loops | came.loops | mark}
-        starts = start.level > ROUTING
-        roots = start.roots if starts else self._root(inside, "state", made["parents"])
-        return Value(source=inside, roots=roots, averaged=start.averaged, **made)
+        made = _union(known) | {"depth": depth, "loops": start.loops | came.loops | mark}
+        if start.level > ROUTING:
+            made |= {"roots": start.roots, "averaged": start.averaged}
+        else:
+            made |= {"roots": self._root(inside, "state", made["parents"]), "averaged": 1.0}
+        return Value(source=inside, **made | {"bounded": False, "reduced": False})
 
     def _grown(self, op: Op) -> int:
         """How many sites all steps after the first add to the longest path."""
@@ -887,7 +892,7 @@ class Reader:
         """The sites and roots that were found."""
         drafts = sorted(self._counted(), key=lambda d: d.number)
         place = {d.number: i for i, d in enumerate(drafts)}
-        heads = [self.value(i) for i in self.outputs]
+        heads = [self.values.get(i, Value()) for i in self.outputs]
         last = _union([v for v in heads if v.level > ROUTING] or [Value()])
         cuts = 0
         for v in heads:
@@ -898,7 +903,7 @@ class Reader:
         roots = sorted(self.roots.items(), key=lambda item: item[1][0])
         normal = 0
         for _, (_, kind, parents) in roots:
-            normal |= parents if kind == "normalizer" else 0
+            normal |= parents if kind in ("normalizer", "softmax") else 0
 
         def sites(mask: int) -> tuple[int, ...]:
             return tuple(place[i] for i in bits(mask) if i in place)
@@ -911,19 +916,19 @@ class Reader:
             names[name] = names.get(name, 0) + 1
             mark = 1 << d.number
             fan_in, fan_out = d.contract.fans
-            blocks = self._blocks(d)
+            blocks, lookup = self._blocks(d), d.op.kind == "lookup"
             made.append(
                 Site(
                     name if names[name] == 1 else f"{name} (call {names[name]})",
                     kernels,
-                    d.op.kind == "lookup",
+                    lookup,
                     fan_in,
                     fan_out / blocks,
                     groups=d.contract.size(0) * d.contract.split,
                     window=tuple(d.contract.shape[axis] for axis in d.contract.order[3]),
                     blocks=blocks,
-                    units=d.contract.size(0) * d.contract.size(1),
-                    before=self.function(self.before(d.x)),
+                    units=d.contract.size(1) * (1 if lookup else d.contract.size(0)),
+                    before=self.function(None if lookup else self.before(d.x)),
                     after=self._after(d),
                     parents=sites(d.value.parents),
                     roots=bits(d.value.roots),
@@ -947,7 +952,9 @@ class Reader:
             ),
             last["depth"],
             unused=tuple(
-                n for i, n in self.parameters.items() if n not in used and len(self.shapes[i]) > 1
+                n
+                for i, n in self.parameters.items()
+                if n not in used and len(self.shapes[i]) > 1 and i not in self.shifts
             ),
             factors=tuple(n for i, n in self.parameters.items() if i in self.factors or n in used),
             stopped=self._stopped(drafts, made),
@@ -961,16 +968,18 @@ class Reader:
         return self.inputs.get(i) or (f"after {', '.join(parents)}" if parents else f"value {i}")
 
     def _blocks(self, draft: Draft) -> int:
-        """In how many equal parts the units are used apart."""
-        z = draft.op.outputs[0]
-        stack, seen, parts = [z], {z}, 1
+        """In how many equal parts the units are used apart, sums with others looked through."""
+        stack, seen, parts = [draft.op.outputs[0]], {draft.op.outputs[0]}, 1
+        units = draft.contract.size(1)
         while stack:
             for op in self.users.get(stack.pop(), []):
-                new = [j for j in op.outputs if self.values.get(j, Value()).source == z]
-                parts = max(parts, op.parts if new else 1)
-                stack += [j for j in new if j not in seen]
-                seen.update(new)
-        return parts if draft.contract.size(1) % parts == 0 else 1
+                if op.kind not in ("add", "affine", "move", "join") or op.stops:
+                    continue
+                n, span = op.parts
+                parts = max(parts, n if span <= units else 1)
+                stack += [j for j in op.outputs if j not in seen]
+                seen.update(op.outputs)
+        return parts if units % parts == 0 else 1
 
     def regions(self, draft: Draft) -> int:
         """The source whose functions act on a site's result: z, or what a normalizer makes of it."""
