@@ -39,23 +39,24 @@ if TYPE_CHECKING:
     from winit import (
         activations,
         article,
-        audit,
         diagnostics,
         initializers,
+        jax,
         keras,
         network,
         plots,
         theory,
     )
+    from winit.report import Audit
 
 __version__ = "0.1.0"
 
 _MODULES = (
     "activations",
     "article",
-    "audit",
     "diagnostics",
     "initializers",
+    "jax",
     "keras",
     "network",
     "plots",
@@ -76,6 +77,7 @@ __all__ = [
     "he_uniform",
     "identity",
     "initializers",
+    "jax",
     "keras",
     "lecun_normal",
     "lecun_uniform",
@@ -84,6 +86,7 @@ __all__ = [
     "ones",
     "orthogonal",
     "plots",
+    "reinitialize",
     "theory",
     "truncated_normal",
     "uniform",
@@ -93,6 +96,28 @@ __all__ = [
     "weight_initializer_for_sigmoid",
     "zeros",
 ]
+
+
+def audit(model: Any, *arguments: Any, **keywords: Any) -> Audit:
+    """Say how a model starts: `winit.keras.audit`, for a model of any framework that is read."""
+    return _bridge(model).audit(model, *arguments, **keywords)  # type: ignore[no-any-return]
+
+
+def reinitialize(model: Any, *arguments: Any, **keywords: Any) -> dict[str, str]:
+    """Draw a model's weights: `winit.keras.reinitialize`, for a model of any framework."""
+    return _bridge(model).reinitialize(model, *arguments, **keywords)  # type: ignore[no-any-return]
+
+
+def _bridge(model: Any) -> Any:
+    """The module for the framework that a model is of."""
+    frameworks = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
+    found = next((name for name in ("keras",) if name in frameworks), None)
+    if found is None:
+        raise TypeError(
+            f"model must be a Keras model, got {type(model).__name__}; for a function of JAX there "
+            "is winit.jax.audit(f, params, x)"
+        )
+    return importlib.import_module(f"winit.{found}")
 
 
 def __getattr__(name: str) -> Any:

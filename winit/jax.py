@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,9 @@ from winit import _checks
 from winit._checks import RNG
 from winit.diagnostics import DEAD, FLAT
 from winit.program import Array, Contract, Draft, Measured, Op, Reader, Weight
+
+if TYPE_CHECKING:
+    from winit.report import Audit
 
 AFFINE = "neg convert_element_type copy real reduce_precision stop_gradient"
 KINDS = {
@@ -690,6 +693,7 @@ class Subject:
     loss : a function of the outputs, or None for a random direction
     targets : what the loss compares with, for the loss of a network that knows nothing
     trainable : names
+    made : x holds nothing yet: put noise in, or tokens where a table is looked up
     """
 
     def __init__(
@@ -703,6 +707,7 @@ class Subject:
         targets: Any = None,
         trainable: Sequence[str] | None = None,
         rng: RNG = 0,
+        made: bool = False,
     ) -> None:
         self.name, self.function, self.x = name, function, x
         self.arrays = dict(parameters)
@@ -710,7 +715,11 @@ class Subject:
         self.loss, self.targets = loss, targets
         self.trainable = frozenset(self.arrays if trainable is None else trainable)
         self.stream = noise(rng)
+        self.known: dict[str, tuple[Any, float, bool]] = {}
         self._read()
+        if made:
+            self.x = jax.tree.unflatten(jax.tree.structure(self.x), self._made())
+        self._compile()
 
     def _read(self) -> None:
         closed, self.shape = jax.make_jaxpr(self.function, return_shape=True)(self.arrays, self.x)
@@ -728,7 +737,21 @@ class Subject:
         sizes = [a.shape[0] for a in jax.tree.leaves(self.x) if np.ndim(a)]
         self.examples = sizes[0] if sizes else 1
         self.evaluator = Evaluator(self.writer, self.reader, self.examples)
-        self._compile()
+        self.sites = {k.name for site in self.program.sites for k in site.kernels}
+
+    def _made(self) -> list[Any]:
+        """Inputs that suit what the model does with them first."""
+        made = []
+        for i, leaf in zip(self.reader.inputs, jax.tree.leaves(self.x), strict=True):
+            words = self.reader.vocabulary(i)
+            if words or not _floats(leaf):
+                high = 256 if leaf.dtype == np.uint8 and not words else words or 2
+                values = self.stream.integers(0, high, leaf.shape)
+            else:
+                scale, shift = self.reader.entry(i)
+                values = (self.stream.standard_normal(leaf.shape) - shift) / scale
+            made.append(self._like(values, leaf))
+        return made
 
     def _reader(self, writer: Writer) -> Reader:
         arguments = [writer.new(v.aval) for v in self.jaxpr.invars]
@@ -822,26 +845,39 @@ class Subject:
         (gradient, back), (value, outputs, notes) = jax.grad(scalar, (0, 1), has_aux=True)(
             chosen, slots
         )
-        weights = [
-            {
-                "mean": jnp.mean(w.astype(jnp.float32)),
-                "v": _sums(w.astype(jnp.float32) - jnp.mean(w.astype(jnp.float32))),
-                "g": _sums(g),
-                "zero": jnp.all(w == 0),
-            }
-            for w, g in zip(chosen, gradient, strict=True)
-        ]
+        weights = [_sums(g) for g in gradient]
         ends = [
             {"x": _sums(o), "xv": _about_mean(o, range(o.ndim), self.examples)} for o in outputs
         ]
-        return value, notes, back, weights, ends
+        blind = [] if self.loss is None else self._blind(outputs, targets)
+        return value, notes, back, weights, ends, blind
+
+    def _blind(self, outputs: Any, targets: Any) -> list[Any]:
+        """The losses of some constant outputs: 0, even shares, and the targets' mean."""
+        shares = [jnp.full_like(o, 1 / max(2, o.shape[-1] if o.ndim > 1 else 2)) for o in outputs]
+        tries = [[jnp.zeros_like(o) for o in outputs], shares]
+        leaves = jax.tree.leaves(self.targets)
+        fit = len(leaves) == len(outputs) and all(
+            np.size(t) == o.size and not np.isin(t, (0, 1)).all()
+            for t, o in zip(leaves, outputs, strict=True)
+        )
+        if fit:
+            means = [
+                jnp.mean(t.reshape(o.shape), axis=0, keepdims=True)
+                for t, o in zip(jax.tree.leaves(targets), outputs, strict=True)
+            ]
+            tries.append(
+                [
+                    jnp.broadcast_to(m, o.shape).astype(o.dtype)
+                    for m, o in zip(means, outputs, strict=True)
+                ]
+            )
+        return [self._value(one, None, targets) for one in tries]
 
     def _value(self, outputs: Any, directions: Any, targets: Any) -> Any:
         if self.loss is not None:
             whole = iter(outputs)
-            leaves = jax.tree.leaves(self.shape)
             found = [next(whole) if f else None for f in self.floats]
-            del leaves
             return self.loss(jax.tree.unflatten(jax.tree.structure(self.shape), found), targets)
         total = 0.0
         for d, o in zip(directions, outputs, strict=True):
@@ -863,7 +899,7 @@ class Subject:
         for n, value in (values or {}).items():
             arrays[n] = self._like(value, arrays[n])
         for n, factor in (scales or {}).items():
-            arrays[n] = self._like(np.asarray(arrays[n]) * factor, arrays[n])
+            arrays[n] = self._like(np.asarray(arrays[n]) * arrays[n].dtype.type(factor), arrays[n])
         chosen = self.program.factors if opened is True else (opened or ())
         for n in chosen:
             if not np.any(np.asarray(arrays[n])):
@@ -873,7 +909,18 @@ class Subject:
             x = jax.tree.map(lambda a: a / a.dtype.type(inputs) if _floats(a) else a, x)
         flat = jax.tree.leaves((arrays, x))
         found = self.step(*self._split(flat), self.directions, self.targets)
-        return self._measured(jax.tree.map(np.asarray, found))
+        return self._measured(jax.tree.map(np.asarray, found), arrays)
+
+    def _own_numbers(self, name: str, array: Any) -> tuple[Any, float, bool]:
+        """A parameter's std and whether it is all 0, kept as long as it is the same array."""
+        if name not in self.known or self.known[name][0] is not array:
+            values = np.asarray(array)
+            wide = values.astype(np.float64 if values.size < 10**7 else np.float32)
+            found = (array, float(wide.std()), not values.any())
+            if array is not self.arrays[name]:
+                return found
+            self.known[name] = found
+        return self.known[name]
 
     def _own(self, name: str) -> Array:
         """Noise of a parameter's shape, the same each time."""
@@ -889,17 +936,13 @@ class Subject:
         """A parameter's present value."""
         return np.asarray(self.arrays[name]).astype(np.float64)
 
-    def _measured(self, found: Any) -> Measured:
-        value, notes, back, weights, ends = found
+    def _measured(self, found: Any, arrays: Mapping[str, Any]) -> Measured:
+        value, notes, back, weights, ends, blind = found
         names = [sorted(self.arrays)[i] for i in self.wrt]
-        own = {
-            n: Weight(
-                math.sqrt(_total(w["v"]) / max(1, math.prod(self.parameters[n]))),
-                _total(w["g"]),
-                bool(w["zero"]),
-            )
-            for n, w in zip(names, weights, strict=True)
-        }
+        own = {}
+        for n, gradient in zip(names, weights, strict=True):
+            _, std, zero = self._own_numbers(n, arrays[n])
+            own[n] = Weight(std, _total(gradient), zero)
         columns: dict[str, list[Any]] = {}
         for draft, site in zip(
             sorted(self.reader._counted(), key=lambda d: d.number), self.program.sites, strict=True
@@ -908,14 +951,14 @@ class Subject:
             for key, v in row.items():
                 columns.setdefault(key, []).append(v)
         tuples = ("x_steps", "z_steps", "g_steps")
-        arrays = {
+        made = {
             k: tuple(v) if k in tuples else np.array(v, dtype=float) for k, v in columns.items()
         }
         for name in Measured.__dataclass_fields__:
             if name in ("x2 z2 g2 x_share z_share saturated dead distinct std effect").split():
-                arrays.setdefault(name, np.zeros(0))
+                made.setdefault(name, np.zeros(0))
         for name in tuples:
-            arrays.setdefault(name, ())
+            made.setdefault(name, ())
         roots = [self._root(i, notes) for i in self.reader.roots]
         sizes = [math.prod(o.shape) for o in jax.tree.leaves(self.shape) if _floats(o)]
         out2 = sum(_total(e["x"]) for e in ends) / max(1, sum(sizes))
@@ -924,14 +967,14 @@ class Subject:
             for e in ends
             if e["xv"] is not None
         ]
-        gradients = [w["g"] for w in weights] + [b["g"] for b in back.values()]
+        gradients = [*weights] + [b["g"] for b in back.values()]
         finite = all(np.isfinite(a).all() for a in [value, *[e["x"] for e in ends], *gradients])
         flat = jax.tree_util.tree_flatten_with_path(self.x)[0]
         return Measured(
-            **arrays,
+            **made,
             root2=np.array(roots, dtype=float),
             loss=float(value) if self.loss is not None else math.nan,
-            blind=math.nan,
+            blind=min((float(b) for b in blind if b > 0), default=math.nan),
             input2={
                 jax.tree_util.keystr(p, simple=True, separator="/") or "x": float(
                     np.mean(np.square(np.asarray(a, dtype=np.float64)))
@@ -1028,3 +1071,118 @@ def _distinct(marks: Sequence[Any]) -> float:
         rows.append(values / scale if 0 < scale < math.inf else np.zeros(len(values)))
     sides = np.array(rows)[:, np.argsort(np.sum(rows, axis=0))]
     return 1 + int((np.abs(np.diff(sides, axis=1)).max(axis=0) > 1e-5).sum())
+
+
+# ------------------------------------------------------------------ functions of JAX
+
+
+def audit(
+    f: Callable[[Any, Any], Any],
+    params: Any,
+    x: Any,
+    y: Any = None,
+    loss: Callable[[Any, Any], Any] | None = None,
+    *,
+    trainable: Callable[[str], bool] | None = None,
+    cures: bool = True,
+    rng: RNG = 0,
+) -> Audit:
+    """Measure how a function of parameters starts, and say what is wrong and what cures it.
+
+    Parameters
+    ----------
+    f : function of (params, x)
+        It returns outputs, examples first: `jax.vmap` over single examples is one.
+    params : tree of arrays
+        Other leaves (an Equinox module has functions) are left where they are.
+    x : tree of arrays, examples first
+    y, loss : targets, and a function of (outputs, y)
+        By default what goes back is a random direction at the outputs.
+    trainable : function of a parameter's path, such as "layers/0/weight"
+    cures, rng : as in `winit.keras.audit`
+
+    Raises
+    ------
+    TypeError, ValueError
+        Not a function, no parameters, inputs that are not finite, a loss without targets.
+    """
+    from winit.judge import judge  # with what it needs, when it is needed
+
+    return judge(_subject(f, params, x, y, loss, trainable, rng), cures=cures)
+
+
+def reinitialize(
+    f: Callable[[Any, Any], Any],
+    params: Any,
+    x: Any,
+    scheme: str = "auto",
+    *,
+    rng: RNG = None,
+    trainable: Callable[[str], bool] | None = None,
+    force: bool = False,
+    **options: Any,
+) -> Any:
+    """New parameters, each kernel drawn by its site; `params` itself stays as it is.
+
+    See `winit.redraw.reinitialize`.
+    """
+    from winit import redraw  # with what it needs, when it is needed
+
+    subject = _subject(f, params, x, None, None, trainable, 0)
+    redraw.reinitialize(subject, scheme, rng=rng, force=force, **options)
+    return subject.tree_of(subject.arrays)
+
+
+class _Function(Subject):
+    """A plain function: nothing is known of its parameters beyond what it computes."""
+
+    tree_of: Callable[[Mapping[str, Any]], Any]
+
+    def assign(self, name: str, value: Array) -> None:
+        self.arrays[name] = self._like(value, self.arrays[name])
+
+    def start(self, name: str) -> tuple[Array, str] | None:
+        if name in self.program.factors or len(self.parameters[name]) != 1:
+            return None
+        return np.zeros(self.parameters[name]), "zeros"
+
+    def kept(self, name: str) -> str:
+        return "" if name in self.trainable else "frozen"
+
+    def trained(self) -> str:
+        return ""
+
+
+def _subject(f: Any, params: Any, x: Any, y: Any, loss: Any, trainable: Any, rng: RNG) -> _Function:
+    if not callable(f):
+        raise TypeError(f"f must be a function of (params, x), got {type(f).__name__}")
+    leaves, tree = jax.tree_util.tree_flatten_with_path(params)
+    arrays = [isinstance(leaf, (jax.Array, np.ndarray)) for _, leaf in leaves]
+    names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
+    if not any(arrays):
+        raise ValueError("params must hold at least one array")
+    if (loss is None) != (y is None):
+        raise ValueError("a loss needs targets and targets a loss: give both y and loss")
+    for leaf in jax.tree.leaves(x):
+        if _floats(np.asarray(leaf)) and not np.isfinite(np.asarray(leaf, dtype=np.float32)).all():
+            raise ValueError("x must hold finite values")
+
+    def whole(found: Mapping[str, Any]) -> Any:
+        every = [
+            found[n] if is_array else leaf
+            for n, is_array, (_, leaf) in zip(names, arrays, leaves, strict=True)
+        ]
+        return jax.tree.unflatten(tree, every)
+
+    subject = _Function(
+        getattr(f, "__name__", type(f).__name__),
+        lambda found, inputs: f(whole(found), inputs),
+        {n: leaf for n, is_array, (_, leaf) in zip(names, arrays, leaves, strict=True) if is_array},
+        jax.tree.map(jnp.asarray, x),
+        loss=loss,
+        targets=y,
+        trainable=None if trainable is None else [n for n in names if trainable(n)],
+        rng=rng,
+    )
+    subject.tree_of = whole
+    return subject

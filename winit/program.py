@@ -1002,6 +1002,33 @@ class Reader:
         one = known and all(np.allclose(f, known[0], rtol=1e-3, atol=1e-3) for f in known)
         return functions[0] if one else Elementwise()
 
+    # What inputs the model expects.
+
+    def origins(self, i: int) -> set[int]:
+        """The inputs that a value is made of."""
+        if i in self.inputs:
+            return {i}
+        op = self.makers.get(i)
+        return set().union(*(self.origins(j) for j in op.inputs)) if op else set()
+
+    def vocabulary(self, i: int) -> int:
+        """How many rows the tables have that an input picks from; 0 where it picks from none."""
+        sizes = [
+            d.contract.size(0) if d.op.kind == "lookup" else int(d.contract.fans[0])
+            for d in self._counted()
+            if i in self.origins(d.x) and (d.op.kind == "lookup" or d.value.level == ROUTING)
+        ]
+        return min(sizes, default=0)
+
+    def entry(self, i: int) -> tuple[float, float]:
+        """The scale and shift that an input of floats gets before its first site."""
+        for draft in self.drafts.values():
+            known = self.values.get(draft.x, Value())
+            if known.source == i and known.affine:
+                low, high = (float(self.evaluate(draft.x, i, np.array(v))) for v in (0.0, 1.0))
+                return (high - low) or 1.0, low
+        return 1.0, 0.0
+
     def _stopped(self, drafts: Sequence[Draft], sites: Sequence[Site]) -> tuple[str, ...]:
         """Kernels that the way back from the outputs does not reach."""
         reached = set(self.outputs)
