@@ -260,3 +260,197 @@ def test_between_two_roots_there_is_no_drift() -> None:
     change = put(root2={0: 4e-4, 1: 1.0})
     assert audit(gains, made, roots=roots, change=change).ok
     assert not audit(gains, made, roots=roots, change=put(root2={0: 1.0, 1: 1.0})).ok
+
+
+# ------------------------------------------------------------------ loops
+
+
+def looped(steps: list[float], summed: int) -> Audit:
+    """A kernel in a loop whose input has those E x² at its steps, and a head."""
+    made = sites(2, recurrent=True, head=False, cut=False, steps=len(steps), summed=summed)
+    made.append(replace(sites(3)[2], roots=(0,)))
+    change = put(x_steps=tuple(np.array(v) for v in ([1.0], steps, [1.0])))
+    return audit([1.0, 1 / IDEAL, 1.0], made, change=change)
+
+
+def test_time_steps_count_as_depth_and_a_state_starts_with_its_first_step() -> None:
+    assert not looped([1.0, 0.1, 1e-3], summed=1).ok
+    assert looped([1.0, 0.5, 0.3], summed=1).ok
+    assert looped([0.0, 1e-3, 2e-3], summed=2).ok  # what a state starts from, far below the input
+    assert not looped([0.0, 1e-3, 1.0], summed=2).ok
+
+
+def test_a_gradient_that_grows_through_time() -> None:
+    made = sites(3)
+    made[1] = replace(made[1], recurrent=True, steps=2, summed=2)
+    steps = tuple(np.array(v) for v in ([1.0], [1e5, 1.0], [1.0]))
+    assert (
+        "From the last step to the first"
+        in audit(he(3), made, change=put(g_steps=steps)).findings[0].reason
+    )
+    steps = tuple(np.array(v) for v in ([1.0], [1e3, 1.0], [1.0]))
+    assert audit(he(3), made, change=put(g_steps=steps)).ok
+
+
+# ------------------------------------------------------------------ the whole
+
+
+def test_inputs_far_from_unit_scale() -> None:
+    for start in (1e3, 1e-5):
+        report = audit(he(6), start=start)
+        assert whole(report) == ["inputs unscaled"] and set(verdicts(report)) == {"good"}
+        assert report.findings[0].cure == "standardize the inputs"
+    assert audit(he(6), start=30.0).ok
+    made = sites(6)
+    made[0] = replace(made[0], normalized=True)  # which takes the scale away
+    assert not [f for f in audit(he(6), made, start=1e3).findings if f.verdict == "inputs unscaled"]
+
+
+def test_a_first_loss_far_too_high_is_the_heads() -> None:
+    def change(chain: Chain, m: Measured) -> Measured:
+        return replace(m, loss=2.3 + m.output2, blind=2.3)
+
+    assert audit(he(6), change=change).ok
+    report = audit([*he(5), 10.0], change=change)
+    assert whole(report) == ["first loss far too high"] and set(verdicts(report)) == {"good"}
+    assert "draw k5 with" in report.findings[0].cure
+    unknown = put(loss=100.0, blind=math.nan)
+    assert audit(he(6), change=unknown).ok
+
+
+def test_targets_that_no_output_meets() -> None:
+    report = audit(he(6), change=put(loss=1e4, blind=1.0))
+    assert report.findings[0].cure.startswith("no redraw cures this: standardize the targets")
+
+
+def test_large_outputs_speak_where_no_loss_was_given_and_nothing_else_is_wrong() -> None:
+    gains = [*he(5), 12.0]
+    assert whole(audit(gains)) == ["first loss far too high"]
+    assert audit(gains, change=put(loss=2.5, blind=2.3)).ok
+    assert whole(audit(gains, start=1e3)) == ["inputs unscaled"]
+    assert audit(gains, [replace(s, units=8) for s in sites(6)]).ok  # Hanin's fluctuation
+
+
+# ------------------------------------------------------------------ sites
+
+
+def test_zeros_that_give_way_wait_and_zeros_that_do_not_are_dead() -> None:
+    chain = Chain([*he(5), 0.0])
+    report = judge.judge(chain)  # type: ignore[arg-type]
+    assert report.ok and chain.runs == 2
+    assert "waits one step" in report.notes[0] and "k5 starts at 0" in report.notes[0]
+    for zeros in ([0.0] * 6, [1.0, IDEAL, 0.0, 0.0, IDEAL, 1.0]):
+        report = audit(zeros)
+        assert "dead" in verdicts(report) and "reinitialize" in report.findings[0].cure
+
+
+def test_a_zero_that_reads_equal_units_opens_nothing() -> None:
+    alike = put(distinct={i: 1 for i in range(5)})
+    assert "waits" not in "".join(audit([*he(5), 0.0], change=alike).notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (put(z2={2: 0.0}), "No signal passes"),
+        (put(dead={2: 0.97}), "flat for every example"),
+        (put(g2={2: 0.0}, effect={2: 0.0}), "No gradient comes back"),
+    ],
+)
+def test_dead_sites(change: Any, reason: str) -> None:
+    report = audit(he(5), change=change)
+    assert verdicts(report)[2] == "dead" and reason in report.findings[0].reason
+    assert report.findings[0].cure.startswith("no redraw cures this")
+
+
+def test_what_is_no_death() -> None:
+    assert audit(he(5), change=put(dead={2: 0.9})).ok
+    stopped = audit(he(5), change=put(g2={2: 0.0}, effect={2: 0.0}), stopped=("k2",))
+    assert stopped.ok and "the model stops it" in stopped.notes[0]
+    empty = audit(he(5), change=put(x2={0: 0.0}, z2={0: 0.0}, root2={0: 0.0}))
+    assert empty.ok and "all that it reads is 0" in empty.notes[0]
+
+
+def test_a_dead_output_needs_another_activation() -> None:
+    report = audit(he(5), change=put(dead={4: 1.0}))
+    assert report.findings[0].cure.endswith("take a leaky activation, or none, at the output")
+
+
+def test_symmetric_units_are_drawn_again() -> None:
+    def change(chain: Chain, m: Measured) -> Measured:
+        return m if chain.last["values"] else put(distinct={1: 1, 2: 128, 3: 129})(chain, m)
+
+    report = audit(he(6), change=change)
+    assert verdicts(report) == ["good", "symmetric", "symmetric", "good", "good", "good"]
+    assert "reinitialize" in report.findings[0].cure
+
+
+def test_saturated_sites_and_the_kernels_before_them() -> None:
+    def change(chain: Chain, m: Measured) -> Measured:
+        return put(saturated={i: 0.9 * (m.std[i] > 0.2) for i in range(5)})(chain, m)
+
+    gains = [1.0, 8.0, 8.0, 1.0, 0.05]  # the head puts the signal back
+    report = audit(gains, sites(5, step=TANH), change=change)
+    assert verdicts(report) == ["good", "saturated", "saturated", "good", "good"]
+    assert report.findings[0].cure.startswith("draw k1, k2")
+    assert audit(he(5), change=put(saturated={2: 0.2})).ok
+
+
+def test_collapsed_heads_and_inputs_that_cannot_tell() -> None:
+    report = audit(he(5), change=put(z_share={4: 1e-6}))
+    assert verdicts(report)[4] == "collapsed" and "no redraw" in report.findings[0].cure
+    assert audit(he(5), change=put(z_share={4: 1e-4})).ok
+    for share in (0.0, math.nan):
+        report = audit(he(5), change=put(z_share={i: share for i in range(5)}))
+        assert report.ok and "Cannot tell whether examples" in report.notes[0]
+
+
+def test_the_gradient_of_the_first_kernels_against_the_others() -> None:
+    def effects(first: float, last: float) -> Any:
+        return put(effect={**{i: first for i in range(3)}, **{i: last for i in range(3, 12)}})
+
+    report = audit(he(12), change=effects(1e-5, 1.0))
+    assert verdicts(report)[:4] == ["shrinking"] * 3 + ["good"]
+    assert verdicts(audit(he(12), change=effects(1e5, 1.0)))[:4] == ["exploding"] * 3 + ["good"]
+    assert audit(he(12), change=effects(1e-3, 1.0)).ok
+    made = [replace(s, normalized=True) for s in sites(12)]
+    assert audit(he(12), made, change=effects(1e5, 1.0)).ok
+    assert not audit(he(12), made, change=effects(1e7, 1.0)).ok
+    assert not audit(he(12), made, change=effects(1e-5, 1.0)).ok
+    # one kernel with none, as queries and keys may have, is no alarm
+    assert audit(he(12), change=put(effect={0: 1e-9, 5: 1e-9})).ok
+
+
+def test_weights_that_are_not_finite() -> None:
+    report = audit(he(5), change=put(std={2: math.nan}, finite=False, z2={2: math.inf}))
+    assert whole(report) == ["not finite"] and verdicts(report)[2] == "exploding"
+    assert "k2" in report.findings[0].reason
+
+
+def test_what_comes_first_speaks() -> None:
+    report = audit([1.0] * 16, change=put(dead={3: 1.0}))
+    assert set(verdicts(report)) == {"good", "dead"}
+
+
+# ------------------------------------------------------------------ cures
+
+
+def test_a_cure_that_makes_the_first_loss_worse_is_not_printed() -> None:
+    def change(chain: Chain, m: Measured) -> Measured:
+        return replace(m, loss=10.0 if chain.runs > 15 else 2.3, blind=2.3)
+
+    report = audit([1.0] * 16, change=change)
+    assert report.findings[0].cure == "no redraw cures this: normalize between the kernels"
+
+
+def test_branches_are_divided_by_their_number() -> None:
+    gains = [1.0, *[IDEAL * 2] * 12, 1.0]
+    made = [replace(s, summed=9) if 0 < i < 13 else s for i, s in enumerate(sites(14))]
+    made = [replace(s, before=Elementwise()) if i else s for i, s in enumerate(made)]
+    report = audit(gains, made, change=put(root2={0: 1.0}, x2={i: 1e4 for i in range(9, 14)}))
+    assert "divide them by √n" in report.findings[0].cure
+
+
+def test_the_notes_name_what_is_unused_and_what_is_equal() -> None:
+    report = audit(he(6), clones=("k2", "k3"), unused=("aux",), notes=("said",))
+    assert report.ok and [note.split()[0] for note in report.notes] == ["aux:", "k2,", "said"]

@@ -175,8 +175,13 @@ def first_loss(case: Case) -> list[Alarm]:
             f"and the outputs' second moment is {m.output2:.2g}."
         )
         return [Alarm("loss", "first loss far too high", (), reason)]
+    return []
+
+
+def outputs(case: Case) -> list[Alarm]:
+    """Where no loss is given: outputs for which one would be far too high."""
     scale, i = _output(case)
-    if math.isnan(m.loss) and scale > OUTPUT and scale > math.exp(SPREADS * _sd(case, i)):
+    if math.isnan(case.m.loss) and scale > max(OUTPUT, math.exp(SPREADS * _sd(case, i))):
         reason = f"{case.frame.sites[i].name} gives outputs of second moment {scale:.2g}."
         return [Alarm("loss", "first loss far too high", (), reason)]
     return []
@@ -369,7 +374,8 @@ SITES: tuple[Rule, ...] = (weights, dead, symmetric, saturated, collapsed, signa
 def alarms(case: Case) -> list[Alarm]:
     """All that is wrong: of the rules about sites, what the first one finds that finds any."""
     found = [alarm for rule in WHOLE for alarm in rule(case)]
-    return found + next((got for rule in SITES if (got := rule(case))), [])
+    found += next((got for rule in SITES if (got := rule(case))), [])
+    return found or outputs(case)
 
 
 # ------------------------------------------------------------------ running, blaming, curing
@@ -708,8 +714,7 @@ def _clones(bench: Bench) -> Iterator[tuple[str, ...]]:
         if weight.std > 0:
             groups.setdefault((bench.frame.sites[i].kernel.shape, weight.std), []).append(name)
     for names in groups.values():
-        if len(names) > 1:
-            first = bench.subject.value(names[0])
-            same = [n for n in names[1:] if np.array_equal(first, bench.subject.value(n))]
-            if same:
-                yield (names[0], *same)
+        equal: dict[bytes, list[str]] = {}
+        for name in names if len(names) > 1 else ():
+            equal.setdefault(bench.subject.value(name).tobytes(), []).append(name)
+        yield from (tuple(same) for same in equal.values() if len(same) > 1)
