@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import numbers
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,8 @@ from jax.interpreters import partial_eval
 from winit import _checks
 from winit._checks import RNG
 from winit.diagnostics import FLAT
-from winit.program import Array, Contract, Draft, Measured, Op, Program, Reader, Weight, every
+from winit.program import KEY, Contract, Draft, Op, Reader, every
+from winit.program import Subject as Base
 
 if TYPE_CHECKING:
     from winit.report import Audit
@@ -64,9 +67,6 @@ OPTIONS: dict[str, Any] = {
     "xla_llvm_disable_expensive_passes": True,
 }
 BLOCK = 512  # so many squares are added up on the device in float32, the rest in float64
-KEY = 0x77696E6974  # the audit's own branch of every seed: its noise is nobody's draw
-SILENT = 1e-6  # a unit to which this share of the mean gradient (squared) comes back is dead
-OPENED = 0.02  # std of the noise in place of zeros
 
 
 def _floats(value: Any) -> bool:
@@ -103,7 +103,7 @@ class Writer:
 
         def number(v: Any) -> int:
             if not isinstance(v, core.Literal):
-                return env[v]
+                return int(env[v])
             i = self.new(v)
             self.known[i] = v.val
             return i
@@ -126,26 +126,19 @@ class Writer:
 
     def _call(self, eqn: Any, inner: Any, inputs: list[int]) -> tuple[list[Op], list[int]]:
         """What an equation calls; whole too, for its own derivative, where no site is inside."""
-        arguments = inputs[
-            len(inputs) - len(inner.in_avals if hasattr(inner, "in_avals") else inner.invars) :
-        ]
-        ops, outputs = self.write(inner, arguments)
+        count = len(getattr(inner, "jaxpr", inner).invars)
+        ops, outputs = self.write(inner, inputs[len(inputs) - count :])
         sites = any(op.kind in ("contract", "lookup") or op.bodies for op in every(ops))
-        if sites or not eqn.primitive.name.startswith("custom"):
+        made = {i for op in ops for i in op.outputs}
+        if sites or not eqn.primitive.name.startswith("custom") or not made.issuperset(outputs):
             return ops, outputs
-        if (
-            len(set(outputs)) < len(outputs)
-            or set(outputs) & set(inputs)
-            or set(outputs) & set(self.known)
-        ):
-            return ops, outputs
-        for op in every(ops):
-            object.__setattr__(op, "only", "read")
+        ops = [replace(op, only="read") for op in ops]
         return [*ops, Op("other", inputs, outputs, partial(_run, eqn), only="run")], outputs
 
     def _op(self, eqn: Any, inputs: list[int], outputs: list[int]) -> list[Op]:
         name = eqn.primitive.name
-        kind, contract, count = KIND.get(name, "other"), (None, None), 1.0
+        kind, count = KIND.get(name, "other"), 1.0
+        contract: tuple[Contract | None, ...] = ()
         if name == "dot_general":
             kind, contract = "contract", (_dot(eqn, 0), _dot(eqn, 1))
             axes = eqn.params["dimension_numbers"][0][0]
@@ -159,9 +152,7 @@ class Writer:
         elif name == "reduce_window_sum":
             count = math.prod(eqn.params["window_dimensions"])
         elif name == "reduce_sum":
-            count = math.prod(eqn.invars[0].aval.shape) / max(
-                1, math.prod(eqn.outvars[0].aval.shape)
-            )
+            count = math.prod(eqn.invars[0].aval.shape[axis] for axis in eqn.params["axes"])
         return [
             Op(
                 kind,
@@ -191,17 +182,13 @@ class Writer:
         first, carried = p["num_consts"], p["num_carry"]
         inside = self._inside(body.jaxpr.invars[first:], inputs[first:], carried)
         pairs = list(zip(inputs[first + carried :], inside[carried:], strict=True))
-        slices = [
-            Op("join" if i in self.data else "move", [i], [j], only="read", unstacks=True)
-            for i, j in pairs
-        ]
+        slices = [Op("join" if i in self.data else "move", [i], [j], only="read") for i, j in pairs]
         ops, outs = self.write(body, inputs[:first] + inside)
         carry = list(zip(inputs[first : first + carried], inside, outs, strict=False))
-        return [
-            Op("loop", inputs, outputs, bodies=[[*slices, *ops]], carry=carry,
-               results=list(zip(outputs, outs, strict=True)), steps=p["length"],
-               extra=(pairs, p["reverse"], None))
-        ]  # fmt: skip
+        results = list(zip(outputs, outs, strict=True))
+        extra: Any = (pairs, p["reverse"], None)
+        return [Op("loop", inputs, outputs, bodies=[[*slices, *ops]], carry=carry, results=results,
+                   steps=p["length"], extra=extra)]  # fmt: skip
 
     def _while(self, eqn: Any, inputs: list[int], outputs: list[int]) -> list[Op]:
         p = eqn.params
@@ -211,12 +198,11 @@ class Writer:
         self.loops += 1
         inside = self._inside(p["body_jaxpr"].jaxpr.invars[first:], starts, len(starts))
         ops, outs = self.write(p["body_jaxpr"], inputs[skip : skip + first] + inside)
-        return [
-            Op("loop", inputs, outputs, bodies=[ops],
-               carry=list(zip(starts, inside, outs, strict=True)),
-               results=list(zip(outputs, outs, strict=True)), steps=self.trips.get(place, 1),
-               extra=([], False, (place, inputs[:skip], test)))
-        ]  # fmt: skip
+        carry, results = (list(zip(*lists, strict=True)) for lists in (
+            (starts, inside, outs), (outputs, outs)))  # fmt: skip
+        extra: Any = ([], False, (place, inputs[:skip], test))
+        return [Op("loop", inputs, outputs, bodies=[ops], carry=carry, results=results,
+                   steps=self.trips.get(place, 1), extra=extra)]  # fmt: skip
 
     def _cond(self, eqn: Any, inputs: list[int], outputs: list[int]) -> list[Op]:
         written = [self.write(branch, inputs[1:]) for branch in eqn.params["branches"]]
@@ -234,9 +220,8 @@ def _called(eqn: Any) -> Any:
 
 def _run(eqn: Any, *arrays: Any) -> list[Any]:
     """An equation on its arrays, with whatever custom derivative it has."""
-    given = {
-        v: a for v, a in zip(eqn.invars, arrays, strict=True) if not isinstance(v, core.Literal)
-    }
+    pairs = zip(eqn.invars, arrays, strict=True)
+    given = {v: a for v, a in pairs if not isinstance(v, core.Literal)}
     alone = core.Jaxpr((), list(given), list(eqn.outvars), [eqn])
     return list(jax.core.eval_jaxpr(alone, (), *given.values()))
 
@@ -348,8 +333,8 @@ _tap.defvjp(lambda z, slot, units: (z, None), lambda units, _, g: (g, _sums(g, u
 class Runner:
     """Runs operations, and notes what `winit.program.Measured` needs."""
 
-    def __init__(self, reader: Reader | None, known: Mapping[int, Any], examples: int) -> None:
-        self.known, self.examples, self.reader = known, examples, reader
+    def __init__(self, reader: Reader | None, examples: int) -> None:
+        self.examples, self.reader = examples, reader
         self.drafts: dict[int, Draft] = {}
         self.flats: dict[int, tuple[float, float]] = {}
         if reader is not None:
@@ -372,7 +357,7 @@ class Runner:
                 assert op.run is not None
                 made = op.run(*(values[i] for i in op.inputs))
                 values.update(zip(op.outputs, made, strict=True))
-            if op.outputs and op.outputs[0] in self.drafts and op.contract != (None, None):
+            if op.contract and op.outputs[0] in self.drafts:
                 self._site(self.drafts[op.outputs[0]], values, slots, notes)
             for i in op.outputs:
                 self._watch(i, values[i], notes)
@@ -383,7 +368,8 @@ class Runner:
             notes[f"root {i}"] = {"n": jnp.ones(()), "x": _sums(value)}
         if i in self.flats:
             low, high = self.flats[i]
-            notes[f"flat {i}"] = {"n": jnp.mean(_wide((value < low) | (value > high)))}
+            flat = (value < low) | (value > high)
+            notes[f"flat {i}"] = {"x": jnp.mean(flat.astype(jnp.float32))}
 
     def _site(self, d: Draft, values: dict[int, Any], slots: Any, notes: dict[str, Any]) -> None:
         x, z, c = values[d.x], values[d.z], d.contract
@@ -475,8 +461,8 @@ def _compile(function: Callable[..., Any], *arguments: Any) -> Any:
     return _compiled[program]
 
 
-class Subject:
-    """A function of parameters by name and of inputs, as `winit.program.Subject`.
+class Subject(Base):
+    """A function of parameters by name and of inputs.
 
     Parameters
     ----------
@@ -488,6 +474,8 @@ class Subject:
     trainable : paths; all by default
     made : x holds only shapes: put in noise, or tokens where a table is looked up
     """
+
+    flat = FLAT
 
     def __init__(
         self,
@@ -502,100 +490,76 @@ class Subject:
         rng: RNG = 0,
         made: bool = False,
     ) -> None:
-        self.name, self.x, self.loss, self.targets = name, x, loss, targets
+        self.name, self.loss, self.targets = name, loss, targets
         self.arrays = {n: arrays[n] for n in sorted(arrays)}  # as JAX flattens a dict
-        self.parameters = {n: tuple(v.shape) for n, v in self.arrays.items()}
-        self.trainable = frozenset(self.arrays if trainable is None else trainable)
-        seed = rng if isinstance(rng, int) else _checks.as_rng(rng).bytes(8)
-        _checks.as_rng(rng)
-        words = [seed] if isinstance(seed, int) else list(seed)
-        self.stream = np.random.default_rng(np.random.SeedSequence([KEY, *words]))
-        self.numbers: dict[str, tuple[Any, float, bool]] = {}
+        self.x, self.structure = jax.tree.flatten(x)
+        seed = rng if isinstance(rng, numbers.Integral) else None
+        own = _checks.as_rng(rng).bytes(8) if seed is None else _checks.as_rng(rng) and [int(seed)]
+        self.stream = np.random.default_rng(np.random.SeedSequence([KEY, *own]))
         closed, self.shape = jax.make_jaxpr(function, return_shape=True)(self.arrays, x)
         self.floats = [_floats(v.aval) for v in closed.jaxpr.outvars]
         alive, _ = partial_eval.dce_jaxpr(closed.jaxpr, self.floats, instantiate=True)
         self.jaxpr = core.ClosedJaxpr(alive, closed.consts)
-        sizes = [leaf.shape[0] for leaf in jax.tree.leaves(x) if np.ndim(leaf)]
-        self.examples = sizes[0] if sizes else 1
-        self._read(self._trips())
-        self.program: Program = self.reader.program()
-        self.sites = {kernel.name for site in self.program.sites for kernel in site.kernels}
+        self.examples = next((a.shape[0] for a in self.x if np.ndim(a)), 1)
+        paths = jax.tree_util.tree_flatten_with_path(x)[0]
+        names = [jax.tree_util.keystr(p, simple=True, separator="/") or "x" for p, _ in paths]
+        self._read(self._trips(), names, self.arrays if trainable is None else trainable)
         if made:
-            self.x = jax.tree.unflatten(jax.tree.structure(x), self._made())
+            self.x = [self._made(i, a) for i, a in zip(self.reader.inputs, self.x, strict=True)]
         self._prepare()
 
-    def _written(self, trips: Mapping[int, int]) -> tuple[Writer, list[Op], list[int], list[int]]:
-        writer = Writer(trips)
-        arguments = [writer.new(v) for v in self.jaxpr.jaxpr.invars]
-        writer.data |= set(arguments[len(self.arrays) :])
-        ops, outputs = writer.write(self.jaxpr, arguments)
-        return writer, ops, arguments, outputs
-
     def _trips(self) -> dict[int, int]:
-        writer, ops, arguments, _ = self._written({})
+        """How often each while loop runs, by running them."""
+        writer = Writer({})
+        arguments = [writer.new(v) for v in self.jaxpr.jaxpr.invars]
+        ops, _ = writer.write(self.jaxpr, arguments)
         if not writer.loops:
             return {}
-        runner = Runner(None, writer.known, 1)
 
         def counts(flat: Any) -> Any:
-            notes = runner.run(ops, writer.known | dict(zip(arguments, flat, strict=True)), {})
-            return {int(key.split()[1]): note for key, note in notes.items()}
+            values = writer.known | dict(zip(arguments, flat, strict=True))
+            return Runner(None, 1).run(ops, values, {})
 
-        flat = jax.tree.leaves((self.arrays, self.x))
-        return {place: max(1, int(np.max(n))) for place, n in jax.jit(counts)(flat).items()}
+        notes = jax.jit(counts)([*self.arrays.values(), *self.x])
+        return {int(key.split()[1]): max(1, int(np.max(n))) for key, n in notes.items()}
 
-    def _read(self, trips: Mapping[int, int]) -> None:
-        writer, ops, self.arguments, self.outputs = self._written(trips)
-        self.ops, self.known, self.avals = ops, writer.known, writer.shapes
-        paths = jax.tree_util.tree_flatten_with_path(self.x)[0]
-        names = [jax.tree_util.keystr(p, simple=True, separator="/") or "x" for p, _ in paths]
-        self.names = dict(zip(self.arguments[len(self.arrays) :], names, strict=True))
-        parameters = {
-            i: n
-            for i, n in zip(self.arguments, self.arrays, strict=False)
-            if _floats(self.arrays[n])
-        }
-        constants = {i: float(np.asarray(v).reshape(())) for i, v in self.known.items()
-                     if np.size(v) == 1 and not jnp.issubdtype(v.dtype if hasattr(v, "dtype") else type(v), jax.dtypes.extended)}  # fmt: skip
-        for i, n in parameters.items():
-            constants[i] = float(np.mean(np.asarray(self.arrays[n]), dtype=np.float64))
-        self.reader = Reader(
-            ops,
-            self.names,
-            {i for i, (_, leaf) in zip(self.names, paths, strict=True) if not _floats(leaf)},
-            parameters,
-            self.trainable,
-            constants,
-            {i: aval.shape for i, aval in self.avals.items()},
-            self.outputs,
-        )
+    def _read(self, trips: Mapping[int, int], names: list[str], trainable: Any) -> None:
+        writer = Writer(trips)
+        self.arguments = [writer.new(v) for v in self.jaxpr.jaxpr.invars]
+        inputs = dict(zip(self.arguments[len(self.arrays) :], names, strict=True))
+        writer.data |= set(inputs)
+        self.ops, outputs = writer.write(self.jaxpr, self.arguments)
+        self.known = writer.known
+        owned = zip(self.arguments, self.arrays.items(), strict=False)
+        parameters = {i: n for i, (n, a) in owned if _floats(a)}
+        constants = {i: float(np.asarray(v).item()) for i, v in self.known.items() if _single(v)}
+        means = {i: float(np.mean(self.numpy(self.arrays[n]))) for i, n in parameters.items()}
+        whole = {i for i, a in zip(inputs, self.x, strict=True) if not _floats(a)}
+        shapes = {i: tuple(aval.shape) for i, aval in writer.shapes.items()}
+        self.reader = Reader(self.ops, inputs, whole, parameters, trainable, constants | means,
+                             shapes, outputs)  # fmt: skip
+        self.program = self.reader.program()
 
-    def _made(self) -> list[Any]:
-        made = []
-        for i, leaf in zip(self.names, jax.tree.leaves(self.x), strict=True):
-            words = self.reader.vocabulary(i)
-            if words or not _floats(leaf):
-                high = words or (256 if leaf.dtype == np.uint8 else 2)
-                values = self.stream.integers(0, high, leaf.shape)
-            else:
-                scale, shift = self.reader.entry(i)
-                values = (self.stream.standard_normal(leaf.shape) - shift) / scale
-            made.append(self._like(values, leaf))
-        return made
+    def _made(self, i: int, shaped: Any) -> Any:
+        """An input that suits what the model does with it first."""
+        words = self.reader.vocabulary(i)
+        if words or not _floats(shaped):
+            high = words or (256 if shaped.dtype == np.uint8 else 2)
+            return self.like(self.stream.integers(0, high, shaped.shape), shaped)
+        scale, shift = self.reader.entry(i)
+        return self.like((self.stream.standard_normal(shaped.shape) - shift) / scale, shaped)
 
     def _prepare(self) -> None:
         """Compile the one pass."""
-        self.runner = Runner(self.reader, self.known, self.examples)
-        self.slots: dict[int, Any] = {}
-        flat = jax.tree.leaves((self.arrays, self.x))
+        self.runner = Runner(self.reader, self.examples)
+        flat = [*self.arrays.values(), *self.x]
         out, notes = jax.eval_shape(partial(self._forward, slots={}), flat)
-        for d in self.reader.drafts:
-            if (note := notes.get(f"z {d.z}")) is not None and _floats(self.avals[d.z]):
-                self.slots[d.z] = np.zeros(note["x"].shape, np.float32)
+        zs = {d.z: notes.get(f"z {d.z}") for d in self.reader.drafts}
+        self.slots = {z: np.zeros(n["x"].shape, np.float32) for z, n in zs.items() if n is not None}
         self.directions = [self.stream.standard_normal(o.shape).astype(o.dtype) for o in out]
         self.step = _compile(self._pass, *self._arguments(self.arrays, self.x))
 
-    def _arguments(self, arrays: Mapping[str, Any], x: Any) -> tuple[Any, ...]:
+    def _arguments(self, arrays: Mapping[str, Any], x: list[Any]) -> tuple[Any, ...]:
         floats = {n: a for n, a in arrays.items() if _floats(a)}
         rest = {n: a for n, a in arrays.items() if n not in floats}
         return floats, self.slots, rest, x, self.directions, self.targets
@@ -603,208 +567,69 @@ class Subject:
     def _forward(self, flat: Sequence[Any], slots: Any) -> tuple[list[Any], Any]:
         values = self.known | dict(zip(self.arguments, flat, strict=True))
         notes = self.runner.run(self.ops, values, slots)
-        return [
-            values[i] for i, f in zip(self.outputs, self.floats, strict=False) if f or True
-        ], notes
+        return [values[i] for i in self.reader.outputs], notes
 
-    def _pass(
-        self, floats: Any, slots: Any, rest: Any, x: Any, directions: Any, targets: Any
-    ) -> Any:
+    def _pass(self, floats: Any, slots: Any, rest: Any, x: Any, directions: Any, y: Any) -> Any:
         def scalar(floats: Any, slots: Any) -> Any:
-            arrays = {n: (floats | rest)[n] for n in self.arrays}
-            outputs, notes = self._forward([*arrays.values(), *jax.tree.leaves(x)], slots)
-            value = self._value(outputs, directions, targets)
+            arrays = floats | rest
+            outputs, notes = self._forward([*(arrays[n] for n in self.arrays), *x], slots)
+            value = self._value(outputs, directions, y)
             return value, (value, outputs, notes)
 
         gradient = jax.grad(scalar, (0, 1), has_aux=True)
         (weights, back), (value, outputs, notes) = gradient(floats, slots)
-        ends = [{"x": _sums(o)} | _varying(o, range(o.ndim), self.examples) for o in outputs]
-        blind = [] if self.loss is None else self._blind(outputs, targets)
-        return value, notes, back, {n: _sums(g) for n, g in weights.items()}, ends, blind
+        notes |= {f"weight {n}": {"x": _sums(g)} for n, g in weights.items()}
+        notes |= {f"g {z}": {"x": g} for z, g in back.items()}
+        for i, o in zip(self.reader.outputs, outputs, strict=True):
+            varying = _varying(o, range(o.ndim), self.examples)
+            notes[f"out {i}"] = {"n": jnp.ones(()), "x": _sums(o)} | varying
+        for i, a in zip(self.reader.inputs, x, strict=True):
+            notes |= {f"in {i}": {"n": jnp.ones(()), "x": _sums(a)}} if _floats(a) else {}
+        if self.loss is not None:
+            blind = [self._value(each, None, y) for each in self._constants(outputs, y)]
+            notes |= {"loss": {"x": value}, "blind": {"x": jnp.stack(blind)}}
+        return notes
 
-    def _value(self, outputs: Sequence[Any], directions: Any, targets: Any) -> Any:
+    def _value(self, outputs: Sequence[Any], directions: Any, y: Any) -> Any:
         if self.loss is not None:
             left = iter(outputs)
             found = [next(left) if f else None for f in self.floats]
-            return self.loss(jax.tree.unflatten(jax.tree.structure(self.shape), found), targets)
+            return self.loss(jax.tree.unflatten(jax.tree.structure(self.shape), found), y)
         total = jnp.zeros(())
         for d, o in zip(directions, outputs, strict=True):
             norm = jnp.sqrt(jnp.sum(jnp.square(_wide(o))))
             total += jnp.sum(_wide(d * o)) / jax.lax.stop_gradient(jnp.where(norm > 0, norm, 1.0))
         return total
 
-    def _blind(self, outputs: Sequence[Any], targets: Any) -> list[Any]:
-        """Losses of constant outputs: 0, even shares, and the mean of targets that are no marks."""
+    def _constants(self, outputs: Sequence[Any], y: Any) -> list[list[Any]]:
+        """Outputs that know nothing: 0, even shares, and the mean of targets that are no marks."""
         shares = [1 / max(2, o.shape[-1] if o.ndim > 1 else 2) for o in outputs]
-        tries = [[jnp.full_like(o, c) for o, c in zip(outputs, cs, strict=True)]
-                 for cs in ([0.0] * len(outputs), shares)]  # fmt: skip
-        leaves = jax.tree.leaves(targets)
-        sizes = [(np.size(t), o.size) for t, o in zip(leaves, outputs, strict=False)]
+        tries = [[jnp.zeros_like(o) for o in outputs]]
+        tries += [[jnp.full_like(o, c) for o, c in zip(outputs, shares, strict=True)]]
+        pairs = list(zip(jax.tree.leaves(y), outputs, strict=False))
         marks = all(np.isin(t, (0, 1)).all() for t in jax.tree.leaves(self.targets))
-        if len(leaves) == len(outputs) and all(a == b for a, b in sizes) and not marks:
-            means = [
-                jnp.mean(t.reshape(o.shape), axis=0) for t, o in zip(leaves, outputs, strict=True)
-            ]
-            tries.append(
-                [
-                    jnp.broadcast_to(m, o.shape).astype(o.dtype)
-                    for m, o in zip(means, outputs, strict=True)
-                ]
-            )
-        return [self._value(each, None, targets) for each in tries]
+        if len(pairs) == len(outputs) and all(t.size == o.size for t, o in pairs) and not marks:
+            means = [(jnp.mean(t.reshape(o.shape), axis=0), o) for t, o in pairs]
+            tries += [[jnp.broadcast_to(m, o.shape).astype(o.dtype) for m, o in means]]
+        return tries
 
-    # Measuring, and what it measured.
-
-    def measure(
-        self,
-        scales: Mapping[str, float] | None = None,
-        values: Mapping[str, Array] | None = None,
-        *,
-        inputs: float = 1.0,
-        opened: bool | Collection[str] = False,
-    ) -> Measured:
-        """One run, as `winit.program.Subject.measure` says."""
-        arrays = dict(self.arrays)
-        for n, value in (values or {}).items():
-            arrays[n] = self._like(value, arrays[n])
-        for n, factor in (scales or {}).items():
-            arrays[n] = self._like(np.asarray(arrays[n]).astype(np.float64) * factor, arrays[n])
-        for n in self.program.factors if opened is True else opened or ():
-            if not np.any(np.asarray(arrays[n])):
-                own = np.random.default_rng([KEY, *n.encode()])
-                noise = OPENED * own.standard_normal(self.parameters[n])
-                arrays[n] = self._like(noise, arrays[n])
+    def execute(self, arrays: Mapping[str, Any], inputs: float) -> Any:
+        """One run of the compiled pass."""
         x = self.x
         if inputs != 1.0:
-            x = jax.tree.map(
-                lambda a: self._like(np.asarray(a) / inputs, a) if _floats(a) else a, x
-            )
-        found = jax.tree.map(np.asarray, self.step(*self._arguments(arrays, x)))
-        return self._measured(found, arrays, x)
+            x = [self.like(self.numpy(a) / inputs, a) if _floats(a) else a for a in x]
+        return jax.tree.map(np.asarray, self.step(*self._arguments(arrays, x)))
 
-    def _like(self, value: Any, old: Any) -> Any:
+    def like(self, value: Any, old: Any) -> Any:
+        """A value in the dtype and layout of an array."""
         made = np.asarray(value).astype(old.dtype)
         return jax.device_put(made, old.sharding) if hasattr(old, "sharding") else made
 
-    def value(self, name: str) -> Array:
-        """A parameter's present value."""
-        return np.asarray(self.arrays[name]).astype(np.float64)
 
-    def _weight(self, name: str, array: Any, gradient: Any) -> Weight:
-        if self.numbers.get(name, (None,))[0] is not array:
-            wide = np.asarray(array).astype(np.float64)
-            self.numbers[name] = (array, float(wide.std()), not wide.any())
-        return Weight(self.numbers[name][1], _total(gradient), self.numbers[name][2])
-
-    def _measured(self, found: Any, arrays: Mapping[str, Any], x: Any) -> Measured:
-        value, notes, back, weights, ends, blind = found
-        kernels = {n: self._weight(n, arrays[n], g) for n, g in weights.items()}
-        sites = zip(self.reader.drafts, self.program.sites, strict=True)
-        rows = [self._row(d, kernels[s.kernel.name], notes, back) for d, s in sites]
-        columns = {
-            key: np.array([row[key] for row in rows], dtype=float)
-            for key in "x2 z2 g2 x_share z_share saturated dead distinct std effect".split()
-        }
-        size = sum(
-            math.prod(s.shape)
-            for s, f in zip(jax.tree.leaves(self.shape), self.floats, strict=True)
-            if f
-        )
-        total = sum(_total(e["x"]) for e in ends)
-        varies = [
-            self._unbiased * _total(e["v"]) / _total(e["x"])
-            for e in ends
-            if "v" in e and e["x"].any()
-        ]
-        every_one = [value, *back.values(), *weights.values(), *(e["x"] for e in ends)]
-        inputs = zip(self.names.values(), jax.tree.leaves(x), strict=True)
-        return Measured(
-            **columns,
-            x_steps=tuple(row["x_steps"] for row in rows),
-            g_steps=tuple(row["g_steps"] for row in rows),
-            root2=np.array([self._mean(notes, f"root {i}", i) for i in self.reader.roots]),
-            loss=float(value) if self.loss is not None else math.nan,
-            blind=min((float(b) for b in blind if b > 0), default=math.nan),
-            input2={
-                n: float(np.mean(np.square(np.asarray(a, np.float64))))
-                for n, a in inputs
-                if _floats(a)
-            },
-            output2=total / max(1, size),
-            output_share=max(varies, default=math.nan),
-            finite=all(bool(np.isfinite(a).all()) for a in every_one),
-            kernels=kernels,
-        )
-
-    @property
-    def _unbiased(self) -> float:
-        return self.examples / max(1, self.examples - 1)
-
-    def _steps(self, note: Any, key: str, i: int, n: Any) -> Array:
-        """The mean over a value's entries for each step of its loops; NaN where it was not run."""
-        if note is None or key not in note:
-            return np.full(np.size(n), math.nan)
-        sums = note[key].astype(np.float64).reshape(np.size(n), -1).sum(axis=1)
-        times = np.where(np.ravel(n) > 0, n, math.nan).reshape(-1)
-        return sums / times / max(1, math.prod(self.avals[i].shape))
-
-    def _mean(self, notes: Any, name: str, i: int, key: str = "x") -> float:
-        note = notes.get(name)
-        return math.nan if note is None else _mean(self._steps(note, key, i, note["n"]))
-
-    def _row(self, d: Draft, weight: Weight, notes: Any, back: Any) -> dict[str, Any]:
-        z, x = notes.get(f"z {d.z}", {"n": np.zeros(1)}), notes.get(f"x {d.z}")
-        gradient = {"x": back[d.z]} if d.z in back else None
-        g, xs = (self._steps(n, "x", i, z["n"]) for n, i in ((gradient, d.z), (x, d.x)))
-        x2, z2 = _mean(xs), self._mean(notes, f"z {d.z}", d.z)
-        std = (
-            math.sqrt(self._mean(notes, f"w {d.z}", d.kernel))
-            if f"w {d.z}" in notes
-            else weight.std
-        )
-        shares = {
-            f"{k}_share": self._unbiased * self._mean(notes, f"{k} {d.z}", i, "v") / second
-            if second
-            else math.nan
-            for k, i, second in (("x", d.x, x2), ("z", d.z, z2))
-        }
-        flats = [f for f in self.reader.flats(d, FLAT) if f"flat {f[0]}" in notes]
-        marks = [note["x"].astype(np.float64).reshape(-1, note["x"].shape[-1]).sum(axis=0)
-                 for note in (z, gradient) if note is not None and "x" in note]  # fmt: skip
-        per = marks[-1] if gradient is not None and marks else np.zeros(1)
-        return {
-            "x2": x2,
-            "z2": z2,
-            "g2": _mean(g),
-            **shares,
-            "x_steps": xs,
-            "g_steps": g,
-            "saturated": np.mean([np.mean(notes[f"flat {u}"]["n"]) - s for u, *_, s in flats])
-            if flats
-            else math.nan,
-            "dead": float(np.mean(per < SILENT * per.mean())) if per.any() else math.nan,
-            "distinct": _distinct(marks),
-            "std": std,
-            "effect": std**2 * weight.gradient,
-        }
-
-
-def _total(sums: Any) -> float:
-    return float(np.sum(np.asarray(sums, dtype=np.float64)))
-
-
-def _mean(steps: Array) -> float:
-    reached = steps[~np.isnan(steps)]
-    return float(reached.mean()) if len(reached) else math.nan
-
-
-def _distinct(marks: Sequence[Array]) -> float:
-    """How many columns differ in any of the marks, up to the roundings of float32."""
-    rows = np.array([m / m.max() for m in marks if 0 < m.max() < math.inf])
-    if not len(rows):
-        return 1.0 if marks else math.nan
-    rows = rows[:, np.argsort(rows.sum(axis=0))]
-    return 1 + float((np.abs(np.diff(rows, axis=1)).max(axis=0) > 1e-5).sum())
+def _single(value: Any) -> bool:
+    """Whether a constant is one number."""
+    extended = jnp.issubdtype(getattr(value, "dtype", type(value)), jax.dtypes.extended)
+    return np.size(value) == 1 and not extended
 
 
 # ------------------------------------------------------------------ functions of JAX
@@ -882,32 +707,10 @@ class _Function(Subject):
         if not arrays:
             raise ValueError("params must hold at least one array")
         chosen = None if trainable is None else [n for n in arrays if trainable(n)]
-        name = getattr(f, "__name__", type(f).__name__)
-        super().__init__(
-            name,
-            lambda found, inputs: f(self.whole(found), inputs),
-            arrays,
-            jax.tree.map(jnp.asarray, x),
-            loss=loss,
-            targets=y,
-            trainable=chosen,
-            rng=rng,
-        )
+        name, x = getattr(f, "__name__", type(f).__name__), jax.tree.map(jnp.asarray, x)
+        call = lambda found, inputs: f(self.whole(found), inputs)  # noqa: E731
+        super().__init__(name, call, arrays, x, loss=loss, targets=y, trainable=chosen, rng=rng)
 
     def whole(self, arrays: Mapping[str, Any]) -> Any:
         """The tree of parameters with these arrays in it."""
         return jax.tree.unflatten(self.tree, list((self.leaves | dict(arrays)).values()))
-
-    def assign(self, name: str, value: Array) -> None:
-        self.arrays[name] = self._like(value, self.arrays[name])
-
-    def start(self, name: str) -> tuple[Array, str] | None:
-        shape = self.parameters[name]
-        single = len(shape) == 1 and name not in self.program.factors
-        return (np.zeros(shape), "zeros") if single else None
-
-    def kept(self, name: str) -> str:
-        return "" if name in self.trainable else "frozen"
-
-    def trained(self) -> str:
-        return ""

@@ -148,25 +148,23 @@ def _geometry(layer: Any, name: str, shape: tuple[int, ...]) -> Site | None:
     rank, last = len(shape), len(shape) - 1
     if rank < 2:
         return None
-    groups: tuple[int, ...] = ()
-    inputs, outputs, window = (last - 1,), (last,), tuple(range(last - 1))
+    order: list[tuple[int, ...]] = [(), (last,), (last - 1,), tuple(range(last - 1))]
     split, gates, strides = 1, 1, getattr(layer, "strides", ())
     stride_in, stride_out = 1, math.prod(strides) if isinstance(strides, tuple) else 1
     if isinstance(layer, keras.layers.Embedding):
-        groups, inputs = inputs, ()
+        order[0], order[2] = order[2], ()
     elif isinstance(layer, keras.layers.EinsumDense) and not name.startswith("lora"):
-        groups, outputs, inputs, window = *_einsum(layer.equation), ()
+        order = [*_einsum(layer.equation), ()]
     elif isinstance(layer, DEPTHWISE) or (isinstance(layer, SEPARABLE) and name[:5] == "depth"):
-        groups, inputs = inputs, ()
+        order[0], order[2] = order[2], ()
     elif isinstance(layer, TRANSPOSED):
-        inputs, outputs = outputs, inputs
+        order[1], order[2] = order[2], order[1]
         stride_in, stride_out = stride_out, 1
     elif isinstance(layer, CONVOLUTIONS):
         split = layer.groups
     else:
         kinds = [kind.__name__ for kind in type(layer).mro()]
         gates = next((GATES[kind] for kind in kinds if kind in GATES), 1)
-    order = (groups, outputs, inputs, window)
     contract = Contract(order, shape, split, stride_in, stride_out)
 
     def index() -> Array:
@@ -267,29 +265,31 @@ def _subject(model: Any, x: Any, y: Any, loss: Any, training: bool, rng: RNG) ->
         )
     from winit import jax  # only where it is the backend
 
-    given, made = _given(model, x), x is None
-    target = _target(model, y, loss)
+    given, target = _given(model, x), _target(model, y, loss)
+    variables, owners = _variables(model)
 
     class Model(jax.Subject):
         """A Keras model on JAX."""
 
-        variables, owners = _variables(model)
+        @property
+        def sites(self) -> set[str]:
+            """The kernels that data meets."""
+            return {kernel.name for site in self.program.sites for kernel in site.kernels}
 
         def assign(self, name: str, value: Array) -> None:
-            variable = self.variables[name]
-            variable.assign(self._like(value, variable.value))
+            variable = variables[name]
+            variable.assign(self.like(value, variable.value))
             self.arrays[name] = variable.value
 
         def start(self, name: str) -> tuple[Array, str] | None:
-            return _start(self.owners[name], self.variables[name])
+            return _start(owners[name], variables[name])
 
         def kept(self, name: str) -> str:
-            return _kept(self.owners[name], self.variables[name], name in self.sites)
+            return _kept(owners[name], variables[name], name in self.sites)
 
         def trained(self) -> str:
-            return _trained(model, self)
+            return _trained(model, self, variables, owners)
 
-    variables, _ = Model.variables, Model.owners
     trainable = [n for n, v in variables.items() if any(v is t for t in model.trainable_variables)]
     fixed = [n for n in variables if n not in trainable]
     takes = "training" in inspect.signature(model.call).parameters
@@ -299,17 +299,10 @@ def _subject(model: Any, x: Any, y: Any, loss: Any, training: bool, rng: RNG) ->
         first, second = ([arrays[n] for n in names] for names in (trainable, fixed))
         return model.stateless_call(first, second, inputs, **keywords)[0]
 
-    return Model(
-        model.name,
-        call,
-        {n: v.value for n, v in variables.items()},
-        given,
-        loss=target,
-        targets=None if y is None else keras.tree.map_structure(np.asarray, y),
-        trainable=trainable,
-        rng=rng,
-        made=made,
-    )
+    arrays = {n: v.value for n, v in variables.items()}
+    targets = None if y is None else keras.tree.map_structure(np.asarray, y)
+    return Model(model.name, call, arrays, given, loss=target, targets=targets,
+                 trainable=trainable, rng=rng, made=x is None)  # fmt: skip
 
 
 def _variables(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -459,15 +452,14 @@ def _kept(layer: Any, variable: Any, kernel: bool) -> str:
     return ""
 
 
-def _trained(model: Any, subject: Any) -> str:
+def _trained(model: Any, subject: Any, variables: Any, owners: Any) -> str:
     """The sign that a model was trained, or nothing."""
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and (steps := int(optimizer.iterations)):
         return f"its optimizer took {steps} steps"
-    for name, variable in subject.variables.items():
-        layer = subject.owners[name]
-        asked = getattr(layer, f"{variable.name}_initializer", None)
-        start = None if name in subject.sites else _start(layer, variable)
+    for name, variable in variables.items():
+        asked = getattr(owners[name], f"{variable.name}_initializer", None)
+        start = None if name in subject.sites else _start(owners[name], variable)
         if start is None or not (asked is None or isinstance(asked, CONSTANTS)):
             continue  # draws, whose start nobody can know
         if not np.allclose(subject.value(name), start[0]):

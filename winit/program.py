@@ -3,8 +3,8 @@
 A *site* is a place where data meets a kernel: a contraction, convolution or lookup with one side
 that depends on the data and one that depends on parameters alone. A framework's module, such as
 `winit.jax`, writes a model down as a list of `Op`; `Reader` finds the sites, their fans and what
-lies between two of them. What one run measured there is a `Measured`. `winit.judge` works from
-these types alone.
+lies between two of them; a `Subject` runs it and says what was `Measured` there. `winit.judge`
+works from these types alone.
 """
 
 from __future__ import annotations
@@ -13,12 +13,16 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import NormalDist
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Index = Callable[[], NDArray[np.int64]]
+KEY = 0x77696E6974  # the audit's own branch of every seed: its noise is nobody's draw
+SILENT = 1e-6  # a unit to which this share of the mean squared gradient comes back is dead
+OPENED = 0.02  # std of the noise in place of zeros
 
 
 @dataclass(frozen=True)
@@ -46,37 +50,28 @@ LINEAR = Elementwise()
 
 @dataclass(frozen=True)
 class Kernel:
-    """A parameter as one site uses it.
-
-    Parameters
-    ----------
-    name, shape : its path, and its shape as stored
-    power : d ln of the effective kernel by d ln of the parameter
-        1 for a plain kernel and weight normalization's g; 0 where a transform takes the scale away
-        (its v, spectral normalization, standardization), and for a pair of LoRA's.
-    trainable : False for a frozen one
-    index : gives the flat positions in the parameter that the site reads
-        Of the shape (groups, outputs, inputs, *window): ``values.flat[index()] = drawn`` puts a
-        draw back. None where the effective kernel is no rearrangement of the parameter's entries.
-    """
+    """A parameter as one site uses it."""
 
     name: str
     shape: tuple[int, ...]
+    # d ln of the effective kernel by d ln of it: 1 for a plain kernel and weight normalization's g,
+    # 0 where a transform takes its scale away (v, spectral normalization) and for LoRA's pair.
     power: float = 1.0
     trainable: bool = True
-    index: Callable[[], NDArray[np.int64]] | None = None
+    # Gives the flat positions in it that the site reads, as (groups, outputs, inputs, *window), so
+    # that `values.flat[index()] = drawn`; None where they are not a rearrangement of its own.
+    index: Index | None = None
 
 
 @dataclass(frozen=True)
 class Site:
-    """A place where data meets a kernel; the comments say what each field is."""
+    """A place where data meets a kernel."""
 
     name: str  # the main kernel's path, and the number of the call where it is used again
     kernels: tuple[Kernel, ...]  # what makes the effective kernel, the main one first
     lookup: bool  # rows are picked by whole numbers that come from the data
-    # Inputs that reach an output and outputs that an input reaches, far from edges; strides count.
-    fan_in: float
-    fan_out: float
+    fan_in: float  # inputs that reach an output, far from edges; strides count
+    fan_out: float  # outputs that an input reaches
     groups: int = 1  # independent ones: grouped and depthwise kernels, experts, stacked layers
     blocks: int = 1  # equal parts in which the units are used apart (gates); fan_out is of one
     units: int = 1
@@ -138,7 +133,7 @@ class Weight:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one run, forward and back, measured: arrays with an entry a site, as a rule.
+    """What one run, forward and back, measured; arrays have an entry a site.
 
     NaN is what could not be measured, or a branch that was not taken.
     """
@@ -165,43 +160,6 @@ class Measured:
     kernels: Mapping[str, Weight]  # every parameter of floats
 
 
-class Subject(Protocol):
-    """A model that can be measured and given other weights; one for each framework."""
-
-    name: str
-    program: Program
-    parameters: dict[str, tuple[int, ...]]
-
-    def measure(
-        self,
-        scales: Mapping[str, float] | None = None,
-        values: Mapping[str, Array] | None = None,
-        *,
-        inputs: float = 1.0,
-        opened: bool | Collection[str] = False,
-    ) -> Measured:
-        """Run once with changed parameters; the model stays as it is, and nothing is compiled.
-
-        `scales` multiplies parameters, `values` replaces them, `inputs` divides inputs of floats,
-        `opened` puts small noise in place of `Program.factors` (or those named) that are all 0.
-        """
-
-    def value(self, name: str) -> Array:
-        """A parameter's present value, as float64."""
-
-    def assign(self, name: str, value: Array) -> None:
-        """Set a parameter, in its own dtype and layout."""
-
-    def start(self, name: str) -> tuple[Array, str] | None:
-        """The conventional start of what is no kernel, and its name; None if there is none."""
-
-    def kept(self, name: str) -> str:
-        """Why a parameter is to be left alone ("frozen", "given as a constant"), or ""."""
-
-    def trained(self) -> str:
-        """The sign that the model was trained, or ""."""
-
-
 # ------------------------------------------------------------------ what a framework writes down
 
 
@@ -209,7 +167,7 @@ class Subject(Protocol):
 class Contract:
     """The axes of a contraction, convolution or lookup, seen from its kernel."""
 
-    order: tuple[Sequence[int], ...]  # of the kernel: groups, outputs, inputs, window
+    order: Sequence[Sequence[int]]  # of the kernel: groups, outputs, inputs, window
     shape: tuple[int, ...]
     split: int = 1  # groups side by side on the output axis
     stride_in: float = 1.0  # dilated inputs: how much rarer they are
@@ -225,16 +183,14 @@ class Contract:
     @property
     def fans(self) -> tuple[float, float]:
         """fan_in and fan_out."""
-        taps = self.size(3)
-        fan_out = self.size(1) // self.split * taps / self.stride_out
-        return self.size(2) * taps / self.stride_in, fan_out
+        taps, outputs = self.size(3), self.size(1) // self.split
+        return self.size(2) * taps / self.stride_in, outputs * taps / self.stride_out
 
     def arrange(self, values: Array) -> Array:
         """An array of the kernel's shape as (groups, outputs, inputs, *window)."""
         moved = values.transpose([axis for part in self.order for axis in part])
-        window = (self.shape[axis] for axis in self.order[3])
         sizes = self.size(0) * self.split, self.size(1) // self.split, self.size(2)
-        return moved.reshape(*sizes, *window)
+        return moved.reshape(*sizes, *(self.shape[axis] for axis in self.order[3]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,15 +211,22 @@ class Op:
     whole: bool = False  # gives whole numbers or truth values
     stops: bool = False  # no gradient passes
     count: float = 1.0  # values that a sum adds up
-    contract: Sequence[Contract | None] = (None, None)  # by the position of the kernel
+    contract: Sequence[Contract | None] = ()  # by the position of the kernel
     parts: tuple[int, int] = (1, 0)  # of how many parts a move takes one, and the axis' span
     label: str = ""  # tells moves apart
-    unstacks: bool = False  # a move that takes another part in each step of a loop
     bodies: Sequence[Sequence[Op]] = ()  # of a loop, or the branches
     carry: Sequence[tuple[int, int, int]] = ()  # first, inside, and out of each state of a loop
-    results: Sequence[tuple[int, int]] = ()  # outside and inside; for each branch if it is one
+    results: Sequence[tuple[int, ...]] = ()  # outside, and inside the body or each branch
     steps: int = 1
     extra: Any = None  # the framework's own
+
+
+def every(ops: Sequence[Op]) -> Iterator[Op]:
+    """All operations, those in the bodies of loops and branches included."""
+    for op in ops:
+        yield op
+        for body in op.bodies:
+            yield from every(body)
 
 
 # ------------------------------------------------------------------ reading it
@@ -276,8 +239,7 @@ EVERY = -1  # as a set of sites in bits: neutral in an intersection
 GROWN = 1e9  # stands for the growth of an exponential
 # Two magnitudes far beyond any epsilon, on either side, at 32 points each: sine must not look odd.
 FAR = np.linspace(1.0, 2.0, 32) * np.array([1e4, 1e5, -1e4, -1e5])[:, None]
-NEAR = np.linspace(-4.0, 4.0, 41)
-WIDE = np.linspace(-40.0, 40.0, 8001)
+NEAR, WIDE = np.linspace(-4.0, 4.0, 41), np.linspace(-40.0, 40.0, 8001)
 NORMAL = np.array([NormalDist().inv_cdf((i + 0.5) / 1000) for i in range(1000)])
 
 
@@ -308,26 +270,29 @@ class Value:
 NONE = Value()
 
 
-def _union(values: Sequence[Value]) -> dict[str, Any]:
+def _union(values: Sequence[Value]) -> Value:
     """What a value inherits from all that it is made of; its scale from what is not bounded."""
     carriers = [v for v in values if v.level > ROUTING] or list(values)
     strong = [v for v in carriers if not v.bounded] or carriers
-    made: dict[str, Any] = {"dom": EVERY, "parents": 0, "bare": 0, "loops": 0, "roots": 0}
+    dom, parents, bare, loops, roots = EVERY, 0, 0, 0, 0
     for v in carriers:
-        made["dom"] &= v.dom
-        for name in ("parents", "bare", "loops"):
-            made[name] |= getattr(v, name)
+        dom, parents, bare, loops = dom & v.dom, parents | v.parents, bare | v.bare, loops | v.loops
     for v in strong:
-        made["roots"] |= v.roots
-    return made | {
-        "level": max(v.level for v in values),
-        "degree": max(v.degree for v in carriers),
-        "averaged": max(v.averaged for v in strong),
-        "bounded": all(v.bounded for v in carriers),
-        "reduced": any(v.reduced for v in carriers),
-        "depth": max(v.depth for v in carriers),
-        "reads": any(v.reads for v in carriers),
-    }
+        roots |= v.roots
+    return Value(
+        level=max(v.level for v in values),
+        degree=max(v.degree for v in carriers),
+        bounded=all(v.bounded for v in carriers),
+        reduced=any(v.reduced for v in carriers),
+        averaged=max(v.averaged for v in strong),
+        depth=max(v.depth for v in carriers),
+        reads=any(v.reads for v in carriers),
+        dom=dom,
+        parents=parents,
+        bare=bare,
+        loops=loops,
+        roots=roots,
+    )
 
 
 def bits(mask: int) -> list[int]:
@@ -337,8 +302,8 @@ def bits(mask: int) -> list[int]:
 
 def growth(function: Callable[[Array], Any]) -> float:
     """The power of x with which a function grows, far out: on the right, or else on the left."""
+    values = np.broadcast_to(np.asarray(function(FAR), dtype=np.float64), FAR.shape)
     with np.errstate(all="ignore"):
-        values = np.broadcast_to(np.asarray(function(FAR), dtype=np.float64), FAR.shape)
         size = np.sqrt(np.mean(np.square(values), axis=1))
     for low, high in (size[:2], size[2:]):
         if high == np.inf:
@@ -348,17 +313,9 @@ def growth(function: Callable[[Array], Any]) -> float:
     return 0.0
 
 
-def every(ops: Sequence[Op]) -> Iterator[Op]:
-    """All operations, those in the bodies of loops and branches included."""
-    for op in ops:
-        yield op
-        for body in op.bodies:
-            yield from every(body)
-
-
 @dataclass
 class Draft:
-    """A site while the program is read."""
+    """A site while the program is read: its operation, and the values there."""
 
     op: Op
     number: int
@@ -366,7 +323,7 @@ class Draft:
     z: int
     kernel: int
     contract: Contract
-    value: Value
+    value: Value  # what is known of x
     steps: int
     recurrent: bool
 
@@ -430,8 +387,8 @@ class Reader:
         if not known.pending:
             return known
         root = self._root(known.source, "softmax" if known.soft else "normalizer", known.parents)
-        fresh = {"pending": False, "soft": False, "reduced": False, "degree": 1.0, "bare": 0}
-        return replace(known, **fresh, bounded=known.soft, roots=root, averaged=1.0)
+        known = replace(known, pending=False, soft=False, bounded=known.soft, reduced=False)
+        return replace(known, degree=1.0, bare=0, roots=root, averaged=1.0)
 
     def _walk(self, ops: Sequence[Op]) -> None:
         for op in ops:
@@ -458,37 +415,37 @@ class Reader:
         top = max((v.level for v in known.values()), default=PARAMETERS)
         if top == PARAMETERS:
             return []
-        cases = list(op.inputs[1:] if op.kind == "choose" else op.inputs)
+        cases = op.inputs[1:] if op.kind == "choose" else op.inputs
         chosen = [i for i in cases if known[i].level in (top, PICKED, SIGNAL)]
         sources = {known[i].source for i in chosen}
-        if not chosen:
-            return [op.inputs[0]]
-        return [i for i in known if i in chosen or (known[i].level and known[i].source in sources)]
+        same = [i for i, v in known.items() if i in chosen or (v.level and v.source in sources)]
+        return same or [op.inputs[0]]
 
     def _params(self, ids: Sequence[int]) -> frozenset[int]:
         return frozenset().union(*(self.at(i).params for i in ids))
 
     def _single(self, op: Op) -> Value:
         main = self.main(op)
-        if not main:
-            return Value(params=self._params(op.inputs))
         sides = [i for i in op.inputs if i not in main]
-        if op.kind == "mul":
-            self.factors |= self._params(sides)
-        elif op.kind != "move":
-            self.shifts |= self._params(sides)
+        made_of = self._params(sides)
+        if not main:
+            return Value(params=made_of)
+        self.factors |= made_of if op.kind == "mul" else frozenset()
+        self.shifts |= made_of if op.kind not in ("mul", "move") else frozenset()
         straight = self._straight(op, main) and all(self.at(i).affine for i in main)
         pending = straight and all(self.at(i).pending for i in main)
         known = [self.at(i) if pending else self._used(i) for i in main]
         first = max(known, key=lambda v: v.level)
-        level = PICKED if first.level == ROUTING and self._params(sides) else first.level
-        degree, bounded = self._degree(op, main, known)
+        level = PICKED if first.level == ROUTING and made_of else first.level
+        bounded = all(v.bounded for v in known)
+        degree = self._degree(op, dict(zip(main, known, strict=True)))
         if len({(v.source, v.layout) for v in known}) > 1:
             return replace(self._mixed(op, known, degree, pending), level=level)
         made = replace(first, level=level, affine=straight)
         if pending:
             moved = any(self.constant(i) is None for i in sides)
             return replace(made, source=op.outputs[0], layout=0) if moved else made
+        # A function that no longer grows far out, such as tanh, sets a scale of its own.
         return replace(made, degree=degree or 1.0, bounded=bounded or degree == 0)
 
     def _straight(self, op: Op, main: Sequence[int]) -> bool:
@@ -500,32 +457,29 @@ class Reader:
             return lone and (op.kind == "mul" or main[0] == op.inputs[0])
         return op.kind in ("affine", "add", "move")
 
-    def _degree(self, op: Op, main: Sequence[int], known: Sequence[Value]) -> tuple[float, bool]:
-        # A function that no longer grows far out, such as tanh, sets a scale of its own.
-        bounded = all(v.bounded for v in known)
-        each = {i: v.degree for i, v in zip(main, known, strict=True)}
+    def _degree(self, op: Op, known: Mapping[int, Value]) -> float:
+        each = [known[i].degree if i in known else 0.0 for i in op.inputs]
         if op.kind == "mul":
-            return sum(each.get(i, 0.0) for i in op.inputs), bounded
+            return sum(each)
         if op.kind == "div":
-            return each.get(op.inputs[0], 0.0) - each.get(op.inputs[1], 0.0), bounded
-        if op.kind != "map" or len(main) > 1:
-            return max(each.values()), bounded
-        grown = growth(lambda far: self._numbers(op, {main[0]: far}))
-        return known[0].degree * grown, bounded
+            return each[0] - each[1]
+        if op.kind != "map" or len(known) > 1:
+            return max(v.degree for v in known.values())
+        ((i, v),) = known.items()
+        return v.degree * growth(lambda far: self._numbers(op, {i: far}))
 
     def _mixed(self, op: Op, known: Sequence[Value], degree: float, pending: bool) -> Value:
-        # Values of several sources: the result is a source of its own.
+        """Values of several sources, number by number: the result is a source of its own."""
         made = _union(known)
         if op.kind == "add":
-            for n in bits(made["bare"]):
-                self.summed[n] = max(self.summed.get(n, 1), made["bare"].bit_count())
-        cancels = degree == 0 and made["reduced"] and any(v.degree for v in known)
-        stays = pending or cancels
-        far = any(abs(v.degree) > GROWN / 2 for v in known)
-        made |= {"degree": degree if degree or stays else 1.0, "pending": stays}
-        made["bounded"] |= degree == 0 and not stays
-        soft = stays and (far or any(v.soft for v in known))
-        return Value(source=op.outputs[0], soft=soft, **made)
+            for n in bits(made.bare):
+                self.summed[n] = max(self.summed.get(n, 1), made.bare.bit_count())
+        stays = pending or (degree == 0 and made.reduced and any(v.degree for v in known))
+        soft = stays and any(v.soft or abs(v.degree) > GROWN / 2 for v in known)
+        bounded = made.bounded or (degree == 0 and not stays)
+        degree = degree if degree or stays else 1.0
+        made = replace(made, source=op.outputs[0], degree=degree, bounded=bounded)
+        return replace(made, pending=stays, soft=soft)
 
     # All other operations.
 
@@ -540,14 +494,13 @@ class Reader:
         self.through[op.outputs[0]] = carried
         known = [self._used(i) for i in carried]
         made = _union(known)
-        made["reduced"] |= op.kind in ("reduce", "contract")
-        made["averaged"] *= op.count
-        if op.kind == "contract":
-            made["degree"] = sum(v.degree for v in known)
-        return Value(source=op.outputs[0], **made)
+        degree = sum(v.degree for v in known) if op.kind == "contract" else made.degree
+        reduced = made.reduced or op.kind in ("reduce", "contract")
+        made = replace(made, source=op.outputs[0], degree=degree, reduced=reduced)
+        return replace(made, averaged=made.averaged * op.count)
 
     def _kernel_side(self, op: Op) -> int | None:
-        # The kernel is of a lower level, and has parameters in it.
+        """The kernel is of a lower level, and has parameters in it."""
         for side, contract in enumerate(op.contract):
             if contract is not None:
                 kernel, data = self.at(op.inputs[side]), self.at(op.inputs[1 - side])
@@ -556,8 +509,7 @@ class Reader:
                     return side
         return None
 
-    def _site(self, op: Op, kernel: int, x: int, contract: Contract | None) -> Value:
-        assert contract is not None
+    def _site(self, op: Op, kernel: int, x: int, contract: Any) -> Value:
         z, read, lookup = op.outputs[0], self._used(x), op.kind == "lookup"
         if read.level == ROUTING and not lookup:
             read = replace(read, dom=0, roots=self._root(x, "input", 0), reads=True)
@@ -567,24 +519,17 @@ class Reader:
         mark, inside = 1 << number, (1 << len(self.steps)) - 1
         steps, recurrent = math.prod(self.steps), bool(read.loops & inside)
         self.found[z] = Draft(op, number, x, z, kernel, contract, read, steps, recurrent)
-        return Value(
-            level=PICKED if lookup else SIGNAL,
-            source=z,
-            dom=(0 if read.dom == EVERY else read.dom) | mark,
-            parents=mark,
-            bare=mark,
-            roots=self._root(z, "lookup", mark) if lookup else read.roots,
-            averaged=1.0 if lookup else read.averaged,
-            depth=read.depth + 1,
-            loops=read.loops,
-        )
+        dom = (0 if read.dom == EVERY else read.dom) | mark
+        made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, loops=read.loops)
+        made = replace(made, roots=read.roots, averaged=read.averaged, depth=read.depth + 1)
+        root = self._root(z, "lookup", mark) if lookup else 0
+        return replace(made, level=PICKED, roots=root, averaged=1.0) if lookup else made
 
     def _cond(self, op: Op) -> None:
         for body in op.bodies:
             self._walk(body)
         for outside, *inside in op.results:
-            join = Op("join", inside, [outside], whole=all(not self.at(i).level for i in inside))
-            self.values[outside] = self._whole(join)
+            self.values[outside] = self._whole(Op("join", inside, [outside]))
 
     def _loop(self, op: Op) -> None:
         """The body is read until nothing changes."""
@@ -597,7 +542,7 @@ class Reader:
                 self.through[inside] = [first]
                 self.values[inside] = self._carried(first, inside, out, mark, deep)
             self._walk(op.bodies[0])
-            now = [self.at(out) for _, _, out in op.carry]
+            now = [self.at(out) for *_, out in op.carry]
             if now == before:
                 break
             before = now
@@ -608,16 +553,10 @@ class Reader:
             if draft.recurrent and draft.op in inner:
                 draft.value = replace(draft.value, depth=draft.value.depth + grown)
         for outside, inside in op.results:
-            made = self._used(inside)
-            self.through[outside] = [inside]
-            self.values[outside] = replace(
-                made,
-                source=outside if made.level else -1,
-                layout=0,
-                affine=True,
-                depth=made.depth + (grown if made.loops & mark else 0),
-                loops=made.loops & ~mark,
-            )
+            made, self.through[outside] = self._used(inside), [inside]
+            far = made.depth + (grown if made.loops & mark else 0)
+            made = replace(made, depth=far, loops=made.loops & ~mark, layout=0, affine=True)
+            self.values[outside] = replace(made, source=outside if made.level else -1)
 
     def _carried(self, first: int, inside: int, out: int, mark: int, depth: int) -> Value:
         start, came = self.at(first), self.at(out)
@@ -625,43 +564,37 @@ class Reader:
         if level <= ROUTING:
             return Value(level, inside, loops=mark * level, params=start.params | came.params)
         made = _union([v for v in (start, came) if v.level > ROUTING])
-        made |= {"depth": depth, "bounded": False, "reduced": False, "degree": 1.0}
-        made["loops"] = start.loops | came.loops | mark
+        made = replace(made, source=inside, depth=depth, bounded=False, reduced=False, degree=1.0)
+        made = replace(made, loops=start.loops | came.loops | mark)
         if start.level > ROUTING:
-            made |= {"roots": start.roots, "averaged": start.averaged}
-        else:
-            made |= {"roots": self._root(inside, "state", made["parents"]), "averaged": 1.0}
-        return Value(source=inside, **made)
+            return replace(made, roots=start.roots, averaged=start.averaged)
+        return replace(made, roots=self._root(inside, "state", made.parents), averaged=1.0)
 
     # Evaluating on numbers of no shape in particular.
 
     def constant(self, i: int) -> float | None:
         """The value of what depends on nothing, where it is one number."""
-        if i in self.parameters or i in self.constants:
-            return None if i in self.parameters else self.constants[i]
-        op = self.makers.get(i)
-        if op is None or op.kind not in (*ELEMENTWISE, "move") or not op.inputs:
-            return None
-        if any(self.constant(j) is None for j in op.inputs):
-            return None
-        self.constants[i] = self._scalar(i)
-        return self.constants[i]
+        if i not in self.constants and i not in self.parameters:
+            op = self.makers.get(i)
+            if op is None or op.kind not in (*ELEMENTWISE, "move") or not op.inputs:
+                return None
+            if any(self.constant(j) is None for j in op.inputs):
+                return None
+            self.constants[i] = self._scalar(i)
+        return None if i in self.parameters else self.constants[i]
 
     def _scalar(self, i: int) -> float:
         """A constant's or parameter's typical value."""
         op = self.makers.get(i)
         if i in self.constants or op is None or not op.inputs:
             return self.constants.get(i, 0.25)
-        if op.kind in ELEMENTWISE and op.numbers is not None:
-            return float(self._numbers(op, {}))
-        return self._scalar(op.inputs[0])
+        return float(self._numbers(op, {})) if op.numbers else self._scalar(op.inputs[0])
 
     def _numbers(self, op: Op, given: Mapping[int, Any]) -> Any:
-        if op.numbers is None:
-            return next(iter(given.values()), 0.25)
         inputs = [given[j] if j in given else self._scalar(j) for j in op.inputs]
         with np.errstate(all="ignore"):
-            return op.numbers(*(np.asarray(v, dtype=np.float64) for v in inputs))
+            wide = [np.asarray(v, dtype=np.float64) for v in inputs]
+            return op.numbers(*wide) if op.numbers else wide[0]
 
     def evaluate(self, i: int, source: int, values: Array) -> Any:
         """A value as a function of its source, number by number; moves are looked through."""
@@ -671,10 +604,9 @@ class Reader:
             if j not in seen:
                 op = self.makers[j]
                 main = self.main(op)
-                sides = [k for k in op.inputs if k not in main]
-                skips = op.kind in ("add", "mul", "div", "choose") and self._straight(op, main)
-                skips = skips and any(self.constant(k) is None for k in sides)
-                if op.kind == "move" or (skips and len(main) == 1):
+                open_ended = any(self.constant(k) is None for k in op.inputs if k not in main)
+                skips = open_ended and len(main) == 1 and op.kind not in ("affine", "map")
+                if op.kind == "move" or (skips and self._straight(op, main)):
                     seen[j] = at(main[0])  # a shift of 0, a scale of 1, what is not masked
                 else:
                     seen[j] = self._numbers(op, {k: at(k) for k in main})
@@ -735,7 +667,7 @@ class Reader:
         `share` is of the steepest slope at N(0, 1).
         """
         for end in self.ends(draft):
-            entries = {j for j in self._inside(end) if self.at(j).affine}
+            entries = self._entry(end)
             if len(entries) == 1:
                 u = entries.pop()
                 function = self.function(end, u)
@@ -743,22 +675,21 @@ class Reader:
                 steep = np.abs(np.gradient(function(WIDE), WIDE)) >= share * top
                 if steep.any() and not steep[0] and not steep[-1]:
                     low, high = WIDE[steep][[0, -1]]
-                    yield u, low, high, float(np.mean((NORMAL < low) | (NORMAL > high)))
+                    yield u, low, high, float(np.mean((low > NORMAL) | (high < NORMAL)))
 
-    def _inside(self, i: int) -> set[int]:
-        """The values that a bent one is made of, up to the first that is not bent."""
-        found: set[int] = set()
-        for j in self.main(self.makers[i]):
-            found |= {j} if self.at(j).affine else self._inside(j)
-        return found
+    def _entry(self, i: int) -> set[int]:
+        """The values that a bent one is made of, the last that are not bent."""
+        if self.at(i).affine:
+            return {i}
+        return set().union(*(self._entry(j) for j in self.main(self.makers[i])))
 
     # The program.
 
     def program(self) -> Program:
         """The sites and roots that were found."""
         heads = [v for v in map(self.at, self.outputs) if v.level > ROUTING] or [NONE]
-        last = _union(heads)
-        cuts, bare, normal = 0, last["bare"], 0
+        last, cuts, normal = _union(heads), 0, 0
+        bare = last.bare
         for v in heads:
             cuts |= 0 if v.dom == EVERY else v.dom
         for d in self.drafts:
@@ -766,60 +697,64 @@ class Reader:
         for _, kind, parents in self.roots.values():
             normal |= parents if kind in ("normalizer", "softmax") else 0
         place = {d.number: i for i, d in enumerate(self.drafts)}
+
+        def members(mask: int) -> tuple[int, ...]:
+            return tuple(place[n] for n in bits(mask) if n in place)
+
         made: list[Site] = []
         for d in self.drafts:
-            mark, kernels = 1 << d.number, self._kernels(d)
-            calls = 1 + sum(site.kernel.name == kernels[0].name for site in made)
-            lookup, blocks = d.op.kind == "lookup", self._blocks(d)
-            fan_in, fan_out = d.contract.fans
-            acts = {self.function(i, self.at(i).source) for i in self.ends(d)}
+            mark, site = 1 << d.number, self._made(d)
+            calls = 1 + sum(other.kernel.name == site.name for other in made)
             made.append(
-                Site(
-                    kernels[0].name + (f" (call {calls})" if calls > 1 else ""),
-                    kernels,
-                    lookup,
-                    fan_in,
-                    fan_out / blocks,
-                    groups=d.contract.size(0) * d.contract.split,
-                    blocks=blocks,
-                    units=d.contract.size(1) * (1 if lookup else d.contract.size(0)),
-                    before=LINEAR if lookup else self.before(d.x),
-                    after=acts.pop() if len(acts) == 1 else LINEAR,
-                    parents=tuple(place[i] for i in bits(d.value.parents) if i in place),
-                    roots=tuple(bits(d.value.roots)),
-                    reads_data=d.value.reads,
-                    head=bool(last["parents"] & mark),
+                replace(
+                    site,
+                    name=site.name + (f" (call {calls})" if calls > 1 else ""),
+                    parents=members(d.value.parents),
+                    head=bool(last.parents & mark),
                     cut=bool(cuts & mark),
                     normalized=bool(normal & mark & ~bare),
-                    averaged=d.value.averaged,
-                    summed=self.summed.get(d.number, 1),
-                    recurrent=d.recurrent,
-                    steps=d.steps,
-                    depth=d.value.depth + 1,
                 )
             )
-        used = {kernel.name for site in made for kernel in site.kernels}
-        reached = self._reached()
         roots = []
         for i, (_, kind, parents) in self.roots.items():
-            up = tuple(place[n] for n in bits(parents) if n in place)
-            name = f"after {', '.join(made[n].name for n in up)}"
-            roots.append(Root(self.inputs.get(i, name), kind, up))
+            name = f"after {', '.join(made[n].name for n in members(parents))}"
+            roots.append(Root(self.inputs.get(i, name), kind, members(parents)))
+        used = {kernel.name for site in made for kernel in site.kernels}
+        mains, reached = {site.kernel.name for site in made}, self._reached()
+        named = self.parameters.items()
+        shapes = {n: self.shapes[i] for i, n in named if i not in self.shifts}
         return Program(
             tuple(made),
             tuple(roots),
-            last["depth"],
-            unused=tuple(
-                n
-                for i, n in self.parameters.items()
-                if n not in used and i not in self.shifts and len(self.shapes[i]) > 1
-            ),
-            factors=tuple(n for i, n in self.parameters.items() if i in self.factors or n in used),
-            stopped=tuple(
-                n
-                for i, n in self.parameters.items()
-                if n in {site.kernel.name for site in made} and i not in reached
-            ),
+            last.depth,
+            unused=tuple(n for n, shape in shapes.items() if n not in used and len(shape) > 1),
+            factors=tuple(n for i, n in named if i in self.factors or n in used),
+            stopped=tuple(n for i, n in named if n in mains and i not in reached),
+        )
+
+    def _made(self, d: Draft) -> Site:
+        """A site, as far as it stands alone."""
+        kernels, blocks, lookup = self._kernels(d), self._blocks(d), d.op.kind == "lookup"
+        fan_in, fan_out = d.contract.fans
+        acts = {self.function(i, self.at(i).source) for i in self.ends(d)}
+        return Site(
+            kernels[0].name,
+            kernels,
+            lookup,
+            fan_in,
+            fan_out / blocks,
+            groups=d.contract.size(0) * d.contract.split,
+            blocks=blocks,
+            units=d.contract.size(1) * (1 if lookup else d.contract.size(0)),
+            before=LINEAR if lookup else self.before(d.x),
+            after=acts.pop() if len(acts) == 1 else LINEAR,
+            roots=tuple(bits(d.value.roots)),
+            reads_data=d.value.reads,
+            averaged=d.value.averaged,
+            summed=self.summed.get(d.number, 1),
+            recurrent=d.recurrent,
+            steps=d.steps,
+            depth=d.value.depth + 1,
         )
 
     def _blocks(self, draft: Draft) -> int:
@@ -837,13 +772,12 @@ class Reader:
 
     def _reached(self) -> set[int]:
         """The values to which a gradient can come back from the outputs."""
-        reached = set(self.outputs)
-        size = 0
+        reached, size = set(self.outputs), 0
         while size < len(reached):  # what goes round in a loop comes back the next time
             size = len(reached)
             for op in reversed(list(every(self.ops))):
-                for outside, *inside in op.results:
-                    reached |= set(inside) if outside in reached else set()
+                for outside, *ends in op.results:
+                    reached |= set(ends) if outside in reached else set()
                 for first, inside, out in op.carry:
                     reached |= {first, out} if inside in reached else set()
                 if not (op.stops or op.whole or op.bodies) and reached.intersection(op.outputs):
@@ -875,10 +809,10 @@ class Reader:
         pair = op.kind == "contract" and all(self.at(j).params for j in op.inputs[:2])
         found: dict[int, tuple[float, bool]] = {}
         for place, j in enumerate(op.inputs):
-            factor = -1.0 if op.kind == "div" and place else 1.0
             inner = self._powers(j)
+            factor = -1.0 if op.kind == "div" and place else 1.0
             if inner and op.kind == "map":
-                factor = growth(lambda far, j=j: self._numbers(op, {j: far}))
+                factor = growth(lambda far, j=j: self._numbers(op, {j: far}))  # type: ignore[misc]
             for p, (power, alone) in inner.items():
                 old, was = found.get(p, (0.0 if products else power * factor, True))
                 new = old + power * factor if products else max(old, power * factor)
@@ -894,16 +828,18 @@ class Reader:
         op = self.makers.get(i)
         if op is None or op.kind not in (*ELEMENTWISE, "move", "join"):
             return None
-        known = [(j, self._entries(j, p)) for j in op.inputs if p in self.at(j).params]
-        j, entries = known[0] if len(known) == 1 else (i, None)
+        known = [j for j in op.inputs if p in self.at(j).params]
+        known = [
+            j for j in known if op.kind in ("move", "join") or self.shapes[j] == self.shapes[i]
+        ]
+        entries = self._entries(known[0], p) if len(known) == 1 else None
         if entries is None or op.kind in ELEMENTWISE:
-            return entries if self.shapes[j] == self.shapes[i] else None
-        place, out, run = list(op.inputs).index(j), list(op.outputs).index(i), op.run
+            return entries
+        place, out, run = list(op.inputs).index(known[0]), list(op.outputs).index(i), op.run
         rest = [np.full(self.shapes[k], -1) for k in op.inputs]
-        assert run is not None
 
         def moved() -> list[Array]:
-            if op.unstacks:
+            if run is None:  # a loop takes another part at each step
                 return [part for e in entries() for part in e]
             made = (run(*rest[:place], e, *rest[place + 1 :]) for e in entries())
             return [np.asarray(m[out]) for m in made]
@@ -921,9 +857,8 @@ class Reader:
     def vocabulary(self, i: int) -> int:
         """How many rows the tables have that an input picks from; 0 where it picks from none."""
         picks = [d for d in self.drafts if d.op.kind == "lookup" or d.value.level == ROUTING]
-        sizes = [d.contract.size(0 if d.op.kind == "lookup" else 2) for d in picks
-                 if i in self._origins(d.x)]  # fmt: skip
-        return min(sizes, default=0)
+        mine = [d for d in picks if i in self._origins(d.x)]
+        return min((d.contract.size(0 if d.op.kind == "lookup" else 2) for d in mine), default=0)
 
     def entry(self, i: int) -> tuple[float, float]:
         """The scale and shift that an input of floats gets before its first site."""
@@ -934,7 +869,185 @@ class Reader:
         return 1.0, 0.0
 
 
-def _arranged(
-    entries: Callable[[], list[Array]], contract: Contract
-) -> Callable[[], NDArray[np.int64]]:
+def _arranged(entries: Callable[[], list[Array]], contract: Contract) -> Index:
     return lambda: np.concatenate([contract.arrange(e) for e in entries()]).astype(np.int64)
+
+
+# ------------------------------------------------------------------ measuring
+
+# What a run notes, by kind and value: sums over blocks of squares ("x"), the same about the mean
+# over the examples ("v"), and how often it came by ("n"); for loops with an entry a step in front.
+Notes = Mapping[str, Mapping[str, Array]]
+
+
+class Subject:
+    """A model that can be measured and given other weights; a framework's module completes it."""
+
+    name: str
+    arrays: dict[str, Any]  # the parameters, by path
+    reader: Reader
+    program: Program
+    examples: int
+    flat: float  # share of the steepest slope under which one is flat
+
+    @property
+    def parameters(self) -> dict[str, tuple[int, ...]]:
+        """Every parameter's shape."""
+        return {n: tuple(a.shape) for n, a in self.arrays.items()}
+
+    def execute(self, arrays: Mapping[str, Any], inputs: float) -> Notes:
+        """Run once, with these parameters, and inputs of floats divided by `inputs`."""
+        raise NotImplementedError
+
+    def numpy(self, array: Any) -> Array:
+        """One of the framework's arrays, as float64."""
+        return np.asarray(array).astype(np.float64)
+
+    def like(self, value: Any, old: Any) -> Any:
+        """A value in the type, dtype and layout of one of the framework's arrays."""
+        raise NotImplementedError
+
+    def value(self, name: str) -> Array:
+        """A parameter's present value, as float64."""
+        return self.numpy(self.arrays[name])
+
+    def assign(self, name: str, value: Array) -> None:
+        """Set a parameter, in its own dtype and layout."""
+        self.arrays[name] = self.like(value, self.arrays[name])
+
+    def start(self, name: str) -> tuple[Array, str] | None:
+        """The conventional start of what is no kernel, and its name; None if there is none."""
+        shape = self.parameters[name]
+        shift = len(shape) == 1 and name not in self.program.factors
+        return (np.zeros(shape), "zeros") if shift else None
+
+    def kept(self, name: str) -> str:
+        """Why a parameter is to be left alone ("frozen", "given as a constant"), or ""."""
+        return "" if name in self.reader.trainable else "frozen"
+
+    def trained(self) -> str:
+        """The sign that the model was trained, or ""."""
+        return ""
+
+    def measure(
+        self,
+        scales: Mapping[str, float] | None = None,
+        values: Mapping[str, Array] | None = None,
+        *,
+        inputs: float = 1.0,
+        opened: bool | Collection[str] = False,
+    ) -> Measured:
+        """Run once with changed parameters; the model stays as it is, and nothing is compiled.
+
+        `scales` multiplies parameters, `values` replaces them, `inputs` divides inputs of floats,
+        `opened` puts small noise in place of `Program.factors` (or those named) that are all 0.
+        """
+        arrays = dict(self.arrays)
+        for n, value in (values or {}).items():
+            arrays[n] = self.like(value, arrays[n])
+        for n, factor in (scales or {}).items():
+            arrays[n] = self.like(self.numpy(arrays[n]) * factor, arrays[n])
+        for n in self.program.factors if opened is True else opened or ():
+            if not self.numpy(arrays[n]).any():
+                own = np.random.default_rng([KEY, *n.encode()])
+                noise = OPENED * own.standard_normal(self.parameters[n])
+                arrays[n] = self.like(noise, arrays[n])
+        return self._measured(arrays, self.execute(arrays, inputs))
+
+    def _weight(self, array: Any, gradient: Any) -> Weight:
+        wide = self.numpy(array)
+        return Weight(float(wide.std()), float(np.sum(gradient, dtype=np.float64)), not wide.any())
+
+    def _steps(self, note: Any, key: str, i: int) -> Array:
+        """The mean over a value's entries for each step of its loops; NaN where it was not run."""
+        if note is None or key not in note:
+            return np.full(1 if note is None else np.size(note["n"]), math.nan)
+        n = np.ravel(note["n"]).astype(np.float64)
+        sums = note[key].astype(np.float64).reshape(len(n), -1).sum(axis=1)
+        unbiased = self.examples / max(1, self.examples - 1) if key == "v" else 1.0
+        n[n == 0] = math.nan
+        return np.asarray(unbiased * sums / n / max(1, math.prod(self.reader.shapes[i])))
+
+    def _second(self, note: Any, i: int) -> tuple[float, float, Array]:
+        """E x², the share of it that varies over the examples, and E x² step by step."""
+        steps, varying = self._steps(note, "x", i), self._steps(note, "v", i)
+        second = _mean(steps)
+        return second, _mean(varying) / second if second else math.nan, steps
+
+    def _measured(self, arrays: Mapping[str, Any], notes: Notes) -> Measured:
+        named = {n: notes.get(f"weight {n}") for n in self.reader.parameters.values()}
+        kernels = {n: self._weight(arrays[n], w["x"]) for n, w in named.items() if w is not None}
+        sites = zip(self.reader.drafts, self.program.sites, strict=True)
+        rows = [self._row(d, kernels[s.kernel.name], notes) for d, s in sites]
+        names = ["x2", "z2", "g2", "x_share", "z_share", "saturated", "dead", "distinct", "std"]
+        columns = {n: np.array([row[n] for row in rows], dtype=float) for n in [*names, "effect"]}
+        ends = {i: self._second(notes.get(f"out {i}"), i) for i in self.reader.outputs}
+        sizes = {i: math.prod(self.reader.shapes[i]) for i in ends}
+        loss, blind = (np.ravel(notes.get(k, {"x": math.nan})["x"]) for k in ("loss", "blind"))
+        ins = {n: self._second(notes.get(f"in {i}"), i)[0] for i, n in self.reader.inputs.items()}
+        seen = ("out", "weight", "g ", "loss")
+        return Measured(
+            **columns,
+            x_steps=tuple(row["x_steps"] for row in rows),
+            g_steps=tuple(row["g_steps"] for row in rows),
+            root2=np.array([self._second(notes.get(f"root {i}"), i)[0] for i in self.reader.roots]),
+            loss=float(loss[0]),
+            blind=float(min(blind[blind > 0], default=math.nan)),
+            input2={n: second for n, second in ins.items() if not math.isnan(second)},
+            output2=sum(end[0] * sizes[i] for i, end in ends.items()) / max(1, sum(sizes.values())),
+            output_share=max((end[1] for end in ends.values()), default=math.nan),
+            finite=all(np.isfinite(n["x"]).all() for k, n in notes.items() if k.startswith(seen)),
+            kernels=kernels,
+        )
+
+    def _row(self, d: Draft, weight: Weight, notes: Notes) -> dict[str, Any]:
+        z, x, g = (notes.get(f"{k} {d.z}") for k in "zxg")
+        if z is not None and g is not None:
+            g = {"n": z["n"], **g}
+        x2, x_share, x_steps = self._second(x, d.x)
+        z2, z_share, _ = self._second(z, d.z)
+        g2, _, g_steps = self._second(g, d.z)
+        own = notes.get(f"w {d.z}")
+        std = weight.std if own is None else math.sqrt(self._second(own, d.kernel)[0])
+        flats = [(notes.get(f"flat {u}"), s) for u, _, _, s in self.reader.flats(d, self.flat)]
+        beyond = [float(np.mean(note["x"])) - s for note, s in flats if note is not None]
+        units = [_units(note) for note in (z, g) if note is not None]
+        return {
+            "x2": x2,
+            "z2": z2,
+            "g2": g2,
+            "x_share": x_share,
+            "z_share": z_share,
+            "x_steps": x_steps,
+            "g_steps": g_steps,
+            "std": std,
+            "effect": std**2 * weight.gradient,
+            "saturated": float(np.mean(beyond)) if beyond else math.nan,
+            "dead": math.nan if g is None or not g2 > 0 else _silent(units[-1]),
+            "distinct": _distinct(units),
+        }
+
+
+def _mean(steps: Array) -> float:
+    """The mean over the steps that were reached."""
+    reached = steps[~np.isnan(steps)]
+    return float(reached.mean()) if len(reached) else math.nan
+
+
+def _units(note: Mapping[str, Array]) -> Array:
+    """The sum of squares of each unit."""
+    sums = note["x"].astype(np.float64)
+    return np.asarray(sums.reshape(-1, sums.shape[-1]).sum(axis=0))
+
+
+def _silent(units: Array) -> float:
+    return float(np.mean(units < SILENT * units.mean()))
+
+
+def _distinct(marks: Sequence[Array]) -> float:
+    """How many units differ in any of their sums, up to the roundings of float32."""
+    rows = np.array([m / m.max() for m in marks if 0 < m.max() < math.inf])
+    if not len(rows):
+        return 1.0 if marks else math.nan
+    rows = rows[:, np.argsort(rows.sum(axis=0))]
+    return 1.0 + float((np.abs(np.diff(rows, axis=1)).max(axis=0) > 1e-5).sum())
