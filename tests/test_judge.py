@@ -99,7 +99,6 @@ class Chain:
             x_share=0.5 * ones,
             z_share=0.5 * ones,
             x_steps=tuple(x2[:, None]),
-            z_steps=tuple(z2[:, None]),
             g_steps=tuple(ones[:, None]),
             saturated=0 * ones,
             dead=0 * ones,
@@ -285,7 +284,7 @@ def test_a_gradient_that_grows_through_time() -> None:
     made[1] = replace(made[1], recurrent=True, steps=2, summed=2)
     steps = tuple(np.array(v) for v in ([1.0], [1e5, 1.0], [1.0]))
     assert (
-        "From the last step to the first"
+        "From last step to first"
         in audit(he(3), made, change=put(g_steps=steps)).findings[0].reason
     )
     steps = tuple(np.array(v) for v in ([1.0], [1e3, 1.0], [1.0]))
@@ -338,14 +337,14 @@ def test_zeros_that_give_way_wait_and_zeros_that_do_not_are_dead() -> None:
     chain = Chain([*he(5), 0.0])
     report = judge.judge(chain)  # type: ignore[arg-type]
     assert report.ok and chain.runs == 2
-    assert "waits one step" in report.notes[0] and "k5 starts at 0" in report.notes[0]
+    assert "waits one step" in report.notes[0] and "until k5 is" in report.notes[0]
     for zeros in ([0.0] * 6, [1.0, IDEAL, 0.0, 0.0, IDEAL, 1.0]):
         report = audit(zeros)
         assert "dead" in verdicts(report) and "reinitialize" in report.findings[0].cure
 
 
 def test_a_zero_that_reads_equal_units_opens_nothing() -> None:
-    alike = put(distinct={i: 1 for i in range(5)})
+    alike = put(distinct=dict.fromkeys(range(5), 1))
     assert "waits" not in "".join(audit([*he(5), 0.0], change=alike).notes)
 
 
@@ -353,8 +352,7 @@ def test_a_zero_that_reads_equal_units_opens_nothing() -> None:
     ("change", "reason"),
     [
         (put(z2={2: 0.0}), "No signal passes"),
-        (put(dead={2: 0.97}), "flat for every example"),
-        (put(g2={2: 0.0}, effect={2: 0.0}), "No gradient comes back"),
+        (put(dead={2: 0.97}), "No gradient comes back"),
     ],
 )
 def test_dead_sites(change: Any, reason: str) -> None:
@@ -365,7 +363,7 @@ def test_dead_sites(change: Any, reason: str) -> None:
 
 def test_what_is_no_death() -> None:
     assert audit(he(5), change=put(dead={2: 0.9})).ok
-    stopped = audit(he(5), change=put(g2={2: 0.0}, effect={2: 0.0}), stopped=("k2",))
+    stopped = audit(he(5), change=put(dead={2: 1.0}), stopped=("k2",))
     assert stopped.ok and "the model stops it" in stopped.notes[0]
     empty = audit(he(5), change=put(x2={0: 0.0}, z2={0: 0.0}, root2={0: 0.0}))
     assert empty.ok and "all that it reads is 0" in empty.notes[0]
@@ -401,13 +399,13 @@ def test_collapsed_heads_and_inputs_that_cannot_tell() -> None:
     assert verdicts(report)[4] == "collapsed" and "no redraw" in report.findings[0].cure
     assert audit(he(5), change=put(z_share={4: 1e-4})).ok
     for share in (0.0, math.nan):
-        report = audit(he(5), change=put(z_share={i: share for i in range(5)}))
+        report = audit(he(5), change=put(z_share=dict.fromkeys(range(5), share)))
         assert report.ok and "Cannot tell whether examples" in report.notes[0]
 
 
 def test_the_gradient_of_the_first_kernels_against_the_others() -> None:
     def effects(first: float, last: float) -> Any:
-        return put(effect={**{i: first for i in range(3)}, **{i: last for i in range(3, 12)}})
+        return put(effect={**dict.fromkeys(range(3), first), **dict.fromkeys(range(3, 12), last)})
 
     report = audit(he(12), change=effects(1e-5, 1.0))
     assert verdicts(report)[:4] == ["shrinking"] * 3 + ["good"]
@@ -440,15 +438,15 @@ def test_a_cure_that_makes_the_first_loss_worse_is_not_printed() -> None:
         return replace(m, loss=10.0 if chain.runs > 15 else 2.3, blind=2.3)
 
     report = audit([1.0] * 16, change=change)
-    assert report.findings[0].cure == "no redraw cures this: normalize between the kernels"
+    assert report.findings[0].cure.startswith("no redraw cures this: normalize")
 
 
 def test_branches_are_divided_by_their_number() -> None:
     gains = [1.0, *[IDEAL * 2] * 12, 1.0]
     made = [replace(s, summed=9) if 0 < i < 13 else s for i, s in enumerate(sites(14))]
     made = [replace(s, before=Elementwise()) if i else s for i, s in enumerate(made)]
-    report = audit(gains, made, change=put(root2={0: 1.0}, x2={i: 1e4 for i in range(9, 14)}))
-    assert "divide them by √n" in report.findings[0].cure
+    report = audit(gains, made, change=put(root2={0: 1.0}, x2=dict.fromkeys(range(9, 14), 10000.0)))
+    assert "divide sums of n by √n" in report.findings[0].cure
 
 
 def test_the_notes_name_what_is_unused_and_what_is_equal() -> None:

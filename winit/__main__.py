@@ -1,6 +1,6 @@
-"""The command: ``python -m winit audit model.keras``, for continuous integration.
+"""The command ``python -m winit audit model.keras``, for continuous integration.
 
-It ends with 0 where the model is ok, with 1 where it is not, and with 2 where it could not be read.
+It ends with 0 where the model is ok, with 1 where it is not, with 2 where it could not be read.
 """
 
 from __future__ import annotations
@@ -15,64 +15,57 @@ from pathlib import Path
 from typing import Any
 
 OK, NOT_OK, UNREADABLE = 0, 1, 2
+MODEL = "a file.keras, or module:factory, which gives a model or a tuple (model, x, y, loss)"
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m winit")
-    commands = parser.add_subparsers(dest="command", required=True)
-    audit = commands.add_parser(
-        "audit", help="say how a model starts", description="Say how a model starts, kernel by "
-        "kernel. Ends with 0 if it is ok, with 1 if it is not, with 2 if it could not be read."
-    )  # fmt: skip
-    audit.add_argument(
-        "model", help="a file.keras, or module:factory, whose call gives a model, or a tuple of "
-        "arguments for winit.audit: model, x, y, loss"
-    )  # fmt: skip
-    audit.add_argument("--arguments", metavar="JSON", default="{}", help="the factory's keywords")
-    audit.add_argument("--html", metavar="FILE", type=Path, help="write the report as a page")
-    audit.add_argument("--json", metavar="FILE", type=Path, help="write all numbers")
-    audit.add_argument("--seed", type=int, default=0, help="of the inputs, where none are given")
-    audit.add_argument("--no-cures", action="store_true", help="do not look for cures: quicker")
-    audit.add_argument(
-        "--unsafe", action="store_true", help="run code that a file brings with it (Lambda layers)"
-    )
-    return parser
+    audit = parser.add_subparsers(required=True).add_parser("audit", description=__doc__)
+    add = audit.add_argument
+    add("model", help=MODEL)
+    add("--arguments", metavar="JSON", default="{}", help="the factory's keywords")
+    add("--html", metavar="FILE", type=Path, help="write the report as a page")
+    add("--json", metavar="FILE", type=Path, help="write all numbers")
+    add("--seed", type=int, default=0, help="of the inputs, where none are given")
+    add("--no-cures", action="store_true", help="do not look for cures: quicker")
+    add("--unsafe", action="store_true", help="run code that the file brings with it (Lambda)")
+    return parser.parse_args(arguments)
 
 
-def _subject(target: str, keywords: str, unsafe: bool) -> tuple[Any, ...]:
-    """What to audit: the arguments of `winit.audit`."""
-    module, _, factory = target.partition(":")
+def _loaded(asked: argparse.Namespace) -> tuple[Any, ...]:
+    """The model, and what else to give to `winit.audit`."""
+    module, _, factory = asked.model.partition(":")
     if factory:
-        made = getattr(importlib.import_module(module), factory)(**json.loads(keywords))
+        made = getattr(importlib.import_module(module), factory)(**json.loads(asked.arguments))
         return made if isinstance(made, tuple) else (made,)
-    if not target.endswith(".keras"):
-        raise ValueError(f"model must be a file.keras or module:factory, got {target!r}")
-    import keras
+    if not asked.model.endswith(".keras"):
+        raise ValueError(f"model must be a file.keras or module:factory, got {asked.model!r}")
+    from winit.keras import keras  # which registers what a file may name, before it is loaded
 
-    return (keras.saving.load_model(target, compile=False, safe_mode=not unsafe),)
+    load = keras.saving.load_model
+    return (load(asked.model, compile=False, safe_mode=not asked.unsafe),)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return how it ends."""
-    asked = _parser().parse_args(arguments)
-    os.environ.setdefault("KERAS_BACKEND", "jax")  # the one that shows gradients
-    import winit  # after the line above
+    asked = _parsed(arguments)
+    os.environ.setdefault("KERAS_BACKEND", "jax")  # before Keras is imported
+    import winit
 
     try:
-        report = winit.audit(
-            *_subject(asked.model, asked.arguments, asked.unsafe),
-            rng=asked.seed,
-            cures=not asked.no_cures,
-        )
-    except Exception as error:  # a file, a factory or a model of the user's: any may be raised
+        report = winit.audit(*_loaded(asked), rng=asked.seed, cures=not asked.no_cures)
+    except Exception as error:  # of a file, factory or model of the user's: it may be any
         print(f"{asked.model}: {type(error).__name__}: {error}", file=sys.stderr)
         return UNREADABLE
     print(report)
     if asked.html:
-        asked.html.write_text(report.to_html(), encoding="utf-8")
+        page = (
+            f"<!doctype html><meta charset='utf-8'><title>winit audit</title>{report._repr_html_()}"
+        )
+        asked.html.write_text(page, encoding="utf-8")
     if asked.json:
-        text = json.dumps(report.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-        asked.json.write_text(text + "\n", encoding="utf-8")
+        data = json.dumps(report.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+        asked.json.write_text(data, encoding="utf-8")
     return OK if report.ok else NOT_OK
 
 

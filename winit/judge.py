@@ -1,10 +1,10 @@
 """Verdict, cause and cure, from measurements alone: no framework, no layer's or operation's name.
 
-Rules look at one run (`Case`) in this order: not finite, inputs, first loss and output scale; then
-dead, symmetric, saturated, collapsed, signal, gradient, of which the first that finds something
-speaks, since what comes after it is mostly its consequence. A kernel is blamed if putting it right
-alone, at the std that `winit.redraw` would draw, brings the run nearer to its bounds. A cure is
-printed only if no rule objects to the run that it makes.
+Rules look at one run in this order: not finite, inputs, first loss; then dead, symmetric,
+saturated, collapsed, signal, gradient, of which the first that finds something speaks, since what
+follows is mostly its consequence. A kernel is blamed if putting it right alone, at the std that
+`winit.redraw` would draw, brings the run nearer to its bounds. A cure is printed only if no rule
+objects to the run that it makes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from winit import redraw
 from winit.program import Measured, Program, Site, Subject
-from winit.redraw import Plan
 from winit.report import Audit, Finding, Row, listed
 
 Array = NDArray[np.floating[Any]]
@@ -27,54 +26,51 @@ Array = NDArray[np.floating[Any]]
 # Second moments, against where the signal set out: ten in rms, which one learning rate can bridge.
 BOUND = 100.0
 # One draw of a good scheme moves ln E x² by sd = √(Σ 5 / units) (Hanin 2018: 5 for ReLU, the most
-# of any activation here): never an alarm within this many of them.
+# of all activations here): never an alarm within this many of them.
 SPREADS = 4.0
-# A hundred in rms, between first and last kernels: no learning rate is right for both.
+# Between the first kernels and the others, a hundred in rms: no learning rate is right for both.
 STEEP = BOUND**2
 # Batch normalization multiplies the gradient by π/(π - 1) = 1.47 a layer of ReLU (Yang et al.
-# 2019), and does no harm until 36 layers: at 30 such nets still learn, at 40 they do not begin.
+# 2019): this is 36 such layers. With 30 digits are still learned, with 40 it does not begin.
 STEEP_NORMALIZED = 1e6
-# What varies over the examples is then below the rounding of bfloat16, (2⁻⁸)², and no larger in rms
-# than a bias that moved by 0.4 %. Six sigmoids in a row come to 1e-6 and do not begin under SGD,
-# three (3e-4) do; sixty layers of ReLU keep 0.01.
+# What varies over the examples is then below bfloat16's rounding, (2⁻⁸)², and no larger than what a
+# step of 0.4 % in a bias does. Sixty ReLU layers keep .01, three sigmoids 3e-4, six 1e-6.
 COLLAPSED = 2.0**-16
-# Inputs of rms above 10 saturate what follows, below 0.01 they drown in the first biases' steps
-# (one-hot inputs of 10,000 classes are just above).
-INPUTS = (1e-4, 100.0)
-# Four times what a network that knows nothing pays: logits of rms 5 to 7 for 2 to 50,000 classes.
+# Inputs of rms above 10 saturate what follows, or ask for a tenth of the learning rate; those below
+# 0.01 drown in the first biases' steps (one of 10,000 classes, as 0 and 1, is just above).
+INPUTS = (1 / BOUND**2, BOUND)
+# Four times what knowing nothing costs: logits of rms 5 to 7, for 2 to 50,000 classes.
 LOSS = 4.0
-# Without a loss: outputs of rms 5 pay that in cross entropy over ten classes.
+# Where there is no loss: outputs of rms 5, which cost that in cross entropy over ten classes.
 OUTPUT = 25.0
 # Share of flat slopes beyond that of a unit normal signal; good schemes stay below 0.05.
 SATURATED = 0.25
-# Share of a site's units that are flat for all examples, before the site is called dead.
+# Share of a site's units to which no gradient comes back, before the site is called dead.
 MOSTLY = 0.95
-# Kernels nearer to their ideal than this, as ln of the std, are not suspected one by one.
-NEAR = 0.2
-# A head answers for the output's scale only above He's gain.
-HEAD = math.sqrt(2)
-# A stream of the audit's own: no seed that a user gives starts it.
-KEY = (0x77696E6974, 0x6A756467)
+# A kernel nearer to its ideal, in ln of the std, is not suspected (nearer still where there are
+# many); a head only above He's gain, since small heads are good ones.
+NEAR, HEAD = 0.2, math.sqrt(2)
 ROUNDS = 4  # steps after which what starts at 0 must have given way
-
-
+KEY = (0x77696E6974, 0x6A756467)  # of the judge's own draws, which no seed of a user's starts
 
 
 # ------------------------------------------------------------------ what the rules look at
 
 
 @dataclass(frozen=True)
-class Frame:
-    """What does not change from run to run.
+class Case:
+    """One run, and what the rules know of the model.
 
     `spread` is the variance of ln E x² at a site over good draws, `owner` the site that answers for
-    a kernel, `opened` the zeros that give way in the first steps.
+    a kernel, `opened` the zeros that gave way, `closed` the run before they did.
     """
 
     program: Program
-    plans: list[Plan]
-    spread: Array
+    plans: list[redraw.Plan]
+    spread: list[float]
     owner: Mapping[str, int]
+    m: Measured
+    closed: Measured
     opened: frozenset[str] = frozenset()
 
     @property
@@ -93,32 +89,41 @@ class Frame:
         """The sites from which the outputs come."""
         return [i for i, site in enumerate(self.sites) if site.head and not site.lookup]
 
+    def limit(self, i: int, bound: float) -> float:
+        """ln of a bound at a site, or what good draws differ by where that is more."""
+        return max(math.log(bound), SPREADS * math.sqrt(self.spread[i]))
 
-def frame(program: Program) -> Frame:
-    """The frame of a program."""
-    spread = np.zeros(len(program.sites))
-    owner: dict[str, int] = {}
+    def entering(self) -> float:
+        """The share that varies over the examples where data enters."""
+        at = [i for i, site in enumerate(self.sites) if site.reads_data or site.lookup]
+        return max((float(np.nan_to_num(self.m.z_share[i])) for i in at), default=0.0)
+
+
+def start(subject: Subject) -> Case:
+    """The model as it is, once what starts at 0 has given way."""
+    program, spread, owner = subject.program, list[float](), dict[str, int]()
     for i, site in enumerate(program.sites):
-        inside = [
-            p for p in site.parents if p < i and set(program.sites[p].roots) & set(site.roots)
-        ]
-        terms = [
-            spread[p] + (0 if program.sites[p].lookup else 5 / program.sites[p].units)
-            for p in inside
-        ]
-        spread[i] = max(terms, default=0.0)
+        inside = [p for p in site.parents if p < i and redraw.together(program, p, i)]
+        own = [5 / program.sites[p].units * (not program.sites[p].lookup) for p in inside]
+        spread.append(max((spread[p] + v for p, v in zip(inside, own, strict=True)), default=0.0))
     for i in redraw.first_places(program):
         owner.setdefault(program.sites[i].kernel.name, i)
-    return Frame(program, redraw.plan(program), spread, owner)
+    m = subject.measure()
+    case = Case(program, redraw.plan(program), spread, owner, m, m)
+    for _ in range(ROUNDS):
+        opened = case.opened | {name for name in program.factors if _gives_way(case, name)}
+        if opened == case.opened:
+            break
+        case = replace(case, opened=opened, m=subject.measure(opened=opened))
+    return case
 
 
-@dataclass(frozen=True)
-class Case:
-    """One run and its frame: what a rule looks at. `closed` is the run before zeros gave way."""
-
-    frame: Frame
-    m: Measured
-    closed: Measured
+def _gives_way(case: Case, name: str) -> bool:
+    """Whether a step opens what is 0: it has a gradient, and what it reads is not all alike."""
+    weight, i = case.m.kernels[name], case.owner.get(name)
+    parents = () if i is None else case.sites[i].parents
+    apart = [case.sites[p].units == 1 or case.m.distinct[p] > 1 for p in parents]
+    return weight.zero and weight.gradient > 0 and (not apart or any(apart))
 
 
 @dataclass(frozen=True)
@@ -131,73 +136,43 @@ class Alarm:
     reason: str
 
 
-Rule = Callable[[Case], list[Alarm]]
-
-
 # ------------------------------------------------------------------ rules about the whole
 
 
 def not_finite(case: Case) -> list[Alarm]:
     """Outputs, loss or gradients that are not numbers."""
-    if case.m.finite:
-        return []
-    sites = case.frame.sites
-    broken = np.isinf(case.m.x2) | np.isinf(case.m.z2)
-    first = next((i for i in range(len(sites)) if broken[i]), None)
-    back = next((i for i in range(len(sites)) if np.isinf(case.m.g2[i])), None)
-    reason = "The outputs or the loss are not finite."
-    if first is not None:
-        reason = f"The first values that are not finite come out of {sites[first].name}."
-    elif back is not None:
-        reason = f"The signal is finite, and the gradient at {sites[back].name} is not."
-    return [Alarm("not finite", "not finite", (), reason)]
+    forward = np.isinf(case.m.x2) | np.isinf(case.m.z2)
+    reason = "The outputs, the loss or a gradient are not finite."
+    if forward.any():
+        reason = f"The first values that are not finite are at {case.sites[forward.argmax()].name}."
+    return [] if case.m.finite else [Alarm("finite", "not finite", (), reason)]
 
 
 def inputs(case: Case) -> list[Alarm]:
     """Data far from unit scale where a kernel reads it and nothing normalizes the result."""
-    found = []
-    for i, site in enumerate(case.frame.sites):
-        x2 = case.m.x2[i]
-        reads = site.reads_data and not (site.lookup or site.normalized)
-        reads = reads and all(case.frame.program.roots[r].kind == "input" for r in site.roots)
-        if reads and x2 > 0 and not INPUTS[0] <= x2 <= INPUTS[1]:
-            reason = f"E x² of what {site.name} reads is {x2:.2g}, where 1 is usual."
-            found.append(Alarm("inputs", "inputs unscaled", (), reason))
-    return found[:1]
+    for i, site in enumerate(case.sites):
+        raw = all(case.program.roots[r].kind == "input" for r in site.roots)
+        reads = site.reads_data and raw and not (site.lookup or site.normalized)
+        if reads and case.m.x2[i] > 0 and not INPUTS[0] <= case.m.x2[i] <= INPUTS[1]:
+            reason = f"E x² of what {site.name} reads is {case.m.x2[i]:.2g}, where 1 is usual."
+            return [Alarm("inputs", "inputs unscaled", (), reason)]
+    return []
 
 
 def first_loss(case: Case) -> list[Alarm]:
-    """A first loss far above that of a network that knows nothing; without one, large outputs."""
+    """A first loss far above that of a network that knows nothing."""
     m = case.m
-    if m.loss > LOSS * m.blind > 0:
-        reason = (
-            f"The first loss is {m.loss:.3g}; a network that knows nothing has {m.blind:.3g}, "
-            f"and the outputs' second moment is {m.output2:.2g}."
-        )
-        return [Alarm("loss", "first loss far too high", (), reason)]
-    return []
+    reason = f"It is {m.loss:.3g}, where knowing nothing costs {m.blind:.3g}."
+    high = m.loss > LOSS * m.blind > 0
+    return [Alarm("loss", "first loss far too high", (), reason)] if high else []
 
 
 def outputs(case: Case) -> list[Alarm]:
     """Where no loss is given: outputs for which one would be far too high."""
-    scale, i = _output(case)
-    if math.isnan(case.m.loss) and scale > max(OUTPUT, math.exp(SPREADS * _sd(case, i))):
-        reason = f"{case.frame.sites[i].name} gives outputs of second moment {scale:.2g}."
-        return [Alarm("loss", "first loss far too high", (), reason)]
-    return []
-
-
-def _output(case: Case) -> tuple[float, int]:
-    """The largest E z² of a head, and which."""
-    return max(((_number(case.m.z2[i]), i) for i in case.frame.heads), default=(0.0, 0))
-
-
-def _number(value: float) -> float:
-    return 0.0 if math.isnan(value) else float(value)
-
-
-def _sd(case: Case, i: int) -> float:
-    return math.sqrt(case.frame.spread[i])
+    scale, i = max(((case.m.z2[i], i) for i in case.heads), default=(0.0, 0))
+    reason = f"{case.sites[i].name if case.sites else ''} gives outputs of E z² {scale:.2g}."
+    high = math.isnan(case.m.loss) and scale > math.exp(case.limit(i, OUTPUT))
+    return [Alarm("loss", "first loss far too high", (), reason)] if high else []
 
 
 # ------------------------------------------------------------------ rules about sites
@@ -210,65 +185,47 @@ def weights(case: Case) -> list[Alarm]:
 
 
 def dead(case: Case) -> list[Alarm]:
-    """Sites that no signal or no gradient passes, now and after what starts at 0 gave way."""
-    frame, m = case.frame, case.m
-    reasons: dict[str, list[int]] = {}
-    for i, site in enumerate(frame.sites):
+    """Sites that no signal or no gradient passes, also after what starts at 0 gave way."""
+    m, found = case.m, dict[str, list[int]]()
+    for i, site in enumerate(case.sites):
         name = site.kernel.name
-        zero = case.m.kernels[name].zero and name not in frame.opened
+        zero = m.kernels[name].zero and name not in case.opened and not m.effect[i] > 0
         if m.x2[i] == 0 and site.reads_data:
-            continue  # the inputs that were given are 0: see the notes
-        if zero and not m.effect[i] > 0:
-            reason = "Its weights are 0, and no gradient moves them."
+            continue  # the given inputs are 0: see the notes
+        if zero:
+            found.setdefault("Its weights are 0, and no gradient moves them.", []).append(i)
         elif m.z2[i] == 0:
-            reason = "No signal passes."
-        elif m.dead[i] >= MOSTLY:
-            reason = "Its units are flat for every example."
-        elif m.g2[i] == 0 and m.effect[i] == 0 and name not in frame.program.stopped:
-            reason = "No gradient comes back."
-        else:
-            continue
-        reasons.setdefault(reason, []).append(i)
-    return [Alarm("dead", "dead", tuple(at), reason) for reason, at in reasons.items()]
+            found.setdefault("No signal passes.", []).append(i)
+        elif m.dead[i] >= MOSTLY and name not in case.program.stopped:
+            reason = "No gradient comes back to its units, for any example."
+            found.setdefault(reason, []).append(i)
+    return [Alarm("dead", "dead", tuple(at), reason) for reason, at in found.items()]
 
 
 def symmetric(case: Case) -> list[Alarm]:
-    """Sites whose units compute the same and get the same gradient."""
-    m, sites = case.m, case.frame.sites
-    same = [
-        i
-        for i, site in enumerate(sites)
-        if site.units > 1 and m.z2[i] > 0 and 2 * m.distinct[i] <= site.units
-    ]
+    """Sites of which half of the units or more are copies, in signal and gradient."""
+    m, sites = case.m, enumerate(case.sites)
+    at = tuple(i for i, s in sites if s.units > 1 and m.z2[i] > 0 and 2 * m.distinct[i] <= s.units)
     reason = "Its units compute the same and get the same gradient, at every step."
-    return [Alarm("symmetric", "symmetric", tuple(same), reason)] if same else []
+    return [Alarm("symmetric", "symmetric", at, reason)] if at and m.finite else []
 
 
 def saturated(case: Case) -> list[Alarm]:
     """Sites whose signal lies where a bounded activation is flat."""
-    at = tuple(i for i in range(len(case.frame.sites)) if case.m.saturated[i] > SATURATED)
-    share = max((_number(case.m.saturated[i]) for i in at), default=0.0)
-    reason = f"Of the slopes after it up to {share:.0%} more are flat than of a unit signal."
+    at = tuple(i for i, share in enumerate(case.m.saturated) if share > SATURATED)
+    share = max((float(case.m.saturated[i]) for i in at), default=0.0)
+    reason = f"Up to {share:.0%} more of the slopes after it are flat than with a unit signal."
     return [Alarm("saturated", "saturated", at, reason)] if at else []
 
 
 def collapsed(case: Case) -> list[Alarm]:
     """Heads at which all examples look alike, though the inputs differ."""
-    if entering(case) <= COLLAPSED:
-        return []  # nothing can be told: see the notes
-    at = tuple(i for i in case.frame.heads if case.m.z_share[i] < COLLAPSED and case.m.z2[i] > 0)
-    share = min((float(case.m.z_share[i]) for i in at), default=1.0)
-    reason = f"Only {share:.1g} of E z² varies over the examples: to the head all look alike."
-    return [Alarm("collapsed", "collapsed", at, reason)] if at else []
-
-
-def entering(case: Case) -> float:
-    """The share that varies over the examples where data enters."""
-    sites = case.frame.sites
-    shares = [
-        _number(case.m.z_share[i]) for i, site in enumerate(sites) if site.reads_data or site.lookup
-    ]
-    return max(shares, default=0.0)
+    m = case.m
+    at = tuple(i for i in case.heads if m.z_share[i] < COLLAPSED and m.z2[i] > 0)
+    share = min((float(m.z_share[i]) for i in at), default=1.0)
+    reason = f"Only {share:.1g} of its E z² varies over the examples: all look alike to it."
+    told = at and case.entering() > COLLAPSED
+    return [Alarm("collapsed", "collapsed", at, reason)] if told else []
 
 
 def drift(case: Case, i: int) -> float:
@@ -276,97 +233,78 @@ def drift(case: Case, i: int) -> float:
 
     In a loop the last step speaks; a state that sums its input up sets out from its first step.
     """
-    site, m = case.frame.sites[i], case.m
-    roots = [m.root2[r] for r in site.roots if m.root2[r] > 0]
-    x = float(m.x2[i])
+    site, m = case.sites[i], case.m
+    x, roots = float(m.x2[i]), [m.root2[r] for r in site.roots if m.root2[r] > 0]
     if site.recurrent and site.steps > 1:
-        steps = m.x_steps[i]
-        x = float(steps[-1])
+        x = float(m.x_steps[i][-1])
         if site.summed > 1:
-            roots = [value for value in steps[:-1] if value > 0][:1]
-            x = max(x, roots[0]) if roots else x
+            roots = [value for value in m.x_steps[i][:-1] if value > 0][:1]
+            x = max([x, *roots])
     if not roots or math.isnan(x):
         return 0.0
-    if x == 0 or math.isinf(x):
-        return math.inf if x else -math.inf
-    up, down = math.log(x / max(roots)), math.log(x / min(roots))
-    return up if up > 0 else min(down, 0.0)
-
-
-def _limits(case: Case, i: int) -> tuple[float, float]:
-    """How far ln E x² may fall and rise: Hanin's fluctuation falls by half its variance, too."""
-    bound = max(math.log(BOUND), SPREADS * _sd(case, i))
-    fall = bound + case.frame.spread[i] / 2 + math.log(max(case.frame.sites[i].averaged, 1.0))
-    return -fall, bound
+    with np.errstate(divide="ignore"):
+        up, down = np.log(x / np.array([max(roots), min(roots)]))
+    return float(up if up > 0 else min(down, 0.0))
 
 
 def signal(case: Case) -> list[Alarm]:
-    """Drift of the signal at the sites that every path leads through."""
-    frame, m = case.frame, case.m
+    """Drift of the signal where every path leads through; a mean over n may lose n by nature."""
     out = []
-    for i, site in enumerate(frame.sites):
-        if site.lookup or not (site.cut or site.recurrent):
-            continue
-        low, high = _limits(case, i)
-        if not low <= (d := drift(case, i)) <= high:
+    for i, site in enumerate(case.sites):
+        high, d = case.limit(i, BOUND), drift(case, i)
+        low = high + case.spread[i] / 2 + math.log(max(site.averaged, 1.0))
+        if (site.cut or site.recurrent) and not site.lookup and not -low <= d <= high:
             out.append((i, d))
     if not out:
         return []
     i, d = max(out, key=lambda pair: abs(pair[1]))
-    roots = [m.root2[r] for r in frame.sites[i].roots if m.root2[r] > 0]
-    start = f"; it set out from {max(roots):.2g}" if roots else ""
-    reason = f"E x² at {frame.sites[i].name} is {m.x2[i]:.2g}{start}."
+    reason = f"E x² at {case.sites[i].name} is {case.m.x2[i]:.2g}, by ln {d:.1f} off its start."
     at = tuple(j for j, other in out if (other > 0) == (d > 0))
     return [Alarm("signal", "exploding" if d > 0 else "shrinking", at, reason)]
 
 
-def steepness(case: Case) -> tuple[float, float]:
-    """ln of the first kernels' effect over the largest, and over the last kernels' (a quarter)."""
-    frame, m = case.frame, case.m
-    effects = [
-        float(m.effect[i])
-        for i in frame.kernels
-        if frame.sites[i].kernel.name not in frame.program.stopped and m.effect[i] >= 0
+def steepness(case: Case) -> tuple[float, float, float]:
+    """What the gradient does, as ln: falls, rises, and grows in time.
+
+    The largest effect of the first quarter of kernels over the largest of all, and over that of the
+    last quarter; the gradient at a loop's first step over that at its last.
+    """
+    names = [case.sites[i].kernel.name for i in case.kernels]
+    told = [
+        float(case.m.effect[i])
+        for i, name in zip(case.kernels, names, strict=True)
+        if name not in case.program.stopped and case.m.effect[i] >= 0
     ]
-    quarter = max(1, len(effects) // 4)
-    if len(effects) < 2 or not max(effects[:quarter]) * max(effects[-quarter:]) > 0:
-        return 0.0, 0.0
-    first, last = max(effects[:quarter]), max(effects[-quarter:])
-    return math.log(first / max(effects)), math.log(first / last)
-
-
-def _in_time(case: Case) -> tuple[float, int]:
-    """The largest ln of the gradient at a loop's first step over that at its last, and where."""
-    found = [(0.0, 0)]
-    for i, site in enumerate(case.frame.sites):
-        if site.recurrent and site.steps > 1:
-            first, last = float(case.m.g_steps[i][0]), float(case.m.g_steps[i][-1])
-            if first > 0 and last > 0:
-                found.append((math.log(first / last), i))
-    return max(found)
+    n = max(1, len(told) // 4)
+    first, last = (max(part, default=0.0) for part in (told[:n], told[-n:]))
+    loops = [case.m.g_steps[i] for i, s in enumerate(case.sites) if s.recurrent and s.steps > 1]
+    grown = max((math.log(g[0] / g[-1]) for g in loops if g[0] > 0 and g[-1] > 0), default=0.0)
+    if len(told) < 2 or not first * last > 0:
+        return 0.0, 0.0, grown
+    return math.log(first / max(told)), math.log(first / last), grown
 
 
 def gradient(case: Case) -> list[Alarm]:
-    """The effect of the first kernels against the others', and over a loop's steps."""
-    frame = case.frame
-    falls, rises = steepness(case)
-    normalized = any(site.normalized for site in frame.sites)
-    spread = SPREADS * math.sqrt(max(frame.spread, default=0.0))
-    top = max(math.log(STEEP_NORMALIZED if normalized else STEEP), spread)
-    quarter = tuple(frame.kernels[: max(1, len(frame.kernels) // 4)])
-    if falls < -max(math.log(STEEP), spread):
-        reason = f"A redraw of the first kernels does {math.exp(falls):.1g} of what others do."
-        return [Alarm("gradient", "shrinking", quarter, reason)]
-    if rises > top:
-        reason = f"A redraw of the first kernels does {math.exp(rises):.1g} times what the last do."
-        return [Alarm("gradient", "exploding", quarter, reason)]
-    grown, i = _in_time(case)
-    if grown > math.log(STEEP):
-        reason = f"From the last step to the first the gradient grows {math.exp(grown):.1g} times."
-        return [Alarm("gradient", "exploding", (i,), reason)]
-    return []
+    """The effect of the first kernels against the others', and the gradient over a loop's steps."""
+    falls, rises, grown = steepness(case)
+    normalized = any(site.normalized for site in case.sites)
+    spread = SPREADS * math.sqrt(max(case.spread, default=0.0))
+    top = STEEP_NORMALIZED if normalized else STEEP
+    first = tuple(case.kernels[: max(1, len(case.kernels) // 4)])
+    loops = tuple(i for i, s in enumerate(case.sites) if s.recurrent and s.steps > 1)
+    found = (
+        ("shrinking", first, -falls, STEEP, "Redrawing it does 1/{:.1g} of what others do."),
+        ("exploding", first, rises, top, "Redrawing it does {:.1g} times what the last do."),
+        ("exploding", loops, grown, STEEP, "From last step to first the gradient grows {:.1g}×."),
+    )
+    return [
+        Alarm("gradient", verdict, at, text.format(math.exp(size)))
+        for verdict, at, size, bound, text in found
+        if size > max(math.log(bound), spread)
+    ][:1]
 
 
+Rule = Callable[[Case], list[Alarm]]
 WHOLE: tuple[Rule, ...] = (not_finite, inputs, first_loss)
 SITES: tuple[Rule, ...] = (weights, dead, symmetric, saturated, collapsed, signal, gradient)
 
@@ -378,7 +316,7 @@ def alarms(case: Case) -> list[Alarm]:
     return found or outputs(case)
 
 
-# ------------------------------------------------------------------ running, blaming, curing
+# ------------------------------------------------------------------ blame and cure
 
 
 @dataclass(frozen=True)
@@ -390,331 +328,239 @@ class Change:
     values: Mapping[str, Array] = field(default_factory=dict)
     inputs: float = 1.0
 
-
-class Bench:
-    """A subject that is run again and again, with what was learned about it."""
-
-    def __init__(self, subject: Subject) -> None:
-        self.subject = subject
-        self.frame = frame(subject.program)
-        closed = m = subject.measure()
-        for _ in range(ROUNDS):
-            giving = {name for name in subject.program.factors if self._gives_way(name, m)}
-            if giving <= self.frame.opened:
-                break
-            self.frame = replace(self.frame, opened=self.frame.opened | giving)
-            m = subject.measure(opened=self.frame.opened)
-        self.case = Case(self.frame, m, closed)
-
-    def _gives_way(self, name: str, m: Measured) -> bool:
-        """Whether a step opens what is 0: it has a gradient, and its inputs are not all alike."""
-        weight, i = m.kernels[name], self.frame.owner.get(name)
-        if not (weight.zero and weight.gradient > 0) or name in self.frame.opened:
-            return name in self.frame.opened
-        parents = () if i is None else self.frame.sites[i].parents
-        apart = [self.frame.sites[p].units == 1 or m.distinct[p] > 1 for p in parents]
-        return not apart or any(apart)
-
-    def run(self, change: Change) -> Case:
-        """What would be measured with that change."""
-        opened = self.frame.opened - set(change.values)
-        m = self.subject.measure(
-            dict(change.scales), dict(change.values), inputs=change.inputs, opened=opened
-        )
-        return replace(self.case, m=m)
+    def run(self, subject: Subject, case: Case) -> Case:
+        """What would be measured with it."""
+        opened = case.opened - set(self.values)
+        m = subject.measure(self.scales, self.values, inputs=self.inputs, opened=opened)
+        return replace(case, m=m)
 
 
 def suspects(case: Case) -> dict[str, float]:
-    """Kernels away from their ideal, with the factor that brings each there alone."""
-    frame, found = case.frame, {}
-    near = min(NEAR, math.log(BOUND) / 2 / max(len(frame.kernels), 1))
-    for name, i in frame.owner.items():
-        site, std, ideal = frame.sites[i], float(case.m.std[i]), frame.plans[i].std
-        if not (0 < std < math.inf and ideal > 0 and site.kernel.power):
-            continue
-        if site.head and std * math.sqrt(site.fan_in) <= HEAD * math.exp(NEAR):
-            continue
-        if abs(math.log(ideal / std)) > near:
+    """Kernels away from their ideal, with the factor that brings each there."""
+    found = {}
+    near = min(NEAR, math.log(BOUND) / 2 / max(len(case.kernels), 1))
+    for name, i in case.owner.items():
+        site, std, ideal = case.sites[i], float(case.m.std[i]), case.plans[i].std
+        small = site.head and std * math.sqrt(site.fan_in) <= HEAD * math.exp(NEAR)
+        scales = 0 < std < math.inf and ideal > 0 and site.kernel.power and not small
+        if scales and abs(math.log(ideal / std)) > near:
             found[name] = (ideal / std) ** (1 / site.kernel.power)
     return found
 
 
 def level(case: Case, key: str) -> float:
-    """How bad a case is in what one rule looks at, in ln of second moments where it can be."""
-    frame = case.frame
+    """How far a run is from where it should be, as one rule sees it."""
+    m = case.m
     if key == "loss":
-        scale = _output(case)[0]
-        high = math.log(case.m.loss / case.m.blind) if case.m.blind > 0 else 0.0
-        return max(high, math.log(scale / OUTPUT) if scale > 0 else 0.0)
+        high = m.loss / m.blind if m.blind > 0 else max(m.z2[i] for i in case.heads) / OUTPUT
+        return math.log(high) if high > 0 else 0.0
     if key == "gradient":
-        falls, rises = steepness(case)
-        return max(-falls, rises, _in_time(case)[0])
+        falls, rises, grown = steepness(case)
+        return max(-falls, rises, grown)
     if key == "saturated":
-        return float(np.nansum(np.maximum(case.m.saturated, 0.0)))
+        return float(np.nansum(np.maximum(m.saturated, 0.0)))
     if key == "collapsed":
-        shares = [float(case.m.z_share[i]) for i in frame.heads]
-        return max((-math.log(max(share, 1e-30)) for share in shares), default=0.0)
-    places = [i for i, site in enumerate(frame.sites) if site.cut or site.recurrent]
-    return max((abs(drift(case, i)) for i in places), default=0.0)
+        return -math.log(max(min(float(m.z_share[i]) for i in case.heads), 1e-30))
+    at = [i for i, site in enumerate(case.sites) if site.cut or site.recurrent]
+    return max((abs(drift(case, i)) for i in at), default=0.0)
 
 
-# Each suspected kernel, with the factor that puts it right and the run in which it was.
-Tried = dict[str, tuple[float, Case]]
+Tried = Mapping[str, Case]
 
 
-def blamed(bench: Bench, key: str, tried: Tried) -> list[str]:
+def blamed(case: Case, alarm: Alarm, factors: Mapping[str, float], tried: Tried) -> list[str]:
     """The kernels that bring the run nearer to its bounds when they are put right alone.
 
-    Where numbers overflow, nothing can be compared, and the kernel's own factor speaks.
+    Where they were not tried, or numbers overflow, a kernel's own factor speaks.
     """
-    before = level(bench.case, key)
-    bound = {"saturated": SATURATED, "loss": math.log(LOSS)}.get(key, math.log(BOUND))
-    share = bound / (2 * max(len(tried), 1))
+    before = level(case, alarm.key)
+    bound = {"saturated": SATURATED, "loss": math.log(LOSS)}.get(alarm.key, math.log(BOUND))
     named = []
-    for name, (factor, case) in tried.items():
-        if math.isfinite(before) and bench.case.m.finite:
-            gained = before - level(case, key)
-        else:
-            gained = -2 * math.log(factor)
-        if gained > share:
+    for name, factor in factors.items():
+        gained = 2 * math.log(factor) * (1 if alarm.verdict == "shrinking" else -1)
+        if name in tried and case.m.finite:
+            gained = before - level(tried[name], alarm.key)
+        if gained > bound / (2 * len(factors)):
             named.append(name)
     return named
 
 
-def scaled(bench: Bench, names: list[str], factors: Mapping[str, float]) -> Change:
+def scaled(case: Case, names: list[str], factors: Mapping[str, float], base: Change) -> Change:
     """The change that gives kernels their ideal std."""
-    frame = bench.frame
-    sites = [frame.owner[name] for name in names]
-    ends = {frame.sites[i].summed for i in sites} - {1}
-    schemes = dict.fromkeys(str(frame.plans[i]) for i in sites)
-    if len(ends) == 1 and all(frame.sites[i].summed > 2 for i in sites):
-        text = (
-            f"divide the last kernel of each branch ({listed(tuple(names))}) by √{ends.pop() - 1}"
-        )
+    at = [case.owner[name] for name in names]
+    schemes = list(dict.fromkeys(str(case.plans[i]) for i in at))
+    ends = min(case.sites[i].summed for i in at)
+    who = listed(tuple(names))
+    text = f"draw {who} at the ideal std of each"
+    if ends > 2:
+        text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
     elif len(schemes) == 1:
-        std = frame.plans[sites[0]].std
-        text = f"draw {listed(tuple(names))} with {next(iter(schemes))} (std {std:.3g})"
-    else:
-        text = f"draw {listed(tuple(names))} at the ideal std of each"
-    return Change(text, {name: factors[name] for name in names})
+        text = f"draw {who} with {schemes[0]} (std {case.plans[at[0]].std:.3g})"
+    text = " and ".join(filter(None, [base.text, text]))
+    return replace(base, text=text, scales={name: factors[name] for name in names})
 
 
-def changes(bench: Bench, named: list[str], factors: dict[str, float]) -> Iterator[Change]:
+def changes(
+    subject: Subject, case: Case, named: list[str], factors: Mapping[str, float]
+) -> Iterator[Change]:
     """Cures to try, the smallest first."""
-    frame, case = bench.frame, bench.case
     base = Change()
     if inputs(case):
-        reads = [float(case.m.x2[i]) for i, site in enumerate(frame.sites) if site.reads_data]
+        reads = [float(case.m.x2[i]) for i, site in enumerate(case.sites) if site.reads_data]
         base = Change("standardize the inputs", inputs=math.sqrt(max(reads)))
         yield base
-    heads = [name for name in factors if frame.sites[frame.owner[name]].head]
+    heads = [name for name in factors if case.sites[case.owner[name]].head]
     parts = [named, list(dict.fromkeys([*named, *heads])), list(factors)]
     for k, names in enumerate(parts):
         if names and names not in parts[:k]:
-            change = scaled(bench, names, factors)
-            text = " and ".join(filter(None, [base.text, change.text]))
-            yield replace(change, text=text, inputs=base.inputs)
-    drawn = redraw.values(bench.subject, np.random.default_rng(np.random.SeedSequence(KEY)))
-    values = {k: v for k, (v, _) in drawn.items() if v.any() or k not in frame.opened}
-    text = " and ".join(filter(None, [base.text, "draw the model again (reinitialize)"]))
-    yield Change(text, values=values, inputs=base.inputs)
-
-
-def stands(before: Case, after: Case) -> bool:
-    """Whether nothing is wrong after a cure, and the first loss is no worse than it may be."""
-    bound = max(before.m.loss, LOSS * before.m.blind)
-    return not alarms(after) and not after.m.loss > bound
+            yield scaled(case, names, factors, base)
+    drawn = redraw.values(subject, np.random.default_rng(np.random.SeedSequence(KEY)))
+    values = {k: v for k, (v, _) in drawn.items() if v.any() or k not in case.opened}
+    text = " and ".join(filter(None, [base.text, "draw the whole model again (reinitialize)"]))
+    yield replace(base, text=text, values=values)
 
 
 def advice(case: Case, found: list[Alarm]) -> str:
     """What cures where no redraw does."""
     keys = {alarm.key for alarm in found}
-    frame = case.frame
-    ends = [site for site in frame.sites if site.summed > 2]
-    if "loss" in keys and _output(case)[0] <= OUTPUT:
+    if "loss" in keys and not outputs(replace(case, m=replace(case.m, loss=math.nan))):
         return "standardize the targets, or start the last bias at their mean"
-    if "dead" in keys and any(i in frame.heads for alarm in found for i in alarm.sites):
+    if "dead" in keys and any(i in case.heads for alarm in found for i in alarm.sites):
         return "take a leaky activation, or none, at the output"
-    if "gradient" in keys or "collapsed" in keys or "saturated" in keys:
+    if keys & {"gradient", "collapsed", "saturated"}:
         return "normalize between the kernels, add skip connections, or take another activation"
-    if "signal" in keys and ends:
-        return "normalize what the branches add up to, or divide them by √n"
-    if "signal" in keys or "not finite" in keys:
-        return "normalize between the kernels"
+    if keys & {"signal", "finite"}:
+        return "normalize between the kernels, or divide sums of n by √n"
     return "look at the operations between the kernels, and at the loss"
 
 
 # ------------------------------------------------------------------ the report
 
-# What training showed of each kind (SGD at its best rate of three or four, Adam at its best of two;
-# digits, 300 steps).
 MEANINGS = {
     "signal": "SGD needs a rate of its own for it, if one exists; Adam divides much of it away.",
     "gradient": "SGD at one rate moves some kernels and leaves the others; Adam moves all of them.",
     "collapsed": "SGD does not begin; Adam begins late, if what varies is above rounding.",
-    "saturated": "Neither SGD nor Adam moves what is flat for all examples; the rest learns slowly.",
-    "symmetric": "No optimizer breaks it: gradients are equal, too.",
+    "saturated": "Neither SGD nor Adam moves what is flat for every example.",
+    "symmetric": "No optimizer breaks it: the gradients are equal, too.",
     "dead": "No optimizer moves what gets no gradient.",
     "loss": "The first steps of SGD and of Adam go into taking the outputs back.",
-    "inputs": "SGD needs a smaller rate for it by as much as E x² is large; Adam only in part.",
+    "inputs": "SGD needs a rate smaller by as much as E x² is large; Adam makes up for a part.",
 }
+# Rules that a kernel's scale can answer for.
+SCALES = ("loss", "finite", "saturated", "collapsed", "signal", "gradient")
 
 
 def judge(subject: Subject, cures: bool = True) -> Audit:
-    """Measure a model, judge it, and look for cures that stand.
+    """Measure a model, judge it, and look for a cure that stands. The model is not changed.
 
-    Parameters
-    ----------
-    subject : the model, as a framework's module presents it; it is not changed
-    cures : bool
-        False skips the runs in which kernels are put right: one for each that is suspected and one
-        for each cure that is tried, of which a sound model needs none.
+    Without `cures` no kernel is put right and run again: one run for each that is suspected, one
+    for each cure that is tried. A sound model needs none.
     """
-    bench = Bench(subject)
-    found = alarms(bench.case)
+    case = start(subject)
+    found = alarms(case)
+    main = next((alarm for alarm in reversed(found) if alarm.key in SCALES), None)
+    factors = suspects(case) if main else {}
     tried: Tried = {}
-    cure, advised, named = Change(), "", list[str]()
-    if found:
-        key = next((a.key for a in reversed(found) if a.key in SCALES), "")
-        factors = suspects(bench.case) if key else {}
-        if cures:
-            tried = {k: (f, bench.run(Change(scales={k: f}))) for k, f in factors.items()}
-            named = blamed(bench, key, tried)
-            cure, advised = _cure(bench, named, factors, found)
-            named = [name for name in cure.scales if name in factors] or named
-        else:
-            named = [name for name, f in factors.items() if _outward(found, key, f)]
-        if advised and not cure.text:
-            named = []  # where no redraw helps, no kernel is to blame
-    placed = [_placed(bench.frame, alarm, named) for alarm in found]
-    text = cure.text or (f"no redraw cures this: {advised}" if advised else "")
-    findings = tuple(
+    if cures:
+        tried = {name: Change(scales={name: f}).run(subject, case) for name, f in factors.items()}
+    named = blamed(case, main, factors, tried) if main else []
+    text = ""
+    if found and cures:
+        text, named = _cure(subject, case, found, named, factors)
+    at = tuple(i for i, site in enumerate(case.sites) if site.kernel.name in named)
+    placed = [replace(a, sites=at) if at and a.key in ("signal", "gradient") else a for a in found]
+    findings = [
         Finding(
             alarm.verdict,
-            tuple(bench.frame.sites[i].name for i in alarm.sites),
+            tuple(case.sites[i].name for i in alarm.sites),
             alarm.reason,
             text,
             MEANINGS.get(alarm.key, ""),
         )
         for alarm in placed
-    )
-    m = bench.case.m
+    ]
+    m, verdicts = case.m, {i: alarm.verdict for alarm in reversed(placed) for i in alarm.sites}
     return Audit(
         subject.name,
-        tuple(_rows(bench, placed, tried)),
-        findings,
-        tuple(_notes(bench)),
-        any(not np.isnan(m.z2[i]) for i in bench.frame.kernels),
+        tuple(_row(case, i, verdicts, factors, tried) for i in range(len(case.sites))),
+        tuple(findings),
+        tuple(_notes(subject, case)),
+        any(not np.isnan(m.z2[i]) for i in case.kernels),
         m.loss,
         m.blind,
         dict(m.input2),
     )
 
 
-# Rules that a kernel's scale can answer for.
-SCALES = ("signal", "gradient", "saturated", "collapsed", "loss", "not finite")
-
-
 def _cure(
-    bench: Bench, named: list[str], factors: dict[str, float], found: list[Alarm]
-) -> tuple[Change, str]:
-    """The first change that stands; without one, what else to do."""
-    for change in changes(bench, named, factors):
-        if stands(bench.case, bench.run(change)):
-            return change, ""
-    return Change(), advice(bench.case, found)
+    subject: Subject,
+    case: Case,
+    found: list[Alarm],
+    named: list[str],
+    factors: Mapping[str, float],
+) -> tuple[str, list[str]]:
+    """The first change after which nothing is wrong, and the kernels that are to blame."""
+    for change in changes(subject, case, named, factors):
+        after = change.run(subject, case)
+        if not alarms(after) and not after.m.loss > max(case.m.loss, LOSS * case.m.blind):
+            return change.text, list(change.scales) or named
+    return f"no redraw cures this: {advice(case, found)}", []
 
 
-def _outward(found: list[Alarm], key: str, factor: float) -> bool:
-    """Whether a kernel's own scale works in the direction of the alarm."""
-    verdict = next(alarm.verdict for alarm in found if alarm.key == key)
-    return factor > 1 if verdict == "shrinking" else factor < 1
+def _row(
+    case: Case, i: int, verdicts: Mapping[int, str], factors: Mapping[str, float], tried: Tried
+) -> Row:
+    site, m, own = case.sites[i], case.m, case.plans[i]
+    elasticity, name = math.nan, site.kernel.name
+    if name in tried and case.heads:
+        before, after = m.z2[case.heads[-1]], tried[name].m.z2[case.heads[-1]]
+        if 0 < before < math.inf and 0 < after < math.inf:
+            elasticity = math.log(after / before) / math.log(factors[name])
+    return Row(
+        site.name,
+        verdicts.get(i, "good"),
+        site.kernel.shape,
+        site.fan_in,
+        site.fan_out,
+        redraw.activation(site.before).name,
+        redraw.activation(site.after).name,
+        float(m.std[i]),
+        own.std,
+        str(own),
+        *(float(values[i]) for values in (m.x2, m.z2)),
+        drift(case, i),
+        *(float(values[i]) for values in (m.g2, m.effect, m.x_share, m.z_share)),
+        *(float(values[i]) for values in (m.saturated, m.dead, m.distinct)),
+        site.units,
+        elasticity,
+    )
 
 
-def _placed(frame: Frame, alarm: Alarm, named: list[str]) -> Alarm:
-    """The alarm at the kernels that did it, where some are known."""
-    at = tuple(i for i, site in enumerate(frame.sites) if site.kernel.name in named)
-    return replace(alarm, sites=at) if at and alarm.key in ("signal", "gradient") else alarm
-
-
-def _rows(bench: Bench, placed: list[Alarm], tried: Tried) -> Iterator[Row]:
-    frame, m = bench.frame, bench.case.m
-    verdicts = {i: alarm.verdict for alarm in reversed(placed) for i in alarm.sites}
-    last = frame.heads[-1] if frame.heads else -1
-    for i, site in enumerate(frame.sites):
-        name = site.kernel.name
-        moved = math.nan
-        if name in tried and m.z2[last] > 0 and tried[name][1].m.z2[last] > 0:
-            factor, case = tried[name]
-            moved = math.log(case.m.z2[last] / m.z2[last]) / math.log(factor)
-        yield Row(
-            name=site.name,
-            verdict=verdicts.get(i, "good"),
-            shape=site.kernel.shape,
-            fan_in=site.fan_in,
-            fan_out=site.fan_out,
-            before=redraw.activation(site.before).name,
-            after=redraw.activation(site.after).name,
-            std=float(m.std[i]),
-            ideal=frame.plans[i].std,
-            scheme=str(frame.plans[i]),
-            x2=float(m.x2[i]),
-            z2=float(m.z2[i]),
-            drift=drift(bench.case, i),
-            gradient=float(m.g2[i]),
-            effect=float(m.effect[i]),
-            x_share=float(m.x_share[i]),
-            z_share=float(m.z_share[i]),
-            saturated=float(m.saturated[i]),
-            dead=float(m.dead[i]),
-            distinct=float(m.distinct[i]),
-            units=site.units,
-            elasticity=moved,
-        )
-
-
-def _notes(bench: Bench) -> Iterator[str]:
+def _notes(subject: Subject, case: Case) -> Iterator[str]:
     """What is no fault and worth knowing; what could not be told, and why."""
-    frame, case, program = bench.frame, bench.case, bench.subject.program
-    waits = [
-        frame.sites[i].name
-        for i in frame.kernels
-        if case.closed.effect[i] == 0 and case.m.effect[i] > 0
-    ]
-    if waits and frame.opened:
-        zeros = listed(tuple(sorted(frame.opened)))
-        yield f"{listed(tuple(waits))} waits one step: {zeros} starts at 0 and opens with the first."
+    program, m, sites = case.program, case.m, case.sites
+    waits = [sites[i].name for i in case.kernels if case.closed.effect[i] == 0 < m.effect[i]]
+    if waits:
+        zeros = listed(tuple(sorted(case.opened)))
+        yield f"{listed(tuple(waits))}: waits one step, until {zeros} is no longer 0."
     if program.stopped:
         yield f"{listed(program.stopped)}: no gradient comes back, because the model stops it."
     if program.unused:
-        yield f"{listed(program.unused)}: no place was found that uses it; it is not judged."
-    for group in _clones(bench):
-        yield f"{listed(group)} start with the same values. {CLONES}"
-    if not frame.kernels:
+        yield f"{listed(program.unused)}: no place was found that uses it, so it is not judged."
+    equal: dict[tuple[float, bytes], list[str]] = {}
+    for name, i in case.owner.items():
+        std = case.closed.kernels[name].std
+        if std > 0 and [case.closed.kernels[k].std for k in case.owner].count(std) > 1:
+            key = (sites[i].kernel.shape[0] + std, subject.value(name).tobytes())
+            equal.setdefault(key, []).append(name)
+    for same in equal.values():
+        if len(same) > 1:
+            yield f"{listed(tuple(same))}: start equal; their gradients differ, and they part."
+    if not case.kernels:
         yield "Cannot tell anything: no place was found where data meets a kernel."
-    elif math.isnan(entering(case)) or entering(case) <= COLLAPSED:
-        yield (
-            "Cannot tell whether examples come to look alike: those that were given hardly differ, "
-            "or there is only one."
-        )
-    empty = [s.name for i, s in enumerate(frame.sites) if s.reads_data and case.m.x2[i] == 0]
+    elif not case.entering() > COLLAPSED:
+        yield "Cannot tell whether examples come to look alike: the given ones hardly differ."
+    empty = [site.name for i, site in enumerate(sites) if site.reads_data and m.x2[i] == 0]
     if empty:
         yield f"Cannot tell what {listed(tuple(empty))} does: all that it reads is 0."
     yield from program.notes
-
-
-CLONES = "Their gradients differ, so that they part with the first step."
-
-
-def _clones(bench: Bench) -> Iterator[tuple[str, ...]]:
-    """Kernels of one shape that hold the same values."""
-    groups: dict[tuple[tuple[int, ...], float], list[str]] = {}
-    for name, i in bench.frame.owner.items():
-        weight = bench.case.closed.kernels[name]
-        if weight.std > 0:
-            groups.setdefault((bench.frame.sites[i].kernel.shape, weight.std), []).append(name)
-    for names in groups.values():
-        equal: dict[bytes, list[str]] = {}
-        for name in names if len(names) > 1 else ():
-            equal.setdefault(bench.subject.value(name).tobytes(), []).append(name)
-        yield from (tuple(same) for same in equal.values() if len(same) > 1)

@@ -1,13 +1,10 @@
-"""What an audit found: a row for each place where data meets a kernel, and the report of them.
-
-The numbers are measured, the verdicts are `winit.judge`'s; here they are printed, drawn, written.
-"""
+"""What an audit found, to print, plot and assert: the numbers are measured, the verdicts judged."""
 
 from __future__ import annotations
 
 import html
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,31 +13,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAN = math.nan
+COLUMNS = {  # what a report shows, and the titles; `Audit.table` has all fields of Row
+    "name": "kernel",
+    "verdict": "verdict",
+    "std": "std",
+    "ideal": "ideal",
+    "z2": "E z²",
+    "effect": "gradient",
+}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One site: a place where data meets a kernel.
+    """A place where data meets a kernel. NaN is what was not measured, or does not apply.
 
-    Numbers that could not be measured, or do not apply, are NaN.
-
-    Parameters
-    ----------
-    name : the kernel's path, and the number of the call where it is used again
-    verdict : good, shrinking, exploding, saturated, dead, symmetric or collapsed
-    shape : the kernel's, as stored
-    fan_in, fan_out : inputs that reach one output, outputs that one input reaches
-    before, after : the activation before the kernel and the one on its result
-    std, ideal : of the weights, and what `reinitialize` would draw
-    scheme : the scheme that it would draw them with
-    x2, z2 : E x² of what the kernel reads, E z² of its result
-    drift : ln of E x² over that of the site's roots; 0 between two roots
-    gradient : E of the squared gradient at z
-    effect : std² ‖∂L/∂W‖², what a relative redraw of the kernel does to the loss
-    x_share, z_share : the share of E x² and E z² that varies over the examples
-    saturated, dead : shares of flat slopes, and of units that are flat for every example
-    distinct, units : how many of the units differ, and how many there are
-    elasticity : d ln E x² by d ln of the kernel's scale at the last site; where it was tried alone
+    `before` and `after` are the activations around the kernel, `ideal` the std that `reinitialize`
+    would draw. `x2` and `z2` are E x² of what it reads and E z² of its result, `drift` ln of E x²
+    over that of its roots, `gradient` E of the squared gradient at z, `effect` std² ‖∂L/∂W‖²,
+    what a relative redraw does to the loss. `x_share` and `z_share` say how much varies over the
+    examples, `elasticity` is d ln E z² at the last kernel by d ln of this one's scale.
     """
 
     name: str
@@ -69,11 +60,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault: its verdict, where it was seen or who did it, why, and what cures it.
+    """A fault: who did it (nobody, where it is the whole's), why, and a cure that was run.
 
-    `names` is empty for a fault of the whole. `cure` was run and seen to work, or begins with "no
-    redraw cures this"; it is empty where cures were not asked for. `meaning` says what the fault
-    does to SGD and to Adam.
+    `meaning` says what it is to SGD and to Adam.
     """
 
     verdict: str
@@ -83,41 +72,17 @@ class Finding:
     meaning: str = ""
 
     def __str__(self) -> str:
-        where = f": {listed(self.names)}" if self.names else ""
+        where = f"{self.verdict}: {listed(self.names)}." if self.names else f"{self.verdict}."
         cure = f"Cure: {self.cure}." if self.cure else ""
-        return " ".join(filter(None, [f"{self.verdict}{where}. {self.reason}", cure, self.meaning]))
-
-
-# What a line of the report shows, and what `table` adds; with the titles.
-COLUMNS = {
-    "name": "kernel",
-    "verdict": "verdict",
-    "std": "std",
-    "ideal": "ideal",
-    "z2": "E z²",
-    "effect": "gradient",
-}
-TITLES = {
-    "x2": "E x²",
-    "gradient": "E δ²",
-    "x_share": "x varies",
-    "z_share": "z varies",
-} | COLUMNS
+        return " ".join(filter(None, [where, self.reason, cure, self.meaning]))
 
 
 @dataclass(frozen=True)
 class Audit:
     """How a model starts: print it, plot it, or assert its `ok`.
 
-    Parameters
-    ----------
-    model : its name
-    rows : one for each site, in the order in which they run
-    findings : the faults, those of the whole first
-    notes : what is no fault and worth knowing; what could not be told, and why
-    judged : whether anything was measured that a verdict can rest on
-    loss, blind : the first loss, and that of a network that knows nothing
-    inputs : E x² of each input of numbers
+    `judged` says whether anything was measured that a verdict can rest on, `blind` is the loss of a
+    network that knows nothing, `inputs` has E x² of each input of numbers.
     """
 
     model: str
@@ -135,23 +100,16 @@ class Audit:
         return self.judged and not self.findings
 
     def _headline(self) -> str:
-        if not self.judged:
-            state = "nothing was judged"
-        elif self.ok:
-            state = "ok"
-        else:
-            bad = sum(row.verdict != "good" for row in self.rows)
-            whole = [finding.verdict for finding in self.findings if not finding.names]
-            counted = [f"{bad} of {len(self.rows)} kernels not good"] if bad else []
-            state = ", ".join([*whole, *counted])
-        loss = ""
-        if not math.isnan(self.loss):
-            loss = f"; first loss {self.loss:.3g}"
-            loss += "" if math.isnan(self.blind) else f", knowing nothing {self.blind:.3g}"
+        bad = sum(row.verdict != "good" for row in self.rows)
+        parts = [finding.verdict for finding in self.findings if not finding.names]
+        parts += [f"{bad} of {len(self.rows)} kernels not good"] if bad else []
+        state = ", ".join(parts) or ("ok" if self.judged else "nothing was judged")
+        blind = "" if math.isnan(self.blind) else f" (knowing nothing: {self.blind:.3g})"
+        loss = "" if math.isnan(self.loss) else f"; first loss {self.loss:.3g}{blind}"
         return f"{self.model}: {state}{loss}"
 
     def table(self, *columns: str) -> str:
-        """The rows as text, with the named fields of `Row`; all of them where none is named.
+        """The rows as text: all fields of `Row`, or those that are named.
 
         Raises
         ------
@@ -162,22 +120,18 @@ class Audit:
         for name in columns:
             if name not in known:
                 raise ValueError(f"a column must be one of {', '.join(known)}, got {name!r}")
-        chosen = columns or tuple(known)
-        lines = [[TITLES.get(name, name) for name in chosen]]
+        chosen = columns or known
+        lines = [[COLUMNS.get(name, name) for name in chosen]]
         lines += [[_cell(getattr(row, name)) for name in chosen] for row in self.rows]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        return "\n".join(
-            "  ".join(f"{cell:<{n}}" for cell, n in zip(line, widths, strict=True)).rstrip()
-            for line in lines
-        )
+        padded = [zip(line, widths, strict=True) for line in lines]
+        return "\n".join("  ".join(f"{cell:<{n}}" for cell, n in line).rstrip() for line in padded)
 
     def __str__(self) -> str:
-        return "\n".join([self._headline(), self.table(*COLUMNS), *self._texts()])
+        texts = map(str, [*self.findings, *self.notes])
+        return "\n".join([self._headline(), self.table(*COLUMNS), *texts])
 
     __repr__ = __str__
-
-    def _texts(self) -> list[str]:
-        return [*map(str, self.findings), *self.notes]
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th scope='col'>{title}</th>" for title in COLUMNS.values())
@@ -186,39 +140,17 @@ class Audit:
             name, *cells = (html.escape(_cell(getattr(row, key))) for key in COLUMNS)
             line = "".join(f"<td>{cell}</td>" for cell in cells)
             body += f"<tr><th scope='row'>{name}</th>{line}</tr>"
-        text = "".join(f"<p>{html.escape(line)}</p>" for line in self._texts())
+        texts = map(str, [*self.findings, *self.notes])
         return (
             f"<table><caption>{html.escape(self._headline())}</caption>"
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{text}"
-        )
-
-    def to_html(self) -> str:
-        """The report as a page of its own."""
-        title = html.escape(self.model)
-        return (
-            f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{title}</title>"
-            "<style>body{font-family:sans-serif;margin:2em}td,th{padding:.2em .8em;text-align:left}"
-            f"</style></head><body>{self._repr_html_()}</body></html>\n"
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            + "".join(f"<p>{html.escape(text)}</p>" for text in texts)
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, in types that JSON knows; numbers that are not finite become None."""
-        return {
-            "model": self.model,
-            "ok": self.ok,
-            "judged": self.judged,
-            "loss": _plain(self.loss),
-            "blind": _plain(self.blind),
-            "inputs": {name: _plain(value) for name, value in self.inputs.items()},
-            "rows": [
-                {f.name: _plain(getattr(row, f.name)) for f in fields(row)} for row in self.rows
-            ],
-            "findings": [
-                {f.name: _plain(getattr(finding, f.name)) for f in fields(finding)}
-                for finding in self.findings
-            ],
-            "notes": list(self.notes),
-        }
+        plain: dict[str, Any] = _plain(asdict(self))
+        return {"ok": self.ok} | plain
 
     def plot(self) -> Figure:
         """The signal and the gradient by kernel, each as a multiple of where it sets out.
@@ -246,8 +178,10 @@ def listed(names: tuple[str, ...]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return list(value)
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
