@@ -23,7 +23,7 @@ TANH = Elementwise(activations.tanh)
 IDEAL = math.sqrt(2)
 
 
-def sites(n: int, units: int = 256, step: Elementwise = RELU, **last: Any) -> list[Site]:
+def sites(n: int, units: int = 128, step: Elementwise = RELU, **last: Any) -> list[Site]:
     """n kernels in a row, the last of them the head."""
     made = []
     for i in range(n):
@@ -376,7 +376,7 @@ def test_a_dead_output_needs_another_activation() -> None:
 
 def test_symmetric_units_are_drawn_again() -> None:
     def change(chain: Chain, m: Measured) -> Measured:
-        return m if chain.last["values"] else put(distinct={1: 1, 2: 128, 3: 129})(chain, m)
+        return m if chain.last["values"] else put(distinct={1: 1, 2: 64, 3: 65})(chain, m)
 
     report = audit(he(6), change=change)
     assert verdicts(report) == ["good", "symmetric", "symmetric", "good", "good", "good"]
@@ -452,3 +452,25 @@ def test_branches_are_divided_by_their_number() -> None:
 def test_the_notes_name_what_is_unused_and_what_is_equal() -> None:
     report = audit(he(6), clones=("k2", "k3"), unused=("aux",), notes=("said",))
     assert report.ok and [note.split()[0] for note in report.notes] == ["aux:", "k2,", "said"]
+
+
+def test_a_result_that_a_normalizer_drowns() -> None:
+    def change(chain: Chain, m: Measured) -> Measured:
+        z2 = m.z2[1]
+        root = z2 / (z2 + 1e-3)
+        return put(root2={1: root}, x2=dict.fromkeys((2, 3, 4), root))(chain, m)
+
+    made = sites(5)
+    made[1] = replace(made[1], normalized=True)
+    made[2:] = [replace(s, roots=(1,)) for s in made[2:]]
+    roots = (Root("x", "input"), Root("norm", "normalizer", (1,)))
+    gains = he(5)
+    gains[1] = 1e-4
+    chain = Chain(gains, made, roots=roots, change=change)
+    report = judge.judge(chain)  # type: ignore[arg-type]
+    assert verdicts(report)[1] == "shrinking" and "draw k1" in report.findings[0].cure
+    assert audit([1.0, 0.1, IDEAL, IDEAL, 1.0], made, roots=roots, change=change).ok
+    # a normalizer whose own scale is small is no matter of what comes in
+    assert audit(
+        he(5), made, roots=roots, change=put(root2={1: 1e-3}, x2={2: 1e-3, 3: 1e-3, 4: 1e-3})
+    ).ok

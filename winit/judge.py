@@ -62,7 +62,8 @@ class Case:
     """One run, and what the rules know of the model.
 
     `spread` is the variance of ln E x² at a site over good draws, `owner` the site that answers for
-    a kernel, `opened` the zeros that gave way, `closed` the run before they did.
+    a kernel, `opened` the zeros that gave way, `closed` the run before they did; `full2` is E x² of
+    normalizers' results when much larger values come in.
     """
 
     program: Program
@@ -71,6 +72,7 @@ class Case:
     owner: Mapping[str, int]
     m: Measured
     closed: Measured
+    full2: Array
     opened: frozenset[str] = frozenset()
 
     @property
@@ -109,13 +111,18 @@ def start(subject: Subject) -> Case:
     for i in redraw.first_places(program):
         owner.setdefault(program.sites[i].kernel.name, i)
     m = subject.measure()
-    case = Case(program, redraw.plan(program), spread, owner, m, m)
+    case = Case(program, redraw.plan(program), spread, owner, m, m, np.full(len(m.root2), np.nan))
     for _ in range(ROUNDS):
         opened = case.opened | {name for name in program.factors if _gives_way(case, name)}
         if opened == case.opened:
             break
         case = replace(case, opened=opened, m=subject.measure(opened=opened))
-    return case
+    low = [root for root, x2 in zip(program.roots, case.m.root2, strict=True) if x2 < 1 / BOUND]
+    parents = {p for root in low if root.kind == "normalizer" for p in root.parents}
+    if not parents:
+        return case
+    scales = {program.sites[p].kernel.name: 1e3 for p in parents}
+    return replace(case, full2=subject.measure(scales, opened=case.opened).root2)
 
 
 def _gives_way(case: Case, name: str) -> bool:
@@ -140,12 +147,14 @@ class Alarm:
 
 
 def not_finite(case: Case) -> list[Alarm]:
-    """Outputs, loss or gradients that are not numbers."""
-    forward = np.isinf(case.m.x2) | np.isinf(case.m.z2)
-    reason = "The outputs, the loss or a gradient are not finite."
-    if forward.any():
-        reason = f"The first values that are not finite are at {case.sites[forward.argmax()].name}."
-    return [] if case.m.finite else [Alarm("finite", "not finite", (), reason)]
+    """Weights, outputs, loss or gradients that are not numbers."""
+    if case.m.finite:
+        return []
+    bad = tuple(i for i, std in enumerate(case.m.std) if not math.isfinite(std))
+    first = next((i for i, z2 in enumerate(case.m.z2) if math.isinf(z2)), None)
+    where = "the loss or a gradient" if first is None else f"what {case.sites[first].name} gives"
+    found = [Alarm("finite", "not finite", (), f"It begins with {where}.")]
+    return found + ([Alarm("weights", "exploding", bad, "Its weights are.")] if bad else [])
 
 
 def inputs(case: Case) -> list[Alarm]:
@@ -176,12 +185,6 @@ def outputs(case: Case) -> list[Alarm]:
 
 
 # ------------------------------------------------------------------ rules about sites
-
-
-def weights(case: Case) -> list[Alarm]:
-    """Weights that are not numbers."""
-    bad = tuple(i for i, std in enumerate(case.m.std) if not math.isfinite(std))
-    return [Alarm("weights", "exploding", bad, "Its weights are not finite.")] if bad else []
 
 
 def dead(case: Case) -> list[Alarm]:
@@ -234,7 +237,8 @@ def drift(case: Case, i: int) -> float:
     In a loop the last step speaks; a state that sums its input up sets out from its first step.
     """
     site, m = case.sites[i], case.m
-    x, roots = float(m.x2[i]), [m.root2[r] for r in site.roots if m.root2[r] > 0]
+    kept = [r for r in site.roots if case.program.roots[r].kind != "softmax"]
+    x, roots = float(m.x2[i]), [m.root2[r] for r in kept if 0 < m.root2[r] < math.inf]
     if site.recurrent and site.steps > 1:
         x = float(m.x_steps[i][-1])
         if site.summed > 1:
@@ -245,6 +249,14 @@ def drift(case: Case, i: int) -> float:
     with np.errstate(divide="ignore"):
         up, down = np.log(x / np.array([max(roots), min(roots)]))
     return float(up if up > 0 else min(down, 0.0))
+
+
+def starved(case: Case) -> list[Alarm]:
+    """Sites whose result is lost in what a normalizer adds to its divisor."""
+    low = [r for r in range(len(case.full2)) if case.full2[r] > BOUND * case.m.root2[r]]
+    at = tuple(sorted({p for r in low for p in case.program.roots[r].parents}))
+    reason = "What it gives is far below the number that the normalizer after it adds."
+    return [Alarm("starved", "shrinking", at, reason)] if at else []
 
 
 def signal(case: Case) -> list[Alarm]:
@@ -269,12 +281,9 @@ def steepness(case: Case) -> tuple[float, float, float]:
     The largest effect of the first quarter of kernels over the largest of all, and over that of the
     last quarter; the gradient at a loop's first step over that at its last.
     """
-    names = [case.sites[i].kernel.name for i in case.kernels]
-    told = [
-        float(case.m.effect[i])
-        for i, name in zip(case.kernels, names, strict=True)
-        if name not in case.program.stopped and case.m.effect[i] >= 0
-    ]
+    stopped = case.program.stopped
+    flows = [i for i in case.kernels if case.sites[i].kernel.name not in stopped]
+    told = [float(case.m.effect[i]) for i in flows if case.m.effect[i] >= 0]
     n = max(1, len(told) // 4)
     first, last = (max(part, default=0.0) for part in (told[:n], told[-n:]))
     loops = [case.m.g_steps[i] for i, s in enumerate(case.sites) if s.recurrent and s.steps > 1]
@@ -306,7 +315,7 @@ def gradient(case: Case) -> list[Alarm]:
 
 Rule = Callable[[Case], list[Alarm]]
 WHOLE: tuple[Rule, ...] = (not_finite, inputs, first_loss)
-SITES: tuple[Rule, ...] = (weights, dead, symmetric, saturated, collapsed, signal, gradient)
+SITES: tuple[Rule, ...] = (dead, symmetric, saturated, collapsed, starved, signal, gradient)
 
 
 def alarms(case: Case) -> list[Alarm]:
@@ -357,6 +366,8 @@ def level(case: Case, key: str) -> float:
     if key == "gradient":
         falls, rises, grown = steepness(case)
         return max(-falls, rises, grown)
+    if key == "starved":
+        return float(np.nan_to_num(np.log(case.full2 / m.root2)).max())
     if key == "saturated":
         return float(np.nansum(np.maximum(m.saturated, 0.0)))
     if key == "collapsed":
@@ -447,7 +458,8 @@ MEANINGS = {
     "inputs": "SGD needs a rate smaller by as much as E x² is large; Adam makes up for a part.",
 }
 # Rules that a kernel's scale can answer for.
-SCALES = ("loss", "finite", "saturated", "collapsed", "signal", "gradient")
+SCALES = ("loss", "finite", "saturated", "collapsed", "starved", "signal", "gradient")
+BLAMED = ("starved", "signal", "gradient")  # whose verdict stands at the kernels that did it
 
 
 def judge(subject: Subject, cures: bool = True) -> Audit:
@@ -468,7 +480,7 @@ def judge(subject: Subject, cures: bool = True) -> Audit:
     if found and cures:
         text, named = _cure(subject, case, found, named, factors)
     at = tuple(i for i, site in enumerate(case.sites) if site.kernel.name in named)
-    placed = [replace(a, sites=at) if at and a.key in ("signal", "gradient") else a for a in found]
+    placed = [replace(a, sites=at) if at and a.key in BLAMED else a for a in found]
     findings = [
         Finding(
             alarm.verdict,
@@ -516,23 +528,21 @@ def _row(
         before, after = m.z2[case.heads[-1]], tried[name].m.z2[case.heads[-1]]
         if 0 < before < math.inf and 0 < after < math.inf:
             elasticity = math.log(after / before) / math.log(factors[name])
+    measured = ("x2", "z2", "g2", "std", "effect", "x_share", "z_share", "saturated", "dead")
     return Row(
-        site.name,
-        verdicts.get(i, "good"),
-        site.kernel.shape,
-        site.fan_in,
-        site.fan_out,
-        redraw.activation(site.before).name,
-        redraw.activation(site.after).name,
-        float(m.std[i]),
-        own.std,
-        str(own),
-        *(float(values[i]) for values in (m.x2, m.z2)),
-        drift(case, i),
-        *(float(values[i]) for values in (m.g2, m.effect, m.x_share, m.z_share)),
-        *(float(values[i]) for values in (m.saturated, m.dead, m.distinct)),
-        site.units,
-        elasticity,
+        name=site.name,
+        verdict=verdicts.get(i, "good"),
+        shape=site.kernel.shape,
+        fan_in=site.fan_in,
+        fan_out=site.fan_out,
+        before=redraw.activation(site.before).name,
+        after=redraw.activation(site.after).name,
+        ideal=own.std,
+        scheme=str(own),
+        drift=drift(case, i),
+        units=site.units,
+        elasticity=elasticity,
+        **{key: float(getattr(m, key)[i]) for key in (*measured, "distinct")},
     )
 
 

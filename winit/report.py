@@ -29,7 +29,7 @@ class Row:
 
     `before` and `after` are the activations around the kernel, `ideal` the std that `reinitialize`
     would draw. `x2` and `z2` are E x² of what it reads and E z² of its result, `drift` ln of E x²
-    over that of its roots, `gradient` E of the squared gradient at z, `effect` std² ‖∂L/∂W‖²,
+    over that of its roots, `g2` E of the squared gradient at z, `effect` std² ‖∂L/∂W‖²,
     what a relative redraw does to the loss. `x_share` and `z_share` say how much varies over the
     examples, `elasticity` is d ln E z² at the last kernel by d ln of this one's scale.
     """
@@ -46,8 +46,8 @@ class Row:
     scheme: str = ""
     x2: float = NAN
     z2: float = NAN
+    g2: float = NAN
     drift: float = NAN
-    gradient: float = NAN
     effect: float = NAN
     x_share: float = NAN
     z_share: float = NAN
