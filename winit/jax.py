@@ -109,6 +109,7 @@ class Writer:
             return i
 
         for eqn in jaxpr.eqns:
+            self.jaxpr = jaxpr
             inputs = [number(v) for v in eqn.invars]
             name = eqn.primitive.name
             inner = _called(eqn)
@@ -132,8 +133,9 @@ class Writer:
         made = {i for op in ops for i in op.outputs}
         if sites or not eqn.primitive.name.startswith("custom") or not made.issuperset(outputs):
             return ops, outputs
-        ops = [replace(op, only="read") for op in ops]
-        return [*ops, Op("other", inputs, outputs, partial(_run, eqn), only="run")], outputs
+        ops = [replace(op, only="read") for op in ops if op.only != "run"]
+        call = Op("other", inputs, outputs, partial(_run, self.jaxpr, eqn), only="run")
+        return [*ops, call], outputs
 
     def _op(self, eqn: Any, inputs: list[int], outputs: list[int]) -> list[Op]:
         name = eqn.primitive.name
@@ -158,7 +160,7 @@ class Writer:
                 kind,
                 inputs,
                 outputs,
-                run=partial(_run, eqn),
+                run=partial(_run, self.jaxpr, eqn),
                 numbers=_numbers(eqn),
                 whole=not any(_floats(v.aval) for v in eqn.outvars),
                 stops=name == "stop_gradient",
@@ -218,11 +220,11 @@ def _called(eqn: Any) -> Any:
     return next((eqn.params[name] for name in names if name in eqn.params), None)
 
 
-def _run(eqn: Any, *arrays: Any) -> list[Any]:
-    """An equation on its arrays, with whatever custom derivative it has."""
+def _run(whole: Any, eqn: Any, *arrays: Any) -> list[Any]:
+    """An equation of a jaxpr on its arrays, with whatever custom derivative it has."""
     pairs = zip(eqn.invars, arrays, strict=True)
     given = {v: a for v, a in pairs if not isinstance(v, core.Literal)}
-    alone = core.Jaxpr((), list(given), list(eqn.outvars), [eqn])
+    alone = whole.replace(constvars=[], invars=[*given], outvars=[*eqn.outvars], eqns=[eqn])
     return list(jax.core.eval_jaxpr(alone, (), *given.values()))
 
 
@@ -336,16 +338,16 @@ class Runner:
     def __init__(self, reader: Reader | None, examples: int) -> None:
         self.examples, self.reader = examples, reader
         self.drafts: dict[int, Draft] = {}
-        self.flats: dict[int, tuple[float, float]] = {}
         if reader is not None:
             self.drafts = {d.z: d for d in reader.drafts}
-            flats = [flat for d in reader.drafts for flat in reader.flats(d, FLAT)]
-            self.flats = {u: (low, high) for u, low, high, _ in flats}
+            self.tails = {d.z: reader.tails(d, FLAT) for d in reader.drafts}
 
-    def run(self, ops: Sequence[Op], values: dict[int, Any], slots: Mapping[int, Any]) -> Any:
-        """Put the results among the values, and return the notes."""
+    def run(
+        self, ops: Sequence[Op], values: dict[int, Any], slots: Any, fresh: Sequence[int] = ()
+    ) -> dict[str, Any]:
+        """Put the results among the values, and return the notes, those on `fresh` ones too."""
         notes: dict[str, Any] = {}
-        for i in list(values):
+        for i in fresh:
             self._watch(i, values[i], notes)
         for op in ops:
             if op.only == "read":
@@ -366,10 +368,6 @@ class Runner:
     def _watch(self, i: int, value: Any, notes: dict[str, Any]) -> None:
         if self.reader is not None and i in self.reader.roots and _floats(value):
             notes[f"root {i}"] = {"n": jnp.ones(()), "x": _sums(value)}
-        if i in self.flats:
-            low, high = self.flats[i]
-            flat = (value < low) | (value > high)
-            notes[f"flat {i}"] = {"x": jnp.mean(flat.astype(jnp.float32))}
 
     def _site(self, d: Draft, values: dict[int, Any], slots: Any, notes: dict[str, Any]) -> None:
         x, z, c = values[d.x], values[d.z], d.contract
@@ -378,6 +376,9 @@ class Runner:
         if _floats(x):
             notes[f"x {d.z}"] = {"n": jnp.ones(()), "x": _sums(x)}
             notes[f"x {d.z}"] |= _varying(x, c.examples_x, self.examples)
+        if tails := self.tails[d.z]:
+            flat = (x < tails[0]) | (x > tails[1])
+            notes[f"flat {d.z}"] = {"x": jnp.mean(flat.astype(jnp.float32))}
         assert self.reader is not None
         if d.kernel not in self.reader.parameters and d.op.kind == "contract":
             w = _wide(values[d.kernel])
@@ -414,7 +415,8 @@ class Runner:
             mine = dict(values)
             mine.update({inside: c for (_, inside, _), c in zip(op.carry, carry, strict=True)})
             mine.update({j: x for (_, j), x in zip(pairs, sliced[0], strict=True)})
-            notes = self.run(op.bodies[0], mine, sliced[1])
+            new = [inside for _, inside, _ in op.carry] + [j for _, j in pairs]
+            notes = self.run(op.bodies[0], mine, sliced[1], new)
             out = [mine[o] for *_, o in op.carry]
             if test is not None:
                 goes = test[2](*(values[i] for i in test[1]), *carry)[0]
@@ -506,7 +508,7 @@ class Subject(Base):
         self._read(self._trips(), names, self.arrays if trainable is None else trainable)
         if made:
             self.x = [self._made(i, a) for i, a in zip(self.reader.inputs, self.x, strict=True)]
-        self._prepare()
+        self.step: Any = None  # compiled when it is first wanted: a redraw needs no run
 
     def _trips(self) -> dict[int, int]:
         """How often each while loop runs, by running them."""
@@ -538,7 +540,11 @@ class Subject(Base):
         shapes = {i: tuple(aval.shape) for i, aval in writer.shapes.items()}
         self.reader = Reader(self.ops, inputs, whole, parameters, trainable, constants | means,
                              shapes, outputs)  # fmt: skip
-        self.program = self.reader.program()
+        whole_kernels = [n for n, a in self.arrays.items() if a.dtype.itemsize == 1 and a.ndim > 1]
+        note = (
+            f"{', '.join(whole_kernels)}: of whole numbers (quantized), neither judged nor drawn."
+        )
+        self.program = replace(self.reader.program(), notes=(note,) if whole_kernels else ())
 
     def _made(self, i: int, shaped: Any) -> Any:
         """An input that suits what the model does with it first."""
@@ -566,7 +572,7 @@ class Subject(Base):
 
     def _forward(self, flat: Sequence[Any], slots: Any) -> tuple[list[Any], Any]:
         values = self.known | dict(zip(self.arguments, flat, strict=True))
-        notes = self.runner.run(self.ops, values, slots)
+        notes = self.runner.run(self.ops, values, slots, self.arguments)
         return [values[i] for i in self.reader.outputs], notes
 
     def _pass(self, floats: Any, slots: Any, rest: Any, x: Any, directions: Any, y: Any) -> Any:
@@ -615,6 +621,8 @@ class Subject(Base):
 
     def execute(self, arrays: Mapping[str, Any], inputs: float) -> Any:
         """One run of the compiled pass."""
+        if self.step is None:
+            self._prepare()
         x = self.x
         if inputs != 1.0:
             x = [self.like(self.numpy(a) / inputs, a) if _floats(a) else a for a in x]

@@ -76,7 +76,7 @@ class Site:
     blocks: int = 1  # equal parts in which the units are used apart (gates); fan_out is of one
     units: int = 1
     before: Elementwise = LINEAR  # on what the kernel reads; pooling and moves are looked through
-    after: Elementwise = LINEAR  # on the result or its normalized form; linear if several act
+    after: Elementwise = LINEAR  # that of the sites that read its result; linear if they differ
     parents: tuple[int, ...] = ()  # sites whose results reach this one with none in between
     roots: tuple[int, ...] = ()  # indices of `Program.roots`: what set the scale that arrives here
     reads_data: bool = False  # model inputs reach it with no site in between
@@ -539,7 +539,7 @@ class Reader:
         before = None
         for _ in range(8):
             for first, inside, out in op.carry:
-                self.through[inside] = [first]
+                self.through[inside] = [out]
                 self.values[inside] = self._carried(first, inside, out, mark, deep)
             self._walk(op.bodies[0])
             now = [self.at(out) for *_, out in op.carry]
@@ -624,64 +624,28 @@ class Reader:
         key = np.round(function(NEAR), 4).tobytes()
         return self.functions.setdefault(key, Elementwise(function))
 
-    def before(self, i: int) -> Elementwise:
+    def before(self, i: int, seen: frozenset[int] = frozenset()) -> Elementwise:
         """The activation on the way to a value; pooling, moves, joins of equals looked through."""
         known = self.at(i)
         if not known.affine:
             return self.function(i, known.source)
-        ways = [j for j in self.through.get(known.source, ()) if self.at(j).level > ROUTING]
-        found = {self.before(j) for j in ways}
+        ways = [] if known.source in seen else self.through.get(known.source, ())
+        ways = [j for j in ways if self.at(j).level > ROUTING]
+        found = {self.before(j, seen | {known.source}) for j in ways}
         return found.pop() if len(found) == 1 else LINEAR
 
-    def ends(self, draft: Draft) -> list[int]:
-        """The values in which an activation of the site's result is used, or of its normal form."""
-        source, mark = draft.z, 1 << draft.number
-        for i, (_, kind, parents) in self.roots.items():
-            if kind == "normalizer" and parents == mark and self.shapes[i] == self.shapes[source]:
-                source = i
-        while True:
-            found, leaving = self._region(source)
-            sums = [op.outputs[0] for op in leaving if op.kind == "add"]
-            if len(leaving) != 1 or not sums or self.shapes[sums[0]] != self.shapes[source]:
-                return [i for i in found if self.at(i).level > ROUTING and not self.at(i).affine]
-            source = sums[0]  # what a sum makes of it, where that is all
+    def tails(self, draft: Draft, share: float) -> tuple[float, float, float] | None:
+        """Between which values an activation before a site is steep, and N(0, 1)'s share outside.
 
-    def _region(self, source: int) -> tuple[list[int], list[Op]]:
-        """Where the functions of a source end, and the operations that use them there."""
-        found, leaving, stack, seen = [], [], [source], {source}
-        while stack:
-            i = stack.pop()
-            used = self.users.get(i, [])
-            inner = [op for op in used if any(self.at(j).source == source for j in op.outputs)]
-            new = {j for op in inner for j in op.outputs} - seen
-            seen |= new
-            stack += new
-            if len(inner) < len(used) or i in self.outputs or not inner:
-                found.append(i)
-                leaving += [op for op in used if op not in inner]
-        return found, leaving
-
-    def flats(self, draft: Draft, share: float) -> Iterator[tuple[int, float, float, float]]:
-        """Where what acts on a site is flat on both sides: the value, its limits, N(0, 1)'s share.
-
-        `share` is of the steepest slope at N(0, 1).
+        None unless it is flat on both sides; `share` is of the steepest slope at N(0, 1).
         """
-        for end in self.ends(draft):
-            entries = self._entry(end)
-            if len(entries) == 1:
-                u = entries.pop()
-                function = self.function(end, u)
-                top = np.abs(np.gradient(function(NORMAL), NORMAL)).max()
-                steep = np.abs(np.gradient(function(WIDE), WIDE)) >= share * top
-                if steep.any() and not steep[0] and not steep[-1]:
-                    low, high = WIDE[steep][[0, -1]]
-                    yield u, low, high, float(np.mean((low > NORMAL) | (high < NORMAL)))
-
-    def _entry(self, i: int) -> set[int]:
-        """The values that a bent one is made of, the last that are not bent."""
-        if self.at(i).affine:
-            return {i}
-        return set().union(*(self._entry(j) for j in self.main(self.makers[i])))
+        act = self.before(draft.x)
+        steep = np.abs(np.gradient(act(WIDE), WIDE))
+        steep = np.flatnonzero(steep >= share * np.abs(np.gradient(act(NORMAL), NORMAL)).max())
+        if not len(steep) or steep[0] == 0 or steep[-1] == len(WIDE) - 1:
+            return None
+        low, high = np.sort(act(WIDE[steep[[0, -1]]]))
+        return low, high, float(np.mean((act(NORMAL) < low) | (act(NORMAL) > high)))
 
     # The program.
 
@@ -715,6 +679,9 @@ class Reader:
                     normalized=bool(normal & mark & ~bare),
                 )
             )
+        for i, site in enumerate(made):
+            acts = {other.before for other in made if i in other.parents}
+            made[i] = replace(site, after=acts.pop()) if len(acts) == 1 else site
         roots = []
         for i, (_, kind, parents) in self.roots.items():
             name = f"after {', '.join(made[n].name for n in members(parents))}"
@@ -736,7 +703,6 @@ class Reader:
         """A site, as far as it stands alone."""
         kernels, blocks, lookup = self._kernels(d), self._blocks(d), d.op.kind == "lookup"
         fan_in, fan_out = d.contract.fans
-        acts = {self.function(i, self.at(i).source) for i in self.ends(d)}
         return Site(
             kernels[0].name,
             kernels,
@@ -747,7 +713,6 @@ class Reader:
             blocks=blocks,
             units=d.contract.size(1) * (1 if lookup else d.contract.size(0)),
             before=LINEAR if lookup else self.before(d.x),
-            after=acts.pop() if len(acts) == 1 else LINEAR,
             roots=tuple(bits(d.value.roots)),
             reads_data=d.value.reads,
             averaged=d.value.averaged,
@@ -805,6 +770,9 @@ class Reader:
         op = self.makers.get(i)
         if i in self.parameters or op is None:
             return {i: (1.0, True)} if i in self.parameters else {}
+        if op.kind == "cond":
+            ways = [self._powers(j) for j in _branches(op, i)]
+            return {p: min(way[p] for way in ways if p in way) for way in ways for p in way}
         products = op.kind in ("mul", "div", "contract")
         pair = op.kind == "contract" and all(self.at(j).params for j in op.inputs[:2])
         found: dict[int, tuple[float, bool]] = {}
@@ -826,6 +794,8 @@ class Reader:
         if i == p:
             return lambda: [np.arange(math.prod(self.shapes[p])).reshape(self.shapes[p])]
         op = self.makers.get(i)
+        if op is not None and op.kind == "cond":
+            return next(filter(None, (self._entries(j, p) for j in _branches(op, i))), None)
         if op is None or op.kind not in (*ELEMENTWISE, "move", "join"):
             return None
         known = [j for j in op.inputs if p in self.at(j).params]
@@ -867,6 +837,11 @@ class Reader:
                 low, high = (float(self.evaluate(d.x, i, np.array(v))) for v in (0.0, 1.0))
                 return (high - low) or 1.0, low
         return 1.0, 0.0
+
+
+def _branches(op: Op, i: int) -> Sequence[int]:
+    """The values of which a choice of branches gives one."""
+    return next(ends for outside, *ends in op.results if outside == i)
 
 
 def _arranged(entries: Callable[[], list[Array]], contract: Contract) -> Index:
@@ -981,6 +956,11 @@ class Subject:
         rows = [self._row(d, kernels[s.kernel.name], notes) for d, s in sites]
         names = ["x2", "z2", "g2", "x_share", "z_share", "saturated", "dead", "distinct", "std"]
         columns = {n: np.array([row[n] for row in rows], dtype=float) for n in [*names, "effect"]}
+        beyond = columns["saturated"]  # at the sites that read: it is their parents that did it
+        for i in range(len(rows)):
+            read = [row["saturated"] for row, s in zip(rows, self.program.sites, strict=True)
+                    if i in s.parents]  # fmt: skip
+            beyond[i] = max((r for r in read if not math.isnan(r)), default=math.nan)
         ends = {i: self._second(notes.get(f"out {i}"), i) for i in self.reader.outputs}
         sizes = {i: math.prod(self.reader.shapes[i]) for i in ends}
         loss, blind = (np.ravel(notes.get(k, {"x": math.nan})["x"]) for k in ("loss", "blind"))
@@ -1009,8 +989,8 @@ class Subject:
         g2, _, g_steps = self._second(g, d.z)
         own = notes.get(f"w {d.z}")
         std = weight.std if own is None else math.sqrt(self._second(own, d.kernel)[0])
-        flats = [(notes.get(f"flat {u}"), s) for u, _, _, s in self.reader.flats(d, self.flat)]
-        beyond = [float(np.mean(note["x"])) - s for note, s in flats if note is not None]
+        flat, tails = notes.get(f"flat {d.z}"), self.reader.tails(d, self.flat)
+        beyond = float(np.mean(flat["x"])) - tails[2] if flat and tails else math.nan
         units = [_units(note) for note in (z, g) if note is not None]
         return {
             "x2": x2,
@@ -1022,7 +1002,7 @@ class Subject:
             "g_steps": g_steps,
             "std": std,
             "effect": std**2 * weight.gradient,
-            "saturated": float(np.mean(beyond)) if beyond else math.nan,
+            "saturated": beyond,
             "dead": math.nan if g is None or not g2 > 0 else _silent(units[-1]),
             "distinct": _distinct(units),
         }
