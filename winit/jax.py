@@ -427,7 +427,10 @@ class Runner:
         first = [jnp.asarray(values[i]) for i, *_ in op.carry]
         if test is not None and self.reader is None:
             return self._count(op, step, first, values)
-        rest = ([values[i] for i, _ in pairs], {z: slots[z] for z in inner})
+        rest = (
+            [values[i] for i, _ in pairs],
+            {z: slots[z][::-1] if reverse else slots[z] for z in inner},
+        )
         carry, (ys, notes) = jax.lax.scan(step, first, rest, length=op.steps, reverse=reverse)
         values.update(zip((outside for outside, _ in op.results), [*carry, *ys], strict=True))
         return jax.tree.map(lambda a: a[::-1], notes) if reverse else notes
