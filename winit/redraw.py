@@ -141,7 +141,7 @@ def _plan(site: Site, run: int, picked: set[str]) -> Plan:
         side = max(site.fan_in, site.units / site.groups / site.blocks)
         return Plan("orthogonal", 1 / math.sqrt(side))
     scale = HEAD if site.head else 1.0
-    if not (site.head or site.reads_data):
+    if not site.head and (site.recurrent or not site.reads_data):
         depth = max(run - 1, 1) * (site.steps if site.recurrent else 1)
         scale = gain(site.before, depth) / math.sqrt(max(site.summed - 1, 1))
     std = scale / math.sqrt(site.fan_in)
