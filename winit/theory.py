@@ -66,7 +66,8 @@ def _kinks(phi: Activation, q: float, *, slope: bool) -> tuple[float, ...]:
     """The activation's kinks, and those that it has not declared, as far as signals reach."""
     if phi.period:
         return phi.kinks
-    return _kinks_within(phi, 4.0 ** math.ceil(math.log(20 * math.sqrt(q), 4)), slope=slope)
+    reach = max(20 * math.sqrt(q), 1.0)
+    return _kinks_within(phi, 4.0 ** math.ceil(math.log(reach, 4)), slope=slope)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -656,9 +657,9 @@ class _Passage:
     low: float
     high: float
 
-    # |ln q| up to which the maps are tabled, and the distance of the points, which makes the
-    # splines of order 5 good to 1e-9.
-    END, STEP = 48.0, 0.125
+    # |ln q| up to which the maps are tabled (a gain that leads beyond is none to recommend), and
+    # the distance of the points, which makes the splines of order 5 good to 1e-9.
+    END, STEP = 16.0, 0.125
 
     def ranges(self, log_gains: Array, steps: int) -> tuple[Array, Array]:
         """How far ln q and the log of the gradient's product spread over so many steps."""
@@ -706,9 +707,9 @@ def depth_gain(activation: ActivationLike, depth: int) -> float:
 
     It is the :math:`\sigma_w` that minimizes the larger of two ranges over the layers: that of
     :math:`\ln q_l`, and that of the logarithm of the gradient's product :math:`\prod \chi_1(q_l)`.
-    The first layer reads data, which its own scheme brings to q = 1; there is no bias. `gain` serves
-    the one wish and `gradient_gain` the other, each for a single layer: this is the compromise for
-    the depth at hand. For ReLU all three are :math:`\sqrt 2`.
+    The first layer reads data, which its own scheme brings to q = 1; there is no bias. `gain`
+    serves the one wish and `gradient_gain` the other, each for a single layer: this is the
+    compromise for the depth at hand. For ReLU all three are :math:`\sqrt 2`.
 
     Parameters
     ----------
