@@ -85,6 +85,7 @@ def _apply(function: Function, x: ArrayLike, what: str) -> Array:
     """The values in the dtype of x, whatever the function makes of it; errors in our words."""
     given = _checks.array(x, "x", finite=False, empty=True)
     wide = given.astype(np.float32) if given.dtype.itemsize < 4 else given
+    wide = np.atleast_1d(wide)  # not every function takes an array without axes
     with np.errstate(all="ignore"):
         try:
             result = function(wide)
@@ -99,7 +100,8 @@ def _apply(function: Function, x: ArrayLike, what: str) -> Array:
             raise ValueError(
                 f"{what} must return the shape it was given: it made {result.shape} of {wide.shape}"
             )
-        return result.astype(given.dtype, copy=False)
+        # the empty index makes a number of an array without axes, as NumPy's own functions do
+        return result.astype(given.dtype, copy=False).reshape(given.shape)[()]
 
 
 def _real(values: Any, what: str) -> Array:
