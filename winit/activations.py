@@ -384,7 +384,7 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 @dataclass(frozen=True)
-class _CentralDifference:
+class CentralDifference:
     """The slope of a function by differences, in float64 whatever the input is."""
 
     function: Callable[..., Any]
@@ -392,6 +392,7 @@ class _CentralDifference:
     step: float
 
     def __call__(self, x: Array) -> Array:
+        """(f(x + h) - f(x - h)) / 2h, for an h that grows with abs(x)."""
         center = x.astype(np.float64)  # in float32 the difference would be all rounding
         h = self.step * np.maximum(1, np.abs(center))
         ahead, behind = center + h, center - h
@@ -473,7 +474,7 @@ def _from_function(function: Callable[..., Any]) -> Activation:
     # integers are exact; bfloat16 is not known to finfo, and has half the digits of float16
     eps = np.finfo(returned).eps if returned.kind == "f" else 2.0**-52
     step = float(max(eps, 2.0**-52) ** (1 / 3))
-    return Activation(name, function, _CentralDifference(function, step))
+    return Activation(name, function, CentralDifference(function, step))
 
 
 def get(activation: str | Activation | Callable[..., Any]) -> Activation:

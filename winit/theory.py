@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winit import _checks, _quadrature
-from winit.activations import Activation, get
+from winit.activations import Activation, CentralDifference, get
 
 Array = NDArray[np.floating[Any]]
 ActivationLike = str | Activation | Callable[..., Any]
@@ -72,11 +72,33 @@ def _kinks(phi: Activation, q: float, *, slope: bool) -> tuple[float, ...]:
 
 @functools.lru_cache(maxsize=4096)
 def _kinks_within(phi: Activation, reach: float, *, slope: bool) -> tuple[float, ...]:
+    if slope and isinstance(phi.slope, CentralDifference):
+        _refuse_jumps(phi, phi.slope.step, _kinks_within(phi, reach, slope=False))
     f, tolerance = phi.derivative if slope else phi, _tolerance(phi, slope=slope)
     try:
         return _quadrature.features(f, reach, phi.kinks, tolerance)
     except _quadrature.Unresolved:  # not everywhere, but maybe where it matters
         return phi.kinks
+
+
+def _refuse_jumps(phi: Activation, step: float, places: tuple[float, ...]) -> None:
+    """The smaller the step of differences, the larger they are at a jump: they have no moments."""
+    x = np.array([0.0, *places])  # panels end at 0, so that a jump there is found nowhere
+
+    def rise(distance: float) -> Array:
+        h = distance * np.maximum(1, np.abs(x))
+        return np.abs(phi(x + h) - phi(x - h))
+
+    with np.errstate(all="ignore"):
+        near, far = rise(step), rise(16 * step)
+        # 1 for a jump, 1/16 for a slope, 0.4 for a cube root; the function is rounded to step³
+        rounding = max(1e-6, 8 * step**3) * np.maximum(1, np.abs(phi(x)))
+        jumps = (near > rounding) & (near > far / 2)
+    if jumps.any():
+        raise ValueError(
+            f"the activation {phi.name} jumps at x = {x[jumps][0]:.6g}, or is too steep there for a "
+            "slope by differences: give an Activation with the derivative that is to be used"
+        )
 
 
 def _expect(phi: Activation, f: Callable[[Array], Array], q: float, *, slope: bool) -> float:
@@ -598,8 +620,12 @@ def critical_line(activation: ActivationLike, sigma_b: float = 0.0) -> float:
         """The share of q that the critical pair leaves to the bias."""
         return 1 - variance_w(q) * _moment(phi, q) / q
 
-    if variance_b == 0 and abs(share(SMALLEST_Q)) < 1e-6:
-        return math.sqrt(variance_w(1e-24))
+    if variance_b == 0:
+        if abs(share(SMALLEST_Q)) < 1e-6:
+            return math.sqrt(variance_w(1e-24))
+        # A kink at 0 whose slopes are differences is rounded off where signals are small.
+        if all(abs(share(q)) < 1e-5 for q in (0.25, 1.0, 4.0)):
+            return math.sqrt(variance_w(1.0))
 
     def excess(u: float) -> float:
         return share(math.exp(u)) - variance_b / math.exp(u)
