@@ -96,8 +96,8 @@ def _refuse_jumps(phi: Activation, step: float, places: tuple[float, ...]) -> No
         jumps = (near > rounding) & (near > far / 2)
     if jumps.any():
         raise ValueError(
-            f"the activation {phi.name} jumps at x = {x[jumps][0]:.6g}, or is too steep there for a "
-            "slope by differences: give an Activation with the derivative that is to be used"
+            f"the activation {phi.name} jumps at x = {x[jumps][0]:.6g}, or is too steep there for "
+            "a slope by differences: give an Activation with the derivative that is to be used"
         )
 
 
@@ -684,8 +684,8 @@ class _Passage:
     high: float
 
     # |ln q| up to which the maps are tabled (a gain that leads beyond is none to recommend), and
-    # the distance of the points, which makes the splines of order 5 good to 1e-9.
-    END, STEP = 16.0, 0.125
+    # the distance of the points, which makes the splines of order 5 good to 1e-7.
+    END, STEP = 12.0, 0.25
 
     def ranges(self, log_gains: Array, steps: int) -> tuple[Array, Array]:
         """How far ln q and the log of the gradient's product spread over so many steps."""
