@@ -152,8 +152,8 @@ def test_files(module: str) -> list[list[str]]:
 
 def command(files: list[str]) -> list[str]:
     flags = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov"]
-    # what mypy and KaTeX say takes long, and is about the text
-    chosen = ["-m", "not long", "-k", "not type_checker and not katex"]
+    # what mypy and KaTeX say takes long, and is about the text; Keras takes long
+    chosen = ["-m", "not long", "-k", "not type_checker and not katex and not in_keras"]
     return [sys.executable, "-m", "pytest", *flags, *chosen, *files]
 
 
@@ -181,7 +181,7 @@ def copy_tree(target: Path) -> None:
     target.mkdir(parents=True)
     for name in ("winit", "tests", "tools", "book/_ext"):
         shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "conftest.py", "README.md"):
+    for name in ("pyproject.toml", "conftest.py", "README.md", "book/cheat_sheet.md"):
         shutil.copy(ROOT / name, target / name)
 
 
