@@ -151,7 +151,9 @@ def core_tests() -> list[str]:
 
 
 def command(tests: list[str], *options: str) -> list[str]:
-    flags = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    flags = ["-x", "-q", "--no-header"]
+    for plugin in ("cacheprovider", "xdist", "nbval", "anyio"):  # to load nbval alone takes 6 s
+        flags += ["-p", f"no:{plugin}"]
     # what mypy and KaTeX say takes long, and is about the text; Keras takes long
     chosen = ["-m", "not long", "-k", "not type_checker and not katex and not in_keras"]
     return [sys.executable, "-m", "pytest", *flags, *chosen, *options, *tests]
