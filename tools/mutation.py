@@ -23,6 +23,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import pickle
 import random
 import re
 import shutil
@@ -131,13 +132,27 @@ def is_program(mutant: Mutant) -> bool:
 
 
 def sample(mutants: list[Mutant], size: int, seed: int) -> list[Mutant]:
-    """`size` places drawn at random, and for each one of its mutants."""
+    """`size` places drawn at random, and for each one of its mutants.
+
+    A place's lot depends on the seed and on its line's text, so that a change elsewhere in the
+    module leaves it in the sample.
+    """
+    lines = {
+        module: (ROOT / "winit" / f"{module}.py").read_text(encoding="utf-8").splitlines()
+        for module in {mutant.module for mutant in mutants}
+    }
     places: dict[tuple[str, int, int], list[Mutant]] = defaultdict(list)
     for mutant in mutants:
         places[mutant.module, mutant.line, mutant.column].append(mutant)
-    draw = random.Random(seed)
-    order = draw.sample(sorted(places), len(places))
-    drawn = (draw.choice(places[place]) for place in order)
+
+    def lot(place: tuple[str, int, int]) -> bytes:
+        module, line, column = place
+        return hashlib.sha256(
+            f"{seed} {module} {lines[module][line - 1]} {column}".encode()
+        ).digest()
+
+    order = sorted(sorted(places), key=lot)
+    drawn = (random.Random(lot(place)).choice(places[place]) for place in order)
     return list(itertools.islice(filter(is_program, drawn), size))
 
 
@@ -187,6 +202,12 @@ class Map:
     @classmethod
     def measured(cls) -> Map:
         """From one run of the core's tests on the unchanged code, which must pass them."""
+        kept = (
+            WORK / f"map-{fingerprint(*ROOT.glob('winit/*.py'), *ROOT.glob('tests/*.py'))}.pickle"
+        )
+        if kept.exists():
+            found: Map = pickle.loads(kept.read_bytes())
+            return found
         tree = WORK / "tree-unchanged"
         copy_tree(tree)
         options = ["--cov=winit", "--cov-context=test", "--cov-report=", "--cov-fail-under=0"]
@@ -206,7 +227,9 @@ class Map:
         for case in ElementTree.parse(tree / "junit.xml").iter("testcase"):
             file, name = case.attrib["classname"].replace(".", "/"), case.attrib["name"]
             seconds[f"{file}.py::{name.partition('[')[0]}"] += float(case.attrib["time"])
-        return cls(running, dict(seconds))
+        found = cls(running, dict(seconds))
+        kept.write_bytes(pickle.dumps(found))
+        return found
 
     def tests_for(self, mutant: Mutant) -> list[str]:
         """The test functions that run the statement, or what it defines: quick ones first."""
