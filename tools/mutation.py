@@ -234,16 +234,23 @@ class Map:
     def tests_for(self, mutant: Mutant) -> list[str]:
         """The test functions that run the statement, or what it defines: quick ones first."""
         tree = ast.parse((ROOT / mutant.path).read_text(encoding="utf-8"))
-        around = [
-            node
-            for node in ast.walk(tree)
-            if isinstance(node, ast.stmt) and node.lineno <= mutant.line <= (node.end_lineno or 0)
+        statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
+        spans = [  # a decorator stands above the line of its function
+            (min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))]), node)
+            for node in statements
         ]
-        here = max(around, key=lambda node: (node.lineno, -(node.end_lineno or 0)))
+        first, here = max(
+            (
+                (start, node)
+                for start, node in spans
+                if start <= mutant.line <= (node.end_lineno or 0)
+            ),
+            key=lambda pair: (pair[0], -(pair[1].end_lineno or 0)),
+        )
         lines = self.running[mutant.module]
         found = {
             name
-            for line in range(here.lineno, (here.end_lineno or here.lineno) + 1)
+            for line in range(first, (here.end_lineno or first) + 1)
             for name in lines.get(line, ())
         }
         return sorted(found & self.seconds.keys(), key=self.seconds.__getitem__)
