@@ -31,6 +31,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ CORE = (
 )  # not plots: how a picture looks is compared as a picture, with every run of the notebooks
 TESTED_BY = {"_quadrature": "theory"}  # whose tests are nearest, where it is not the module's name
 LEAST_KILLED = 0.95
+LONGEST_TEST = 5.0  # seconds: a slower test function is left out, so the score is a lower bound
 SLOWEST = 5  # a mutant whose tests take this many times as long as the original's runs for ever
 
 
@@ -253,7 +255,11 @@ class Map:
             for line in range(first, (here.end_lineno or first) + 1)
             for name in lines.get(line, ())
         }
-        return sorted(found & self.seconds.keys(), key=self.seconds.__getitem__)
+        return self.quick_first(found & self.seconds.keys())
+
+    def quick_first(self, names: Iterable[str]) -> list[str]:
+        quick = [name for name in names if self.seconds[name] <= LONGEST_TEST]
+        return sorted(quick, key=lambda name: (self.seconds[name], name))
 
     def limit(self, tests: list[str]) -> float:
         """Seconds after which a mutant's tests are taken to run for ever."""
@@ -286,13 +292,12 @@ def try_mutant(task: tuple[Mutant, Map]) -> tuple[Mutant, bool]:
     if not tree.exists():
         copy_tree(tree)
     original = (ROOT / mutant.path).read_text(encoding="utf-8")
-    near = tests.tests_for(mutant)
-    files = sorted(tests_of(mutant.module))
-    own = [name for name in tests.seconds if name.partition("::")[0] in files]
+    near, files = tests.tests_for(mutant), tests_of(mutant.module)
+    rest = [name for name in tests.quick_first(tests.seconds) if name not in near]
+    own = [name for name in rest if name.partition("::")[0] in files]
     try:
         (tree / mutant.path).write_text(mutant.code(original), encoding="utf-8")
-        stages = [(near, tests.limit(near))] if near else []
-        stages.append((files, tests.limit(own)))
+        stages = [(some, tests.limit(some)) for some in (near, own) if some]
         return mutant, not all(run_tests(tree, some, limit) for some, limit in stages)
     finally:
         (tree / mutant.path).write_text(original, encoding="utf-8")
