@@ -475,3 +475,17 @@ def test_fault_09_masked_numbers_are_no_numbers(function: Any, hidden: bool) -> 
         values = activations.get(masked)(np.array([-0.5, 0.5]))
         assert type(values) is np.ndarray
         assert np.array_equal(values, function(np.array([-0.5, 0.5])))
+
+
+@pytest.mark.parametrize("waves", [1, 2, 5])
+def test_a_period_may_be_kept_to_float32(waves: int) -> None:
+    """What is rounded to seven digits repeats itself to seven."""
+
+    def function(x: Any) -> Any:
+        return np.sin(waves * x.astype(np.float32)).astype(float)
+
+    def slope(x: Any) -> Any:
+        return waves * np.cos(waves * x.astype(np.float32)).astype(float)
+
+    wave = activations.Activation("wave", function, slope, (), 2 * math.pi)
+    assert activations.get(wave) is wave

@@ -206,3 +206,10 @@ def test_a_byte_is_no_floating_dtype(name: str) -> None:
 
     with pytest.raises(TypeError, match="dtype must be a floating dtype"):
         _checks.float_dtype(getattr(ml_dtypes, name))
+
+
+@pytest.mark.parametrize("value", [1e-151, 9.9e-151, 1e-200, 1e-300])
+def test_a_square_must_not_vanish(value: float) -> None:
+    with pytest.raises(ValueError, match="sigma_w must be at least 1e-150"):
+        _checks.square(value, "sigma_w", above=0.0)
+    assert _checks.square(1e-150, "sigma_w", above=0.0) == 1e-300

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -966,3 +967,18 @@ def test_property_the_parameters_decide_the_dtype(params: str, data: str, name: 
     computed += [*gradients.params.values(), *trained.values()]
     assert {values.dtype for values in computed} == {expected}
     assert x.dtype == data and all(value.dtype == params for value in net.values())
+
+
+@pytest.mark.parametrize("part", ["z", "a"])
+def test_a_trace_of_another_shape_in_one_part_only(part: str) -> None:
+    params = network.init_params([3, 4, 2], winit.he_normal, 0)
+    trace = network.forward(params, np.ones((5, 3)))
+    changed = [values[:, :-1] for values in getattr(trace, part)]
+    with pytest.raises(ValueError, match="trace must be what forward returned for these params"):
+        network.backward(params, replace(trace, **{part: changed}), np.ones((5, 2)))
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-300, 1e-170, 1e-3, 1.0, 1e170, 1e300])
+def test_a_norm_overflows_and_vanishes_only_if_it_must(scale: float) -> None:
+    norm = network._norm([np.array([3.0 * scale, 0.0]), np.array([[4.0 * scale]])])
+    assert norm == pytest.approx(5 * scale, rel=1e-15)

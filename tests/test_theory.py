@@ -304,6 +304,20 @@ def test_depth_scales_beside_the_critical_line(name: str, power: float, beyond: 
     assert theory.xi_c(name, sigma_w, 0.3) == pytest.approx(expected, rel=4 * math.sqrt(chi - 1))
 
 
+@pytest.mark.parametrize("beyond", [1.05e-8, 2e-8, 5e-8, 1e-7])
+@pytest.mark.parametrize("name", ["hard_tanh", "relu6"])
+def test_the_depth_where_c_star_is_1_but_for_rounding(name: str, beyond: float) -> None:
+    """The gap goes as (chi_1 - 1)², below 1e-13 here: the power, 1/2, is measured at the gap 1e-13.
+
+    The next term is of the order of the gap's root, and chi_1 - 1 has 8 digits.
+    """
+    sigma_w = theory.critical_line(name, 0.3) * (1 + beyond)
+    chi = theory.chi_1(name, sigma_w, theory.fixed_point(name, sigma_w, 0.3).q_star)
+    if chi - 1 > 1e-8:
+        assert theory.c_star(name, sigma_w, 0.3) == pytest.approx(1, abs=1e-12)
+        assert theory.xi_c(name, sigma_w, 0.3) == pytest.approx(2 / (chi - 1), rel=0.01)
+
+
 def test_a_plain_function_will_do() -> None:
     assert theory.gain(np.tanh) == theory.gain("tanh")
     assert abs(theory.gradient_gain(np.tanh) - theory.gradient_gain("tanh")) < 1e-9

@@ -90,7 +90,7 @@ for name in sorted(path.stem for path in pathlib.Path("winit").glob("[!_]*.py"))
         print(name)
 """
     printed = subprocess.check_output([str(python), "-c", code], cwd=ROOT, text=True)
-    names = ["init", "checks", "fuzz", *printed.split()]
+    names = ["init", "checks", "quadrature", "fuzz", *printed.split()]
     return sorted({str(p) for name in names for p in (ROOT / "tests").glob(f"test_{name}*.py")})
 
 
