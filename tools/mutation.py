@@ -52,9 +52,9 @@ CORE = (
     "network",
     "diagnostics",
 )  # not plots: how a picture looks is compared as a picture, with every run of the notebooks
-TESTED_BY = {"_quadrature": "theory"}  # whose tests are nearest, where it is not the module's name
+TESTED_BY = {"_quadrature": "theory"}  # whose tests matter too
 LEAST_KILLED = 0.95
-LONGEST_TEST = 5.0  # seconds: a slower test function is left out, so the score is a lower bound
+LONGEST_TEST = 5.0  # seconds: a slower test function is tried only where it runs the line
 SLOWEST = 5  # a mutant whose tests take this many times as long as the original's runs for ever
 
 
@@ -125,12 +125,13 @@ def all_mutants(module: str) -> list[Mutant]:
 
 
 def is_program(mutant: Mutant) -> bool:
-    """Whether the mutant can be compiled at all; any test would notice one that cannot."""
+    """Whether it compiles, which any test would notice, and to another program: 1e30 is 1e+30."""
+    original = (ROOT / mutant.path).read_text(encoding="utf-8")
     try:
-        ast.parse(mutant.code((ROOT / mutant.path).read_text(encoding="utf-8")))
+        changed = ast.parse(mutant.code(original))
     except SyntaxError:
         return False
-    return True
+    return ast.dump(changed) != ast.dump(ast.parse(original))
 
 
 def sample(mutants: list[Mutant], size: int, seed: int) -> list[Mutant]:
@@ -159,8 +160,9 @@ def sample(mutants: list[Mutant], size: int, seed: int) -> list[Mutant]:
 
 
 def tests_of(module: str) -> set[str]:
-    name = TESTED_BY.get(module, module).strip("_")
-    return {str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob(f"test_{name}*.py")}
+    names = {module.strip("_"), TESTED_BY.get(module, module)}
+    files = [path for name in names for path in (ROOT / "tests").glob(f"test_{name}*.py")]
+    return {str(path.relative_to(ROOT)) for path in files}
 
 
 def core_tests() -> list[str]:
@@ -258,8 +260,7 @@ class Map:
         return self.quick_first(found & self.seconds.keys())
 
     def quick_first(self, names: Iterable[str]) -> list[str]:
-        quick = [name for name in names if self.seconds[name] <= LONGEST_TEST]
-        return sorted(quick, key=lambda name: (self.seconds[name], name))
+        return sorted(names, key=lambda name: (self.seconds[name], name))
 
     def limit(self, tests: list[str]) -> float:
         """Seconds after which a mutant's tests are taken to run for ever."""
@@ -293,11 +294,11 @@ def try_mutant(task: tuple[Mutant, Map]) -> tuple[Mutant, bool]:
         copy_tree(tree)
     original = (ROOT / mutant.path).read_text(encoding="utf-8")
     near, files = tests.tests_for(mutant), tests_of(mutant.module)
-    rest = [name for name in tests.quick_first(tests.seconds) if name not in near]
-    own = [name for name in rest if name.partition("::")[0] in files]
+    quick = [name for name, took in tests.seconds.items() if took <= LONGEST_TEST]
+    own = [name for name in quick if name.partition("::")[0] in files and name not in near]
     try:
         (tree / mutant.path).write_text(mutant.code(original), encoding="utf-8")
-        stages = [(some, tests.limit(some)) for some in (near, own) if some]
+        stages = [(some, tests.limit(some)) for some in (near, tests.quick_first(own)) if some]
         return mutant, not all(run_tests(tree, some, limit) for some, limit in stages)
     finally:
         (tree / mutant.path).write_text(original, encoding="utf-8")
