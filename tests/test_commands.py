@@ -237,7 +237,7 @@ def test_interrupted_setup_is_not_believed(ready: Checkout) -> None:
     assert "busy" not in ready.state
 
 
-@pytest.mark.parametrize("reason", ["python gone", "moved"])
+@pytest.mark.parametrize("reason", ["python gone", pytest.param("moved", marks=pytest.mark.long)])
 def test_unusable_environment_is_made_anew(ready: Checkout, reason: str) -> None:
     marker = ready.marker()
     if reason == "moved":
@@ -329,6 +329,7 @@ def test_wrong_hash_is_not_installed(ready: Checkout) -> None:
     assert ready.setup("book").returncode == 0
 
 
+@pytest.mark.long
 def test_too_new_python_is_told_how_far_the_locks_go(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path / "clone")
     next(checkout.wheels.iterdir()).unlink()

@@ -40,6 +40,7 @@ def test_no_module_asks_for_the_network() -> None:
     assert {"initializers", "theory", "plots", "keras"} <= set(done.stdout.split())
 
 
+@pytest.mark.long
 def test_chapter_runs_without_a_network() -> None:
     chapter = ROOT / "notebooks" / "02_symmetry.ipynb"
     done = run("tools/notebooks.py", "--check", "--jobs=1", str(chapter))

@@ -465,7 +465,9 @@ def iterated(name: str, sigma_w: float, sigma_b: float, q: float, layers: int = 
     return q
 
 
-@pytest.mark.parametrize("q", [0.4, 0.8, 1.6, 3.2])
+@pytest.mark.parametrize(
+    "q", [0.4, 1.6, *(pytest.param(q, marks=pytest.mark.long) for q in (0.8, 3.2))]
+)
 @pytest.mark.parametrize("name", sorted(UNSTABLE))
 def test_fault_02_a_pair_of_fixed_points_is_not_stepped_over(name: str, q: float) -> None:
     """Where the slope is 1 at q a fixed point is born, and a slightly smaller gain makes it two."""
@@ -974,7 +976,7 @@ def worst_range(name: str, sigma_w: float, depth: int) -> float:
     return max(np.ptp(u), np.ptp(product))
 
 
-@pytest.mark.parametrize("depth", [2, 3, 10, 40])
+@pytest.mark.parametrize("depth", [2, 10, pytest.param(40, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", ["tanh", "sigmoid", "gelu", "silu", "softplus", "elu"])
 def test_gain_for_a_depth_has_the_smallest_range(name: str, depth: int) -> None:
     found = theory.depth_gain(name, depth)
