@@ -3,18 +3,22 @@
 It shares no code with `winit`, so that the two can disagree. **Method**: the function runs under
 `jax.disable_jit()` inside an interpreter of its own (`Watch`, a `jax.core.Trace`). Every value that
 comes from the data or from a parameter carries a mark, primitive by primitive; loops run step by
-step in Python, so **each step of a loop is a place of its own**; of a `cond`
-only the branch that these data take counts. What `Watch` passes on is compiled once, and run on other data and weights. A *place* is a contraction
-(`dot_general`, `conv_general_dilated`, `ragged_dot`) of a signal with a *kernel* (an operand that
-depends on parameters but less on the data), or a *lookup* (rows of a parameter picked by data). The
-gradient at every z is the cotangent of a zero added there (`jax.vjp` through the same run).
+step in Python, so **each step of a loop is a place of its own**; of a `cond` only the branch that
+these data take counts. What `Watch` passes on is compiled once, and run on other data and weights.
+A *place* is a contraction (`dot_general`, `conv_general_dilated`, `ragged_dot`) of a signal with a
+*kernel* (an operand that depends on parameters but less on the data), or a *lookup* (rows of a
+parameter picked by data). The gradient at every z is the cotangent of a zero added there
+(`jax.vjp` through the same run).
+
+What it does not see: a kernel applied without a contraction (multiplied and summed by hand),
+`while_loop` whose end the data decide, places inside a `custom_vjp`.
 
 Places come in the order in which the program meets them, with the sorted names of all parameters
 that flow into the kernel: `Place.key` = (names, turn), where turn counts the earlier places with
 the same names (steps of a loop, calls of a shared layer, tied heads).
 
-**Randomness**: none inside. `x`, `y` and the cotangent are arguments. Without a loss the scalar that
-is differentiated is L = Σ_k ⟨c_k, out_k⟩ over the floating outputs in tree order, c_k =
+**Randomness**: none inside. `x`, `y` and the cotangent are arguments. Without a loss the scalar
+that is differentiated is L = Σ_k ⟨c_k, out_k⟩ over the floating outputs in tree order, with c_k =
 `cotangent(shape, seed, k)`. The share that varies over the examples compares the run with that on
 `roll(x, 1)` along the first axis: E (a_j − a_{j−1})² / 2 over E a².
 
@@ -58,8 +62,8 @@ FIRST_LOSS = 4.0
 E x² = 1 gives 3 (squares) or 1.4 (10 classes); what is above it must be a scale that is wrong."""
 
 INPUT_HIGH, INPUT_LOW = 100.0, 1e-4
-"""E x² at places that read the data itself: pixels of 0..1 have .1 to .5, standardized ones 1, bytes
-1e4; a one-hot of a thousand has 1e-3 and is a sound input."""
+"""E x² at places that read the data itself: pixels of 0..1 have .1 to .5, standardized ones 1,
+bytes 1e4; a one-hot of a thousand has 1e-3 and is a sound input."""
 
 INPUT_MATTERS = 0.05
 """...and only if the outputs change by this part when the data are divided by their own rms (batch
@@ -76,8 +80,8 @@ FLAT_SLOPE = 0.05
 slope (at least 1/4, the sigmoid's): tanh beyond |z| = 2.2, sigmoid beyond 4.4."""
 
 SATURATED = 0.75
-"""Share of flat entries at a place. N(0, 1) gives tanh 3 %, the deep sigmoid's gain of 6.5 some 25 %,
-and ReLU is flat in one half at any scale."""
+"""Share of flat entries at a place. N(0, 1) gives tanh 3 %; a sigmoid net of ten layers with the
+gain of 6.5 that it needs has one half, and learns. ReLU's flat half is at 0 and does not count."""
 
 DEAD = 0.9
 """Share of units of a place with no gradient for any example, after the zeros that training opens
@@ -92,9 +96,11 @@ VANISHING = 1e-4
 
 GRADIENT_EXPLODING = 1e6
 """Largest S of the first half over the largest of the last tenth, each kernel redrawn in proportion
-to itself. Healthy nets with batch normalization reach 1e4 (ResNet50); 1e6 is a thousand times
-in a step. Between GRADIENT_DOUBT and this the referee cannot tell."""
-GRADIENT_DOUBT = 3e4
+to itself: at 1e6 the step that suits the head is a thousand times too long, in rms, for the others.
+Batch normalization stands more than others, since a kernel that has stepped too far has grown and
+then steps less; healthy nets reach 1e4 to 7e4 (ResNet50). Between GRADIENT_DOUBT and this bound the
+referee cannot tell."""
+GRADIENT_DOUBT = 1e5
 
 OPENING_STEPS, OPENING_RMS = 3, 0.02
 """Before a verdict of dead or symmetric, each parameter walks this many steps of this rms down its
@@ -170,11 +176,13 @@ class Verdict:
 NONE, ROUTING, SIGNAL = 0, 1, 2  # how a value depends on the data
 CONTRACTIONS = {"dot_general", "conv_general_dilated", "ragged_dot", "ragged_dot_general"}
 LOOKUPS = {"gather", "dynamic_slice"}
-ELEMENTWISE = set(
-    "add sub mul div neg max min tanh logistic erf erf_inv erfc exp exp2 expm1 log log1p sin cos tan "
-    "atan asinh sinh cosh abs sign sqrt rsqrt cbrt square integer_pow pow clamp select_n "
-    "convert_element_type floor ceil round add_any copy copy_p stop_gradient".split()
-)
+ELEMENTWISE = {
+    "add", "sub", "mul", "div", "neg", "max", "min", "tanh", "logistic", "erf", "erf_inv", "erfc",
+    "exp", "exp2", "expm1", "log", "log1p", "sin", "cos", "tan", "atan", "asinh", "sinh", "cosh",
+    "abs", "sign", "sqrt", "rsqrt", "cbrt", "square", "integer_pow", "pow", "clamp", "select_n",
+    "convert_element_type", "floor", "ceil", "round", "add_any", "copy", "copy_p",
+    "stop_gradient",
+}  # fmt: skip
 MOVES = {"reshape", "transpose", "slice", "squeeze", "split", "rev", "copy", "expand_dims"}
 
 
@@ -296,9 +304,7 @@ class Watch(core.Trace):
                 for o in zip(*outs, strict=True)
             ]
 
-    def wrap(
-        self, primitive: Any, out: Any, mark: Mark, segment: Any, marked: list[Marked]
-    ) -> Any:
+    def wrap(self, primitive: Any, out: Any, mark: Mark, segment: Any, marked: list[Marked]) -> Any:
         if not primitive.multiple_results:
             return Marked(self, out, self.settle(out, mark, marked), segment)
         return [Marked(self, o, self.settle(o, mark, marked)) for o in out]
@@ -323,7 +329,7 @@ class Watch(core.Trace):
         if not (left, right)[kernel].params:
             return out, mark, None
         if name == "dot_general":
-            (contract_l, contract_r), (batch_l, _) = params["dimension_numbers"]
+            (contract_l, _), (batch_l, _) = params["dimension_numbers"]
             n_batch = len(batch_l)
             free_l = tracers[0].ndim - len(contract_l) - n_batch
             free = range(n_batch, n_batch + free_l)
@@ -403,7 +409,7 @@ class Watch(core.Trace):
             elif name in ("add", "sub", "add_any") and is_float(core.typeof(out)):
                 result = [Segment(mark.last, np.ones(out.shape, np.float32))]
                 open_ = []  # a sum goes on: what was added is not yet at its activation
-        if result is None or name in ("mul", "div") and len(open_) < len(marked):
+        if result is None or (name in ("mul", "div") and len(open_) < len(marked)):
             self.close(tracers)
         outs = out if primitive.multiple_results else [out]
         wrapped = [
@@ -490,7 +496,6 @@ def run(
         with core.set_current_trace(watch):
             out = f(p, x)
         leaves, tree = jax.tree.flatten(out)
-        leaves = [v for v in leaves]
         watch.close(leaves)
         marks = [watch.mark_of(v) for v in leaves if is_float(core.typeof(v))]
         heads = frozenset().union(*(m.last for m in marks)) if marks else frozenset()
@@ -703,7 +708,7 @@ def chain(m: Measurement) -> list[Place]:
 
 
 def fluctuation(m: Measurement) -> float:
-    """How far ln E x² may lie from 0 by chance: SDS sd and the drift of the mean, by Hanin's sum."""
+    """How far chance takes ln E x² from 0: SDS sd and the drift of the mean, by Hanin's sum."""
     hidden = [p for p in chain(m) if p.index not in m.heads]
     variance = sum(HANIN / (p.units * spread(p)) for p in hidden)
     return SDS * math.sqrt(variance) + variance / 2
@@ -721,12 +726,32 @@ def spread(p: Place) -> int:
     return max(1, math.prod(p.kernel_shape) // max(1, p.units) // max(1, p.units))
 
 
-def at_heads(m: Measurement) -> list[tuple[str, float]]:
-    """E x² where each head reads; or E out², where the outputs are a sum of several places."""
+def at_heads(m: Measurement) -> list[tuple[str, float, float]]:
+    """(name, E x², positions averaged into one) where each head reads.
+
+    Where the outputs are a sum of several places, E out². A mean over n positions of independent
+    entries leaves 1/n of the second moment, of equal ones all: the lower bound is n times wider.
+    """
     after = [p for p in m.places if p.index in m.heads]
     if len(after) > 1 and any(p.index in q.after for p in after for q in after):
-        return [("the outputs", m.output2)]
-    return [(str(p.names), p.x2) for p in after if p.x2 is not None and p.after]
+        return [("the outputs", m.output2, 1.0)]
+    size = {p.index: math.prod(p.z_shape) / max(1, p.units) for p in m.places}
+    found = []
+    for p in after:
+        if p.x2 is not None and p.after:
+            most = max(size.get(k, 1.0) for k in p.after)
+            found.append((str(p.names), p.x2, max(1.0, most / size[p.index])))
+    return found
+
+
+def drifts(m: Measurement) -> list[tuple[str, float, int]]:
+    """(name, E x², −1 below its bounds, 0 within, 1 above) at each head."""
+    wide = bound(m)
+    result = []
+    for name, e, n in at_heads(m):
+        log = math.log(max(e, 1e-300))
+        result.append((name, e, int(log > wide) - int(log < -wide - math.log(n))))
+    return result
 
 
 def opened(program: Program, params: Mapping[str, Array], x: Any, y: Any, loss: Any) -> Measurement:
@@ -775,9 +800,9 @@ def not_finite(m: Measurement) -> Verdict | None:
 
 def inputs(m: Measurement) -> Verdict | None:
     for p in m.places:
-        if p.raw and p.x2 is not None and not INPUT_LOW <= p.x2 <= INPUT_HIGH:
-            if m.input_matters > INPUT_MATTERS:
-                return Verdict("inputs unscaled", f"E x² = {p.x2:.3g} where {p.names} reads")
+        outside = p.raw and p.x2 is not None and not INPUT_LOW <= p.x2 <= INPUT_HIGH
+        if outside and m.input_matters > INPUT_MATTERS:
+            return Verdict("inputs unscaled", f"E x² = {p.x2:.3g} where {p.names} reads")
     return None
 
 
@@ -785,8 +810,7 @@ def first_loss(m: Measurement) -> Verdict | None:
     """Too high because of the head: where its input is in bounds. Else the signal explains it."""
     if m.first_loss is None or m.baseline is None or m.first_loss <= FIRST_LOSS * m.baseline:
         return None
-    wide = bound(m)
-    if any(abs(math.log(max(e, 1e-300))) > wide for _, e in at_heads(m)):
+    if any(side for _, _, side in drifts(m)):
         return None
     return Verdict(
         "first loss far too high", f"{m.first_loss:.3g}, knowing nothing {m.baseline:.3g}"
@@ -816,12 +840,10 @@ def saturated(m: Measurement) -> Verdict | None:
 
 
 def signal(m: Measurement) -> Verdict | None:
-    wide = bound(m)
-    for name, e in at_heads(m):
-        if math.log(max(e, 1e-300)) > wide:
-            return Verdict("exploding", f"E x² = {e:.3g} at {name}")
-        if math.log(max(e, 1e-300)) < -wide:
-            return Verdict("shrinking", f"E x² = {e:.3g} at {name}")
+    for name, e, side in drifts(m):
+        if side:
+            word = "exploding" if side > 0 else "shrinking"
+            return Verdict(word, f"E x² = {e:.3g} at {name}")
     if m.first_loss is None and m.output2 > OUTPUT * math.exp(bound(m)) / LEVEL:
         return Verdict("exploding", f"E out² = {m.output2:.3g}")
     return None
@@ -848,7 +870,9 @@ def gradient(m: Measurement) -> Verdict | None:
     if ratio > GRADIENT_EXPLODING:
         return Verdict("exploding", f"S early over late {ratio:.1g}")
     if ratio > GRADIENT_DOUBT:
-        return Verdict("undecided", f"S early over late {ratio:.1g}: nets of this kind train or not")
+        return Verdict(
+            "undecided", f"S early over late {ratio:.1g}: nets of this kind train or not"
+        )
     return None
 
 

@@ -1,4 +1,4 @@
-"""The referee on networks whose answer is known in closed form, and the list of starts as a list."""
+"""The referee on networks whose answer is known in closed form, and the list of starts."""
 
 from __future__ import annotations
 
@@ -47,9 +47,10 @@ def test_linear_chain_of_orthogonal_kernels_is_exact() -> None:
         assert p.d2 == pytest.approx(c * g ** (2 * (depth - 1 - k)), rel=1e-5)
     assert m.heads == {depth - 1}
     # A linear chain's effect of a redraw: std² ‖∂L/∂W‖², with ∂L/∂W = xᵀ δ.
-    delta = referee.cotangent((8, 16), 3, 0) @ np.linalg.multi_dot(
-        [params[f"w{k}"] for k in range(1, depth)]
-    ).T
+    delta = (
+        referee.cotangent((8, 16), 3, 0)
+        @ np.linalg.multi_dot([params[f"w{k}"] for k in range(1, depth)]).T
+    )
     s = np.mean(params["w0"] ** 2) * np.sum((x.T @ delta) ** 2)
     assert m.effects["w0"] == pytest.approx(s, rel=1e-4)
 
@@ -134,7 +135,9 @@ def test_places_of_loops_shared_kernels_and_conditions() -> None:
         return x @ p["w"] @ p["w"] @ p["w"]
 
     def counted(p: Any, x: Any) -> Any:
-        return jax.lax.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, s[1] @ p["w"]), (0, x))[1]
+        return jax.lax.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, s[1] @ p["w"]), (0, x))[
+            1
+        ]
 
     expected = [(p.key, p.z2, p.d2) for p in referee.measure(unrolled, w, x).places]
     assert [k for k, _, _ in expected] == [(("w",), k) for k in range(3)]
@@ -190,7 +193,8 @@ def test_what_is_a_place() -> None:
 def test_training_tells_a_sound_start_from_a_dead_one() -> None:
     sound, bad = (starts.BY_NAME[n].build(0) for n in ("jax_relu_gain_2", "jax_relu_gain_1"))
     after = [
-        referee.train(*starts.function_of(c), c.x, c.y, c.loss, "sgd", 60, 0.02) for c in (sound, bad)
+        referee.train(*starts.function_of(c), c.x, c.y, c.loss, "sgd", 60, 0.02)
+        for c in (sound, bad)
     ]
     assert after[0][1] < 0.7 * after[0][0]
     assert after[1][1] > 0.95 * after[1][0]
