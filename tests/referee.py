@@ -276,6 +276,8 @@ class Watch(core.Trace):
         if not marked:
             return out
         mark = union([t.mark for t in marked])
+        if name == "stop_gradient":
+            mark = dataclasses.replace(mark, last=frozenset())
         segment = None
         if name in CONTRACTIONS:
             out, mark, segment = self.contraction(name, tracers, params, out, mark)
@@ -310,12 +312,12 @@ class Watch(core.Trace):
         return [Marked(self, o, self.settle(o, mark, marked)) for o in out]
 
     def settle(self, out: Any, mark: Mark, marked: list[Marked]) -> Mark:
-        """Whole numbers made from a floating signal only route; they carry no parameters on."""
+        """Whole numbers made from a floating signal only route: no parameters, no way back."""
         aval = core.typeof(out)
         if jnp.issubdtype(aval.dtype, jnp.floating) or mark.level == NONE:
             return mark
         if any(t.mark.level == SIGNAL and is_float(t.aval) for t in marked):
-            return Mark(ROUTING, frozenset(), mark.last, mark.raw)
+            return Mark(ROUTING, frozenset(), frozenset(), mark.raw)
         return dataclasses.replace(mark, params=frozenset())
 
     def mark_of(self, v: Any) -> Mark:
@@ -697,13 +699,30 @@ def relative(a: Any, b: Any) -> float:
 # --- Judging -------------------------------------------------------------------------------------
 
 
+def reached(m: Measurement) -> set[int]:
+    """Places with a differentiable way to an output: not those that only route or are stopped."""
+    found: set[int] = set()
+    todo = list(m.heads)
+    by_index = {p.index: p for p in m.places}
+    while todo:
+        k = todo.pop()
+        if k not in found and k in by_index:
+            found.add(k)
+            todo += by_index[k].after
+    return found
+
+
 def chain(m: Measurement) -> list[Place]:
-    """The longest line of places, each read by the next."""
-    best: dict[int, list[int]] = {}
+    """The longest line of places, each read by the next; of equally long ones the widest."""
+    best: dict[int, tuple[int, float, list[int]]] = {}
     for p in m.places:
-        before = max((best[k] for k in p.after if k in best), key=len, default=[])
-        best[p.index] = [*before, p.index]
-    line = max((best[k] for k in m.heads if k in best), key=len, default=[])
+        before = max((best[k] for k in p.after if k in best), default=(0, 0.0, []))
+        best[p.index] = (
+            before[0] + 1,
+            before[1] - HANIN / (p.units * spread(p)),
+            [*before[2], p.index],
+        )
+    line = max((best[k] for k in m.heads if k in best), default=(0, 0.0, []))[2]
     return [p for p in m.places if p.index in line]
 
 
@@ -738,8 +757,8 @@ def at_heads(m: Measurement) -> list[tuple[str, float, float]]:
     size = {p.index: math.prod(p.z_shape) / max(1, p.units) for p in m.places}
     found = []
     for p in after:
-        if p.x2 is not None and p.after:
-            most = max(size.get(k, 1.0) for k in p.after)
+        if p.x2 is not None and not p.raw:
+            most = max((size.get(k, 1.0) for k in p.after), default=1.0)
             found.append((str(p.names), p.x2, max(1.0, most / size[p.index])))
     return found
 
@@ -818,8 +837,9 @@ def first_loss(m: Measurement) -> Verdict | None:
 
 
 def dead(m: Measurement) -> Verdict | None:
+    alive = reached(m)
     for p in m.places:
-        if p.kind != "lookup" and p.units and p.dead_share > DEAD:
+        if p.index in alive and p.kind != "lookup" and p.units and p.dead_share > DEAD:
             return Verdict("dead", f"no gradient in {p.dead_share:.0%} of units at {p.names}")
     return None
 
@@ -850,7 +870,7 @@ def signal(m: Measurement) -> Verdict | None:
 
 
 def collapsed(m: Measurement) -> Verdict | None:
-    heads = [p for p in m.places if p.index in m.heads and p.x_share is not None and p.after]
+    heads = [p for p in m.places if p.index in m.heads and p.x_share is not None and not p.raw]
     shares = [p.x_share for p in heads] or [m.output_share]
     if max(s for s in shares if s is not None) < COLLAPSED:
         return Verdict("collapsed", f"{max(shares):.3g} of E x² varies at the head")
@@ -858,7 +878,9 @@ def collapsed(m: Measurement) -> Verdict | None:
 
 
 def gradient(m: Measurement) -> Verdict | None:
-    order = list(dict.fromkeys(n for p in m.places for n in p.names if n in m.effects))
+    alive = reached(m)
+    places = [p for p in m.places if p.index in alive]
+    order = list(dict.fromkeys(n for p in places for n in p.names if n in m.effects))
     s = [m.effects[n] for n in order]
     if len(s) < 4 or not max(s) > 0:
         return None

@@ -1210,6 +1210,18 @@ def expert_by_index(seed: int) -> Case:
     return classify(f, normal(seed, 32, 32), params=params)
 
 
+@start("jax", "here", "good", "an encoder stopped on purpose")
+def stopped_encoder(seed: int) -> Case:
+    new = draw(seed)
+    params = {"encoder": new(32**-0.5, 32, 32), "w": new(0.25, 32, 32), "head": new(0.2, 32, 10)}
+
+    def f(p: Any, x: Any) -> Any:
+        code = jax.lax.stop_gradient(jnp.tanh(x @ p["encoder"]))
+        return jax.nn.relu(code @ p["w"]) @ p["head"]
+
+    return classify(f, normal(seed, 32, 32), params=params)
+
+
 @start("jax", "here", "collapsed", "differences fade to 1e-14", blame=("w",), curable=True)
 def softplus_30(seed: int) -> Case:
     new = draw(seed)
