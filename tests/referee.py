@@ -837,10 +837,15 @@ def first_loss(m: Measurement) -> Verdict | None:
 
 
 def dead(m: Measurement) -> Verdict | None:
+    """A kernel is alive if one of its turns is: a forget gate's first step multiplies zeros."""
     alive = reached(m)
+    shares: dict[tuple[str, ...], float] = {}
     for p in m.places:
-        if p.index in alive and p.kind != "lookup" and p.units and p.dead_share > DEAD:
-            return Verdict("dead", f"no gradient in {p.dead_share:.0%} of units at {p.names}")
+        if p.index in alive and p.kind != "lookup" and p.units:
+            shares[p.names] = min(p.dead_share, shares.get(p.names, 1.0))
+    for names, part in shares.items():
+        if part > DEAD:
+            return Verdict("dead", f"no gradient in {part:.0%} of units at {names}")
     return None
 
 
@@ -976,7 +981,8 @@ def from_nnx(model: Any, call: Callable[..., Any] | None = None) -> tuple[Functi
     def f(p: dict[str, Array], x: Any) -> Any:
         paths = {"/".join(map(str, path)): path for path, _ in state.flat_state()}
         leaves = {paths[k]: flat[k].replace(v) for k, v in p.items()}
-        module = nnx.merge(graph, nnx.State.from_flat_path(leaves), rest)
+        fresh = jax.tree.map(lambda leaf: leaf, rest)  # a module may write to its own alone
+        module = nnx.merge(graph, nnx.State.from_flat_path(leaves), fresh)
         return module(x) if call is None else call(module, x)
 
     return f, params
