@@ -72,7 +72,6 @@ def main() -> None:
     print("Time as a ratio: the median, and the range over the rounds.\n")
     print("An audit of VGG16 at 64 x 64, batch 8 / one forward and backward pass of that batch")
     show("with gradients", lambda: winit.keras.audit(model, x), step)
-    show("the signal alone", lambda: winit.keras.audit(model, x, gradients=False), step)
 
     shape = (1024, 1024)
     he = keras.initializers.HeNormal(seed=0)
