@@ -42,8 +42,7 @@ def _loaded(asked: argparse.Namespace) -> tuple[Any, ...]:
         raise ValueError(f"model must be a file.keras or module:factory, got {asked.model!r}")
     import keras
 
-    import winit.keras  # registers what a file may name
-
+    importlib.import_module("winit.keras")  # registers what a file may name
     load = keras.saving.load_model
     return (load(asked.model, compile=False, safe_mode=not asked.unsafe),)
 
