@@ -9,8 +9,8 @@ rule objects to the run that it makes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -34,7 +34,7 @@ STEEP_NORMALIZED = 1e6
 COLLAPSED = 2.0**-16
 # Inputs of rms above 10 saturate what follows, or ask for a tenth of the learning rate; those below
 # 0.01 drown in the first biases' steps (one of 10,000 classes, as 0 and 1, is just above).
-INPUTS = (1 / BOUND**2, BOUND)
+LOW, HIGH = 1 / BOUND**2, BOUND
 # Four times what knowing nothing costs: logits of rms 5 to 7, for 2 to 50,000 classes.
 LOSS = 4.0
 # Where there is no loss: outputs of rms 5, which cost that in cross entropy over ten classes.
@@ -44,13 +44,15 @@ OUTPUT = 25.0
 SATURATED = 0.75
 # Share of a site's units to which no gradient comes back, before the site is called dead.
 MOSTLY = 0.95
-# Share of a site's units that differ, of which this or less is called symmetric.
+# Share of a site's units that differ: at this or less the site is called symmetric.
 ALIKE = 0.5
 # A kernel nearer to its ideal, in ln of the std, is not suspected (nearer still where there are
 # many); a head only above He's gain, since small heads are good ones.
 NEAR, HEAD = 0.2, math.sqrt(2)
-ROUNDS = 4  # steps after which what starts at 0 must have given way
-OPENED = 0.02  # the std of what they put in place of zeros
+ROUNDS, OPENED = (
+    4,
+    0.02,
+)  # steps in which zeros must give way, and the std of what takes their place
 KEY = (0x77696E6974, 0x6A756467)  # of the judge's own draws, which no seed of a user's starts
 
 
@@ -61,18 +63,16 @@ KEY = (0x77696E6974, 0x6A756467)  # of the judge's own draws, which no seed of a
 class Case:
     """One run, and what the rules know of the model.
 
-    `spread` is the variance of ln E x² at a site over good draws, `owner` the site that answers for
-    a kernel, `opened` what took the place of zeros, `closed` the run before; `full2` is E x² of
-    normalizers' results when much larger values come in.
+    `chance` is how far a good draw may take ln E x² at a site, `owner` the site that answers for a
+    kernel, `opened` what took the place of zeros, `closed` the run before.
     """
 
     program: Program
     plans: list[redraw.Plan]
-    spread: list[float]
+    chance: list[float]
     owner: Mapping[str, int]
     m: Measured
     closed: Measured
-    full2: Array
     opened: Mapping[str, Array] = field(default_factory=dict)
 
     @property
@@ -91,14 +91,11 @@ class Case:
         """The sites from which the outputs come."""
         return [i for i, site in enumerate(self.sites) if site.head and not site.lookup]
 
-    def chance(self, i: int) -> float:
-        """How far one good draw may take ln E x² at a site."""
-        return SPREADS * math.sqrt(self.spread[i])
-
-    def entering(self) -> float:
-        """The share that varies over the examples where data enters."""
+    @property
+    def varied(self) -> bool:
+        """Whether the examples differ where they enter."""
         at = [i for i, site in enumerate(self.sites) if site.reads_data or site.lookup]
-        return max((float(np.nan_to_num(self.m.z_share[i])) for i in at), default=0.0)
+        return any(self.m.z_share[i] > COLLAPSED for i in at)
 
 
 def start(subject: Subject) -> Case:
@@ -106,12 +103,12 @@ def start(subject: Subject) -> Case:
     program, spread, owner = subject.program, list[float](), dict[str, int]()
     for i, site in enumerate(program.sites):
         inside = [p for p in site.parents if p < i and redraw.together(program, p, i)]
-        own = [HANIN / program.sites[p].units * (not program.sites[p].lookup) for p in inside]
+        own = [0 if program.sites[p].lookup else HANIN / program.sites[p].units for p in inside]
         spread.append(max((spread[p] + v for p, v in zip(inside, own, strict=True)), default=0.0))
     for i in redraw.first_places(program):
         owner.setdefault(program.sites[i].kernel.name, i)
-    m = subject.measure()
-    case = Case(program, redraw.plan(program), spread, owner, m, m, np.full(len(m.root2), np.nan))
+    m, chance = subject.measure(), [SPREADS * math.sqrt(v) for v in spread]
+    case = Case(program, redraw.plan(program), chance, owner, m, m)
     for _ in range(ROUNDS):
         weights = {name: case.m.kernels[name] for name in program.factors}
         give = [name for name, weight in weights.items() if weight.zero and weight.gradient > 0]
@@ -119,27 +116,22 @@ def start(subject: Subject) -> Case:
             break
         opened = dict(case.opened) | {name: _opening(case, name, subject) for name in give}
         case = replace(case, opened=opened, m=subject.measure(values=opened))
-    low = [root for root, x2 in zip(program.roots, case.m.root2, strict=True) if x2 < 1 / BOUND]
-    parents = {p for root in low if root.kind == "normalizer" for p in root.parents}
-    if not parents:
-        return case
-    scales = {program.sites[p].kernel.name: 1e3 for p in parents}
-    return replace(case, full2=subject.measure(scales, case.opened).root2)
+    return case
 
 
 def _opening(case: Case, name: str, subject: Subject) -> Array:
     """Noise in place of zeros, the same for inputs and for units that nothing tells apart."""
     rng = np.random.default_rng(np.random.SeedSequence([*KEY, *name.encode()]))
-    value = OPENED * rng.standard_normal(subject.parameters[name])
-    i = case.owner.get(name)
+    value, i = OPENED * rng.standard_normal(subject.parameters[name]), case.owner.get(name)
     if i is None or (index := case.sites[i].kernel.index) is None:
         return value
-    at = index()
+    at, alike = (
+        index(),
+        [m == 1 < s.units for m, s in zip(case.m.distinct, case.sites, strict=True)],
+    )
     noise, parents = value.reshape(-1)[at], case.sites[i].parents
-    if case.m.distinct[i] == 1 < case.sites[i].units:
-        noise = noise[:, :1]
-    if parents and all(case.m.distinct[p] == 1 < case.sites[p].units for p in parents):
-        noise = noise[:, :, :1]
+    noise = noise[:, :1] if alike[i] else noise
+    noise = noise[:, :, :1] if parents and all(alike[p] for p in parents) else noise
     value.reshape(-1)[at] = np.broadcast_to(noise, at.shape)
     return value
 
@@ -163,45 +155,40 @@ Signs = Iterator[Sign]
 def not_finite(case: Case) -> Signs:
     """Weights, outputs, loss or gradients that are not numbers."""
     bad = [i for i, std in enumerate(case.m.std) if not math.isfinite(std)]
-    first = next((i for i, z2 in enumerate(case.m.z2) if math.isinf(z2)), None)
-    what = "the loss or a gradient" if first is None else f"what {case.sites[first].name} gives"
-    for i in bad or [first]:
-        reason = f"Not finite: it begins with {'its weights' if bad else what}."
-        yield Sign(-math.inf if case.m.finite else math.inf, "exploding", reason, i)
+    bad = bad or [i for i, z2 in enumerate(case.m.z2) if math.isinf(z2)][:1]
+    for i in [] if case.m.finite else bad or [None]:
+        yield Sign(math.inf, "exploding", "Weights, outputs, loss or gradients are not finite.", i)
 
 
 def inputs(case: Case) -> Signs:
     """Data far from unit scale where a kernel reads it and nothing normalizes the result."""
     for i, site in enumerate(case.sites):
-        raw = site.reads_data and not site.parents
-        raw &= all(case.program.roots[r].kind == "input" for r in site.roots)
-        if raw and not (site.lookup or site.normalized) and case.m.x2[i] > 0:
-            x2 = float(case.m.x2[i])
+        raw = all(case.program.roots[r].kind == "input" for r in site.roots)
+        kept = site.reads_data and not (site.parents or site.lookup or site.normalized)
+        if raw and kept and (x2 := float(case.m.x2[i])) > 0:
             reason = f"E x² of what {site.name} reads is {x2:.2g}, where 1 is usual."
-            yield Sign(math.log(max(INPUTS[0] / x2, x2 / INPUTS[1])), "inputs unscaled", reason)
+            yield Sign(math.log(max(LOW / x2, x2 / HIGH)), "inputs unscaled", reason)
 
 
 def dead(case: Case) -> Signs:
     """Sites that no signal or no gradient passes, also after what starts at 0 gave way."""
     m = case.m
     for i, site in enumerate(case.sites):
-        name, share, reason = site.kernel.name, float(m.dead[i]), "No signal passes."
-        if m.x2[i] == 0 and site.reads_data:
-            continue  # the given inputs are 0: see the notes
-        if m.z2[i] > 0 or name in case.opened:
-            reason = "No gradient comes back to its units, for any example."
-            share = 0.0 if name in case.program.stopped else 1.0 if m.g2[i] == 0 else share
-        elif m.z2[i] == 0:
-            share = 1.0
-        yield Sign(share - MOSTLY, "dead", reason, i)
+        given = site.reads_data and m.x2[i] == 0  # which is said in the notes
+        stopped = site.kernel.name in case.program.stopped
+        if m.z2[i] == 0 and not given:
+            yield Sign(1 - MOSTLY, "dead", "No signal passes.", i)
+        elif not given and not stopped:
+            share = 1.0 if m.g2[i] == 0 else float(m.dead[i])
+            yield Sign(share - MOSTLY, "dead", "No gradient comes back, for any example.", i)
 
 
 def symmetric(case: Case) -> Signs:
     """Sites of which half of the units or more are copies, in signal and gradient."""
+    reason = "Its units compute the same and get the same gradient, at every step."
     for i, site in enumerate(case.sites):
-        if site.units > 1 and case.m.z2[i] > 0:
-            reason = "Its units compute the same and get the same gradient, at every step."
-            yield Sign(ALIKE - case.m.distinct[i] / site.units + 1e-9, "symmetric", reason, i)
+        if site.units > 1 and case.m.z2[i] > 0 and case.m.distinct[i] <= ALIKE * site.units:
+            yield Sign(1.0, "symmetric", reason, i)
 
 
 def saturated(case: Case) -> Signs:
@@ -213,19 +200,11 @@ def saturated(case: Case) -> Signs:
 
 def collapsed(case: Case) -> Signs:
     """Heads at which all examples look alike, though the inputs differ."""
-    for i in case.heads if case.entering() > COLLAPSED else ():
+    for i in case.heads if case.varied else ():
         share = float(case.m.z_share[i])
         reason = f"Only {share:.1g} of its E z² varies over the examples: all look alike to it."
-        excess = math.log(COLLAPSED / max(share, 1e-30)) if case.m.z2[i] > 0 else math.nan
-        yield Sign(excess, "collapsed", reason, i)
-
-
-def starved(case: Case) -> Signs:
-    """Sites whose result is lost in what a normalizer adds to its divisor."""
-    reason = "What it gives is far below the number that the normalizer after it adds."
-    for root, full, x2 in zip(case.program.roots, case.full2, case.m.root2, strict=True):
-        for i in root.parents if full > 0 < x2 else ():
-            yield Sign(math.log(full / x2 / BOUND), "shrinking", reason, i)
+        if case.m.z2[i] > 0:
+            yield Sign(math.log(COLLAPSED / max(share, 1e-30)), "collapsed", reason, i)
 
 
 def drift(case: Case, i: int) -> float:
@@ -235,14 +214,11 @@ def drift(case: Case, i: int) -> float:
     its input up sets out from its first step.
     """
     site, m, x, roots = case.sites[i], case.m, float(case.m.x2[i]), list[float]()
+    first = [j for j, s in enumerate(case.sites) if s.reads_data and not s.parents]
     for r in site.roots:
+        reads = [float(m.x2[j]) for j in first if case.sites[j].roots == (r,)]
         kind = case.program.roots[r].kind
-        reads = [j for j, s in enumerate(case.sites) if s.reads_data and s.roots == (r,)]
-        reads = [j for j in reads if not case.sites[j].parents]
-        if kind == "input" and reads:
-            roots += [float(m.x2[j]) for j in reads]
-        elif kind != "softmax":
-            roots.append(float(m.root2[r]))
+        roots += reads if kind == "input" and reads else [float(m.root2[r])] * (kind != "softmax")
     if site.recurrent and site.steps > 1:
         x = float(m.x_steps[i][-1])
         if site.summed > 1:
@@ -251,62 +227,54 @@ def drift(case: Case, i: int) -> float:
     roots = [root for root in roots if 0 < root < math.inf]
     if not roots or math.isnan(x):
         return 0.0
-    with np.errstate(divide="ignore"):
-        up, down = np.log(x / np.array([max(roots), min(roots)]))
-    return float(up if up > 0 else min(down, 0.0))
+    up, down = (math.log(max(x, 1e-300) / root) for root in (max(roots), min(roots)))
+    return max(up, 0.0) + min(down, 0.0)
 
 
 def signal(case: Case) -> Signs:
     """Drift of the signal where every path leads through; a mean over n may lose n by nature."""
     for i, site in enumerate(case.sites):
         if (site.cut or site.recurrent) and not site.lookup:
-            d, bound = drift(case, i), max(math.log(BOUND), case.chance(i))
+            d, bound = drift(case, i), max(math.log(BOUND), case.chance[i])
             reason = f"E x² there is {case.m.x2[i]:.2g}, by ln {d:.1f} off its start."
             yield Sign(d - bound, "exploding", reason, i)
-            bound += case.spread[i] / 2 + math.log(max(site.averaged, 1.0))
+            bound += (case.chance[i] / SPREADS) ** 2 / 2 + math.log(max(site.averaged, 1.0))
             yield Sign(-d - bound, "shrinking", reason, i)
 
 
 def first_loss(case: Case) -> Signs:
     """A first loss far above that of a network that knows nothing, or outputs that promise one."""
-    m, heads = case.m, case.heads
+    m = case.m
     if m.loss > 0 and m.blind > 0:
         reason = f"It is {m.loss:.3g}, where knowing nothing costs {m.blind:.3g}."
         yield Sign(math.log(m.loss / m.blind / LOSS), "first loss far too high", reason)
-    for i in heads if math.isnan(m.loss) else ():
+    for i in case.heads if math.isnan(m.loss) else ():
         reason = f"{case.sites[i].name} gives outputs of E z² {m.z2[i]:.2g}."
-        if m.z2[i] > 0:
-            excess = math.log(m.z2[i]) - max(math.log(OUTPUT), case.chance(i))
-            yield Sign(excess, "first loss far too high", reason)
+        excess = math.log(max(m.z2[i], 1e-300)) - max(math.log(OUTPUT), case.chance[i])
+        yield Sign(excess, "first loss far too high", reason)
 
 
 def gradient(case: Case) -> Signs:
-    """The effect of the first kernels against the others', and the gradient over a loop's steps."""
-    m, stopped = case.m, case.program.stopped
-    flows = [i for i in case.kernels if case.sites[i].kernel.name not in stopped]
-    told = [float(m.effect[i]) for i in flows if m.effect[i] >= 0]
-    n, chance = max(1, len(told) // 4), max(map(case.chance, range(len(case.sites))), default=0.0)
+    """The effect of the first kernels against the others'."""
+    flows = [i for i in case.kernels if case.sites[i].kernel.name not in case.program.stopped]
+    told = [float(case.m.effect[i]) for i in flows if case.m.effect[i] >= 0]
+    n, chance = max(1, len(told) // 4), max(case.chance, default=0.0)
     first, last = (max(part, default=0.0) for part in (told[:n], told[-n:]))
-    if len(told) > 1 and first * last > 0:
+    if first * last > 0:
         top = STEEP_NORMALIZED if any(site.normalized for site in case.sites) else STEEP
         falls, rises = math.log(max(told) / first), math.log(first / last)
-        less = f"Redrawing them does 1/{math.exp(min(falls, 700)):.1g} of what others do."
-        more = f"Redrawing them does {math.exp(min(rises, 700)):.1g} times what the last do."
         for i in flows[:n]:
-            yield Sign(falls - max(math.log(STEEP), chance), "shrinking", less, i)
-            yield Sign(rises - max(math.log(top), chance), "exploding", more, i)
-    for i, g in enumerate(m.g_steps):
-        if case.sites[i].recurrent and case.sites[i].steps > 1 and g[0] > 0 and g[-1] > 0:
-            reason = f"From last step to first the gradient grows {g[0] / g[-1]:.1g}×."
-            yield Sign(math.log(g[0] / g[-1] / STEEP), "exploding", reason, i)
+            reason = f"Redrawing it does {math.exp(-falls):.1g} of what redrawing others does."
+            yield Sign(falls - max(math.log(STEEP), chance), "shrinking", reason, i)
+            reason = f"Redrawing it does {math.exp(rises):.1g} times what the last kernels do."
+            yield Sign(rises - max(math.log(top), chance), "exploding", reason, i)
 
 
 @dataclass(frozen=True)
 class Rule:
     """What can be wrong, what it means for training, and what cures it where no redraw does.
 
-    `scaled`: a kernel's scale can answer for it; `total`: how the signs of several sites add up;
-    `moved`: the verdict stands at the kernels that did it.
+    `scaled`: a kernel's scale can answer for it; `moved`: the verdict stands at those that did it.
     """
 
     find: Callable[[Case], Signs]
@@ -314,11 +282,11 @@ class Rule:
     advice: str
     scaled: bool = True
     moved: bool = False
-    total: Callable[[Iterable[float]], float] = lambda excesses: max(excesses, default=-math.inf)
 
     def excess(self, case: Case) -> float:
-        """How far beyond the bound a run is, all sites taken together."""
-        return self.total(s.excess for s in self.find(case) if not math.isnan(s.excess))
+        """How far beyond their bounds a run's worst site, and half as much all sites, are."""
+        found = [sign.excess for sign in self.find(case) if not math.isnan(sign.excess)]
+        return max(found, default=-math.inf) + sum(max(e, 0.0) for e in found) / 2
 
     def alarms(self, case: Case) -> list[Sign]:
         """What it finds wrong, the worst first, all of one verdict."""
@@ -326,44 +294,24 @@ class Rule:
         return [sign for sign in found if sign.verdict == found[0].verdict]
 
 
-NORMALIZE = "normalize between the kernels, or divide sums of n by √n"
-PATHS = "add skip connections, normalize between the kernels, or take another activation"
 SGD = "SGD needs a rate of its own for it, if one exists; Adam divides much of it away."
-LOSSES = Rule(
-    first_loss,
-    "The first steps of SGD and of Adam go into taking the outputs back.",
-    "standardize the targets, or start the last bias at their mean",
-)
+SCALE = "normalize between the kernels, or divide sums of n by √n"
+PATHS = "add skip connections, normalize between the kernels, or take another activation"
+ALIVE = "take a leaky activation, or none, where it is dead, and biases of 0"
+UNTIE = "draw at random what stands between the kernels too"
+TARGETS = "standardize the targets, or start the last bias at their mean"
+LOSSES = Rule(first_loss, "The first steps go into taking the outputs back.", TARGETS)
 RULES = (
-    Rule(not_finite, "No optimizer can take a step.", NORMALIZE),
-    Rule(
-        inputs,
-        "SGD needs a rate smaller by as much as E x² is large; Adam makes up for a part.",
-        "standardize the inputs",
-        scaled=False,
-    ),
-    Rule(
-        dead,
-        "No optimizer moves what gets no gradient.",
-        "take a leaky activation, or none, where it is dead, and biases of 0",
-        scaled=False,
-    ),
-    Rule(
-        symmetric,
-        "No optimizer breaks it: the gradients are equal, too.",
-        "draw what stands beside the kernels at random",
-        scaled=False,
-    ),
-    Rule(saturated, "Neither SGD nor Adam moves what is flat.", PATHS, total=math.fsum),
+    Rule(not_finite, "No optimizer can take a step.", SCALE),
+    Rule(inputs, "Adam makes up for a part of it, SGD for none.", "standardize the inputs", False),
+    Rule(dead, "No optimizer moves what gets no gradient.", ALIVE, False),
+    Rule(symmetric, "No optimizer breaks it: the gradients are equal, too.", UNTIE, False),
+    Rule(saturated, "Neither SGD nor Adam moves what is flat.", PATHS),
     Rule(collapsed, "SGD does not begin; Adam begins late, if it is above rounding.", PATHS),
-    Rule(starved, SGD, NORMALIZE, moved=True),
-    Rule(signal, SGD, NORMALIZE, moved=True),
+    Rule(signal, SGD, SCALE, moved=True),
     LOSSES,
     Rule(
-        gradient,
-        "SGD at one rate moves some kernels and leaves the others; Adam moves all of them.",
-        PATHS,
-        moved=True,
+        gradient, "SGD moves some kernels and leaves the others; Adam moves all.", PATHS, moved=True
     ),
 )
 
@@ -388,8 +336,7 @@ class Change:
     def run(self, subject: Subject, case: Case) -> Case:
         """What would be measured with it."""
         values = {**case.opened, **self.values}
-        m = subject.measure(self.scales, values, standardized=self.standardized)
-        return replace(case, m=m)
+        return replace(case, m=subject.measure(self.scales, values, standardized=self.standardized))
 
 
 def suspects(case: Case) -> dict[str, float]:
@@ -403,38 +350,6 @@ def suspects(case: Case) -> dict[str, float]:
         if scales and abs(math.log(ideal / std)) > near:
             found[name] = (ideal / std) ** (1 / site.kernel.power)
     return found
-
-
-def scaled(case: Case, names: list[str], factors: Mapping[str, float]) -> Change:
-    """The change that gives kernels their ideal std."""
-    at = [case.owner[name] for name in names]
-    schemes = list(dict.fromkeys(str(case.plans[i]) for i in at))
-    ends, who = min(case.sites[i].summed for i in at), listed(tuple(names))
-    text = f"draw {who} at the ideal std of each"
-    if ends > 2:
-        text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
-    elif len(schemes) == 1:
-        text = f"draw {who} with {schemes[0]} (std {case.plans[at[0]].std:.3g})"
-    return Change(text, {name: factors[name] for name in names})
-
-
-def changes(
-    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, float]
-) -> Iterator[Change]:
-    """Cures to try, the smallest first."""
-    base = Change("standardize the inputs", standardized=True)
-    bases = [base, base] if rule.find is inputs else [Change()]
-    heads = [name for name in factors if case.sites[case.owner[name]].head]
-    parts = [named, list(dict.fromkeys([*named, *heads])), list(factors)]
-    found = [scaled(case, names, factors) for k, names in enumerate(parts) if names
-             and names not in parts[:k]]  # fmt: skip
-    drawn = redraw.values(subject, np.random.default_rng(np.random.SeedSequence(KEY)))
-    values = {k: v for k, (v, _) in drawn.items() if v.any() or k not in case.opened}
-    found.append(Change("draw the whole model again (reinitialize)", values=values))
-    yield from bases[1:]
-    for change in found:
-        text = " and ".join(filter(None, [bases[0].text, change.text]))
-        yield replace(change, text=text, standardized=bases[0].standardized)
 
 
 def blamed(
@@ -456,19 +371,57 @@ def blamed(
     return named
 
 
+def changes(
+    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, float]
+) -> Iterator[Change]:
+    """Cures to try, the smallest first."""
+    first = Change("standardize the inputs", standardized=rule.find is inputs)
+    heads = [name for name in factors if case.sites[case.owner[name]].head]
+    found = [first] * first.standardized
+    for names in (named, [*named, *heads], list(factors)):
+        at = [case.owner[name] for name in names]
+        schemes, who = {str(case.plans[i]) for i in at}, listed(tuple(dict.fromkeys(names)))
+        text = (
+            f"draw {who} with {min(schemes)}"
+            if len(schemes) == 1
+            else f"draw {who} at its ideal std"
+        )
+        if at and (ends := min(case.sites[i].summed for i in at)) > 2:
+            text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
+        found += [Change(text, {name: factors[name] for name in names})] * bool(at)
+    drawn = redraw.values(subject, np.random.default_rng(np.random.SeedSequence(KEY)))
+    values = {k: v for k, (v, _) in drawn.items() if v.any() or k not in case.opened}
+    found.append(Change("draw the whole model again (reinitialize)", values=values))
+    for change in found:
+        both = first.standardized and change is not first
+        text = f"{first.text} and {change.text}" if both else change.text
+        yield replace(change, text=text, standardized=first.standardized)
+
+
+def cure(
+    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, float]
+) -> Change | None:
+    """The first change after which nothing is wrong."""
+    for change in changes(subject, case, rule, named, factors):
+        after = change.run(subject, case)
+        if fault(after) is None and not after.m.loss > max(case.m.loss, LOSS * case.m.blind):
+            return change
+    return None
+
+
 def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]:
-    """As `judge`, and the change that cures what was found, None where there is none."""
+    """As `judge`, and the change that cures what was found: None where there is none."""
     case = start(subject)
-    found, factors, tried, named = fault(case), dict[str, float](), dict[str, Case](), list[str]()
-    change, text, findings, verdicts = None, "", list[Finding](), dict[int, str]()
+    found, factors, tried = fault(case), dict[str, float](), dict[str, Case]()
+    change, findings, verdicts = None, list[Finding](), dict[int, str]()
     if found:
         rule, signs = found
-        factors = suspects(case) if rule.scaled else {}
+        factors, text = suspects(case) if rule.scaled else {}, ""
         if cures:
             tried = {k: Change(scales={k: f}).run(subject, case) for k, f in factors.items()}
-        named = blamed(case, rule, factors, tried) if rule.scaled else []
+        named = blamed(case, rule, factors, tried) if factors else []
         if cures:
-            change = _cure(subject, case, rule, named, factors)
+            change = cure(subject, case, rule, named, factors)
             text = f"no redraw cures this: {rule.advice}" if change is None else change.text
             named = list(change.scales) if change and change.scales else named
         at = [i for i, site in enumerate(case.sites) if site.kernel.name in named]
@@ -479,17 +432,10 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
         findings = [Finding(signs[0].verdict, names, signs[0].reason, text, rule.meaning)]
         if rule is not LOSSES:  # its consequence
             findings += [Finding(s.verdict, (), s.reason, text) for s in LOSSES.alarms(case)[:1]]
-    m = case.m
-    report = Audit(
-        subject.name,
-        tuple(_row(case, i, verdicts, factors, tried) for i in range(len(case.sites))),
-        tuple(findings),
-        tuple(_notes(subject, case)),
-        any(not np.isnan(m.z2[i]) for i in case.kernels),
-        m.loss,
-        m.blind,
-        dict(m.input2),
-    )
+    rows = tuple(_row(case, i, verdicts, factors, tried) for i in range(len(case.sites)))
+    m, judged = case.m, any(not np.isnan(case.m.z2[i]) for i in case.kernels)
+    report = Audit(subject.name, rows, tuple(findings), tuple(_notes(subject, case)), judged,
+                   m.loss, m.blind, dict(m.input2))  # fmt: skip
     return report, change
 
 
@@ -502,31 +448,22 @@ def judge(subject: Subject, cures: bool = True) -> Audit:
     return examine(subject, cures)[0]
 
 
-def _cure(
-    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, float]
-) -> Change | None:
-    """The first change after which nothing is wrong."""
-    for change in changes(subject, case, rule, named, factors):
-        after = change.run(subject, case)
-        if fault(after) is None and not after.m.loss > max(case.m.loss, LOSS * case.m.blind):
-            return change
-    return None
-
-
 # ------------------------------------------------------------------ the report
 
 
 def _row(
-    case: Case, i: int, verdicts: Mapping[int, str], factors: Mapping[str, float],
+    case: Case,
+    i: int,
+    verdicts: Mapping[int, str],
+    factors: Mapping[str, float],
     tried: Mapping[str, Case],
-) -> Row:  # fmt: skip
-    site, m, own = case.sites[i], case.m, case.plans[i]
-    elasticity, name = math.nan, site.kernel.name
+) -> Row:
+    site, own, name, elasticity = case.sites[i], case.plans[i], case.sites[i].kernel.name, math.nan
     if name in tried and case.heads:
-        before, after = m.z2[case.heads[-1]], tried[name].m.z2[case.heads[-1]]
+        before, after = (run.m.z2[case.heads[-1]] for run in (case, tried[name]))
         if 0 < before < math.inf and 0 < after < math.inf:
             elasticity = math.log(after / before) / math.log(factors[name])
-    measured = ("x2", "z2", "g2", "std", "effect", "x_share", "z_share", "saturated", "dead")
+    known = {f.name for f in fields(Row)} & {f.name for f in fields(Measured)}
     return Row(
         name=site.name,
         verdict=verdicts.get(i, "good"),
@@ -540,7 +477,7 @@ def _row(
         drift=drift(case, i),
         units=site.units,
         elasticity=elasticity,
-        **{key: float(getattr(m, key)[i]) for key in (*measured, "distinct")},
+        **{key: float(getattr(case.m, key)[i]) for key in known},
     )
 
 
@@ -548,27 +485,24 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
     """What is no fault and worth knowing; what could not be told, and why."""
     program, m, sites = case.program, case.m, case.sites
     waits = [sites[i].name for i in case.kernels if case.closed.effect[i] == 0 < m.effect[i]]
-    if waits:
-        zeros = listed(tuple(sorted(case.opened)))
-        yield f"{listed(tuple(waits))}: waits one step, until {zeros} is no longer 0."
-    if program.stopped:
-        yield f"{listed(program.stopped)}: no gradient comes back, because the model stops it."
-    if program.unused:
-        yield f"{listed(program.unused)}: no place was found that uses it, so it is not judged."
+    empty = [site.name for i, site in enumerate(sites) if site.reads_data and m.x2[i] == 0]
+    said = (
+        (waits, f"waits one step, until {listed(tuple(sorted(case.opened)))} is no longer 0."),
+        (program.stopped, "no gradient comes back, because the model stops it."),
+        (program.unused, "no place was found that uses it, so it is not judged."),
+        (empty, "cannot tell what it does: all that it reads is 0."),
+    )
+    yield from (f"{listed(tuple(names))}: {text}" for names, text in said if names)
     equal: dict[tuple[float, bytes], list[str]] = {}
-    for name, i in case.owner.items():
-        std = case.closed.kernels[name].std
-        if std > 0 and [case.closed.kernels[k].std for k in case.owner].count(std) > 1:
-            key = (sites[i].kernel.shape[0] + std, subject.value(name).tobytes())
-            equal.setdefault(key, []).append(name)
+    stds = [case.closed.kernels[name].std for name in case.owner]
+    for name, std in zip(case.owner, stds, strict=True):
+        if std > 0 and stds.count(std) > 1:
+            equal.setdefault((std, subject.value(name).tobytes()), []).append(name)
     for same in equal.values():
         if len(same) > 1:
             yield f"{listed(tuple(same))}: start equal; their gradients differ, and they part."
     if not case.kernels:
         yield "Cannot tell anything: no place was found where data meets a kernel."
-    elif not case.entering() > COLLAPSED:
+    elif not case.varied:
         yield "Cannot tell whether examples come to look alike: the given ones hardly differ."
-    empty = [site.name for i, site in enumerate(sites) if site.reads_data and m.x2[i] == 0]
-    if empty:
-        yield f"Cannot tell what {listed(tuple(empty))} does: all that it reads is 0."
     yield from program.notes

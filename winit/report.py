@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import html
+import json
 import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from winit import _checks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -118,10 +121,7 @@ class Audit:
             A name that is no field of `Row`.
         """
         known = [f.name for f in fields(Row)]
-        for name in columns:
-            if name not in known:
-                raise ValueError(f"a column must be one of {', '.join(known)}, got {name!r}")
-        chosen = columns or known
+        chosen = [_checks.choice(name, "a column", known) for name in columns] or known
         lines = [[COLUMNS.get(name, name) for name in chosen], *self._cells(chosen)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         padded = [zip(line, widths, strict=True) for line in lines]
@@ -151,8 +151,8 @@ class Audit:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, in types that JSON knows; numbers that are not finite become None."""
-        plain: dict[str, Any] = _plain(asdict(self))
-        return {"ok": self.ok} | plain
+        text = json.dumps({"ok": self.ok, **asdict(self)})
+        return json.loads(text, parse_constant=lambda _: None)  # type: ignore[no-any-return]
 
     def plot(self) -> Figure:
         """The signal and the gradient by kernel, each as a multiple of where it sets out.
@@ -177,14 +177,6 @@ class Audit:
 def listed(names: tuple[str, ...]) -> str:
     """The first three names, and how many more there are."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cell(value: Any) -> str:
