@@ -340,7 +340,9 @@ class Change:
     def run(self, subject: Subject, case: Case) -> Case:
         """What would be measured with it."""
         opened = case.opened - set(self.values)
-        m = subject.measure(self.scales, self.values, inputs=self.inputs, opened=opened)
+        m = subject.measure(
+            self.scales, self.values, standardized=self.inputs != 1.0, opened=opened
+        )
         return replace(case, m=m)
 
 
