@@ -17,7 +17,7 @@ import pytest
 
 import winit
 import winit.jax
-from winit.jax import _Function as Function
+from winit.jax import Function
 from winit.program import Measured
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,7 +89,7 @@ def test_signal_and_gradient_are_those_of_plain_jax(act: Any) -> None:
         assert m.x_share[i] == pytest.approx(varies, rel=1e-5)
     out = np.asarray(zs[2])
     assert m.loss == pytest.approx(second(out - y), rel=1e-6)
-    assert m.output2 == pytest.approx(second(out), rel=1e-6) and m.finite
+    assert m.finite
     assert m.root2[0] == m.input2["x"] == pytest.approx(second(x), rel=1e-6)
 
 
@@ -143,9 +143,11 @@ def test_of_branches_the_one_that_is_taken_counts() -> None:
     def f(p: Any, x: Any) -> Any:
         return jax.lax.cond(x.sum() > 0, lambda: x @ p["w0"], lambda: x @ p["w1"])
 
-    m = measured(f, p, x)
-    assert m.z2[0] == pytest.approx(second(x @ p["w0"]), rel=1e-5)
-    assert np.isnan(m.z2[1]) and np.isnan(m.x2[1]) and m.effect[1] == 0
+    subject = Function(f, p, x, None, None, None, 0)
+    m, names = subject.measure(), [site.name for site in subject.program.sites]
+    taken, other = names.index("w0"), names.index("w1")
+    assert m.z2[taken] == pytest.approx(second(x @ p["w0"]), rel=1e-5)
+    assert np.isnan(m.z2[other]) and np.isnan(m.x2[other]) and m.effect[other] == 0
 
 
 def test_nested_loops_with_ends_of_their_own() -> None:
@@ -227,8 +229,7 @@ def test_a_changed_run_compiles_nothing_and_changes_nothing(
     drawn = RNG(5).standard_normal((8, 8))
     other = subject.measure(values={"w1": drawn})
     assert other.std[1] == pytest.approx(drawn.std(), rel=1e-6) and other.z2[0] == before.z2[0]
-    smaller = subject.measure(inputs=10.0)
-    assert smaller.input2["x"] == pytest.approx(before.input2["x"] / 100, rel=1e-5)
+    assert subject.measure(standardized=True).input2["x"] == pytest.approx(1, rel=1e-5)
     again = subject.measure()
     assert np.array_equal(again.z2, before.z2) and np.array_equal(again.g2, before.g2)
     for n, v in p.items():
@@ -299,7 +300,7 @@ def test_a_module_of_flax() -> None:
 
     class Net(nnx.Module):  # type: ignore[misc,name-defined]
         def __init__(self, rngs: Any) -> None:
-            self.layers = nnx.List([nnx.Linear(16, 16, rngs=rngs) for _ in range(12)])
+            self.layers = nnx.List([nnx.Linear(16, 16, rngs=rngs) for _ in range(24)])
             self.head = nnx.Linear(16, 4, rngs=rngs)
 
         def __call__(self, x: Any) -> Any:
@@ -313,7 +314,7 @@ def test_a_module_of_flax() -> None:
         return nnx.merge(graph, state)(x)
 
     report = winit.jax.audit(f, state, data(8, 16))
-    assert not report.ok and len(report.rows) == 13 and "head" in report.rows[-1].name
+    assert not report.ok and len(report.rows) == 25 and "head" in report.rows[-1].name
     drawn = winit.jax.reinitialize(f, state, data(8, 16), rng=0)
     assert winit.jax.audit(f, drawn, data(8, 16)).ok
     assert jax.tree.structure(drawn) == jax.tree.structure(state)
@@ -340,7 +341,8 @@ def test_narrow_floats(dtype: str) -> None:
     x = jnp.asarray(data(8, 64), dtype)
     m = measured(chain(jax.nn.relu, 2), p, x)
     z = np.asarray((x @ p["w0"]).astype("float32"))
-    assert m.z2[0] == pytest.approx(second(z), rel=1e-5) and m.finite and (m.g2 > 0).all()
+    # A bfloat16 is rounded to 2⁻⁹ of itself, or not, as it is compiled.
+    assert m.z2[0] == pytest.approx(second(z), rel=2**-8) and m.finite and (m.g2 > 0).all()
 
 
 def test_several_inputs_and_outputs_by_name() -> None:
@@ -374,7 +376,7 @@ def test_eight_devices_give_the_numbers_of_one_and_keep_their_layouts() -> None:
     code = """
         import jax, jax.numpy as jnp, numpy as np
         from jax.sharding import NamedSharding, PartitionSpec as P
-        from winit.jax import _Function, reinitialize
+        from winit.jax import Function, reinitialize
         assert jax.device_count() == 8
         rng = np.random.default_rng(0)
         p = {f"w{i}": (rng.standard_normal((16, 16)) / 3).astype("float32") for i in range(3)}
@@ -387,7 +389,7 @@ def test_eight_devices_give_the_numbers_of_one_and_keep_their_layouts() -> None:
         spread = {n: jax.device_put(w, NamedSharding(mesh, P(None, "model"))) for n, w in p.items()}
         cut = jax.device_put(x, NamedSharding(mesh, P("data")))
         pairs = ((p, x), (spread, cut))
-        one, many = (_Function(f, *a, None, None, None, 0).measure() for a in pairs)
+        one, many = (Function(f, *a, None, None, None, 0).measure() for a in pairs)
         for name in ("x2", "z2", "g2", "effect", "x_share", "dead", "distinct"):
             a, b = getattr(one, name), getattr(many, name)
             assert np.allclose(a, b, rtol=1e-5), (name, a, b)

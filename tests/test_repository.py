@@ -392,7 +392,7 @@ AT_LOADING = {
     "diagnostics": {"numpy", "winit._checks", "winit.activations", "winit.network"},
     "plots": {"numpy", "winit._checks", "matplotlib", "cycler"},
     "report": {"numpy"},
-    "program": {"numpy"},
+    "program": {"numpy", "winit.diagnostics"},
     "redraw": {"numpy"}
     | {f"winit.{name}" for name in ("_checks", "activations", "initializers", "program", "theory")},
     "judge": {"numpy", "winit.program", "winit.redraw", "winit.report"},
@@ -409,7 +409,7 @@ WHEN_USED = {
     "network": {"tqdm"},
     "plots": {"IPython"},
     "report": {"winit.plots"},
-    "jax": {"scipy", "winit.judge", "winit.redraw"},
+    "jax": {"winit.judge", "winit.redraw"},
     "keras": {"winit.jax", "winit.judge"},
     "__main__": {"keras", "winit", "winit.keras"},
     "__init__": {f"winit.{name}" for name in AT_LOADING},

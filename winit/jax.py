@@ -1,9 +1,9 @@
 """JAX functions with their parameters, read as programs and measured: `audit` and `reinitialize`.
 
-The function's jaxpr is written down as `winit.program.Op`s, with everything that only calls
-inlined, and read by `winit.program.Reader`. Then the operations run again, with an identity at
-every site whose derivative notes the squares of what comes back: one compiled pass, forward and
-back, measures everything.
+An `Interpreter` goes through a function's jaxpr, equation by equation, and numbers what each
+gives. `Reading` asks `winit.program.Reader` what is known of it; `Running` computes it, with an
+identity at every site whose derivative notes the squares of what comes back: one compiled pass,
+forward and back, measures everything.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import hashlib
 import math
 import numbers
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +20,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 from jax.interpreters import partial_eval
+from jax.sharding import Mesh, NamedSharding
 
 from winit import _checks
 from winit._checks import RNG
 from winit.diagnostics import FLAT
-from winit.program import KEY, Contract, Draft, Op, Reader, every
+from winit.program import KEY, Contract, Draft, Op, Reader, Value
 from winit.program import Subject as Base
 
 if TYPE_CHECKING:
@@ -47,20 +47,6 @@ KINDS = {
     "cumlogsumexp sort top_k",
 }
 KIND = {name: kind for kind, names in KINDS.items() for name in names.split()}
-# What NumPy calls by another name, or not at all.
-NUMPY: dict[str, Any] = {
-    "neg": np.negative, "add_any": np.add, "sub": np.subtract, "mul": np.multiply,
-    "div": np.divide, "max": np.maximum, "min": np.minimum, "rem": np.fmod, "round": np.rint,
-    "is_finite": np.isfinite, "and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor,
-    "not": np.logical_not, "eq": np.equal, "ne": np.not_equal, "lt": np.less, "gt": np.greater,
-    "le": np.less_equal, "ge": np.greater_equal, "rsqrt": lambda x: x**-0.5,
-    "logistic": lambda x: (1 + np.tanh(x / 2)) / 2,
-    "clamp": lambda low, x, high: np.clip(x, low, high),
-    "select_n": lambda which, *cases: np.choose(
-        which.astype(int), np.broadcast_arrays(which, *cases)[1:]
-    ),
-}  # fmt: skip
-SCIPY = {"erf": "erf", "erfc": "erfc", "erf_inv": "erfinv", "lgamma": "gammaln"}
 # Compiled once and run a few times: optimizing it takes longer than it saves.
 OPTIONS: dict[str, Any] = {
     "xla_backend_optimization_level": 0,
@@ -69,179 +55,257 @@ OPTIONS: dict[str, Any] = {
 BLOCK = 512  # so many squares are added up on the device in float32, the rest in float64
 
 
+def _auto(array: Any) -> Any:
+    """An array whose layout is the compiler's affair, where it was a part of its type."""
+    layout = getattr(array, "sharding", None)
+    if not isinstance(layout, NamedSharding):
+        return array
+    mesh = Mesh(layout.mesh.devices, layout.mesh.axis_names)
+    return jax.device_put(array, NamedSharding(mesh, layout.spec))
+
+
 def _floats(value: Any) -> bool:
     return bool(jnp.issubdtype(value.dtype, jnp.floating))
 
 
-# ------------------------------------------------------------------ writing a jaxpr down
+# ------------------------------------------------------------------ going through a jaxpr
 
 
-class Writer:
-    """Numbers the values of a jaxpr and writes its equations down."""
+class Interpreter:
+    """Runs a jaxpr on values of a kind of its own, which subclasses know."""
 
-    def __init__(self, trips: Mapping[int, int]) -> None:
-        self.trips = trips  # how often each while loop runs, by its place among them
-        self.shapes: dict[int, Any] = {}
-        self.known: dict[int, Any] = {}  # literals and constants
-        self.data: set[int] = set()
-        self.loops = 0
+    def __init__(self) -> None:
+        self.count = 0  # results so far: every pass numbers them alike
 
-    def new(self, variable: Any) -> int:
-        """A number for a new value."""
-        number = len(self.shapes)
-        self.shapes[number] = variable.aval
-        return number
+    def new(self, variables: Sequence[Any]) -> range:
+        """Numbers for the next results."""
+        self.count += len(variables)
+        return range(self.count - len(variables), self.count)
 
-    def write(self, jaxpr: Any, arguments: Sequence[int]) -> tuple[list[Op], list[int]]:
-        """The operations of a jaxpr whose arguments have these numbers, and its results."""
+    def run(self, jaxpr: Any, arguments: Sequence[Any]) -> list[Any]:
+        """The results of a jaxpr, closed or open."""
         consts, jaxpr = getattr(jaxpr, "consts", ()), getattr(jaxpr, "jaxpr", jaxpr)
         env = dict(zip(jaxpr.invars, arguments, strict=True))
-        for variable, value in zip(jaxpr.constvars, consts, strict=True):
-            env[variable] = self.new(variable)
-            self.known[env[variable]] = value
-        ops: list[Op] = []
+        env |= {v: self.constant(c) for v, c in zip(jaxpr.constvars, consts, strict=True)}
 
-        def number(v: Any) -> int:
-            if not isinstance(v, core.Literal):
-                return int(env[v])
-            i = self.new(v)
-            self.known[i] = v.val
-            return i
+        def at(v: Any) -> Any:
+            return self.constant(v.val) if isinstance(v, core.Literal) else env[v]
 
         for eqn in jaxpr.eqns:
-            self.jaxpr = jaxpr
-            inputs = [number(v) for v in eqn.invars]
-            name = eqn.primitive.name
-            inner = _called(eqn)
-            if inner is not None:
-                more, outputs = self._call(eqn, inner, inputs)
+            p, inputs = eqn.params, [at(v) for v in eqn.invars]
+            inner = next((p[n] for n in ("jaxpr", "call_jaxpr", "fun_jaxpr") if n in p), None)
+            special = {"scan": self.scan, "while": self.while_, "cond": self.cond}
+            if eqn.primitive.name in special:
+                outputs = special[eqn.primitive.name](eqn, inputs)
+            elif inner is None or eqn.primitive.name in ("pallas_call", "shard_map"):
+                outputs = self.equation(eqn, inputs)
             else:
-                outputs = [self.new(v) for v in eqn.outvars]
-                if self.data.intersection(inputs):
-                    self.data.update(outputs)
-                special = {"scan": self._scan, "while": self._while, "cond": self._cond}
-                more = special.get(name, self._op)(eqn, inputs, outputs)
+                few = inputs[len(inputs) - len(getattr(inner, "jaxpr", inner).invars) :]
+                outputs = self.call(eqn, inner, inputs, few)
             env.update(zip(eqn.outvars, outputs, strict=True))
-            ops += more
-        return ops, [number(v) for v in jaxpr.outvars]
+        return [at(v) for v in jaxpr.outvars]
 
-    def _call(self, eqn: Any, inner: Any, inputs: list[int]) -> tuple[list[Op], list[int]]:
-        """What an equation calls; whole too, for its own derivative, where no site is inside."""
-        count = len(getattr(inner, "jaxpr", inner).invars)
-        ops, outputs = self.write(inner, inputs[len(inputs) - count :])
-        sites = any(op.kind in ("contract", "lookup") or op.bodies for op in every(ops))
-        made = {i for op in ops for i in op.outputs}
-        if sites or not eqn.primitive.name.startswith("custom") or not made.issuperset(outputs):
-            return ops, outputs
-        ops = [replace(op, only="read") for op in ops if op.only != "run"]
-        call = Op("other", inputs, outputs, partial(_run, self.jaxpr, eqn), only="run")
-        return [*ops, call], outputs
+    def scan(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        """A loop over the parts of some inputs."""
+        p = eqn.params
+        first, carried = p["num_consts"], p["num_consts"] + p["num_carry"]
+        consts, states, parts = inputs[:first], inputs[first:carried], inputs[carried:]
 
-    def _op(self, eqn: Any, inputs: list[int], outputs: list[int]) -> list[Op]:
+        def body(states: Sequence[Any], parts: Sequence[Any]) -> list[Any]:
+            return self.run(p["jaxpr"], [*consts, *states, *parts])
+
+        return self.loop(eqn, p["jaxpr"].jaxpr.invars[first:], states, parts, body, None)
+
+    def while_(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        """A loop that ends by its states."""
+        p = eqn.params
+        skip, first = p["cond_nconsts"], p["cond_nconsts"] + p["body_nconsts"]
+        test, consts, states = inputs[:skip], inputs[skip:first], inputs[first:]
+
+        def body(states: Sequence[Any], parts: Sequence[Any]) -> list[Any]:
+            return self.run(p["body_jaxpr"], [*consts, *states])
+
+        def goes(states: Sequence[Any]) -> Any:
+            return jax.core.eval_jaxpr(p["cond_jaxpr"].jaxpr, p["cond_jaxpr"].consts, *test,
+                                       *states)[0]  # fmt: skip
+
+        inside = p["body_jaxpr"].jaxpr.invars[p["body_nconsts"] :]
+        return self.loop(eqn, inside, states, [], body, goes)
+
+    def constant(self, value: Any) -> Any:
+        """A literal, or a constant of the jaxpr."""
+        return value
+
+    def equation(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        """Any other equation."""
+        self.new(eqn.outvars)
+        return _bind(eqn, *inputs)
+
+    def call(self, eqn: Any, inner: Any, whole: list[Any], inputs: list[Any]) -> list[Any]:
+        """A jaxpr that an equation only calls, with the equation's inputs, and its own."""
+        return self.run(inner, inputs)
+
+    def cond(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        """One of several branches."""
+        raise NotImplementedError
+
+    def loop(
+        self, eqn: Any, inside: Any, states: Any, parts: Any, body: Any, goes: Any
+    ) -> list[Any]:
+        """A loop's results: `inside` are the variables of states and parts in its body."""
+        raise NotImplementedError
+
+
+def _bind(eqn: Any, *inputs: Any) -> list[Any]:
+    """What an equation gives."""
+    made = eqn.primitive.bind(*inputs, **eqn.params)
+    return list(made) if eqn.primitive.multiple_results else [made]
+
+
+def _called(eqn: Any, inner: Any, *inputs: Any) -> list[Any]:
+    """What an equation gives that calls a jaxpr, by the derivative that it has of its own."""
+    given = {
+        v: a for v, a in zip(eqn.invars, inputs, strict=True) if not isinstance(v, core.Literal)
+    }
+    alone = getattr(inner, "jaxpr", inner).replace(
+        constvars=[], invars=[*given], outvars=[*eqn.outvars], eqns=[eqn]
+    )
+    return list(jax.core.eval_jaxpr(alone, (), *given.values()))
+
+
+class Counting(Interpreter):
+    """Runs step by step, to see how often each `while` does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trips: dict[int, int] = {}
+
+    def cond(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        """The branch that is taken."""
+        branches = eqn.params["branches"]
+        return self.run(branches[min(max(int(inputs[0]), 0), len(branches) - 1)], inputs[1:])
+
+    def loop(
+        self, eqn: Any, inside: Any, states: Any, parts: Any, body: Any, goes: Any
+    ) -> list[Any]:
+        """Step by step."""
+        if goes is None:
+            return self._scan(eqn, states, parts, body)
+        n = 0
+        while goes(states):
+            states, n = body(states, []), n + 1
+        self.trips[id(eqn)] = max(n, self.trips.get(id(eqn), 1))
+        return list(states)
+
+    def _scan(self, eqn: Any, states: Any, parts: Any, body: Any) -> list[Any]:
+        steps, kept = range(eqn.params["length"]), []
+        for k in reversed(steps) if eqn.params["reverse"] else steps:
+            outputs = body(states, [part[k] for part in parts])
+            states = outputs[: len(states)]
+            kept.append(outputs[len(states) :])
+        kept = kept[::-1] if eqn.params["reverse"] else kept
+        return [*states, *(jnp.stack(column) for column in zip(*kept, strict=True))]
+
+
+# ------------------------------------------------------------------ reading it
+
+
+class Reading(Interpreter):
+    """Reads a jaxpr as a program."""
+
+    def __init__(self, trips: Mapping[int, int]) -> None:
+        super().__init__()
+        self.trips, self.reader = trips, Reader()
+        self.ends: dict[int, int] = {}  # of loops, and of calls without a site
+
+    def constant(self, value: Any) -> Value:
+        """A number that is known, or an array that is not looked into."""
+        extended = jnp.issubdtype(getattr(value, "dtype", type(value)), jax.dtypes.extended)
+        if np.size(value) != 1 or extended:
+            return Value()
+        return Value(number=float(np.asarray(value).item()), exact=True)
+
+    def call(self, eqn: Any, inner: Any, whole: list[Any], inputs: list[Any]) -> list[Any]:
+        """Looked into; where there is no site, it will be run whole, for its own derivative."""
+        start, before = self.count, len(self.reader.found)
+        outputs = self.run(inner, inputs)
+        if eqn.primitive.name.startswith("custom") and len(self.reader.found) == before:
+            self.ends[start] = self.count
+        return outputs
+
+    def equation(self, eqn: Any, inputs: list[Value]) -> list[Value]:
+        """One operation."""
         name = eqn.primitive.name
         kind, count = KIND.get(name, "other"), 1.0
         contract: tuple[Contract | None, ...] = ()
+        run: Any = partial(_numbers, eqn) if kind not in ("move", "join") else partial(_bind, eqn)
         if name == "dot_general":
             kind, contract = "contract", (_dot(eqn, 0), _dot(eqn, 1))
             axes = eqn.params["dimension_numbers"][0][0]
             count = math.prod(eqn.invars[0].aval.shape[axis] for axis in axes)
         elif name == "conv_general_dilated":
             kind, contract = "contract", (None, _convolution(eqn))
-        elif name in ("gather", "dynamic_slice") and not self.data.intersection(inputs[1:]):
-            kind = "move"
-        elif name == "gather" and inputs[0] not in self.data:
+        elif name in ("gather", "dynamic_slice") and not any(v.level for v in inputs[1:]):
+            kind, run = "move", partial(_bind, eqn) if all(v.exact for v in inputs[1:]) else None
+        elif name == "gather" and not inputs[0].level:
             kind, contract = "lookup", (_lookup(eqn), None)
         elif name == "reduce_window_sum":
             count = math.prod(eqn.params["window_dimensions"])
         elif name == "reduce_sum":
             count = math.prod(eqn.invars[0].aval.shape[axis] for axis in eqn.params["axes"])
-        return [
-            Op(
-                kind,
-                inputs,
-                outputs,
-                run=partial(_run, self.jaxpr, eqn),
-                numbers=_numbers(eqn),
-                whole=not any(_floats(v.aval) for v in eqn.outvars),
-                stops=name == "stop_gradient",
-                count=count,
-                contract=contract,
-                parts=_parts(eqn),
-                label=f"{name}{eqn.params}" if kind == "move" else "",
-            )
-        ]
+        op = Op(
+            kind,
+            self.new(eqn.outvars)[0],
+            run,
+            len(eqn.outvars),
+            shapes=[v.aval.shape for v in eqn.invars],
+            whole=not any(_floats(v.aval) for v in eqn.outvars),
+            stops=name == "stop_gradient",
+            count=count,
+            contract=contract,
+            parts=_parts(eqn),
+            label=f"{name}{eqn.params}" if kind == "move" else "",
+        )
+        return self.reader.apply(op, inputs)
 
-    def _inside(self, variables: Any, outside: Sequence[int], carried: int) -> list[int]:
-        """Numbers inside a loop; a state of floats is taken to depend on data."""
-        numbers = [self.new(v) for v in variables]
-        for place, (i, j, v) in enumerate(zip(outside, numbers, variables, strict=True)):
-            if i in self.data or (place < carried and _floats(v.aval)):
-                self.data.add(j)
-        return numbers
+    def cond(self, eqn: Any, inputs: list[Value]) -> list[Value]:
+        """All branches, side by side."""
+        branches = [self.run(branch, inputs[1:]) for branch in eqn.params["branches"]]
+        pairs = zip(self.new(eqn.outvars), zip(*branches, strict=True), strict=True)
+        return [self.reader.apply(Op("join", i), ways)[0] for i, ways in pairs]
 
-    def _scan(self, eqn: Any, inputs: list[int], outputs: list[int]) -> list[Op]:
-        p, body = eqn.params, eqn.params["jaxpr"]
-        first, carried = p["num_consts"], p["num_carry"]
-        inside = self._inside(body.jaxpr.invars[first:], inputs[first:], carried)
-        pairs = list(zip(inputs[first + carried :], inside[carried:], strict=True))
-        slices = [Op("join" if i in self.data else "move", [i], [j], only="read") for i, j in pairs]
-        ops, outs = self.write(body, inputs[:first] + inside)
-        carry = list(zip(inputs[first : first + carried], inside, outs, strict=False))
-        results = list(zip(outputs, outs, strict=True))
-        extra: Any = (pairs, p["reverse"], None)
-        return [Op("loop", inputs, outputs, bodies=[[*slices, *ops]], carry=carry, results=results,
-                   steps=p["length"], extra=extra)]  # fmt: skip
+    def loop(
+        self, eqn: Any, inside: Any, states: Any, parts: Any, body: Any, goes: Any
+    ) -> list[Value]:
+        """The body is read until nothing changes; a state of floats is taken for data."""
+        numbers, results = self.new(inside), self.new(eqn.outvars)
+        start, k = self.count, len(states)
 
-    def _while(self, eqn: Any, inputs: list[int], outputs: list[int]) -> list[Op]:
-        p = eqn.params
-        skip, first = p["cond_nconsts"], p["body_nconsts"]
-        test = partial(jax.core.eval_jaxpr, p["cond_jaxpr"].jaxpr, p["cond_jaxpr"].consts)
-        starts, place = inputs[skip + first :], self.loops
-        self.loops += 1
-        inside = self._inside(p["body_jaxpr"].jaxpr.invars[first:], starts, len(starts))
-        ops, outs = self.write(p["body_jaxpr"], inputs[skip : skip + first] + inside)
-        carry, results = (list(zip(*lists, strict=True)) for lists in (
-            (starts, inside, outs), (outputs, outs)))  # fmt: skip
-        extra: Any = ([], False, (place, inputs[:skip], test))
-        return [Op("loop", inputs, outputs, bodies=[ops], carry=carry, results=results,
-                   steps=self.trips.get(place, 1), extra=extra)]  # fmt: skip
+        def read(carried: list[Value]) -> list[Value]:
+            self.count = start
+            slices = []
+            for i, v in zip(numbers[k:], parts, strict=True):
+                op = Op("join" if v.level else "move", i, list, label="steps", shapes=[()])
+                slices += self.reader.apply(op, [v])
+            return body(carried, slices)
 
-    def _cond(self, eqn: Any, inputs: list[int], outputs: list[int]) -> list[Op]:
-        written = [self.write(branch, inputs[1:]) for branch in eqn.params["branches"]]
-        results = list(zip(outputs, *(outs for _, outs in written), strict=True))
-        return [Op("cond", inputs, outputs, bodies=[ops for ops, _ in written], results=results)]
+        steps = eqn.params.get("length") or self.trips.get(id(eqn), 1)
+        outputs = self.reader.loop(numbers[:k], results, states, steps, read)
+        self.ends[start] = self.count
+        return outputs
 
 
-def _called(eqn: Any) -> Any:
-    """The jaxpr of an equation that only calls it, or None."""
-    if eqn.primitive.name in ("scan", "while", "cond", "pallas_call", "shard_map"):
-        return None
-    names = ("jaxpr", "call_jaxpr", "fun_jaxpr")
-    return next((eqn.params[name] for name in names if name in eqn.params), None)
-
-
-def _run(whole: Any, eqn: Any, *arrays: Any) -> list[Any]:
-    """An equation of a jaxpr on its arrays, with whatever custom derivative it has."""
-    pairs = zip(eqn.invars, arrays, strict=True)
-    given = {v: a for v, a in pairs if not isinstance(v, core.Literal)}
-    alone = whole.replace(constvars=[], invars=[*given], outvars=[*eqn.outvars], eqns=[eqn])
-    return list(jax.core.eval_jaxpr(alone, (), *given.values()))
-
-
-def _numbers(eqn: Any) -> Callable[..., Any] | None:
-    """The equation in NumPy, if it is elementwise."""
-    name = eqn.primitive.name
-    if KIND.get(name) not in ("affine", "add", "mul", "div", "choose", "map"):
-        return None
-    if name == "integer_pow":
-        return lambda x: x ** float(eqn.params["y"])
-    if KIND[name] == "affine" and name != "neg":
-        return lambda x: x if _floats(eqn.outvars[0].aval) else np.trunc(x)
-    if name in SCIPY:
-        from scipy import special  # loaded where a model has one
-
-        return getattr(special, SCIPY[name])  # type: ignore[no-any-return]
-    return NUMPY[name] if name in NUMPY else getattr(np, name)  # type: ignore[no-any-return]
+def _numbers(eqn: Any, *numbers: Any) -> Any:
+    """An elementwise equation on numbers of any one shape."""
+    kind = eqn.primitive.name
+    if kind in ("convert_element_type", "copy", "reduce_precision", "stop_gradient", "real"):
+        (values,) = numbers
+        return values if _floats(eqn.outvars[0].aval) else np.trunc(values)
+    arrays = [
+        np.asarray(n, np.float32 if _floats(v.aval) else v.aval.dtype)
+        for n, v in zip(numbers, eqn.invars, strict=True)
+    ]
+    return np.asarray(_bind(eqn, *np.broadcast_arrays(*arrays))[0])
 
 
 def _parts(eqn: Any) -> tuple[int, int]:
@@ -302,13 +366,13 @@ def _wide(values: Any) -> Any:
     return values.astype(jnp.promote_types(values.dtype, jnp.float32))
 
 
-def _sums(values: Any, units: Sequence[int] = ()) -> Any:
-    """Sums over blocks of the squares, for each unit: (blocks, units)."""
+def _note(values: Any, units: Sequence[int] = ()) -> dict[str, Any]:
+    """How many values, and sums over blocks of their squares for each unit: (blocks, units)."""
     rest = [a for a in range(values.ndim) if a not in units]
     rows = math.prod(values.shape[a] for a in rest)
     block = next((m for m in range(min(BLOCK, rows), 0, -1) if rows % m == 0), 1)
-    moved = values.transpose([*rest, *units])
-    return jnp.sum(jnp.square(_wide(moved).reshape(rows // block, block, -1)), axis=1)
+    moved = _wide(values.transpose([*rest, *units])).reshape(rows // block, block, -1)
+    return {"n": jnp.full((), values.size, jnp.float32), "x": jnp.sum(moved**2, axis=1)}
 
 
 def _varying(values: Any, axes: Sequence[int], examples: int) -> dict[str, Any]:
@@ -320,7 +384,7 @@ def _varying(values: Any, axes: Sequence[int], examples: int) -> dict[str, Any]:
         return {}
     shape = (*values.shape[: found[0]], examples, -1, *values.shape[found[0] + 1 :])
     wide = _wide(values).reshape(shape)
-    return {"v": _sums(wide - wide.mean(axis=found[0], keepdims=True))}
+    return {"v": _note(wide - wide.mean(axis=found[0], keepdims=True))["x"]}
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -329,124 +393,112 @@ def _tap(z: Any, slot: Any, units: tuple[int, ...]) -> Any:
     return z
 
 
-_tap.defvjp(lambda z, slot, units: (z, None), lambda units, _, g: (g, _sums(g, units)))
+_tap.defvjp(lambda z, slot, units: (z, None), lambda units, _, g: (g, _note(g, units)["x"]))
 
 
-class Runner:
-    """Runs operations, and notes what `winit.program.Measured` needs."""
+class Running(Interpreter):
+    """Runs a program that was read, and notes what `winit.program.Measured` needs."""
 
-    def __init__(self, reader: Reader | None, examples: int) -> None:
-        self.examples, self.reader = examples, reader
-        self.drafts: dict[int, Draft] = {}
-        if reader is not None:
-            self.drafts = {d.z: d for d in reader.drafts}
-            self.tails = {d.z: reader.tails(d, FLAT) for d in reader.drafts}
+    def __init__(self, reading: Reading, examples: int, slots: Mapping[int, Any]) -> None:
+        super().__init__()
+        self.trips, self.ends, self.roots = reading.trips, reading.ends, reading.reader.roots
+        sites = zip(reading.reader.drafts, reading.program.sites, strict=True)
+        self.sites = {d.z: (d, site.before.tails(FLAT)) for d, site in sites}
+        self.examples, self.slots = examples, slots
+        self.notes: dict[str, Any] = {}
 
-    def run(
-        self, ops: Sequence[Op], values: dict[int, Any], slots: Any, fresh: Sequence[int] = ()
-    ) -> dict[str, Any]:
-        """Put the results among the values, and return the notes, those on `fresh` ones too."""
-        notes: dict[str, Any] = {}
-        for i in fresh:
-            self._watch(i, values[i], notes)
-        for op in ops:
-            if op.only == "read":
-                continue
-            if op.bodies:
-                step = self._cond if op.kind == "cond" else self._loop
-                notes |= step(op, values, slots)
-            else:
-                assert op.run is not None
-                made = op.run(*(values[i] for i in op.inputs))
-                values.update(zip(op.outputs, made, strict=True))
-            if op.contract and op.outputs[0] in self.drafts:
-                self._site(self.drafts[op.outputs[0]], values, slots, notes)
-            for i in op.outputs:
-                self._watch(i, values[i], notes)
-        return notes
+    def watch(self, numbers: Sequence[int], values: Sequence[Any]) -> None:
+        """Note those of these values that are roots."""
+        for i, value in zip(numbers, values, strict=True):
+            if i in self.roots and _floats(value):
+                self.notes[f"root {i}"] = _note(value)
 
-    def _watch(self, i: int, value: Any, notes: dict[str, Any]) -> None:
-        if self.reader is not None and i in self.reader.roots and _floats(value):
-            notes[f"root {i}"] = {"n": jnp.ones(()), "x": _sums(value)}
+    def call(self, eqn: Any, inner: Any, whole: list[Any], inputs: list[Any]) -> list[Any]:
+        """Whole, if no site lies in it."""
+        if self.count not in self.ends or not eqn.primitive.name.startswith("custom"):
+            return self.run(inner, inputs)
+        self.count = self.ends[self.count]
+        return _called(eqn, inner, *whole)
 
-    def _site(self, d: Draft, values: dict[int, Any], slots: Any, notes: dict[str, Any]) -> None:
-        x, z, c = values[d.x], values[d.z], d.contract
-        notes[f"z {d.z}"] = {"n": jnp.ones(()), "x": _sums(z, c.units)}
-        notes[f"z {d.z}"] |= _varying(z, c.examples_z, self.examples)
+    def equation(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        """One operation, and its notes where it is a site."""
+        numbers, outputs = self.new(eqn.outvars), _bind(eqn, *inputs)
+        if numbers and numbers[0] in self.sites:
+            outputs = [self._site(*self.sites[numbers[0]], inputs, outputs[0])]
+        self.watch(numbers, outputs)
+        return outputs
+
+    def _site(self, d: Draft, tails: Any, inputs: list[Any], z: Any) -> Any:
+        x, w, c = inputs[1 - d.side], inputs[d.side], d.contract
+        self.notes[f"z {d.z}"] = _note(z, c.units) | _varying(z, c.examples_z, self.examples)
         if _floats(x):
-            notes[f"x {d.z}"] = {"n": jnp.ones(()), "x": _sums(x)}
-            notes[f"x {d.z}"] |= _varying(x, c.examples_x, self.examples)
-        if tails := self.tails[d.z]:
+            self.notes[f"x {d.z}"] = _note(x) | _varying(x, c.examples_x, self.examples)
+        if tails:
             flat = (x < tails[0]) | (x > tails[1])
-            notes[f"flat {d.z}"] = {"x": jnp.mean(flat.astype(jnp.float32))}
-        assert self.reader is not None
-        if d.kernel not in self.reader.parameters and d.op.kind == "contract":
-            w = _wide(values[d.kernel])
-            notes[f"w {d.z}"] = {"n": jnp.ones(()), "x": _sums(w - w.mean())}
-        if d.z in slots:
-            values[d.z] = _tap(z, slots[d.z], tuple(c.units))
+            self.notes[f"flat {d.z}"] = {"x": jnp.mean(flat.astype(jnp.float32))}
+        if not (d.plain or d.lookup):
+            self.notes[f"w {d.z}"] = _note(_wide(w) - _wide(w).mean())
+        return _tap(z, self.slots[d.z], tuple(c.units)) if d.z in self.slots else z
 
-    def _cond(self, op: Op, values: dict[int, Any], slots: Any) -> Any:
-        def branch(place: int) -> Any:
-            inner = dict(values)
-            notes = self.run(op.bodies[place], inner, slots)
-            return [inner[ins[place]] for _, *ins in op.results], notes
+    def _apart(self, start: int, slots: Any, run: Callable[[], Any]) -> tuple[Any, Any]:
+        """What a part of the program gives, numbered from `start`, and its own notes."""
+        kept = self.notes, self.slots
+        self.count, self.notes, self.slots = start, {}, slots
+        outputs, notes = run(), self.notes
+        self.notes, self.slots = kept
+        return outputs, notes
 
-        branches = [partial(branch, place) for place in range(len(op.bodies))]
-        each = [jax.eval_shape(b)[1] for b in branches]
+    def cond(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        """The branch that is taken; notes of the others are 0."""
+        starts, each = [], []
+
+        def branch(k: int) -> Any:
+            run = partial(self.run, eqn.params["branches"][k], inputs[1:])
+            return self._apart(starts[k], self.slots, run)
+
+        for k in range(len(eqn.params["branches"])):
+            starts.append(self.count)
+            each.append(jax.eval_shape(partial(branch, k))[1])
         whole = {key: note for notes in each for key, note in notes.items()}
 
-        def full(b: Any) -> Any:
-            outs, notes = b()
-            return outs, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), whole) | notes
+        def full(k: int) -> Any:
+            outputs, notes = branch(k)
+            return outputs, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), whole) | notes
 
-        outs, notes = jax.lax.switch(
-            jnp.asarray(values[op.inputs[0]], jnp.int32), [partial(full, b) for b in branches]
-        )
-        values.update(zip((outside for outside, *_ in op.results), outs, strict=True))
-        return notes
+        taken, ways = jnp.asarray(inputs[0], jnp.int32), range(len(each))
+        outputs, notes = jax.lax.switch(taken, [partial(full, k) for k in ways])
+        self.notes |= notes
+        self.watch(self.new(eqn.outvars), outputs)
+        return list(outputs)
 
-    def _loop(self, op: Op, values: dict[int, Any], slots: Any) -> Any:
-        pairs, reverse, test = op.extra
-        inner = {z for o in every(op.bodies[0]) for z in o.outputs} & set(slots)
-        stacked = op.results[len(op.carry) :]
+    def loop(
+        self, eqn: Any, inside: Any, states: Any, parts: Any, body: Any, goes: Any
+    ) -> list[Any]:
+        """As a scan, notes and slots with an entry a step, the first that runs in front."""
+        numbers, results = self.new(inside), self.new(eqn.outvars)
+        start, k, reverse = self.count, len(states), eqn.params.get("reverse", False)
+        length = eqn.params.get("length") or self.trips.get(id(eqn), 1)
 
-        def step(carry: Any, sliced: Any) -> Any:
-            mine = dict(values)
-            mine.update({inside: c for (_, inside, _), c in zip(op.carry, carry, strict=True)})
-            mine.update({j: x for (_, j), x in zip(pairs, sliced[0], strict=True)})
-            new = [inside for _, inside, _ in op.carry] + [j for _, j in pairs]
-            notes = self.run(op.bodies[0], mine, sliced[1], new)
-            out = [mine[o] for *_, o in op.carry]
-            if test is not None:
-                goes = test[2](*(values[i] for i in test[1]), *carry)[0]
-                out = [jnp.where(goes, new, old) for new, old in zip(out, carry, strict=True)]
-                notes = jax.tree.map(lambda a: a * goes, notes)
-            return out, ([mine[i] for _, i in stacked], notes)
+        def step(states: Any, sliced: Any) -> Any:
+            def run() -> list[Any]:
+                self.watch(numbers, [*states, *sliced[0]])
+                return body(states, sliced[0])
 
-        first = [jnp.asarray(values[i]) for i, *_ in op.carry]
-        if test is not None and self.reader is None:
-            return self._count(op, step, first, values)
-        rest = (
-            [values[i] for i, _ in pairs],
-            {z: slots[z][::-1] if reverse else slots[z] for z in inner},
-        )
-        carry, (ys, notes) = jax.lax.scan(step, first, rest, length=op.steps, reverse=reverse)
-        values.update(zip((outside for outside, _ in op.results), [*carry, *ys], strict=True))
-        return jax.tree.map(lambda a: a[::-1], notes) if reverse else notes
+            outputs, notes = self._apart(start, sliced[1], run)
+            new = outputs[:k]
+            if goes is not None:
+                on = goes(states)
+                new = [jnp.where(on, a, b) for a, b in zip(new, states, strict=True)]
+                notes = jax.tree.map(lambda a: a * on, notes)
+            return new, (outputs[k:], notes)
 
-    def _count(self, op: Op, step: Any, first: Any, values: dict[int, Any]) -> Any:
-        """Run a while loop to see how often it does."""
-        place, fixed, test = op.extra[2]
-
-        def goes(state: Any) -> Any:
-            return test(*(values[i] for i in fixed), *state[1])[0]
-
-        count, out = jax.lax.while_loop(
-            goes, lambda s: (s[0] + 1, step(s[1], ([], {}))[0]), (0, first)
-        )
-        values.update(zip((outside for outside, _ in op.results), out, strict=True))
-        return {f"trips {place}": count}
+        first = [jnp.asarray(s) for s in states]
+        inner = [z for z in self.slots if start <= z < self.ends[start]]
+        slots = {z: self.slots[z][::-1] if reverse else self.slots[z] for z in inner}
+        new, (ys, notes) = jax.lax.scan(step, first, (parts, slots), length, reverse)
+        self.notes |= jax.tree.map(lambda a: a[::-1], notes) if reverse else notes
+        self.watch(results, [*new, *ys])
+        return [*new, *ys]
 
 
 # ------------------------------------------------------------------ a model of JAX
@@ -480,8 +532,6 @@ class Subject(Base):
     made : x holds only shapes: put in noise, or tokens where a table is looked up
     """
 
-    flat = FLAT
-
     def __init__(
         self,
         name: str,
@@ -497,57 +547,41 @@ class Subject(Base):
     ) -> None:
         self.name, self.loss, self.targets = name, loss, targets
         self.arrays = {n: arrays[n] for n in sorted(arrays)}  # as JAX flattens a dict
-        self.x, self.structure = jax.tree.flatten(x)
+        self.x = jax.tree.leaves(x)
         seed = rng if isinstance(rng, numbers.Integral) else None
         own = _checks.as_rng(rng).bytes(8) if seed is None else _checks.as_rng(rng) and [int(seed)]
         self.stream = np.random.default_rng(np.random.SeedSequence([KEY, *own]))
-        closed, self.shape = jax.make_jaxpr(function, return_shape=True)(self.arrays, x)
+        made_of = jax.tree.map(_auto, (self.arrays, x))
+        closed, self.shape = jax.make_jaxpr(function, return_shape=True)(*made_of)
         self.floats = [_floats(v.aval) for v in closed.jaxpr.outvars]
         alive, _ = partial_eval.dce_jaxpr(closed.jaxpr, self.floats, instantiate=True)
         self.jaxpr = core.ClosedJaxpr(alive, closed.consts)
         self.examples = next((a.shape[0] for a in self.x if np.ndim(a)), 1)
+        counting = Counting()
+        if " while[" in str(alive):
+            counting.run(self.jaxpr, [*self.arrays.values(), *self.x])
+        self.reading = Reading(counting.trips)
+        self.reader = self.reading.reader
         paths = jax.tree_util.tree_flatten_with_path(x)[0]
         names = [jax.tree_util.keystr(p, simple=True, separator="/") or "x" for p, _ in paths]
-        self._read(self._trips(), names, self.arrays if trainable is None else trainable)
+        known = [self._parameter(n, a, trainable is None or n in trainable)
+                 for n, a in self.arrays.items()]  # fmt: skip
+        self.arguments = self.reading.new(names)
+        pairs = zip(self.arguments, names, self.x, strict=True)
+        known += [self.reader.input(i, n, _floats(a)) for i, n, a in pairs]
+        outputs = self.reading.run(self.jaxpr, known)
+        narrow = [n for n, a in self.arrays.items() if a.dtype.itemsize == 1 and a.ndim > 1]
+        note = f"{', '.join(narrow)}: of whole numbers (quantized), neither judged nor drawn."
+        self.program = self.reading.program = self.reader.program(outputs, [note] * bool(narrow))
         if made:
-            self.x = [self._made(i, a) for i, a in zip(self.reader.inputs, self.x, strict=True)]
+            self.x = [self._made(k, a) for k, a in enumerate(self.x)]
         self.step: Any = None  # compiled when it is first wanted: a redraw needs no run
 
-    def _trips(self) -> dict[int, int]:
-        """How often each while loop runs, by running them."""
-        writer = Writer({})
-        arguments = [writer.new(v) for v in self.jaxpr.jaxpr.invars]
-        ops, _ = writer.write(self.jaxpr, arguments)
-        if not writer.loops:
-            return {}
-
-        def counts(flat: Any) -> Any:
-            values = writer.known | dict(zip(arguments, flat, strict=True))
-            return Runner(None, 1).run(ops, values, {})
-
-        notes = jax.jit(counts)([*self.arrays.values(), *self.x])
-        return {int(key.split()[1]): max(1, int(np.max(n))) for key, n in notes.items()}
-
-    def _read(self, trips: Mapping[int, int], names: list[str], trainable: Any) -> None:
-        writer = Writer(trips)
-        self.arguments = [writer.new(v) for v in self.jaxpr.jaxpr.invars]
-        inputs = dict(zip(self.arguments[len(self.arrays) :], names, strict=True))
-        writer.data |= set(inputs)
-        self.ops, outputs = writer.write(self.jaxpr, self.arguments)
-        self.known = writer.known
-        owned = zip(self.arguments, self.arrays.items(), strict=False)
-        parameters = {i: n for i, (n, a) in owned if _floats(a)}
-        constants = {i: float(np.asarray(v).item()) for i, v in self.known.items() if _single(v)}
-        means = {i: float(np.mean(self.numpy(self.arrays[n]))) for i, n in parameters.items()}
-        whole = {i for i, a in zip(inputs, self.x, strict=True) if not _floats(a)}
-        shapes = {i: tuple(aval.shape) for i, aval in writer.shapes.items()}
-        self.reader = Reader(self.ops, inputs, whole, parameters, trainable, constants | means,
-                             shapes, outputs)  # fmt: skip
-        whole_kernels = [n for n, a in self.arrays.items() if a.dtype.itemsize == 1 and a.ndim > 1]
-        note = (
-            f"{', '.join(whole_kernels)}: of whole numbers (quantized), neither judged nor drawn."
-        )
-        self.program = replace(self.reader.program(), notes=(note,) if whole_kernels else ())
+    def _parameter(self, name: str, array: Any, trainable: bool) -> Value:
+        if not _floats(array):
+            return Value()
+        mean = float(np.mean(self.numpy(array)))
+        return self.reader.parameter(name, tuple(array.shape), mean, trainable)
 
     def _made(self, i: int, shaped: Any) -> Any:
         """An input that suits what the model does with it first."""
@@ -560,8 +594,7 @@ class Subject(Base):
 
     def _prepare(self) -> None:
         """Compile the one pass."""
-        self.runner = Runner(self.reader, self.examples)
-        flat = [*self.arrays.values(), *self.x]
+        flat = [_auto(a) for a in [*self.arrays.values(), *self.x]]
         out, notes = jax.eval_shape(partial(self._forward, slots={}), flat)
         zs = {d.z: notes.get(f"z {d.z}") for d in self.reader.drafts}
         self.slots = {z: np.zeros(n["x"].shape, np.float32) for z, n in zs.items() if n is not None}
@@ -571,12 +604,15 @@ class Subject(Base):
     def _arguments(self, arrays: Mapping[str, Any], x: list[Any]) -> tuple[Any, ...]:
         floats = {n: a for n, a in arrays.items() if _floats(a)}
         rest = {n: a for n, a in arrays.items() if n not in floats}
-        return floats, self.slots, rest, x, self.directions, self.targets
+        moved = jax.tree.map(_auto, (floats, rest, x))
+        return moved[0], self.slots, *moved[1:], self.directions, self.targets
 
     def _forward(self, flat: Sequence[Any], slots: Any) -> tuple[list[Any], Any]:
-        values = self.known | dict(zip(self.arguments, flat, strict=True))
-        notes = self.runner.run(self.ops, values, slots, self.arguments)
-        return [values[i] for i in self.reader.outputs], notes
+        """The outputs of floats, and the notes."""
+        running = Running(self.reading, self.examples, slots)
+        running.watch(running.new(self.x), flat[len(self.arrays) :])
+        outputs = running.run(self.jaxpr, flat)
+        return outputs, running.notes
 
     def _pass(self, floats: Any, slots: Any, rest: Any, x: Any, directions: Any, y: Any) -> Any:
         def scalar(floats: Any, slots: Any) -> Any:
@@ -587,16 +623,14 @@ class Subject(Base):
 
         gradient = jax.grad(scalar, (0, 1), has_aux=True)
         (weights, back), (value, outputs, notes) = gradient(floats, slots)
-        notes |= {f"weight {n}": {"x": _sums(g)} for n, g in weights.items()}
+        notes |= {f"weight {n}": _note(g) for n, g in weights.items()}
         notes |= {f"g {z}": {"x": g} for z, g in back.items()}
-        for i, o in zip(self.reader.outputs, outputs, strict=True):
-            varying = _varying(o, range(o.ndim), self.examples)
-            notes[f"out {i}"] = {"n": jnp.ones(()), "x": _sums(o)} | varying
-        for i, a in zip(self.reader.inputs, x, strict=True):
-            notes |= {f"in {i}": {"n": jnp.ones(()), "x": _sums(a)}} if _floats(a) else {}
+        notes |= {f"out {k}": _note(o) for k, o in enumerate(outputs)}
+        notes |= {f"in {i}": _note(a) for i, a in zip(self.arguments, x, strict=True) if _floats(a)}
         if self.loss is not None:
-            blind = [self._value(each, None, y) for each in self._constants(outputs, y)]
-            notes |= {"loss": {"x": value}, "blind": {"x": jnp.stack(blind)}}
+            zero, even, *mean = (self._value(each, None, y) for each in self._constants(outputs, y))
+            even = jnp.where(zero <= 2 * even, zero, even)  # outputs are logits, or shares
+            notes |= {"loss": {"x": value}, "blind": {"x": jnp.stack([even, *mean])}}
         return notes
 
     def _value(self, outputs: Sequence[Any], directions: Any, y: Any) -> Any:
@@ -622,25 +656,21 @@ class Subject(Base):
             tries += [[jnp.broadcast_to(m, o.shape).astype(o.dtype) for m, o in means]]
         return tries
 
-    def execute(self, arrays: Mapping[str, Any], inputs: float) -> Any:
+    def execute(self, arrays: Mapping[str, Any], standardized: bool) -> Any:
         """One run of the compiled pass."""
         if self.step is None:
             self._prepare()
-        x = self.x
-        if inputs != 1.0:
-            x = [self.like(self.numpy(a) / inputs, a) if _floats(a) else a for a in x]
+        x = [self._standard(a) if standardized and _floats(a) else a for a in self.x]
         return jax.tree.map(np.asarray, self.step(*self._arguments(arrays, x)))
+
+    def _standard(self, array: Any) -> Any:
+        wide = self.numpy(array)
+        return self.like((wide - wide.mean()) / (wide.std() or 1.0), array)
 
     def like(self, value: Any, old: Any) -> Any:
         """A value in the dtype and layout of an array."""
         made = np.asarray(value).astype(old.dtype)
         return jax.device_put(made, old.sharding) if hasattr(old, "sharding") else made
-
-
-def _single(value: Any) -> bool:
-    """Whether a constant is one number."""
-    extended = jnp.issubdtype(getattr(value, "dtype", type(value)), jax.dtypes.extended)
-    return np.size(value) == 1 and not extended
 
 
 # ------------------------------------------------------------------ functions of JAX
@@ -677,7 +707,7 @@ def audit(
     """
     from winit.judge import judge  # with what it needs, when it is needed
 
-    return judge(_Function(f, params, x, y, loss, trainable, rng), cures=cures)
+    return judge(Function(f, params, x, y, loss, trainable, rng), cures=cures)
 
 
 def reinitialize(
@@ -694,12 +724,12 @@ def reinitialize(
     """New parameters, drawn as `winit.redraw.reinitialize` says; `params` stays as it is."""
     from winit import redraw  # with what it needs, when it is needed
 
-    subject = _Function(f, params, x, None, None, trainable, 0)
+    subject = Function(f, params, x, None, None, trainable, 0)
     redraw.reinitialize(subject, scheme, rng=rng, force=force, **options)
     return subject.whole(subject.arrays)
 
 
-class _Function(Subject):
+class Function(Subject):
     """A plain function: nothing is known of its parameters beyond what it computes."""
 
     def __init__(

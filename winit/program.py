@@ -2,47 +2,69 @@
 
 A *site* is a place where data meets a kernel: a contraction, convolution or lookup with one side
 that depends on the data and one that depends on parameters alone. A framework's module, such as
-`winit.jax`, writes a model down as a list of `Op`; `Reader` finds the sites, their fans and what
-lies between two of them; a `Subject` runs it and says what was `Measured` there. `winit.judge`
-works from these types alone.
+`winit.jax`, goes through a model's operations and asks a `Reader` at each what is known of its
+result: a `Value`. So the sites are found, their fans and what lies between two of them. A `Subject`
+is run and says what was `Measured` there. `winit.judge` works from these types alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import or_
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from winit.diagnostics import FLAT
+
 Array = NDArray[Any]
 Index = Callable[[], NDArray[np.int64]]
 KEY = 0x77696E6974  # the audit's own branch of every seed: its noise is nobody's draw
 SILENT = 1e-6  # a unit to which this share of the mean squared gradient comes back is dead
 OPENED = 0.02  # std of the noise in place of zeros
+# Where functions of single numbers are known: the kinks of ReLU6 and its like lie on the grid.
+POINTS = np.linspace(-40.0, 40.0, 8001)
+NORMAL = np.array([NormalDist().inv_cdf((i + 0.5) / 1000) for i in range(1000)])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Elementwise:
     """What acts on each number alone between two places: an activation, or nothing (`linear`).
 
-    A function of float64 arrays of any shape; equal ones in a program are one object. Biases in it
-    stand at 0, scales at 1, and other parameters, such as a PReLU's slopes, at their mean.
+    Its values at `POINTS`; equal ones in a program are one object. Biases in it stand at 0, scales
+    at 1, and other parameters, such as a PReLU's slopes, at their mean.
     """
 
-    function: Callable[[Array], Array] | None = None
+    curve: Array | None = None
 
     @property
     def linear(self) -> bool:
         """Whether nothing bends."""
-        return self.function is None
+        return self.curve is None
 
     def __call__(self, values: Array) -> Array:
-        """The function's values."""
-        return values if self.function is None else self.function(values)
+        """The function's values, between the points by straight lines."""
+        return values if self.curve is None else np.interp(values, POINTS, self.curve)
+
+    def tails(self, share: float) -> tuple[float, float, float] | None:
+        """Between which results it is steep, and the share of N(0, 1) outside.
+
+        None unless it is flat on both sides; `share` is of the steepest slope at N(0, 1).
+        """
+        curve = POINTS if self.curve is None else self.curve
+        steep = np.abs(np.gradient(curve, POINTS))
+        near = np.interp(NORMAL, POINTS, steep).max()
+        found = np.flatnonzero(steep >= share * near)
+        if not len(found) or found[0] == 0 or found[-1] == len(POINTS) - 1:
+            return None
+        low, high = np.sort(curve[found[[0, -1]]])
+        normal = self(NORMAL)
+        return low, high, float(np.mean((normal < low) | (normal > high)))
 
 
 LINEAR = Elementwise()
@@ -154,8 +176,6 @@ class Measured:
     loss: float  # NaN without one
     blind: float  # the loss of a network that knows nothing, NaN where it is not known
     input2: Mapping[str, float]  # E x² of each input of floats
-    output2: float
-    output_share: float
     finite: bool  # outputs, loss and gradients
     kernels: Mapping[str, Weight]  # every parameter of floats
 
@@ -192,41 +212,9 @@ class Contract:
         sizes = self.size(0) * self.split, self.size(1) // self.split, self.size(2)
         return moved.reshape(*sizes, *(self.shape[axis] for axis in self.order[3]))
 
-
-@dataclass(frozen=True, eq=False)
-class Op:
-    """One primitive operation on numbered values.
-
-    `kind` is "affine" (a sign, a cast), "add", "mul", "div", "map" (any other function of single
-    numbers), "choose" (the first input picks among the others), "move" (numbers at other places),
-    "join" (several side by side), "reduce", "contract", "lookup", "loop", "cond" or "other".
-    """
-
-    kind: str
-    inputs: Sequence[int]
-    outputs: Sequence[int]
-    run: Callable[..., Sequence[Any]] | None = None  # on the framework's arrays
-    numbers: Callable[..., Any] | None = None  # NumPy's, of any one shape, if elementwise
-    only: str = ""  # "read", or "run": the same work is written down whole and in parts
-    whole: bool = False  # gives whole numbers or truth values
-    stops: bool = False  # no gradient passes
-    count: float = 1.0  # values that a sum adds up
-    contract: Sequence[Contract | None] = ()  # by the position of the kernel
-    parts: tuple[int, int] = (1, 0)  # of how many parts a move takes one, and the axis' span
-    label: str = ""  # tells moves apart
-    bodies: Sequence[Sequence[Op]] = ()  # of a loop, or the branches
-    carry: Sequence[tuple[int, int, int]] = ()  # first, inside, and out of each state of a loop
-    results: Sequence[tuple[int, ...]] = ()  # outside, and inside the body or each branch
-    steps: int = 1
-    extra: Any = None  # the framework's own
-
-
-def every(ops: Sequence[Op]) -> Iterator[Op]:
-    """All operations, those in the bodies of loops and branches included."""
-    for op in ops:
-        yield op
-        for body in op.bodies:
-            yield from every(body)
+    def index(self, entries: Callable[[], list[Array]]) -> Index:
+        """Gives positions so arranged; those of several steps are groups."""
+        return lambda: np.concatenate([self.arrange(e) for e in entries()]).astype(np.int64)
 
 
 # ------------------------------------------------------------------ reading it
@@ -239,59 +227,87 @@ EVERY = -1  # as a set of sites in bits: neutral in an intersection
 GROWN = 1e9  # stands for the growth of an exponential
 # Two magnitudes far beyond any epsilon, on either side, at 32 points each: sine must not look odd.
 FAR = np.linspace(1.0, 2.0, 32) * np.array([1e4, 1e5, -1e4, -1e5])[:, None]
-NEAR, WIDE = np.linspace(-4.0, 4.0, 41), np.linspace(-40.0, 40.0, 8001)
-NORMAL = np.array([NormalDist().inv_cdf((i + 0.5) / 1000) for i in range(1000)])
+
+
+@dataclass(frozen=True)
+class Op:
+    """One primitive operation, whose first result has this number.
+
+    `kind` is "affine" (a sign, a cast), "add", "mul", "div", "map" (any other function of single
+    numbers), "choose" (the first input picks among the others), "move" (numbers at other places),
+    "join" (several side by side), "reduce", "contract", "lookup" or "other". `run` does it in
+    NumPy: the first six kinds on numbers of any one shape, moves and joins on what they move.
+    """
+
+    kind: str
+    number: int
+    run: Callable[..., Any] | None = None
+    outputs: int = 1
+    shapes: Sequence[tuple[int, ...]] = ()  # of the inputs
+    whole: bool = False  # gives whole numbers or truth values
+    stops: bool = False  # no gradient passes
+    count: float = 1.0  # values that a sum adds up
+    contract: Sequence[Contract | None] = ()  # by the position of the kernel
+    parts: tuple[int, int] = (1, 0)  # of how many parts a move takes one, and the axis' span
+    label: str = ""  # tells moves apart
 
 
 @dataclass(frozen=True)
 class Value:
-    """What is known of a value; it is a function, number by number, of the value `source`."""
+    """What is known of a value; it is a function, number by number, of the value `source`.
+
+    Sets of sites, roots, loops, inputs and parameters are bits of a whole number.
+    """
 
     level: int = PARAMETERS
     source: int = -1
     layout: int = 0  # the moves since the source
-    affine: bool = True  # in the source
+    straight: bool = True  # affine in the source
+    curve: Array = field(default_factory=lambda: POINTS, compare=False)  # of the source
+    act: Elementwise = field(default=LINEAR, compare=False)  # what acted before the source
     degree: float = 1.0  # the power of the data's scale with which it grows
     bounded: bool = False
     reduced: bool = False  # a reduction lies before it
     pending: bool = False  # degree 0 by a reduction: the last such value is a normalizer's result
     soft: bool = False  # so by exponentials
-    dom: int = EVERY  # sites on every path to it, in bits as all sets here
-    parents: int = 0
-    bare: int = 0  # the parents that no normalizer separates from it
-    roots: int = 0
     averaged: float = 1.0
     depth: int = 0
-    reads: bool = False
+    dom: int = EVERY  # sites on every path to it
+    parents: int = 0
+    bare: int = 0  # the parents that no normalizer separates from it
+    intact: int = 0  # sites whose result it is, shifted and moved
+    roots: int = 0
     loops: int = 0
-    params: frozenset[int] = frozenset()
+    origins: int = 0  # inputs that reach it with no site in between
+    flows: int = 0  # parameters to which a gradient comes back through it
+    # Of what depends on parameters alone: a typical number, whether it is that one exactly, the
+    # powers of the parameters in it, and where the entries of each lie in it, step by step.
+    number: float = 0.25
+    exact: bool = False
+    powers: Mapping[int, float] = field(default_factory=dict)
+    entries: Mapping[int, Callable[[], list[Array]]] = field(default_factory=dict, compare=False)
 
 
-NONE = Value()
+def _all(masks: Iterable[int]) -> int:
+    return reduce(or_, masks, 0)
 
 
-def _union(values: Sequence[Value]) -> Value:
-    """What a value inherits from all that it is made of; its scale from what is not bounded."""
+def _union(values: Sequence[Value], source: int) -> Value:
+    """A value made of several: it inherits from all, its scale from what is not bounded."""
     carriers = [v for v in values if v.level > ROUTING] or list(values)
     strong = [v for v in carriers if not v.bounded] or carriers
-    dom, parents, bare, loops, roots = EVERY, 0, 0, 0, 0
-    for v in carriers:
-        dom, parents, bare, loops = dom & v.dom, parents | v.parents, bare | v.bare, loops | v.loops
-    for v in strong:
-        roots |= v.roots
     return Value(
         level=max(v.level for v in values),
+        source=source,
         degree=max(v.degree for v in carriers),
         bounded=all(v.bounded for v in carriers),
         reduced=any(v.reduced for v in carriers),
         averaged=max(v.averaged for v in strong),
         depth=max(v.depth for v in carriers),
-        reads=any(v.reads for v in carriers),
-        dom=dom,
-        parents=parents,
-        bare=bare,
-        loops=loops,
-        roots=roots,
+        dom=reduce(lambda dom, v: dom & v.dom, carriers, EVERY),
+        roots=_all(v.roots for v in strong),
+        **{n: _all(getattr(v, n) for v in carriers) for n in ("parents", "bare", "loops")},
+        **{n: _all(getattr(v, n) for v in values) for n in ("origins", "flows")},
     )
 
 
@@ -315,162 +331,225 @@ def growth(function: Callable[[Array], Any]) -> float:
 
 @dataclass
 class Draft:
-    """A site while the program is read: its operation, and the values there."""
+    """A site while the program is read: the values there, and the place of the kernel's."""
 
-    op: Op
     number: int
-    x: int
     z: int
-    kernel: int
+    side: int
+    lookup: bool
     contract: Contract
-    value: Value  # what is known of x
+    kernel: Value
+    x: Value
     steps: int
     recurrent: bool
 
+    @property
+    def plain(self) -> bool:
+        """Whether the kernel is a parameter as it stands."""
+        return self.kernel.level == PARAMETERS and self.kernel.source >= 0
 
-@dataclass
+
 class Reader:
-    """Reads operations without dead ones: the values of inputs, parameters and outputs by number.
+    """Says what is known of each operation's result, and keeps the sites and roots it meets."""
 
-    `constants` has scalars that are known, and the means of parameters.
-    """
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.shapes: list[tuple[int, ...]] = []
+        self.trainable: list[bool] = []
+        self.inputs: list[int] = []
+        self.found: dict[int, Draft] = {}
+        self.roots: dict[int, tuple[int, str, int]] = {}  # place, kind, parents
+        self.root_names: dict[int, str] = {}
+        self.picked: set[int] = set()
+        self.summed: dict[int, int] = {}
+        self.blocks: dict[int, int] = {}
+        self.factors: set[int] = set()
+        self.shifts: set[int] = set()
+        self.steps: list[int] = []
+        self.functions: dict[bytes, Elementwise] = {}
 
-    ops: Sequence[Op]
-    inputs: Mapping[int, str]
-    whole: Collection[int]  # inputs of whole numbers
-    parameters: Mapping[int, str]
-    trainable: Collection[str]
-    constants: dict[int, float]
-    shapes: Mapping[int, tuple[int, ...]]
-    outputs: Sequence[int]
-    values: dict[int, Value] = field(default_factory=dict)
-    makers: dict[int, Op] = field(default_factory=dict)
-    users: dict[int, list[Op]] = field(default_factory=dict)
-    through: dict[int, Sequence[int]] = field(default_factory=dict)
-    found: dict[int, Draft] = field(default_factory=dict)
-    roots: dict[int, tuple[int, str, int]] = field(default_factory=dict)
-    picked: set[int] = field(default_factory=set)
-    summed: dict[int, int] = field(default_factory=dict)
-    factors: frozenset[int] = frozenset()
-    shifts: frozenset[int] = frozenset()
-    steps: list[int] = field(default_factory=list)
-    functions: dict[bytes, Elementwise] = field(default_factory=dict)
+    @property
+    def drafts(self) -> list[Draft]:
+        """The sites; rows that are picked to be a kernel are none."""
+        return [d for d in self.found.values() if d.z not in self.picked]
 
-    def __post_init__(self) -> None:
-        for i in self.inputs:
-            self.values[i] = Value(ROUTING, i, reads=True)
-            if i not in self.whole:
-                root = self._root(i, "input", 0)
-                self.values[i] = Value(SIGNAL, i, dom=0, roots=root, reads=True)
-        self.values |= {i: Value(params=frozenset({i})) for i in self.parameters}
-        for op in every(self.ops):
-            if op.only != "run":
-                self.makers |= dict.fromkeys(op.outputs, op)
-                ends = [out for _, _, out in op.carry] + [i for _, *ins in op.results for i in ins]
-                for i in {*op.inputs, *ends}:
-                    self.users.setdefault(i, []).append(op)
-        self._walk(self.ops)
-        self.drafts = [d for d in self.found.values() if d.z not in self.picked]
+    def input(self, number: int, name: str, floats: bool) -> Value:
+        """An input; one of whole numbers carries no signal."""
+        self.inputs.append(number)
+        origins = 1 << (len(self.inputs) - 1)
+        if not floats:
+            return Value(ROUTING, number, origins=origins)
+        self.root_names[number] = name
+        root = self._root(number, "input", 0)
+        return Value(SIGNAL, number, dom=0, roots=root, origins=origins)
 
-    def at(self, i: int) -> Value:
-        """What is known of a value."""
-        return self.values.get(i, NONE)
+    def parameter(
+        self, name: str, shape: tuple[int, ...], mean: float, trainable: bool = True
+    ) -> Value:
+        """A parameter."""
+        p = len(self.names)
+        self.names.append(name)
+        self.shapes.append(shape)
+        self.trainable.append(trainable)
+        entries = {p: lambda: [np.arange(math.prod(shape), dtype=np.int32).reshape(shape)]}
+        return Value(PARAMETERS, p, number=mean, powers={p: 1.0}, entries=entries, flows=1 << p)
 
     def _root(self, i: int, kind: str, parents: int) -> int:
         place, *_ = self.roots.get(i, (len(self.roots),))
         self.roots[i] = (place, kind, parents)
         return 1 << place
 
-    def _used(self, i: int) -> Value:
+    def _used(self, v: Value) -> Value:
         """What is known of a value that something else than a normalizer uses."""
-        known = self.at(i)
-        if not known.pending:
-            return known
-        root = self._root(known.source, "softmax" if known.soft else "normalizer", known.parents)
-        known = replace(known, pending=False, soft=False, bounded=known.soft, reduced=False)
-        return replace(known, degree=1.0, bare=0, roots=root, averaged=1.0)
+        if not v.pending:
+            return v
+        root = self._root(v.source, "softmax" if v.soft else "normalizer", v.parents)
+        v = replace(v, pending=False, soft=False, bounded=v.soft, reduced=False, bare=0)
+        return replace(v, degree=1.0, roots=root, averaged=1.0)
 
-    def _walk(self, ops: Sequence[Op]) -> None:
-        for op in ops:
-            if op.only == "run":
-                continue
-            if op.bodies:
-                (self._loop if op.kind == "loop" else self._cond)(op)
-                continue
-            single = op.kind in ELEMENTWISE or op.kind == "move"
-            made = self._single(op) if single else self._whole(op)
-            if op.whole and made.level > ROUTING:
-                made = Value(ROUTING, made.source, affine=made.affine, loops=made.loops)
-            for place, i in enumerate(op.outputs):
-                source = i if made.source == op.outputs[0] else made.source
-                moves = op.kind == "move" and made.level and source != i
-                layout = hash((made.layout, op.label, place)) if moves else made.layout
-                self.values[i] = replace(made, source=source, layout=layout)
+    def acting(self, v: Value) -> Elementwise:
+        """The activation on the way to a value; pooling, moves, joins of equals looked through."""
+        if v.straight:
+            return v.act
+        curve = np.broadcast_to(np.asarray(v.curve, dtype=np.float64), POINTS.shape)
+        return self.functions.setdefault(np.round(curve, 4).tobytes(), Elementwise(curve))
+
+    def apply(self, op: Op, inputs: Sequence[Value]) -> list[Value]:
+        """What is known of an operation's results."""
+        single = op.kind in ELEMENTWISE or op.kind == "move"
+        made = (self._single if single else self._whole)(op, inputs)
+        if op.whole and made.level > ROUTING:
+            kept = {n: getattr(made, n) for n in ("source", "straight", "curve", "loops")}
+            made = Value(ROUTING, origins=made.origins, **kept)
+        flows = 0 if op.stops or op.whole else _all(v.flows for v in inputs)
+        intact = made.intact
+        if op.kind in ("add", "affine", "move", "join"):
+            intact = _all(v.intact for v in inputs)
+        parts, span = op.parts
+        for n in bits(intact) if parts > 1 else ():
+            units = next(d.contract.size(1) for d in self.found.values() if d.number == n)
+            if span <= units and units % parts == 0:
+                self.blocks[n] = max(parts, self.blocks.get(n, 1))
+        results = []
+        for i in range(op.number, op.number + op.outputs):
+            source = i if made.source == op.number else made.source
+            moves = op.kind == "move" and made.level and source != i
+            layout = hash((made.layout, op.label, i - op.number)) if moves else made.layout
+            placed = {"source": source, "layout": layout, "flows": flows, "intact": intact}
+            entries = self._entries(op, inputs, i - op.number) if not made.level else {}
+            results.append(replace(made, **placed, entries=entries))
+        return results
 
     # Functions of single numbers, and moves.
 
-    def main(self, op: Op) -> list[int]:
-        """The inputs that carry what is looked at; the others are sides, as constants are."""
-        known = {i: self.at(i) for i in op.inputs}
-        top = max((v.level for v in known.values()), default=PARAMETERS)
+    def _main(self, op: Op, inputs: Sequence[Value]) -> list[int]:
+        """The places of what is looked at; other inputs are sides, as constants are."""
+        top = max((v.level for v in inputs), default=PARAMETERS)
         if top == PARAMETERS:
             return []
-        cases = op.inputs[1:] if op.kind == "choose" else op.inputs
-        chosen = [i for i in cases if known[i].level in (top, PICKED, SIGNAL)]
-        sources = {known[i].source for i in chosen}
-        same = [i for i, v in known.items() if i in chosen or (v.level and v.source in sources)]
-        return same or [op.inputs[0]]
+        cases = range(op.kind == "choose", len(inputs))
+        chosen = [k for k in cases if inputs[k].level in (top, PICKED, SIGNAL)]
+        sources = {inputs[k].source for k in chosen}
+        same = [k for k, v in enumerate(inputs) if k in chosen or (v.level and v.source in sources)]
+        return same or [0]
 
-    def _params(self, ids: Sequence[int]) -> frozenset[int]:
-        return frozenset().union(*(self.at(i).params for i in ids))
-
-    def _single(self, op: Op) -> Value:
-        main = self.main(op)
-        sides = [i for i in op.inputs if i not in main]
-        made_of = self._params(sides)
+    def _single(self, op: Op, inputs: Sequence[Value]) -> Value:
+        main = self._main(op, inputs)
         if not main:
-            return Value(params=made_of)
-        self.factors |= made_of if op.kind == "mul" else frozenset()
-        self.shifts |= made_of if op.kind not in ("mul", "move") else frozenset()
-        straight = self._straight(op, main) and all(self.at(i).affine for i in main)
-        pending = straight and all(self.at(i).pending for i in main)
-        known = [self.at(i) if pending else self._used(i) for i in main]
+            return self._alone(op, inputs)
+        sides = [v for k, v in enumerate(inputs) if k not in main]
+        made_of = {p for v in sides for p in v.powers}
+        self.factors |= made_of if op.kind == "mul" else set()
+        self.shifts |= made_of if op.kind not in ("mul", "move") else set()
+        lone = main == [0] or (op.kind == "mul" and len(main) == 1)
+        straight = lone if op.kind in ("mul", "div") else op.kind in ("affine", "add", "move")
+        straight = (straight or (op.kind == "choose" and 0 not in main)) and all(
+            inputs[k].straight for k in main
+        )
+        pending = straight and all(inputs[k].pending for k in main)
+        known = [inputs[k] if pending else self._used(inputs[k]) for k in main]
         first = max(known, key=lambda v: v.level)
+        degree = self._degree(op, inputs, dict(zip(main, (v.degree for v in known), strict=True)))
         level = PICKED if first.level == ROUTING and made_of else first.level
-        bounded = all(v.bounded for v in known)
-        degree = self._degree(op, dict(zip(main, known, strict=True)))
         if len({(v.source, v.layout) for v in known}) > 1:
             return replace(self._mixed(op, known, degree, pending), level=level)
-        made = replace(first, level=level, affine=straight)
+        open_ended = not all(v.exact for v in sides)
+        made = replace(first, level=level, straight=straight)
         if pending:
-            moved = any(self.constant(i) is None for i in sides)
-            return replace(made, source=op.outputs[0], layout=0) if moved else made
+            return replace(made, source=op.number, layout=0) if open_ended else made
+        # A shift that is not known stands at 0, a scale at 1, and nothing is masked.
+        skips = open_ended and len(main) == 1 and straight and op.kind != "affine"
+        if op.kind != "move" and not skips:
+            assert op.run is not None
+            numbers = [v.curve if k in main else v.number for k, v in enumerate(inputs)]
+            made = replace(made, curve=op.run(*numbers))
         # A function that no longer grows far out, such as tanh, sets a scale of its own.
-        return replace(made, degree=degree or 1.0, bounded=bounded or degree == 0)
+        bounded = all(v.bounded for v in known) or degree == 0
+        return replace(made, degree=degree or 1.0, bounded=bounded)
 
-    def _straight(self, op: Op, main: Sequence[int]) -> bool:
-        """Whether an operation is affine in what it looks at."""
-        if op.kind == "choose":
-            return op.inputs[0] not in main
-        if op.kind in ("mul", "div"):
-            lone = len(main) == 1 and list(op.inputs).count(main[0]) == 1
-            return lone and (op.kind == "mul" or main[0] == op.inputs[0])
-        return op.kind in ("affine", "add", "move")
+    def _alone(self, op: Op, inputs: Sequence[Value]) -> Value:
+        """Of parameters and constants alone."""
+        number, single = inputs[0].number if inputs else 0.25, op.kind in ELEMENTWISE
+        if op.run is not None and single:
+            number = float(op.run(*(v.number for v in inputs)))
+        exact = bool(inputs) and (single or op.kind == "move") and all(v.exact for v in inputs)
+        return Value(number=number, exact=exact, powers=self._powers(op, inputs))
 
-    def _degree(self, op: Op, known: Mapping[int, Value]) -> float:
-        each = [known[i].degree if i in known else 0.0 for i in op.inputs]
-        if op.kind == "mul":
-            return sum(each)
+    def _powers(self, op: Op, inputs: Sequence[Value]) -> dict[int, float]:
+        """With which power each parameter takes part; a product of matrices beside a whole, 0."""
+        found = {}
+        for p in dict.fromkeys(p for v in inputs for p in v.powers):
+            known = {k: v.powers[p] for k, v in enumerate(inputs) if p in v.powers}
+            found[p] = self._degree(op, inputs, known)
+            if op.kind == "add" and any(v.entries for v in inputs):
+                found[p] *= any(p in v.entries for v in inputs)
+        return found
+
+    def _degree(self, op: Op, inputs: Sequence[Value], known: Mapping[int, float]) -> float:
+        """The power of a scale in a result, from those in inputs, by their places."""
+        if op.kind in ("mul", "contract"):
+            return sum(known.values())
         if op.kind == "div":
-            return each[0] - each[1]
-        if op.kind != "map" or len(known) > 1:
-            return max(v.degree for v in known.values())
-        ((i, v),) = known.items()
-        return v.degree * growth(lambda far: self._numbers(op, {i: far}))
+            return known.get(0, 0.0) - known.get(1, 0.0)
+        if op.kind != "map" or len(known) > 1 or op.run is None:
+            return max(known.values())
+        ((k, power),) = known.items()
+        run = op.run
+        return power * growth(
+            lambda far: run(*(far if j == k else v.number for j, v in enumerate(inputs)))
+        )
+
+    def _entries(self, op: Op, inputs: Sequence[Value], out: int) -> dict[int, Any]:
+        """Where each parameter's entries went: kept by elementwise operations, moved by others."""
+        if op.kind not in (*ELEMENTWISE, "move", "join"):
+            return {}
+        found: dict[int, Any] = {}
+        moves, whole = op.kind in ("move", "join"), max(op.shapes, key=math.prod, default=())
+        for p in {p for v in inputs for p in v.entries}:
+            have = [k for k, v in enumerate(inputs) if p in v.powers]
+            have = [k for k in have if moves or op.shapes[k] == whole]
+            if len(have) == 1 and p in inputs[have[0]].entries and (op.run or not moves):
+                entries = inputs[have[0]].entries[p]
+                found[p] = self._moved(op, inputs, have[0], out, entries) if moves else entries
+        return found
+
+    def _moved(self, op: Op, inputs: Sequence[Value], place: int, out: int, entries: Any) -> Any:
+        run = op.run
+        assert run is not None
+        if op.label == "steps":  # a loop takes another part at each step
+            return lambda: [part for e in entries() for part in e]
+
+        def moved() -> list[Array]:
+            pairs = list(zip(op.shapes, inputs, strict=True))
+            rest = [np.full(s, int(v.number) if v.exact else -1, np.int32) for s, v in pairs]
+            each = (run(*rest[:place], e, *rest[place + 1 :]) for e in entries())
+            return [np.asarray(m[out]) for m in each]
+
+        return moved
 
     def _mixed(self, op: Op, known: Sequence[Value], degree: float, pending: bool) -> Value:
         """Values of several sources, number by number: the result is a source of its own."""
-        made = _union(known)
+        made = _union(known, op.number)
         if op.kind == "add":
             for n in bits(made.bare):
                 self.summed[n] = max(self.summed.get(n, 1), made.bare.bit_count())
@@ -478,381 +557,205 @@ class Reader:
         soft = stays and any(v.soft or abs(v.degree) > GROWN / 2 for v in known)
         bounded = made.bounded or (degree == 0 and not stays)
         degree = degree if degree or stays else 1.0
-        made = replace(made, source=op.outputs[0], degree=degree, bounded=bounded)
-        return replace(made, pending=stays, soft=soft)
+        return replace(made, degree=degree, bounded=bounded, pending=stays, soft=soft)
 
     # All other operations.
 
-    def _whole(self, op: Op) -> Value:
+    def _whole(self, op: Op, inputs: Sequence[Value]) -> Value:
         """A new source that inherits everything: a reduction, a join, a site, or the unknown."""
-        side = self._kernel_side(op)
+        side = self._kernel_side(op, inputs)
         if side is not None:
-            return self._site(op, op.inputs[side], op.inputs[1 - side], op.contract[side])
-        carried = [i for i in op.inputs if self.at(i).level]
-        if not carried:
-            return Value(params=self._params(op.inputs))
-        self.through[op.outputs[0]] = carried
-        known = [self._used(i) for i in carried]
-        made = _union(known)
+            return self._site(op, side, inputs[side], inputs[1 - side])
+        known = [self._used(v) for v in inputs if v.level]
+        if not known:
+            return self._alone(op, inputs)
+        made, acts = _union(known, op.number), {self.acting(v) for v in known if v.level > ROUTING}
         degree = sum(v.degree for v in known) if op.kind == "contract" else made.degree
         reduced = made.reduced or op.kind in ("reduce", "contract")
-        made = replace(made, source=op.outputs[0], degree=degree, reduced=reduced)
-        return replace(made, averaged=made.averaged * op.count)
+        act = acts.pop() if len(acts) == 1 else LINEAR
+        averaged = made.averaged * op.count
+        return replace(made, degree=degree, reduced=reduced, averaged=averaged, act=act)
 
-    def _kernel_side(self, op: Op) -> int | None:
+    def _kernel_side(self, op: Op, inputs: Sequence[Value]) -> int | None:
         """The kernel is of a lower level, and has parameters in it."""
         for side, contract in enumerate(op.contract):
             if contract is not None:
-                kernel, data = self.at(op.inputs[side]), self.at(op.inputs[1 - side])
+                kernel, data = inputs[side], inputs[1 - side]
                 chosen = kernel.level == PICKED and data.level == SIGNAL
-                if kernel.level < data.level and (kernel.params or chosen):
+                if kernel.level < data.level and (kernel.powers or chosen):
                     return side
         return None
 
-    def _site(self, op: Op, kernel: int, x: int, contract: Any) -> Value:
-        z, read, lookup = op.outputs[0], self._used(x), op.kind == "lookup"
-        if read.level == ROUTING and not lookup:
-            read = replace(read, dom=0, roots=self._root(x, "input", 0), reads=True)
-        if self.at(kernel).level == PICKED:
-            self.picked.add(self.at(kernel).source)
+    def _site(self, op: Op, side: int, kernel: Value, x: Value) -> Value:
+        z, x, lookup, contract = op.number, self._used(x), op.kind == "lookup", op.contract[side]
+        assert contract is not None
+        if x.level == ROUTING and not lookup:
+            x = replace(x, dom=0, roots=self._root(x.source, "input", 0))
+        if kernel.level == PICKED:
+            self.picked.add(kernel.source)
         number = self.found[z].number if z in self.found else len(self.found)
         mark, inside = 1 << number, (1 << len(self.steps)) - 1
-        steps, recurrent = math.prod(self.steps), bool(read.loops & inside)
-        self.found[z] = Draft(op, number, x, z, kernel, contract, read, steps, recurrent)
-        dom = (0 if read.dom == EVERY else read.dom) | mark
-        made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, loops=read.loops)
-        made = replace(made, roots=read.roots, averaged=read.averaged, depth=read.depth + 1)
-        root = self._root(z, "lookup", mark) if lookup else 0
-        return replace(made, level=PICKED, roots=root, averaged=1.0) if lookup else made
+        steps, recurrent = math.prod(self.steps), bool(x.loops & inside)
+        self.found[z] = Draft(number, z, side, lookup, contract, kernel, x, steps, recurrent)
+        dom = (0 if x.dom == EVERY else x.dom) | mark
+        made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, intact=mark, loops=x.loops)
+        made = replace(made, roots=x.roots, averaged=x.averaged, depth=x.depth + 1)
+        if not lookup:
+            return made
+        root = self._root(z, "lookup", mark)
+        return replace(made, level=PICKED, roots=root, averaged=1.0, powers=kernel.powers)
 
-    def _cond(self, op: Op) -> None:
-        for body in op.bodies:
-            self._walk(body)
-        for outside, *inside in op.results:
-            self.values[outside] = self._whole(Op("join", inside, [outside]))
+    def loop(
+        self,
+        inside: Sequence[int],
+        results: Sequence[int],
+        first: Sequence[Value],
+        steps: int,
+        body: Callable[[list[Value]], list[Value]],
+    ) -> list[Value]:
+        """The results of a loop whose states have these numbers; its body is read until it stays.
 
-    def _loop(self, op: Op) -> None:
-        """The body is read until nothing changes."""
-        mark = 1 << len(self.steps)
-        self.steps.append(op.steps)
-        deep = max((self.at(i).depth for i in op.inputs), default=0)
-        before = None
-        for _ in range(8):
-            for first, inside, out in op.carry:
-                self.through[inside] = [out]
-                self.values[inside] = self._carried(first, inside, out, mark, deep)
-            self._walk(op.bodies[0])
-            now = [self.at(out) for *_, out in op.carry]
-            if now == before:
-                break
-            before = now
-        self.steps.pop()
-        grown = (op.steps - 1) * max([0, *(self.at(out).depth - deep for *_, out in op.carry)])
-        inner = set(every(op.bodies[0]))
-        for draft in self.found.values():
-            if draft.recurrent and draft.op in inner:
-                draft.value = replace(draft.value, depth=draft.value.depth + grown)
-        for outside, inside in op.results:
-            made, self.through[outside] = self._used(inside), [inside]
-            far = made.depth + (grown if made.loops & mark else 0)
-            made = replace(made, depth=far, loops=made.loops & ~mark, layout=0, affine=True)
-            self.values[outside] = replace(made, source=outside if made.level else -1)
-
-    def _carried(self, first: int, inside: int, out: int, mark: int, depth: int) -> Value:
-        start, came = self.at(first), self.at(out)
-        level = max(start.level, came.level)
-        if level <= ROUTING:
-            return Value(level, inside, loops=mark * level, params=start.params | came.params)
-        made = _union([v for v in (start, came) if v.level > ROUTING])
-        made = replace(made, source=inside, depth=depth, bounded=False, reduced=False, degree=1.0)
-        made = replace(made, loops=start.loops | came.loops | mark)
-        if start.level > ROUTING:
-            return replace(made, roots=start.roots, averaged=start.averaged)
-        return replace(made, roots=self._root(inside, "state", made.parents), averaged=1.0)
-
-    # Evaluating on numbers of no shape in particular.
-
-    def constant(self, i: int) -> float | None:
-        """The value of what depends on nothing, where it is one number."""
-        if i not in self.constants and i not in self.parameters:
-            op = self.makers.get(i)
-            if op is None or op.kind not in (*ELEMENTWISE, "move") or not op.inputs:
-                return None
-            if any(self.constant(j) is None for j in op.inputs):
-                return None
-            self.constants[i] = self._scalar(i)
-        return None if i in self.parameters else self.constants[i]
-
-    def _scalar(self, i: int) -> float:
-        """A constant's or parameter's typical value."""
-        op = self.makers.get(i)
-        if i in self.constants or op is None or not op.inputs:
-            return self.constants.get(i, 0.25)
-        return float(self._numbers(op, {})) if op.numbers else self._scalar(op.inputs[0])
-
-    def _numbers(self, op: Op, given: Mapping[int, Any]) -> Any:
-        inputs = [given[j] if j in given else self._scalar(j) for j in op.inputs]
-        with np.errstate(all="ignore"):
-            wide = [np.asarray(v, dtype=np.float64) for v in inputs]
-            return op.numbers(*wide) if op.numbers else wide[0]
-
-    def evaluate(self, i: int, source: int, values: Array) -> Any:
-        """A value as a function of its source, number by number; moves are looked through."""
-        seen: dict[int, Any] = {source: values}
-
-        def at(j: int) -> Any:
-            if j not in seen:
-                op = self.makers[j]
-                main = self.main(op)
-                open_ended = any(self.constant(k) is None for k in op.inputs if k not in main)
-                skips = open_ended and len(main) == 1 and op.kind not in ("affine", "map")
-                if op.kind == "move" or (skips and self._straight(op, main)):
-                    seen[j] = at(main[0])  # a shift of 0, a scale of 1, what is not masked
-                else:
-                    seen[j] = self._numbers(op, {k: at(k) for k in main})
-            return seen[j]
-
-        return at(i)
-
-    def function(self, i: int, source: int) -> Elementwise:
-        """The function that makes a value of its source."""
-
-        def function(values: Array) -> Array:
-            made = np.asarray(self.evaluate(i, source, values), dtype=np.float64)
-            return np.broadcast_to(made, np.shape(values))
-
-        key = np.round(function(NEAR), 4).tobytes()
-        return self.functions.setdefault(key, Elementwise(function))
-
-    def before(self, i: int, seen: frozenset[int] = frozenset()) -> Elementwise:
-        """The activation on the way to a value; pooling, moves, joins of equals looked through."""
-        known = self.at(i)
-        if not known.affine:
-            return self.function(i, known.source)
-        ways = [] if known.source in seen else self.through.get(known.source, ())
-        ways = [j for j in ways if self.at(j).level > ROUTING]
-        found = {self.before(j, seen | {known.source}) for j in ways}
-        return found.pop() if len(found) == 1 else LINEAR
-
-    def tails(self, draft: Draft, share: float) -> tuple[float, float, float] | None:
-        """Between which values an activation before a site is steep, and N(0, 1)'s share outside.
-
-        None unless it is flat on both sides; `share` is of the steepest slope at N(0, 1).
+        `body` gives the states after a step, and then what is kept of each step.
         """
-        act = self.before(draft.x)
-        steep = np.abs(np.gradient(act(WIDE), WIDE))
-        steep = np.flatnonzero(steep >= share * np.abs(np.gradient(act(NORMAL), NORMAL)).max())
-        if not len(steep) or steep[0] == 0 or steep[-1] == len(WIDE) - 1:
-            return None
-        low, high = np.sort(act(WIDE[steep[[0, -1]]]))
-        return low, high, float(np.mean((act(NORMAL) < low) | (act(NORMAL) > high)))
+        mark, deep = 1 << len(self.steps), max((v.depth for v in first), default=0)
+        self.steps.append(steps)
+        came: list[Value] = [Value()] * len(first)
+        outs: list[Value] = []
+        for _ in range(8):
+            triples = zip(inside, first, came, strict=True)
+            outs = body([self._carried(*triple, mark, deep) for triple in triples])
+            if outs[: len(first)] == came:
+                break
+            came = outs[: len(first)]
+        self.steps.pop()
+        grown = (steps - 1) * max([0, *(v.depth - deep for v in came)])
+        for draft in self.found.values():
+            if draft.recurrent and draft.x.loops & mark and draft.z > max(*inside, *results):
+                draft.x = replace(draft.x, depth=draft.x.depth + grown)
+        return [self._left(i, v, mark, grown) for i, v in zip(results, outs, strict=True)]
+
+    def _carried(self, i: int, first: Value, came: Value, mark: int, depth: int) -> Value:
+        """A state inside a loop."""
+        level = max(first.level, came.level)
+        if level <= ROUTING:
+            powers, flows = {**first.powers, **came.powers}, first.flows | came.flows
+            return Value(level, i if level else -1, loops=mark * level, origins=first.origins,
+                         flows=flows, powers=powers)  # fmt: skip
+        made = _union([v for v in (first, came) if v.level > ROUTING], i)
+        made = replace(made, depth=depth, bounded=False, reduced=False, degree=1.0)
+        made = replace(made, loops=first.loops | came.loops | mark, act=self.acting(came))
+        if first.level > ROUTING:
+            return replace(made, roots=first.roots, averaged=first.averaged)
+        return replace(made, roots=self._root(i, "state", made.parents), averaged=1.0)
+
+    def _left(self, i: int, v: Value, mark: int, grown: int) -> Value:
+        """What a loop gives."""
+        v = self._used(v)
+        depth, act = v.depth + (grown if v.loops & mark else 0), self.acting(v)
+        if not v.level:
+            return replace(v, entries={}, exact=False)
+        return replace(v, source=i, layout=0, straight=True, curve=POINTS, act=act, depth=depth,
+                       loops=v.loops & ~mark)  # fmt: skip
 
     # The program.
 
-    def program(self) -> Program:
-        """The sites and roots that were found."""
-        heads = [v for v in map(self.at, self.outputs) if v.level > ROUTING] or [NONE]
-        last, cuts, normal = _union(heads), 0, 0
-        bare = last.bare
-        for v in heads:
-            cuts |= 0 if v.dom == EVERY else v.dom
-        for d in self.drafts:
-            bare |= d.value.bare
-        for _, kind, parents in self.roots.values():
-            normal |= parents if kind in ("normalizer", "softmax") else 0
-        place = {d.number: i for i, d in enumerate(self.drafts)}
+    def program(self, outputs: Sequence[Value], notes: Sequence[str] = ()) -> Program:
+        """The sites and roots that were found on the way to these outputs."""
+        heads = [self._used(v) for v in outputs if v.level > ROUTING] or [Value()]
+        last, drafts = _union(heads, -1), self.drafts
+        cuts = _all(v.dom for v in heads if v.dom != EVERY)
+        bare = last.bare | _all(d.x.bare for d in drafts)
+        ends = ("normalizer", "softmax")
+        normal = _all(parents for _, kind, parents in self.roots.values() if kind in ends) & ~bare
+        place = {d.number: i for i, d in enumerate(drafts)}
 
         def members(mask: int) -> tuple[int, ...]:
             return tuple(place[n] for n in bits(mask) if n in place)
 
         made: list[Site] = []
-        for d in self.drafts:
-            mark, site = 1 << d.number, self._made(d)
+        for d in drafts:
+            site, mark = self._made(d), 1 << d.number
             calls = 1 + sum(other.kernel.name == site.name for other in made)
-            made.append(
-                replace(
-                    site,
-                    name=site.name + (f" (call {calls})" if calls > 1 else ""),
-                    parents=members(d.value.parents),
-                    head=bool(last.parents & mark),
-                    cut=bool(cuts & mark),
-                    normalized=bool(normal & mark & ~bare),
-                )
-            )
+            name = site.name + (f" (call {calls})" if calls > 1 else "")
+            made.append(replace(site, name=name, parents=members(d.x.parents),
+                                head=bool(last.parents & mark), cut=bool(cuts & mark),
+                                normalized=bool(normal & mark)))  # fmt: skip
         for i, site in enumerate(made):
             acts = {other.before for other in made if i in other.parents}
             made[i] = replace(site, after=acts.pop()) if len(acts) == 1 else site
         roots = []
         for i, (_, kind, parents) in self.roots.items():
             name = f"after {', '.join(made[n].name for n in members(parents))}"
-            roots.append(Root(self.inputs.get(i, name), kind, members(parents)))
+            roots.append(Root(self.root_names.get(i, name), kind, members(parents)))
         used = {kernel.name for site in made for kernel in site.kernels}
-        mains, reached = {site.kernel.name for site in made}, self._reached()
-        named = self.parameters.items()
-        shapes = {n: self.shapes[i] for i, n in named if i not in self.shifts}
+        mains = {site.kernel.name for site in made}
+        named = list(enumerate(self.names))
+        shapes = {n: self.shapes[p] for p, n in named if p not in self.shifts}
         return Program(
             tuple(made),
             tuple(roots),
             last.depth,
             unused=tuple(n for n, shape in shapes.items() if n not in used and len(shape) > 1),
-            factors=tuple(n for i, n in named if i in self.factors or n in used),
-            stopped=tuple(n for i, n in named if n in mains and i not in reached),
+            factors=tuple(n for p, n in named if p in self.factors or n in used),
+            stopped=tuple(n for p, n in named if n in mains and not last.flows >> p & 1),
+            notes=tuple(notes),
         )
 
     def _made(self, d: Draft) -> Site:
         """A site, as far as it stands alone."""
-        kernels, blocks, lookup = self._kernels(d), self._blocks(d), d.op.kind == "lookup"
+        kernels, blocks = self._kernels(d), self.blocks.get(d.number, 1)
         fan_in, fan_out = d.contract.fans
         return Site(
             kernels[0].name,
             kernels,
-            lookup,
+            d.lookup,
             fan_in,
             fan_out / blocks,
             groups=d.contract.size(0) * d.contract.split,
             blocks=blocks,
-            units=d.contract.size(1) * (1 if lookup else d.contract.size(0)),
-            before=LINEAR if lookup else self.before(d.x),
-            roots=tuple(bits(d.value.roots)),
-            reads_data=d.value.reads,
-            averaged=d.value.averaged,
+            units=d.contract.size(1) * (1 if d.lookup else d.contract.size(0)),
+            before=LINEAR if d.lookup else self.acting(d.x),
+            roots=tuple(bits(d.x.roots)),
+            reads_data=bool(d.x.origins),
+            averaged=d.x.averaged,
             summed=self.summed.get(d.number, 1),
             recurrent=d.recurrent,
             steps=d.steps,
-            depth=d.value.depth + 1,
+            depth=d.x.depth + 1,
         )
 
-    def _blocks(self, draft: Draft) -> int:
-        """In how many equal parts the units are used apart; sums with others are looked through."""
-        stack, seen, parts = [draft.z], {draft.z}, 1
-        units = draft.contract.size(1)
-        while stack:
-            for op in self.users.get(stack.pop(), []):
-                if op.kind in ("add", "affine", "move", "join"):
-                    n, span = op.parts
-                    parts = n if n > parts and span <= units and units % n == 0 else parts
-                    stack += set(op.outputs) - seen
-                    seen.update(op.outputs)
-        return parts
-
-    def _reached(self) -> set[int]:
-        """The values to which a gradient can come back from the outputs."""
-        reached, size = set(self.outputs), 0
-        while size < len(reached):  # what goes round in a loop comes back the next time
-            size = len(reached)
-            for op in reversed(list(every(self.ops))):
-                for outside, *ends in op.results:
-                    reached |= set(ends) if outside in reached else set()
-                for first, inside, out in op.carry:
-                    reached |= {first, out} if inside in reached else set()
-                if not (op.stops or op.whole or op.bodies) and reached.intersection(op.outputs):
-                    reached |= set(op.inputs)
-        return reached
-
-    # Kernels: which parameters make them, with which power, and where their entries went.
-
-    def _kernels(self, draft: Draft) -> tuple[Kernel, ...]:
-        i, known = draft.kernel, self.at(draft.kernel)
-        if known.level == PICKED:
-            i = self.makers[known.source].inputs[0]
-        found = []
-        for p, (power, alone) in self._powers(i).items():
-            entries = self._entries(i, p) if known.level != PICKED else None
-            index = None if entries is None else _arranged(entries, draft.contract)
-            name, shape = self.parameters[p], self.shapes[p]
-            rank = (index is not None, alone, math.prod(shape))
-            found.append((rank, Kernel(name, shape, power, name in self.trainable, index)))
-        found.sort(key=lambda pair: pair[0], reverse=True)
-        return tuple(kernel for _, kernel in found)
-
-    def _powers(self, i: int) -> dict[int, tuple[float, bool]]:
-        """For each parameter in a kernel its power, and whether it is no product of matrices."""
-        op = self.makers.get(i)
-        if i in self.parameters or op is None:
-            return {i: (1.0, True)} if i in self.parameters else {}
-        if op.kind == "cond":
-            ways = [self._powers(j) for j in _branches(op, i)]
-            return {p: min(way[p] for way in ways if p in way) for way in ways for p in way}
-        products = op.kind in ("mul", "div", "contract")
-        pair = op.kind == "contract" and all(self.at(j).params for j in op.inputs[:2])
-        found: dict[int, tuple[float, bool]] = {}
-        for place, j in enumerate(op.inputs):
-            inner = self._powers(j)
-            factor = -1.0 if op.kind == "div" and place else 1.0
-            if inner and op.kind == "map":
-                factor = growth(lambda far, j=j: self._numbers(op, {j: far}))  # type: ignore[misc]
-            for p, (power, alone) in inner.items():
-                old, was = found.get(p, (0.0 if products else power * factor, True))
-                new = old + power * factor if products else max(old, power * factor)
-                found[p] = (new, alone and was and not pair)
-        if op.kind == "add" and any(alone for _, alone in found.values()):
-            found = {p: (power if alone else 0.0, alone) for p, (power, alone) in found.items()}
-        return found
-
-    def _entries(self, i: int, p: int) -> Callable[[], list[Array]] | None:
-        """Gives the flat position in parameter `p` of each entry of a value, step by step."""
-        if i == p:
-            return lambda: [np.arange(math.prod(self.shapes[p])).reshape(self.shapes[p])]
-        op = self.makers.get(i)
-        if op is not None and op.kind == "cond":
-            return next(filter(None, (self._entries(j, p) for j in _branches(op, i))), None)
-        if op is None or op.kind not in (*ELEMENTWISE, "move", "join"):
-            return None
-        known = [j for j in op.inputs if p in self.at(j).params]
-        known = [
-            j for j in known if op.kind in ("move", "join") or self.shapes[j] == self.shapes[i]
-        ]
-        entries = self._entries(known[0], p) if len(known) == 1 else None
-        if entries is None or op.kind in ELEMENTWISE:
-            return entries
-        place, out, run = list(op.inputs).index(known[0]), list(op.outputs).index(i), op.run
-        rest = [np.full(self.shapes[k], -1) for k in op.inputs]
-
-        def moved() -> list[Array]:
-            if run is None:  # a loop takes another part at each step
-                return [part for e in entries() for part in e]
-            made = (run(*rest[:place], e, *rest[place + 1 :]) for e in entries())
-            return [np.asarray(m[out]) for m in made]
-
-        return moved
+    def _kernels(self, d: Draft) -> tuple[Kernel, ...]:
+        """The parameters that make a site's kernel: first the one whose entries lie in it."""
+        made = []
+        for p, power in d.kernel.powers.items():
+            index = d.contract.index(d.kernel.entries[p]) if p in d.kernel.entries else None
+            made.append(Kernel(self.names[p], self.shapes[p], power, self.trainable[p], index))
+        rank = lambda k: (k.index is not None, math.prod(k.shape))  # noqa: E731
+        return tuple(sorted(made, key=rank, reverse=True))
 
     # What inputs the model expects.
 
-    def _origins(self, i: int) -> set[int]:
-        op = self.makers.get(i)
-        if i in self.inputs or op is None:
-            return {i}
-        return set().union(*(self._origins(j) for j in op.inputs))
-
-    def vocabulary(self, i: int) -> int:
+    def vocabulary(self, place: int) -> int:
         """How many rows the tables have that an input picks from; 0 where it picks from none."""
-        picks = [d for d in self.drafts if d.op.kind == "lookup" or d.value.level == ROUTING]
-        mine = [d for d in picks if i in self._origins(d.x)]
-        return min((d.contract.size(0 if d.op.kind == "lookup" else 2) for d in mine), default=0)
+        picks = [d for d in self.drafts if d.lookup or d.x.level == ROUTING]
+        mine = [d for d in picks if d.x.origins >> place & 1]
+        return min((d.contract.size(0 if d.lookup else 2) for d in mine), default=0)
 
-    def entry(self, i: int) -> tuple[float, float]:
+    def entry(self, place: int) -> tuple[float, float]:
         """The scale and shift that an input of floats gets before its first site."""
         for d in self.drafts:
-            if self.at(d.x).source == i and self.at(d.x).affine:
-                low, high = (float(self.evaluate(d.x, i, np.array(v))) for v in (0.0, 1.0))
-                return (high - low) or 1.0, low
+            if d.x.source == self.inputs[place] and d.x.straight:
+                low, high = np.interp([0.0, 1.0], POINTS, d.x.curve)
+                return float(high - low) or 1.0, float(low)
         return 1.0, 0.0
-
-
-def _branches(op: Op, i: int) -> Sequence[int]:
-    """The values of which a choice of branches gives one."""
-    return next(ends for outside, *ends in op.results if outside == i)
-
-
-def _arranged(entries: Callable[[], list[Array]], contract: Contract) -> Index:
-    return lambda: np.concatenate([contract.arrange(e) for e in entries()]).astype(np.int64)
 
 
 # ------------------------------------------------------------------ measuring
 
-# What a run notes, by kind and value: sums over blocks of squares ("x"), the same about the mean
-# over the examples ("v"), and how often it came by ("n"); for loops with an entry a step in front.
-Notes = Mapping[str, Mapping[str, Array]]
+# What a run notes, by kind and value: how many numbers ("n"), sums over blocks of their squares
+# ("x"), the same about the mean over the examples ("v"); in loops with an entry a step in front.
+Note = Mapping[str, Array]
+Notes = Mapping[str, Note]
 
 
 class Subject:
@@ -863,15 +766,14 @@ class Subject:
     reader: Reader
     program: Program
     examples: int
-    flat: float  # share of the steepest slope under which one is flat
 
     @property
     def parameters(self) -> dict[str, tuple[int, ...]]:
         """Every parameter's shape."""
         return {n: tuple(a.shape) for n, a in self.arrays.items()}
 
-    def execute(self, arrays: Mapping[str, Any], inputs: float) -> Notes:
-        """Run once, with these parameters, and inputs of floats divided by `inputs`."""
+    def execute(self, arrays: Mapping[str, Any], standardized: bool) -> Notes:
+        """Run once, with these parameters, and inputs of floats brought to mean 0 and std 1."""
         raise NotImplementedError
 
     def numpy(self, array: Any) -> Array:
@@ -898,7 +800,8 @@ class Subject:
 
     def kept(self, name: str) -> str:
         """Why a parameter is to be left alone ("frozen", "given as a constant"), or ""."""
-        return "" if name in self.reader.trainable else "frozen"
+        trainable = dict(zip(self.reader.names, self.reader.trainable, strict=True))
+        return "" if trainable.get(name, False) else "frozen"
 
     def trained(self) -> str:
         """The sign that the model was trained, or ""."""
@@ -909,13 +812,14 @@ class Subject:
         scales: Mapping[str, float] | None = None,
         values: Mapping[str, Array] | None = None,
         *,
-        inputs: float = 1.0,
+        standardized: bool = False,
         opened: bool | Collection[str] = False,
     ) -> Measured:
         """Run once with changed parameters; the model stays as it is, and nothing is compiled.
 
-        `scales` multiplies parameters, `values` replaces them, `inputs` divides inputs of floats,
-        `opened` puts small noise in place of `Program.factors` (or those named) that are all 0.
+        `scales` multiplies parameters, `values` replaces them, `standardized` brings each input of
+        floats to mean 0 and std 1, `opened` puts small noise in place of `Program.factors` (or
+        those named) that are all 0.
         """
         arrays = dict(self.arrays)
         for n, value in (values or {}).items():
@@ -927,85 +831,76 @@ class Subject:
                 own = np.random.default_rng([KEY, *n.encode()])
                 noise = OPENED * own.standard_normal(self.parameters[n])
                 arrays[n] = self.like(noise, arrays[n])
-        return self._measured(arrays, self.execute(arrays, inputs))
-
-    def _weight(self, array: Any, gradient: Any) -> Weight:
-        wide = self.numpy(array)
-        return Weight(float(wide.std()), float(np.sum(gradient, dtype=np.float64)), not wide.any())
-
-    def _steps(self, note: Any, key: str, i: int) -> Array:
-        """The mean over a value's entries for each step of its loops; NaN where it was not run."""
-        if note is None or key not in note:
-            return np.full(1 if note is None else np.size(note["n"]), math.nan)
-        n = np.ravel(note["n"]).astype(np.float64)
-        sums = note[key].astype(np.float64).reshape(len(n), -1).sum(axis=1)
-        unbiased = self.examples / max(1, self.examples - 1) if key == "v" else 1.0
-        n[n == 0] = math.nan
-        return np.asarray(unbiased * sums / n / max(1, math.prod(self.reader.shapes[i])))
-
-    def _second(self, note: Any, i: int) -> tuple[float, float, Array]:
-        """E x², the share of it that varies over the examples, and E x² step by step."""
-        steps, varying = self._steps(note, "x", i), self._steps(note, "v", i)
-        second = _mean(steps)
-        return second, _mean(varying) / second if second else math.nan, steps
+        return self._measured(arrays, self.execute(arrays, standardized))
 
     def _measured(self, arrays: Mapping[str, Any], notes: Notes) -> Measured:
-        named = {n: notes.get(f"weight {n}") for n in self.reader.parameters.values()}
-        kernels = {n: self._weight(arrays[n], w["x"]) for n, w in named.items() if w is not None}
-        sites = zip(self.reader.drafts, self.program.sites, strict=True)
-        rows = [self._row(d, kernels[s.kernel.name], notes) for d, s in sites]
-        names = ["x2", "z2", "g2", "x_share", "z_share", "saturated", "dead", "distinct", "std"]
-        columns = {n: np.array([row[n] for row in rows], dtype=float) for n in [*names, "effect"]}
-        beyond = columns["saturated"]  # at the sites that read: it is their parents that did it
+        kernels = {}
+        for n in self.reader.names:
+            wide, note = self.numpy(arrays[n]), notes.get(f"weight {n}")
+            if note is not None:
+                gradient = float(np.sum(note["x"], dtype=np.float64))
+                kernels[n] = Weight(float(wide.std()), gradient, not wide.any())
+        sites = list(zip(self.reader.drafts, self.program.sites, strict=True))
+        rows = [self._row(d.z, s, kernels[s.kernel.name], notes) for d, s in sites]
+        steps = {n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps")}
+        columns: dict[str, Any] = {n: np.array([r[n] for r in rows]) for n in (rows or [_EMPTY])[0]}
+        flat = columns["saturated"].copy()  # at the sites that read: their parents did it
         for i in range(len(rows)):
-            read = [row["saturated"] for row, s in zip(rows, self.program.sites, strict=True)
-                    if i in s.parents]  # fmt: skip
-            beyond[i] = max((r for r in read if not math.isnan(r)), default=math.nan)
-        ends = {i: self._second(notes.get(f"out {i}"), i) for i in self.reader.outputs}
-        sizes = {i: math.prod(self.reader.shapes[i]) for i in ends}
+            read = [f for f, (_, s) in zip(flat, sites, strict=True) if i in s.parents]
+            columns["saturated"][i] = max((f for f in read if f == f), default=math.nan)
         loss, blind = (np.ravel(notes.get(k, {"x": math.nan})["x"]) for k in ("loss", "blind"))
-        ins = {n: self._second(notes.get(f"in {i}"), i)[0] for i, n in self.reader.inputs.items()}
-        seen = ("out", "weight", "g ", "loss")
+        ends = ("out", "weight", "g ", "loss")
+        named = {self.reader.root_names.get(i, ""): self._second(notes, f"in {i}")[0]
+                 for i in self.reader.inputs}  # fmt: skip
         return Measured(
             **columns,
-            x_steps=tuple(row["x_steps"] for row in rows),
-            g_steps=tuple(row["g_steps"] for row in rows),
-            root2=np.array([self._second(notes.get(f"root {i}"), i)[0] for i in self.reader.roots]),
+            **steps,
+            root2=np.array([self._second(notes, f"root {i}")[0] for i in self.reader.roots]),
             loss=float(loss[0]),
             blind=float(min(blind[blind > 0], default=math.nan)),
-            input2={n: second for n, second in ins.items() if not math.isnan(second)},
-            output2=sum(end[0] * sizes[i] for i, end in ends.items()) / max(1, sum(sizes.values())),
-            output_share=max((end[1] for end in ends.values()), default=math.nan),
-            finite=all(np.isfinite(n["x"]).all() for k, n in notes.items() if k.startswith(seen)),
+            input2={n: second for n, second in named.items() if n},
+            finite=all(np.isfinite(n["x"]).all() for k, n in notes.items() if k.startswith(ends)),
             kernels=kernels,
         )
 
-    def _row(self, d: Draft, weight: Weight, notes: Notes) -> dict[str, Any]:
-        z, x, g = (notes.get(f"{k} {d.z}") for k in "zxg")
-        if z is not None and g is not None:
-            g = {"n": z["n"], **g}
-        x2, x_share, x_steps = self._second(x, d.x)
-        z2, z_share, _ = self._second(z, d.z)
-        g2, _, g_steps = self._second(g, d.z)
-        own = notes.get(f"w {d.z}")
-        std = weight.std if own is None else math.sqrt(self._second(own, d.kernel)[0])
-        flat, tails = notes.get(f"flat {d.z}"), self.reader.tails(d, self.flat)
+    def _second(self, notes: Notes, key: str) -> tuple[float, float, Array]:
+        """E x², the share of it that varies over the examples, and E x² step by step."""
+        note = notes.get(key)
+        steps, varying = _steps(note, "x"), _steps(note, "v")
+        second, unbiased = _mean(steps), self.examples / max(1, self.examples - 1)
+        return second, unbiased * _mean(varying) / second if second else math.nan, steps
+
+    def _row(self, i: int, site: Site, weight: Weight, notes: Notes) -> dict[str, Any]:
+        z, g = notes.get(f"z {i}"), notes.get(f"g {i}")
+        notes = notes if z is None or g is None else {**notes, f"g {i}": {"n": z["n"], **g}}
+        x2, x_share, x_steps = self._second(notes, f"x {i}")
+        z2, z_share, _ = self._second(notes, f"z {i}")
+        g2, _, g_steps = self._second(notes, f"g {i}")
+        std = math.sqrt(self._second(notes, f"w {i}")[0]) if f"w {i}" in notes else weight.std
+        flat, tails = notes.get(f"flat {i}"), site.before.tails(FLAT)
         beyond = float(np.mean(flat["x"])) - tails[2] if flat and tails else math.nan
         units = [_units(note) for note in (z, g) if note is not None]
-        return {
-            "x2": x2,
-            "z2": z2,
-            "g2": g2,
-            "x_share": x_share,
-            "z_share": z_share,
-            "x_steps": x_steps,
-            "g_steps": g_steps,
-            "std": std,
-            "effect": std**2 * weight.gradient,
-            "saturated": beyond,
-            "dead": math.nan if g is None or not g2 > 0 else _silent(units[-1]),
-            "distinct": _distinct(units),
-        }
+        dead = math.nan
+        if g is not None and (g2 > 0 or z2 > 0):
+            dead = float(np.mean(units[-1] <= SILENT * units[-1].mean()))
+        return _EMPTY | {"x2": x2, "z2": z2, "g2": g2, "x_share": x_share, "z_share": z_share,
+                         "saturated": beyond, "dead": dead, "distinct": _distinct(units),
+                         "std": std, "effect": std**2 * weight.gradient,
+                         "x_steps": x_steps, "g_steps": g_steps}  # fmt: skip
+
+
+_EMPTY = dict.fromkeys(("x2", "z2", "g2", "x_share", "z_share", "saturated", "dead", "distinct",
+                        "std", "effect"), math.nan)  # fmt: skip
+
+
+def _steps(note: Note | None, key: str) -> Array:
+    """The mean over a value's entries for each step of its loops; NaN where it was not run."""
+    n = np.ravel(note["n"]).astype(np.float64) if note else np.zeros(1)
+    if note is None or key not in note:
+        return np.full(len(n), math.nan)
+    sums = note[key].astype(np.float64).reshape(len(n), -1).sum(axis=1)
+    n[n == 0] = math.nan
+    return np.asarray(sums / n)
 
 
 def _mean(steps: Array) -> float:
@@ -1014,14 +909,10 @@ def _mean(steps: Array) -> float:
     return float(reached.mean()) if len(reached) else math.nan
 
 
-def _units(note: Mapping[str, Array]) -> Array:
+def _units(note: Note) -> Array:
     """The sum of squares of each unit."""
     sums = note["x"].astype(np.float64)
     return np.asarray(sums.reshape(-1, sums.shape[-1]).sum(axis=0))
-
-
-def _silent(units: Array) -> float:
-    return float(np.mean(units < SILENT * units.mean()))
 
 
 def _distinct(marks: Sequence[Array]) -> float:
