@@ -274,7 +274,8 @@ def gradient(case: Case) -> Signs:
 class Rule:
     """What can be wrong, what it means for training, and what cures it where no redraw does.
 
-    `scaled`: a kernel's scale can answer for it; `moved`: the verdict stands at those that did it.
+    `scaled`: a kernel's scale can answer for it; `moved`: the verdict stands at those that did it;
+    `summed`: each site is its own matter.
     """
 
     find: Callable[[Case], Signs]
@@ -282,11 +283,12 @@ class Rule:
     advice: str
     scaled: bool = True
     moved: bool = False
+    summed: bool = False
 
     def excess(self, case: Case) -> float:
-        """How far beyond their bounds a run's worst site, and half as much all sites, are."""
+        """How far beyond its bound a run's worst site is, or all together if each is its own."""
         found = [sign.excess for sign in self.find(case) if not math.isnan(sign.excess)]
-        return max(found, default=-math.inf) + sum(max(e, 0.0) for e in found) / 2
+        return sum(max(e, 0.0) for e in found) if self.summed else max(found, default=-math.inf)
 
     def alarms(self, case: Case) -> list[Sign]:
         """What it finds wrong, the worst first, all of one verdict."""
@@ -302,11 +304,11 @@ UNTIE = "draw at random what stands between the kernels too"
 TARGETS = "standardize the targets, or start the last bias at their mean"
 LOSSES = Rule(first_loss, "The first steps go into taking the outputs back.", TARGETS)
 RULES = (
-    Rule(not_finite, "No optimizer can take a step.", SCALE),
+    Rule(not_finite, "No optimizer can take a step.", SCALE, moved=True),
     Rule(inputs, "Adam makes up for a part of it, SGD for none.", "standardize the inputs", False),
     Rule(dead, "No optimizer moves what gets no gradient.", ALIVE, False),
     Rule(symmetric, "No optimizer breaks it: the gradients are equal, too.", UNTIE, False),
-    Rule(saturated, "Neither SGD nor Adam moves what is flat.", PATHS),
+    Rule(saturated, "Neither SGD nor Adam moves what is flat.", PATHS, summed=True),
     Rule(collapsed, "SGD does not begin; Adam begins late, if it is above rounding.", PATHS),
     Rule(signal, SGD, SCALE, moved=True),
     LOSSES,
@@ -430,7 +432,7 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
         verdicts = dict.fromkeys(at, signs[0].verdict)
         names = tuple(case.sites[i].name for i in at)
         findings = [Finding(signs[0].verdict, names, signs[0].reason, text, rule.meaning)]
-        if rule is not LOSSES:  # its consequence
+        if rule is not LOSSES and case.m.loss > 0:  # its consequence
             findings += [Finding(s.verdict, (), s.reason, text) for s in LOSSES.alarms(case)[:1]]
     rows = tuple(_row(case, i, verdicts, factors, tried) for i in range(len(case.sites)))
     m, judged = case.m, any(not np.isnan(case.m.z2[i]) for i in case.kernels)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from winit import _checks, activations, initializers, theory
 from winit._checks import RNG, Draws
 from winit.activations import Activation
-from winit.program import NORMAL, Elementwise, Kernel, Program, Site, Subject
+from winit.program import NORMAL, POINTS, Elementwise, Kernel, Program, Site, Subject
 
 Array = NDArray[np.floating[Any]]
 
@@ -30,7 +30,7 @@ HEAD = 0.1  # logits of this rms cost 0.005 nats; He's rule costs 0.8, LeCun's 0
 EMBEDDING = 0.05  # the limit of uniform draws, as in Keras
 DEEPEST, SUMMED = 10_000, 100  # layers that a gain is found for, and for a table
 GRID = np.linspace(-6.0, 9.0, 301)  # where functions are compared: beyond the kink of ReLU6
-TABLE = np.linspace(-40.0, 40.0, 8001)  # where one that `winit` does not have is tabulated
+OWN = "own function"  # the name of one that `winit` does not have
 # What a layer sets by itself, and a user of a scheme does not.
 RESERVED = {"shape", "rng", "dtype", "in_axis", "out_axis", "batch_axis", "draw"}
 # Schemes that look at no fan, and those that make one matrix at a time.
@@ -44,20 +44,16 @@ MATRICES = ("orthogonal", "identity")
 @lru_cache(maxsize=256)
 def activation(step: Elementwise) -> Activation:
     """The activation that an elementwise program is: one that `winit` has, or one made of it."""
-    values = np.asarray(step(GRID), dtype=np.float64)
-    if step.linear or not np.isfinite(values).all():
+    values = step(GRID)
+    if step.curve is None or not np.isfinite(values).all():
         return activations.linear
     slope = round(float(values[0] / GRID[0]), 5)
     known = (*activations.ACTIVATIONS.values(), activations.leaky_relu(slope))
     apart = [float(np.abs(phi(GRID) - values).max()) for phi in known]
     if min(apart) <= 1e-4 * np.abs(values).max():
         return known[int(np.argmin(apart))]
-    table = np.asarray(step(TABLE), dtype=np.float64)
-    return Activation("own function", _between(table), _between(np.gradient(table, TABLE)))
-
-
-def _between(table: Array) -> Any:
-    return lambda z: np.interp(z, TABLE, table)
+    slopes = np.gradient(step.curve, POINTS)
+    return Activation(OWN, step, lambda z: np.interp(z, POINTS, slopes))
 
 
 @lru_cache(maxsize=1024)
@@ -69,20 +65,20 @@ def gain(step: Elementwise, depth: int) -> float:
     first scaled so that its slope's rms is 1.
     """
     phi = activation(step)
-    if phi.name != "own function":
+    if phi.name != OWN:
         return theory.depth_gain(phi, min(depth, DEEPEST))
     unit = math.sqrt(np.mean(phi.derivative(NORMAL) ** 2)) or 1.0
     one = 1 / math.sqrt(np.mean(phi(NORMAL / unit) ** 2) or 1.0)
     gains = one * np.geomspace(0.1, 10, 233)  # 2 % apart: the minimum is flat
-    q, path = np.ones_like(gains), [np.zeros((2, len(gains)))]
-    for _ in range(min(depth, SUMMED) - 1):
-        x = np.sqrt(q)[:, None] * NORMAL / unit
-        slopes = gains**2 * np.mean((phi.derivative(x) / unit) ** 2, axis=1)
-        q = np.clip(gains**2 * np.mean(phi(x) ** 2, axis=1), 1e-30, 1e30)
-        path.append(np.stack([np.log(q), path[-1][1] + np.log(np.maximum(slopes, 1e-300))]))
-    ranges = np.ptp(path, axis=0).max(axis=0)
-    near = np.abs(np.log(gains / one)) * 1e-9  # where all do as well, as in a single layer
-    return float(gains[np.argmin(ranges + near)]) / unit
+    u, back, path = np.zeros_like(gains), np.zeros_like(gains), []
+    for _ in range(min(depth, SUMMED)):
+        path.append([u, back])
+        x = np.exp(np.clip(u, -70, 70) / 2)[:, None] * NORMAL / unit
+        back = back + np.log(np.mean((gains[:, None] * phi.derivative(x) / unit) ** 2, 1) + 1e-300)
+        u = np.log(np.mean((gains[:, None] * phi(x)) ** 2, axis=1) + 1e-300)
+    # where all do as well, as in a single layer, the one that keeps q
+    ranges = np.ptp(path, axis=0).max(axis=0) + 1e-9 * np.abs(np.log(gains / one))
+    return float(gains[np.argmin(ranges)]) / unit
 
 
 def together(program: Program, p: int, i: int) -> bool:
