@@ -302,6 +302,13 @@ def test_what_acts_on_each_number_will_do(function: Callable[..., Any]) -> None:
     assert phi.derivative([0.5, -2.0]).shape == (2,)
 
 
+def test_a_function_need_not_take_an_array_without_axes() -> None:
+    phi = activations.get(lambda x: np.array([math.tanh(v) for v in x.ravel()]).reshape(x.shape))
+    listed = activations.get(lambda x: np.array([np.tanh(row) for row in x]))
+    assert phi(0.5) == listed(0.5) == np.tanh(0.5) and listed(0.5).shape == ()
+    assert f"{listed(0.5):.3f}" == "0.462"
+
+
 def test_a_function_is_tried_once_only() -> None:
     calls = []
 

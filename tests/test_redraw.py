@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from winit import activations, redraw
-from winit.program import Elementwise, Kernel, Measured, Program, Root, Site
+from winit.program import POINTS, Elementwise, Kernel, Measured, Program, Root, Site
 from winit.redraw import Plan
 
-RELU = Elementwise(activations.relu)
+RELU = Elementwise(activations.relu(POINTS))
 
 
 def kernel(shape: tuple[int, ...], order: tuple[int, ...] = (1, 0), **more: Any) -> Kernel:
@@ -85,24 +85,24 @@ class Model:
 @pytest.mark.parametrize("name", sorted(activations.ACTIVATIONS))
 def test_activations_are_known_by_what_they_do(name: str) -> None:
     phi = activations.get(name)
-    assert redraw.activation(Elementwise(lambda z: phi(z))).name in (name, phi.name)
+    assert redraw.activation(Elementwise(phi(POINTS))).name in (name, phi.name)
 
 
 def test_an_activation_of_ones_own_is_tabulated() -> None:
-    made = redraw.activation(Elementwise(lambda z: np.tanh(z) ** 2))
+    made = redraw.activation(Elementwise(np.tanh(POINTS) ** 2))
     z = np.linspace(-3, 3, 100)
     assert made.name == "own function" and np.allclose(made(z), np.tanh(z) ** 2, atol=1e-4)
-    slope = redraw.activation(Elementwise(lambda z: np.where(z > 0, z, 0.3 * z)))
+    slope = redraw.activation(Elementwise(np.where(POINTS > 0, POINTS, 0.3 * POINTS)))
     assert slope.name == "leaky_relu(0.3)"
     assert redraw.activation(Elementwise()).name == "linear"
-    assert redraw.activation(Elementwise(lambda z: z * np.nan)).name == "linear"
+    assert redraw.activation(Elementwise(POINTS * np.nan)).name == "linear"
 
 
 def test_a_gain_is_in_the_arguments_own_unit() -> None:
-    plain = redraw.gain(Elementwise(lambda z: np.sin(z) * 1.0), 5)
-    steep = redraw.gain(Elementwise(lambda z: np.sin(30 * z)), 5)
+    plain = redraw.gain(Elementwise(np.sin(POINTS)), 5)
+    steep = redraw.gain(Elementwise(np.sin(30 * POINTS)), 5)
     assert steep == pytest.approx(plain / 30, rel=0.15)  # the flat minimum of another unit
-    assert redraw.gain(Elementwise(lambda z: 3 * np.maximum(z, 0)), 5) == pytest.approx(
+    assert redraw.gain(Elementwise(3 * np.maximum(POINTS, 0)), 5) == pytest.approx(
         math.sqrt(2) / 3, rel=0.01
     )
 
@@ -118,7 +118,7 @@ def test_the_activation_before_answers_and_the_first_and_last_have_their_own_rul
 
 
 def test_a_gain_is_for_the_depth_that_follows_without_a_normalizer() -> None:
-    silu = Elementwise(activations.silu)
+    silu = Elementwise(activations.silu(POINTS))
     deep = [site(before=silu, parents=(i - 1,) if i else ()) for i in range(30)]
     cut = [replace(s, roots=(i,)) for i, s in enumerate(deep)]
     assert redraw.runs(Program(tuple(deep), (), 30)) == [30] * 30

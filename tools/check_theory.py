@@ -183,7 +183,7 @@ def wrong_critical_points(name: str, size: int, rng: np.random.Generator) -> lis
     # any iteration: so a signal that starts there is looked at as well.
     biased = sigma_b > 0
     for q0, some, layers in (
-        (1.0, biased, 20 * LAYERS),
+        (1.0, biased, 80 * LAYERS),
         (1.0, ~biased, LAYERS),
         (10 * DEAD, ~biased, LAYERS),
     ):

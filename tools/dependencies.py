@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 BUILD = ROOT / "_build"
 FRAMEWORKS = "keras"  # the extra that holds them
 # What running the tests needs, whatever the package's own dependencies are.
-RUNNERS = ["hypothesis", "ipython", "pytest", "pytest-xdist", "scikit-learn"]
+RUNNERS = ["hypothesis", "ipython", "ml-dtypes", "pytest", "pytest-xdist", "scikit-learn"]
 UV = Path(sys.executable).with_name("uv.exe" if os.name == "nt" else "uv")
 
 
@@ -91,7 +91,7 @@ for name in sorted(path.stem for path in pathlib.Path("winit").glob("[!_]*.py"))
 """
     printed = subprocess.check_output([str(python), "-c", code], cwd=ROOT, text=True)
     names = ["init", "checks", "fuzz", *printed.split()]
-    return [file for name in names if (ROOT / (file := f"tests/test_{name}.py")).is_file()]
+    return sorted({str(p) for name in names for p in (ROOT / "tests").glob(f"test_{name}*.py")})
 
 
 def run_tests(python: Path, files: list[str]) -> int:

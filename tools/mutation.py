@@ -1,8 +1,9 @@
 """Change the NumPy core in one place at a time, and see that a test notices: mutation testing.
 
 `make mutation` tries a seeded sample of 400 mutants, `make mutation ALL=1` all of them. A run that
-was interrupted goes on where it stopped; one whose code or tests have changed starts again. The
-mutants are Cosmic Ray's; each is made in a copy of the tree, so that no file of yours is touched.
+was interrupted goes on where it stopped. A module that has changed is tried again, and so are the
+survivors when a test has changed; `--fresh` tries everything again. The mutants are Cosmic Ray's;
+each is made in a copy of the tree, so that no file of yours is touched.
 
 What is drawn is a place of the code first and one of its mutants after, since Cosmic Ray offers ten
 for each `+` and one for each `and`. Annotations and `TYPE_CHECKING` blocks are never run, so
@@ -29,7 +30,6 @@ import sys
 import time
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ WORK = ROOT / "_build" / "mutation"
 SURVIVORS = ROOT / "tests" / "survivors.toml"
 CORE = (
     "_checks",
+    "_quadrature",
     "initializers",
     "article",
     "activations",
@@ -46,6 +47,7 @@ CORE = (
     "network",
     "diagnostics",
 )  # not plots: how a picture looks is compared as a picture, with every run of the notebooks
+TESTED_BY = {"_quadrature": "theory"}  # whose tests are nearest, where it is not the module's name
 LEAST_KILLED = 0.95
 SLOWEST = 5  # a mutant whose tests take this many times as long as the original's runs for ever
 
@@ -136,17 +138,16 @@ def sample(mutants: list[Mutant], size: int, seed: int) -> list[Mutant]:
     return list(itertools.islice(filter(is_program, drawn), size))
 
 
+def tests_of(module: str) -> set[str]:
+    name = TESTED_BY.get(module, module).strip("_")
+    return {str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob(f"test_{name}*.py")}
+
+
 def test_files(module: str) -> list[list[str]]:
     """The module's own tests, then those of the rest of the core: most mutants die in the first."""
-    own = sorted(
-        str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob(f"test_{module.strip('_')}*.py")
-    )
-    core = {
-        str(p.relative_to(ROOT))
-        for name in (*CORE, "init")
-        for p in (ROOT / "tests").glob(f"test_{name.strip('_')}*.py")
-    }
-    return [files for files in (own, sorted(core - set(own))) if files]
+    own = tests_of(module)
+    core = set().union(*(tests_of(name) for name in (*CORE, "init")))
+    return [sorted(files) for files in (own, core - own) if files]
 
 
 def command(files: list[str]) -> list[str]:
@@ -182,13 +183,9 @@ def copy_tree(target: Path) -> None:
         shutil.copy(ROOT / name, target / name)
 
 
-def fingerprint() -> str:
-    """Of the code and of the tests: results are kept as long as both stand."""
-    digest = hashlib.sha256()
-    for folder in ("winit", "tests"):
-        for path in sorted((ROOT / folder).glob("*.py")):
-            digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()
+def fingerprint(*paths: Path) -> str:
+    """Of what a result was found with."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(paths))).hexdigest()[:16]
 
 
 def try_mutant(task: tuple[Mutant, dict[str, list[float]]]) -> tuple[Mutant, bool]:
@@ -221,12 +218,19 @@ def time_limits(modules: set[str]) -> dict[str, list[float]]:
     return limits
 
 
-def stored(path: Path) -> Iterator[tuple[Mutant, bool]]:
-    """The results of an earlier run of the same code and tests."""
+def stored(path: Path, tests: str) -> dict[Mutant, bool]:
+    """Earlier results that still hold: the module is the same, and the tests if it survived."""
+    known: dict[Mutant, bool] = {}
     if path.exists():
         for line in path.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
-            yield Mutant(**entry["mutant"]), entry["killed"]
+            mutant = Mutant(**entry["mutant"])
+            same = entry["module"] == fingerprint(ROOT / mutant.path)
+            if same and (entry["killed"] or entry["tests"] == tests):
+                known[mutant] = entry["killed"]
+            else:
+                known.pop(mutant, None)
+    return known
 
 
 def report(results: dict[Mutant, bool]) -> bool:
@@ -267,6 +271,7 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="every mutant, not a sample")
     parser.add_argument("--size", type=int, default=400, help="mutants in the sample")
     parser.add_argument("--seed", type=int, default=20261126, help="of the sample")
+    parser.add_argument("--fresh", action="store_true", help="forget what earlier runs found")
     parser.add_argument("--jobs", type=int, default=2, help="mutants tried at a time")
     options = parser.parse_args()
     modules = options.modules or list(CORE)
@@ -281,8 +286,11 @@ def main() -> int:
     print(f"{len(mutants)} mutants of {len(modules)} modules; this run tries {len(chosen)}")
 
     WORK.mkdir(parents=True, exist_ok=True)
-    store = WORK / f"{fingerprint()[:16]}.jsonl"
-    known = dict(stored(store))
+    store = WORK / "results.jsonl"
+    if options.fresh:
+        store.unlink(missing_ok=True)
+    tests = fingerprint(*(ROOT / "tests").glob("*.py"))
+    known = stored(store, tests)
     results = {mutant: known[mutant] for mutant in chosen if mutant in known}
     todo = [mutant for mutant in chosen if mutant not in known]
     if results:
@@ -295,7 +303,9 @@ def main() -> int:
             tasks = [(mutant, limits) for mutant in todo]
             for done, (mutant, killed) in enumerate(pool.imap_unordered(try_mutant, tasks), 1):
                 results[mutant] = killed
-                file.write(json.dumps({"mutant": asdict(mutant), "killed": killed}) + "\n")
+                module = fingerprint(ROOT / mutant.path)
+                entry = {"mutant": asdict(mutant), "killed": killed, "module": module}
+                file.write(json.dumps(entry | {"tests": tests}) + "\n")
                 file.flush()
                 if done % 20 == 0 or done == len(todo):
                     lived = sum(not k for k in results.values())

@@ -32,9 +32,11 @@ _LAST = 4  # an even or odd function has every other term, a kink may miss one m
 # good to 1e-12 at worst, and far better in fact: the estimate is meant for kinks and jumps. In two
 # dimensions the outer rule sees what the inner one leaves.
 TOLERANCE, OUTER = 1e-14, 10.0
-# So many panels at most: at once (32 MiB for each array of values), and in all for a pair (about
-# 1 s). The oscillations of sin(2e4 x), or of sin x for a std of 2e4, are just resolved.
-LARGEST, LARGEST_PAIR = 2**18, 2**21
+# So many panels at once: 2 MiB for each array of values.
+_AT_ONCE = 2**14
+# So many panels at most: in one dimension, and in all for a pair (about 1 s). The oscillations of
+# sin(2e4 x), or of sin x for a std of 2e4, are just resolved.
+LARGEST, LARGEST_PAIR = 2**18, 2**20
 
 # Beyond |z| = 12 the normal density is below 1e-31.
 END = 12.0
@@ -58,6 +60,28 @@ class _Budget:
         self.left -= panels
         if panels > LARGEST or self.left < 0:
             raise Unresolved("it changes too fast to be integrated there")
+
+
+def _measure(
+    f: Callable[[Array, NDArray[np.intp]], Array],
+    middle: Array,
+    half: Array,
+    row: NDArray[np.intp],
+) -> tuple[Array, Array, Array]:
+    """For each panel the integral, that of |f|, and how wrong the first may be."""
+    parts = []
+    for start in range(0, len(half), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        width = half[some]
+        values = f(middle[some, None] + width[:, None] * _NODES, row[some])
+        series = np.abs(values @ _SERIES)
+        last = series[:, -_LAST:].max(axis=1)
+        # In a series that converges the rule, exact to degree 29, errs by the square of the last
+        # term over the largest; in one that does not, such as a jump's, this is the last term.
+        error = width * last * (last / np.maximum(series.max(axis=1), 1e-300))
+        parts.append((width * (values @ _WEIGHTS), width * (np.abs(values) @ _WEIGHTS), error))
+    integral, absolute, errors = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return integral, absolute, errors
 
 
 def _integrate(
@@ -87,21 +111,14 @@ def _integrate(
         budget.spend(len(left))
         half = (right - left) / 2
         middle = left + half
-        values = f(middle[:, None] + half[:, None] * _NODES, row)
-        integral = half * (values @ _WEIGHTS)
+        integral, absolute, error = _measure(f, middle, half, row)
         if np.isnan(integral).any():
             raise Unresolved("it is not a number everywhere")
         if size < 0:
-            absolute = half * (np.abs(values) @ _WEIGHTS)
             size = float(np.bincount(row, absolute, rows).max())
             if not math.isfinite(size) or absolute[np.abs(middle) > tail].sum() > 1e-9 * size:
                 overflow: Array = np.full(rows, np.inf)
                 return overflow
-        series = np.abs(values @ _SERIES)
-        last = series[:, -_LAST:].max(axis=1)
-        # In a series that converges the rule, exact to degree 29, errs by the square of the last
-        # term over the largest; in one that does not, such as a jump's, this is the last term.
-        error = half * last * (last / np.maximum(series.max(axis=1), 1e-300))
         rough = (error > tolerance * size) & (half > 4e-16 * np.abs(middle)) & (half > 1e-290)
         if panels is not None:
             panels.append(np.stack([left, right], axis=1)[~rough])
@@ -163,16 +180,20 @@ def is_uniform(q: float, period: float | None) -> bool:
 def noise(f: Function) -> float:
     """The share of f's values that is rounding: 1e-16 as a rule, 1e-7 for one in float32.
 
-    High differences of close values leave nothing of a smooth function. A share above 1e-4 is no
-    rounding but the function itself, which bends or oscillates there. Source: Moré & Wild 2011,
-    "Estimating computational noise".
+    High differences of close values leave nothing of a smooth function. What rounding leaves is
+    small and the same for any distance of the values; where it is not, the function itself bends or
+    oscillates. Source: Moré & Wild 2011, "Estimating computational noise".
     """
     starts = np.array([-5.1, -1.7, -0.3, 0.2, 0.9, 2.3, 6.1])
-    values = f(starts[:, None] + 1e-6 * np.arange(25))
-    left = np.diff(values, 8, axis=1)
-    shares = np.sqrt((left**2).mean(axis=1) / math.comb(16, 8))
-    shares /= max(float(np.abs(values).max()), 1e-300)
-    return float(np.where(shares < 1e-4, shares, 0.0).max())
+    shares = []
+    for distance in (1e-6, 3e-6):
+        values = f(starts[:, None] + distance * np.arange(25))
+        left = np.diff(values, 8, axis=1)
+        spread = np.sqrt((left**2).mean(axis=1) / math.comb(16, 8))
+        shares.append(spread / max(float(np.abs(values).max()), 1e-300))
+    less, more = np.sort(shares, axis=0)
+    # the second largest: at one of the places there may be a jump
+    return float(np.sort(np.where((more < 1e-3) & (more < 30 * less), more, 0.0))[-2])
 
 
 def features(
@@ -186,10 +207,12 @@ def features(
     panels: list[Array] = []
     # No panel may end at a jump, as at a whole number: it would not show.
     places = math.sqrt(1.1) * np.concatenate([_bends(reach, ()), [-reach, reach]])
-    edges = np.sort(np.concatenate([places, [k for k in kinks if abs(k) < reach]]))
+    edges = np.sort(np.concatenate([places, [k for k in kinks if abs(k) < places.max()]]))
     _integrate(
         lambda x, _: f(x), edges[None], _Budget(LARGEST), tolerance, tail=math.inf, panels=panels
     )
+    if not panels:  # it overflows there
+        return kinks
     ends = np.concatenate(panels)
     left, right = ends[np.argsort(ends[:, 0])].T
     width = (right - left) / np.maximum(1, np.abs(left))

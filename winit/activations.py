@@ -85,6 +85,7 @@ def _apply(function: Function, x: ArrayLike, what: str) -> Array:
     """The values in the dtype of x, whatever the function makes of it; errors in our words."""
     given = _checks.array(x, "x", finite=False, empty=True)
     wide = given.astype(np.float32) if given.dtype.itemsize < 4 else given
+    wide = np.atleast_1d(wide)  # not every function takes an array without axes
     with np.errstate(all="ignore"):
         try:
             result = function(wide)
@@ -99,7 +100,8 @@ def _apply(function: Function, x: ArrayLike, what: str) -> Array:
             raise ValueError(
                 f"{what} must return the shape it was given: it made {result.shape} of {wide.shape}"
             )
-        return result.astype(given.dtype, copy=False)
+        # the empty index makes a number of an array without axes, as NumPy's own functions do
+        return result.astype(given.dtype, copy=False).reshape(given.shape)[()]
 
 
 def _real(values: Any, what: str) -> Array:
@@ -382,7 +384,7 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 @dataclass(frozen=True)
-class _CentralDifference:
+class CentralDifference:
     """The slope of a function by differences, in float64 whatever the input is."""
 
     function: Callable[..., Any]
@@ -390,6 +392,7 @@ class _CentralDifference:
     step: float
 
     def __call__(self, x: Array) -> Array:
+        """(f(x + h) - f(x - h)) / 2h, for an h that grows with abs(x)."""
         center = x.astype(np.float64)  # in float32 the difference would be all rounding
         h = self.step * np.maximum(1, np.abs(center))
         ahead, behind = center + h, center - h
@@ -471,7 +474,7 @@ def _from_function(function: Callable[..., Any]) -> Activation:
     # integers are exact; bfloat16 is not known to finfo, and has half the digits of float16
     eps = np.finfo(returned).eps if returned.kind == "f" else 2.0**-52
     step = float(max(eps, 2.0**-52) ** (1 / 3))
-    return Activation(name, function, _CentralDifference(function, step))
+    return Activation(name, function, CentralDifference(function, step))
 
 
 def get(activation: str | Activation | Callable[..., Any]) -> Activation:

@@ -1,33 +1,29 @@
 """Verdict, cause and cure, from measurements alone: no framework, no layer's or operation's name.
 
-Rules look at one run in this order: not finite, inputs, first loss; then dead, symmetric,
-saturated, collapsed, signal, gradient, of which the first that finds something speaks, since what
-follows is mostly its consequence. A kernel is blamed if putting it right alone, at the std that
-`winit.redraw` would draw, brings the run nearer to its bounds. A cure is printed only if no rule
-objects to the run that it makes.
+`RULES` is the table of all that can be wrong, in the order in which one hides the next: the first
+rule that finds something speaks. A kernel is blamed if putting it right alone, at the std that
+`winit.redraw` would draw, brings the run nearer to the rule's bound. A cure is printed only if no
+rule objects to the run that it makes.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from winit import redraw
 from winit.program import Measured, Program, Site, Subject
+from winit.redraw import Array
 from winit.report import Audit, Finding, Row, listed
-
-Array = NDArray[np.floating[Any]]
 
 # Second moments, against where the signal set out: ten in rms, which one learning rate can bridge.
 BOUND = 100.0
 # One draw of a good scheme moves ln E x² by sd = √(Σ 5 / units) (Hanin 2018: 5 for ReLU, the most
 # of all activations here): never an alarm within this many of them.
-SPREADS = 4.0
+SPREADS, HANIN = 4.0, 5.0
 # Between the first kernels and the others, a hundred in rms: no learning rate is right for both.
 STEEP = BOUND**2
 # Batch normalization multiplies the gradient by π/(π - 1) = 1.47 a layer of ReLU (Yang et al.
@@ -38,19 +34,25 @@ STEEP_NORMALIZED = 1e6
 COLLAPSED = 2.0**-16
 # Inputs of rms above 10 saturate what follows, or ask for a tenth of the learning rate; those below
 # 0.01 drown in the first biases' steps (one of 10,000 classes, as 0 and 1, is just above).
-INPUTS = (1 / BOUND**2, BOUND)
+LOW, HIGH = 1 / BOUND**2, BOUND
 # Four times what knowing nothing costs: logits of rms 5 to 7, for 2 to 50,000 classes.
 LOSS = 4.0
 # Where there is no loss: outputs of rms 5, which cost that in cross entropy over ten classes.
 OUTPUT = 25.0
-# Share of flat slopes beyond that of a unit normal signal; good schemes stay below 0.05.
-SATURATED = 0.25
+# Share of flat slopes beyond that of a unit normal signal. The critical gain of deep sigmoids, 10,
+# flattens 0.7 and trains; the next one that is good, 6.5 for ten layers, one half.
+SATURATED = 0.75
 # Share of a site's units to which no gradient comes back, before the site is called dead.
 MOSTLY = 0.95
+# Share of a site's units that differ: at this or less the site is called symmetric.
+ALIKE = 0.5
 # A kernel nearer to its ideal, in ln of the std, is not suspected (nearer still where there are
 # many); a head only above He's gain, since small heads are good ones.
 NEAR, HEAD = 0.2, math.sqrt(2)
-ROUNDS = 4  # steps after which what starts at 0 must have given way
+ROUNDS, OPENED = (
+    4,
+    0.02,
+)  # steps in which zeros must give way, and the std of what takes their place
 KEY = (0x77696E6974, 0x6A756467)  # of the judge's own draws, which no seed of a user's starts
 
 
@@ -61,19 +63,17 @@ KEY = (0x77696E6974, 0x6A756467)  # of the judge's own draws, which no seed of a
 class Case:
     """One run, and what the rules know of the model.
 
-    `spread` is the variance of ln E x² at a site over good draws, `owner` the site that answers for
-    a kernel, `opened` the zeros that gave way, `closed` the run before they did; `full2` is E x² of
-    normalizers' results when much larger values come in.
+    `chance` is how far a good draw may take ln E x² at a site, `owner` the site that answers for a
+    kernel, `opened` what took the place of zeros, `closed` the run before.
     """
 
     program: Program
     plans: list[redraw.Plan]
-    spread: list[float]
+    chance: list[float]
     owner: Mapping[str, int]
     m: Measured
     closed: Measured
-    full2: Array
-    opened: frozenset[str] = frozenset()
+    opened: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -91,14 +91,11 @@ class Case:
         """The sites from which the outputs come."""
         return [i for i, site in enumerate(self.sites) if site.head and not site.lookup]
 
-    def limit(self, i: int, bound: float) -> float:
-        """ln of a bound at a site, or what good draws differ by where that is more."""
-        return max(math.log(bound), SPREADS * math.sqrt(self.spread[i]))
-
-    def entering(self) -> float:
-        """The share that varies over the examples where data enters."""
+    @property
+    def varied(self) -> bool:
+        """Whether the examples differ where they enter."""
         at = [i for i, site in enumerate(self.sites) if site.reads_data or site.lookup]
-        return max((float(np.nan_to_num(self.m.z_share[i])) for i in at), default=0.0)
+        return any(self.m.z_share[i] > COLLAPSED for i in at)
 
 
 def start(subject: Subject) -> Case:
@@ -106,223 +103,224 @@ def start(subject: Subject) -> Case:
     program, spread, owner = subject.program, list[float](), dict[str, int]()
     for i, site in enumerate(program.sites):
         inside = [p for p in site.parents if p < i and redraw.together(program, p, i)]
-        own = [5 / program.sites[p].units * (not program.sites[p].lookup) for p in inside]
+        own = [0 if program.sites[p].lookup else HANIN / program.sites[p].units for p in inside]
         spread.append(max((spread[p] + v for p, v in zip(inside, own, strict=True)), default=0.0))
     for i in redraw.first_places(program):
         owner.setdefault(program.sites[i].kernel.name, i)
-    m = subject.measure()
-    case = Case(program, redraw.plan(program), spread, owner, m, m, np.full(len(m.root2), np.nan))
+    m, chance = subject.measure(), [SPREADS * math.sqrt(v) for v in spread]
+    case = Case(program, redraw.plan(program), chance, owner, m, m)
     for _ in range(ROUNDS):
-        opened = case.opened | {name for name in program.factors if _gives_way(case, name)}
-        if opened == case.opened:
+        weights = {name: case.m.kernels[name] for name in program.factors}
+        give = [name for name, weight in weights.items() if weight.zero and weight.gradient > 0]
+        if not give:
             break
-        case = replace(case, opened=opened, m=subject.measure(opened=opened))
-    low = [root for root, x2 in zip(program.roots, case.m.root2, strict=True) if x2 < 1 / BOUND]
-    parents = {p for root in low if root.kind == "normalizer" for p in root.parents}
-    if not parents:
-        return case
-    scales = {program.sites[p].kernel.name: 1e3 for p in parents}
-    return replace(case, full2=subject.measure(scales, opened=case.opened).root2)
+        opened = dict(case.opened) | {name: _opening(case, name, subject) for name in give}
+        case = replace(case, opened=opened, m=subject.measure(values=opened))
+    return case
 
 
-def _gives_way(case: Case, name: str) -> bool:
-    """Whether a step opens what is 0: it has a gradient, and what it reads is not all alike."""
-    weight, i = case.m.kernels[name], case.owner.get(name)
-    parents = () if i is None else case.sites[i].parents
-    apart = [case.sites[p].units == 1 or case.m.distinct[p] > 1 for p in parents]
-    return weight.zero and weight.gradient > 0 and (not apart or any(apart))
+def _opening(case: Case, name: str, subject: Subject) -> Array:
+    """Noise in place of zeros, the same for inputs and for units that nothing tells apart."""
+    rng = np.random.default_rng(np.random.SeedSequence([*KEY, *name.encode()]))
+    value, i = OPENED * rng.standard_normal(subject.parameters[name]), case.owner.get(name)
+    if i is None or (index := case.sites[i].kernel.index) is None:
+        return value
+    at, alike = (
+        index(),
+        [m == 1 < s.units for m, s in zip(case.m.distinct, case.sites, strict=True)],
+    )
+    noise, parents = value.reshape(-1)[at], case.sites[i].parents
+    noise = noise[:, :1] if alike[i] else noise
+    noise = noise[:, :, :1] if parents and all(alike[p] for p in parents) else noise
+    value.reshape(-1)[at] = np.broadcast_to(noise, at.shape)
+    return value
+
+
+# ------------------------------------------------------------------ the rules
 
 
 @dataclass(frozen=True)
-class Alarm:
-    """What a rule found at some sites; at none of them where it is about the whole."""
+class Sign:
+    """How far something is beyond its bound (an alarm above 0), and at which site if at one."""
 
-    key: str
+    excess: float
     verdict: str
-    sites: tuple[int, ...]
     reason: str
+    site: int | None = None
 
 
-# ------------------------------------------------------------------ rules about the whole
+Signs = Iterator[Sign]
 
 
-def not_finite(case: Case) -> list[Alarm]:
+def not_finite(case: Case) -> Signs:
     """Weights, outputs, loss or gradients that are not numbers."""
-    if case.m.finite:
-        return []
-    bad = tuple(i for i, std in enumerate(case.m.std) if not math.isfinite(std))
-    first = next((i for i, z2 in enumerate(case.m.z2) if math.isinf(z2)), None)
-    where = "the loss or a gradient" if first is None else f"what {case.sites[first].name} gives"
-    found = [Alarm("finite", "not finite", (), f"It begins with {where}.")]
-    return found + ([Alarm("weights", "exploding", bad, "Its weights are.")] if bad else [])
+    bad = [i for i, std in enumerate(case.m.std) if not math.isfinite(std)]
+    bad = bad or [i for i, z2 in enumerate(case.m.z2) if math.isinf(z2)][:1]
+    for i in [] if case.m.finite else bad or [None]:
+        yield Sign(math.inf, "exploding", "Weights, outputs, loss or gradients are not finite.", i)
 
 
-def inputs(case: Case) -> list[Alarm]:
+def inputs(case: Case) -> Signs:
     """Data far from unit scale where a kernel reads it and nothing normalizes the result."""
     for i, site in enumerate(case.sites):
         raw = all(case.program.roots[r].kind == "input" for r in site.roots)
-        reads = site.reads_data and raw and not (site.lookup or site.normalized)
-        if reads and case.m.x2[i] > 0 and not INPUTS[0] <= case.m.x2[i] <= INPUTS[1]:
-            reason = f"E x² of what {site.name} reads is {case.m.x2[i]:.2g}, where 1 is usual."
-            return [Alarm("inputs", "inputs unscaled", (), reason)]
-    return []
+        kept = site.reads_data and not (site.parents or site.lookup or site.normalized)
+        if raw and kept and (x2 := float(case.m.x2[i])) > 0:
+            reason = f"E x² of what {site.name} reads is {x2:.2g}, where 1 is usual."
+            yield Sign(math.log(max(LOW / x2, x2 / HIGH)), "inputs unscaled", reason)
 
 
-def first_loss(case: Case) -> list[Alarm]:
-    """A first loss far above that of a network that knows nothing."""
-    m = case.m
-    reason = f"It is {m.loss:.3g}, where knowing nothing costs {m.blind:.3g}."
-    high = m.loss > LOSS * m.blind > 0
-    return [Alarm("loss", "first loss far too high", (), reason)] if high else []
-
-
-def outputs(case: Case) -> list[Alarm]:
-    """Where no loss is given: outputs for which one would be far too high."""
-    scale, i = max(((case.m.z2[i], i) for i in case.heads), default=(0.0, 0))
-    reason = f"{case.sites[i].name if case.sites else ''} gives outputs of E z² {scale:.2g}."
-    high = math.isnan(case.m.loss) and scale > math.exp(case.limit(i, OUTPUT))
-    return [Alarm("loss", "first loss far too high", (), reason)] if high else []
-
-
-# ------------------------------------------------------------------ rules about sites
-
-
-def dead(case: Case) -> list[Alarm]:
+def dead(case: Case) -> Signs:
     """Sites that no signal or no gradient passes, also after what starts at 0 gave way."""
-    m, found = case.m, dict[str, list[int]]()
-    for i, site in enumerate(case.sites):
-        name = site.kernel.name
-        zero = m.kernels[name].zero and name not in case.opened and not m.effect[i] > 0
-        if m.x2[i] == 0 and site.reads_data:
-            continue  # the given inputs are 0: see the notes
-        if zero:
-            found.setdefault("Its weights are 0, and no gradient moves them.", []).append(i)
-        elif m.z2[i] == 0:
-            found.setdefault("No signal passes.", []).append(i)
-        elif m.dead[i] >= MOSTLY and name not in case.program.stopped:
-            reason = "No gradient comes back to its units, for any example."
-            found.setdefault(reason, []).append(i)
-    return [Alarm("dead", "dead", tuple(at), reason) for reason, at in found.items()]
-
-
-def symmetric(case: Case) -> list[Alarm]:
-    """Sites of which half of the units or more are copies, in signal and gradient."""
-    m, sites = case.m, enumerate(case.sites)
-    at = tuple(i for i, s in sites if s.units > 1 and m.z2[i] > 0 and 2 * m.distinct[i] <= s.units)
-    reason = "Its units compute the same and get the same gradient, at every step."
-    return [Alarm("symmetric", "symmetric", at, reason)] if at and m.finite else []
-
-
-def saturated(case: Case) -> list[Alarm]:
-    """Sites whose signal lies where a bounded activation is flat."""
-    at = tuple(i for i, share in enumerate(case.m.saturated) if share > SATURATED)
-    share = max((float(case.m.saturated[i]) for i in at), default=0.0)
-    reason = f"Up to {share:.0%} more of the slopes after it are flat than with a unit signal."
-    return [Alarm("saturated", "saturated", at, reason)] if at else []
-
-
-def collapsed(case: Case) -> list[Alarm]:
-    """Heads at which all examples look alike, though the inputs differ."""
     m = case.m
-    at = tuple(i for i in case.heads if m.z_share[i] < COLLAPSED and m.z2[i] > 0)
-    share = min((float(m.z_share[i]) for i in at), default=1.0)
-    reason = f"Only {share:.1g} of its E z² varies over the examples: all look alike to it."
-    told = at and case.entering() > COLLAPSED
-    return [Alarm("collapsed", "collapsed", at, reason)] if told else []
+    for i, site in enumerate(case.sites):
+        given = site.reads_data and m.x2[i] == 0  # which is said in the notes
+        stopped = site.kernel.name in case.program.stopped
+        if m.z2[i] == 0 and not given:
+            yield Sign(1 - MOSTLY, "dead", "No signal passes.", i)
+        elif not given and not stopped:
+            share = 1.0 if m.g2[i] == 0 else float(m.dead[i])
+            yield Sign(share - MOSTLY, "dead", "No gradient comes back, for any example.", i)
+
+
+def symmetric(case: Case) -> Signs:
+    """Sites of which half of the units or more are copies, in signal and gradient."""
+    reason = "Its units compute the same and get the same gradient, at every step."
+    for i, site in enumerate(case.sites):
+        if site.units > 1 and case.m.z2[i] > 0 and case.m.distinct[i] <= ALIKE * site.units:
+            yield Sign(1.0, "symmetric", reason, i)
+
+
+def saturated(case: Case) -> Signs:
+    """Sites whose signal lies where a bounded activation is flat."""
+    for i, share in enumerate(case.m.saturated):
+        reason = f"{share:.0%} more of the slopes after it are flat than with a unit signal."
+        yield Sign(share - SATURATED, "saturated", reason, i)
+
+
+def collapsed(case: Case) -> Signs:
+    """Heads at which all examples look alike, though the inputs differ."""
+    for i in case.heads if case.varied else ():
+        share = float(case.m.z_share[i])
+        reason = f"Only {share:.1g} of its E z² varies over the examples: all look alike to it."
+        if case.m.z2[i] > 0:
+            yield Sign(math.log(COLLAPSED / max(share, 1e-30)), "collapsed", reason, i)
 
 
 def drift(case: Case, i: int) -> float:
     """ln of E x² over that of the site's roots: 0 between the smallest and the largest of them.
 
-    In a loop the last step speaks; a state that sums its input up sets out from its first step.
+    Data sets out where the first kernels read it. In a loop the last step speaks; a state that sums
+    its input up sets out from its first step.
     """
-    site, m = case.sites[i], case.m
-    kept = [r for r in site.roots if case.program.roots[r].kind != "softmax"]
-    x, roots = float(m.x2[i]), [m.root2[r] for r in kept if 0 < m.root2[r] < math.inf]
+    site, m, x, roots = case.sites[i], case.m, float(case.m.x2[i]), list[float]()
+    first = [j for j, s in enumerate(case.sites) if s.reads_data and not s.parents]
+    for r in site.roots:
+        reads = [float(m.x2[j]) for j in first if case.sites[j].roots == (r,)]
+        kind = case.program.roots[r].kind
+        roots += reads if kind == "input" and reads else [float(m.root2[r])] * (kind != "softmax")
     if site.recurrent and site.steps > 1:
         x = float(m.x_steps[i][-1])
         if site.summed > 1:
             roots = [value for value in m.x_steps[i][:-1] if value > 0][:1]
             x = max([x, *roots])
+    roots = [root for root in roots if 0 < root < math.inf]
     if not roots or math.isnan(x):
         return 0.0
-    with np.errstate(divide="ignore"):
-        up, down = np.log(x / np.array([max(roots), min(roots)]))
-    return float(up if up > 0 else min(down, 0.0))
+    up, down = (math.log(max(x, 1e-300) / root) for root in (max(roots), min(roots)))
+    return max(up, 0.0) + min(down, 0.0)
 
 
-def starved(case: Case) -> list[Alarm]:
-    """Sites whose result is lost in what a normalizer adds to its divisor."""
-    low = [r for r in range(len(case.full2)) if case.full2[r] > BOUND * case.m.root2[r]]
-    at = tuple(sorted({p for r in low for p in case.program.roots[r].parents}))
-    reason = "What it gives is far below the number that the normalizer after it adds."
-    return [Alarm("starved", "shrinking", at, reason)] if at else []
-
-
-def signal(case: Case) -> list[Alarm]:
+def signal(case: Case) -> Signs:
     """Drift of the signal where every path leads through; a mean over n may lose n by nature."""
-    out = []
     for i, site in enumerate(case.sites):
-        high, d = case.limit(i, BOUND), drift(case, i)
-        low = high + case.spread[i] / 2 + math.log(max(site.averaged, 1.0))
-        if (site.cut or site.recurrent) and not site.lookup and not -low <= d <= high:
-            out.append((i, d))
-    if not out:
-        return []
-    i, d = max(out, key=lambda pair: abs(pair[1]))
-    reason = f"E x² at {case.sites[i].name} is {case.m.x2[i]:.2g}, by ln {d:.1f} off its start."
-    at = tuple(j for j, other in out if (other > 0) == (d > 0))
-    return [Alarm("signal", "exploding" if d > 0 else "shrinking", at, reason)]
+        if (site.cut or site.recurrent) and not site.lookup:
+            d, bound = drift(case, i), max(math.log(BOUND), case.chance[i])
+            reason = f"E x² there is {case.m.x2[i]:.2g}, by ln {d:.1f} off its start."
+            yield Sign(d - bound, "exploding", reason, i)
+            bound += (case.chance[i] / SPREADS) ** 2 / 2 + math.log(max(site.averaged, 1.0))
+            yield Sign(-d - bound, "shrinking", reason, i)
 
 
-def steepness(case: Case) -> tuple[float, float, float]:
-    """What the gradient does, as ln: falls, rises, and grows in time.
+def first_loss(case: Case) -> Signs:
+    """A first loss far above that of a network that knows nothing, or outputs that promise one."""
+    m = case.m
+    if m.loss > 0 and m.blind > 0:
+        reason = f"It is {m.loss:.3g}, where knowing nothing costs {m.blind:.3g}."
+        yield Sign(math.log(m.loss / m.blind / LOSS), "first loss far too high", reason)
+    for i in case.heads if math.isnan(m.loss) else ():
+        reason = f"{case.sites[i].name} gives outputs of E z² {m.z2[i]:.2g}."
+        excess = math.log(max(m.z2[i], 1e-300)) - max(math.log(OUTPUT), case.chance[i])
+        yield Sign(excess, "first loss far too high", reason)
 
-    The largest effect of the first quarter of kernels over the largest of all, and over that of the
-    last quarter; the gradient at a loop's first step over that at its last.
-    """
-    stopped = case.program.stopped
-    flows = [i for i in case.kernels if case.sites[i].kernel.name not in stopped]
+
+def gradient(case: Case) -> Signs:
+    """The effect of the first kernels against the others'."""
+    flows = [i for i in case.kernels if case.sites[i].kernel.name not in case.program.stopped]
     told = [float(case.m.effect[i]) for i in flows if case.m.effect[i] >= 0]
-    n = max(1, len(told) // 4)
+    n, chance = max(1, len(told) // 4), max(case.chance, default=0.0)
     first, last = (max(part, default=0.0) for part in (told[:n], told[-n:]))
-    loops = [case.m.g_steps[i] for i, s in enumerate(case.sites) if s.recurrent and s.steps > 1]
-    grown = max((math.log(g[0] / g[-1]) for g in loops if g[0] > 0 and g[-1] > 0), default=0.0)
-    if len(told) < 2 or not first * last > 0:
-        return 0.0, 0.0, grown
-    return math.log(first / max(told)), math.log(first / last), grown
+    if first * last > 0:
+        top = STEEP_NORMALIZED if any(site.normalized for site in case.sites) else STEEP
+        falls, rises = math.log(max(told) / first), math.log(first / last)
+        for i in flows[:n]:
+            reason = f"Redrawing it does {math.exp(-falls):.1g} of what redrawing others does."
+            yield Sign(falls - max(math.log(STEEP), chance), "shrinking", reason, i)
+            reason = f"Redrawing it does {math.exp(rises):.1g} times what the last kernels do."
+            yield Sign(rises - max(math.log(top), chance), "exploding", reason, i)
 
 
-def gradient(case: Case) -> list[Alarm]:
-    """The effect of the first kernels against the others', and the gradient over a loop's steps."""
-    falls, rises, grown = steepness(case)
-    normalized = any(site.normalized for site in case.sites)
-    spread = SPREADS * math.sqrt(max(case.spread, default=0.0))
-    top = STEEP_NORMALIZED if normalized else STEEP
-    first = tuple(case.kernels[: max(1, len(case.kernels) // 4)])
-    loops = tuple(i for i, s in enumerate(case.sites) if s.recurrent and s.steps > 1)
-    found = (
-        ("shrinking", first, -falls, STEEP, "Redrawing it does 1/{:.1g} of what others do."),
-        ("exploding", first, rises, top, "Redrawing it does {:.1g} times what the last do."),
-        ("exploding", loops, grown, STEEP, "From last step to first the gradient grows {:.1g}×."),
-    )
-    return [
-        Alarm("gradient", verdict, at, text.format(math.exp(size)))
-        for verdict, at, size, bound, text in found
-        if size > max(math.log(bound), spread)
-    ][:1]
+@dataclass(frozen=True)
+class Rule:
+    """What can be wrong, what it means for training, and what cures it where no redraw does.
+
+    `scaled`: a kernel's scale can answer for it; `moved`: the verdict stands at those that did it;
+    `summed`: each site is its own matter.
+    """
+
+    find: Callable[[Case], Signs]
+    meaning: str
+    advice: str
+    scaled: bool = True
+    moved: bool = False
+    summed: bool = False
+
+    def excess(self, case: Case) -> float:
+        """How far beyond its bound a run's worst site is, or all together if each is its own."""
+        found = [sign.excess for sign in self.find(case) if not math.isnan(sign.excess)]
+        return sum(max(e, 0.0) for e in found) if self.summed else max(found, default=-math.inf)
+
+    def alarms(self, case: Case) -> list[Sign]:
+        """What it finds wrong, the worst first, all of one verdict."""
+        found = sorted((s for s in self.find(case) if s.excess > 0), key=lambda s: -s.excess)
+        return [sign for sign in found if sign.verdict == found[0].verdict]
 
 
-Rule = Callable[[Case], list[Alarm]]
-WHOLE: tuple[Rule, ...] = (not_finite, inputs, first_loss)
-SITES: tuple[Rule, ...] = (dead, symmetric, saturated, collapsed, starved, signal, gradient)
+SGD = "SGD needs a rate of its own for it, if one exists; Adam divides much of it away."
+SCALE = "normalize between the kernels, or divide sums of n by √n"
+PATHS = "add skip connections, normalize between the kernels, or take another activation"
+ALIVE = "take a leaky activation, or none, where it is dead, and biases of 0"
+UNTIE = "draw at random what stands between the kernels too"
+TARGETS = "standardize the targets, or start the last bias at their mean"
+LOSSES = Rule(first_loss, "The first steps go into taking the outputs back.", TARGETS)
+RULES = (
+    Rule(not_finite, "No optimizer can take a step.", SCALE, moved=True),
+    Rule(inputs, "Adam makes up for a part of it, SGD for none.", "standardize the inputs", False),
+    Rule(dead, "No optimizer moves what gets no gradient.", ALIVE, False),
+    Rule(symmetric, "No optimizer breaks it: the gradients are equal, too.", UNTIE, False),
+    Rule(saturated, "Neither SGD nor Adam moves what is flat.", PATHS, summed=True),
+    Rule(collapsed, "SGD does not begin; Adam begins late, if it is above rounding.", PATHS),
+    Rule(signal, SGD, SCALE, moved=True),
+    LOSSES,
+    Rule(
+        gradient, "SGD moves some kernels and leaves the others; Adam moves all.", PATHS, moved=True
+    ),
+)
 
 
-def alarms(case: Case) -> list[Alarm]:
-    """All that is wrong: of the rules about sites, what the first one finds that finds any."""
-    found = [alarm for rule in WHOLE for alarm in rule(case)]
-    found += next((got for rule in SITES if (got := rule(case))), [])
-    return found or outputs(case)
+def fault(case: Case) -> tuple[Rule, list[Sign]] | None:
+    """The first rule that finds something, and what."""
+    return next(((rule, found) for rule in RULES if (found := rule.alarms(case))), None)
 
 
 # ------------------------------------------------------------------ blame and cure
@@ -335,15 +333,12 @@ class Change:
     text: str = ""
     scales: Mapping[str, float] = field(default_factory=dict)
     values: Mapping[str, Array] = field(default_factory=dict)
-    inputs: float = 1.0
+    standardized: bool = False
 
     def run(self, subject: Subject, case: Case) -> Case:
         """What would be measured with it."""
-        opened = case.opened - set(self.values)
-        m = subject.measure(
-            self.scales, self.values, standardized=self.inputs != 1.0, opened=opened
-        )
-        return replace(case, m=m)
+        values = {**case.opened, **self.values}
+        return replace(case, m=subject.measure(self.scales, values, standardized=self.standardized))
 
 
 def suspects(case: Case) -> dict[str, float]:
@@ -359,109 +354,91 @@ def suspects(case: Case) -> dict[str, float]:
     return found
 
 
-def level(case: Case, key: str) -> float:
-    """How far a run is from where it should be, as one rule sees it."""
-    m = case.m
-    if key == "loss":
-        high = m.loss / m.blind if m.blind > 0 else max(m.z2[i] for i in case.heads) / OUTPUT
-        return math.log(high) if high > 0 else 0.0
-    if key == "gradient":
-        falls, rises, grown = steepness(case)
-        return max(-falls, rises, grown)
-    if key == "starved":
-        return float(np.nan_to_num(np.log(case.full2 / m.root2)).max())
-    if key == "saturated":
-        return float(np.nansum(np.maximum(m.saturated, 0.0)))
-    if key == "collapsed":
-        return -math.log(max(min(float(m.z_share[i]) for i in case.heads), 1e-30))
-    at = [i for i, site in enumerate(case.sites) if site.cut or site.recurrent]
-    return max((abs(drift(case, i)) for i in at), default=0.0)
+def blamed(
+    case: Case, rule: Rule, factors: Mapping[str, float], tried: Mapping[str, Case]
+) -> list[str]:
+    """The kernels that bring the run nearer to the bound when they are put right alone.
 
-
-Tried = Mapping[str, Case]
-
-
-def blamed(case: Case, alarm: Alarm, factors: Mapping[str, float], tried: Tried) -> list[str]:
-    """The kernels that bring the run nearer to its bounds when they are put right alone.
-
-    Where they were not tried, or numbers overflow, a kernel's own factor speaks.
+    By half of an even share of what is too much, at least. Where they were not tried, or numbers
+    overflow, a kernel's own factor speaks.
     """
-    before = level(case, alarm.key)
-    bound = {"saturated": SATURATED, "loss": math.log(LOSS)}.get(alarm.key, math.log(BOUND))
-    named = []
+    before, named = rule.excess(case), list[str]()
+    shrinks = rule.alarms(case)[0].verdict == "shrinking"
     for name, factor in factors.items():
-        gained = 2 * math.log(factor) * (1 if alarm.verdict == "shrinking" else -1)
+        gained, enough = (factor - 1) * (1 if shrinks else -1), 0.0
         if name in tried and case.m.finite:
-            gained = before - level(tried[name], alarm.key)
-        if gained > bound / (2 * len(factors)):
+            gained, enough = before - rule.excess(tried[name]), before / (2 * len(factors))
+        if gained > enough:
             named.append(name)
     return named
 
 
-def scaled(case: Case, names: list[str], factors: Mapping[str, float], base: Change) -> Change:
-    """The change that gives kernels their ideal std."""
-    at = [case.owner[name] for name in names]
-    schemes = list(dict.fromkeys(str(case.plans[i]) for i in at))
-    ends = min(case.sites[i].summed for i in at)
-    who = listed(tuple(names))
-    text = f"draw {who} at the ideal std of each"
-    if ends > 2:
-        text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
-    elif len(schemes) == 1:
-        text = f"draw {who} with {schemes[0]} (std {case.plans[at[0]].std:.3g})"
-    text = " and ".join(filter(None, [base.text, text]))
-    return replace(base, text=text, scales={name: factors[name] for name in names})
-
-
 def changes(
-    subject: Subject, case: Case, named: list[str], factors: Mapping[str, float]
+    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, float]
 ) -> Iterator[Change]:
     """Cures to try, the smallest first."""
-    base = Change()
-    if inputs(case):
-        reads = [float(case.m.x2[i]) for i, site in enumerate(case.sites) if site.reads_data]
-        base = Change("standardize the inputs", inputs=math.sqrt(max(reads)))
-        yield base
+    first = Change("standardize the inputs", standardized=rule.find is inputs)
     heads = [name for name in factors if case.sites[case.owner[name]].head]
-    parts = [named, list(dict.fromkeys([*named, *heads])), list(factors)]
-    for k, names in enumerate(parts):
-        if names and names not in parts[:k]:
-            yield scaled(case, names, factors, base)
+    found = [first] * first.standardized
+    for names in (named, [*named, *heads], list(factors)):
+        at = [case.owner[name] for name in names]
+        schemes, who = {str(case.plans[i]) for i in at}, listed(tuple(dict.fromkeys(names)))
+        text = (
+            f"draw {who} with {min(schemes)}"
+            if len(schemes) == 1
+            else f"draw {who} at its ideal std"
+        )
+        if at and (ends := min(case.sites[i].summed for i in at)) > 2:
+            text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
+        found += [Change(text, {name: factors[name] for name in names})] * bool(at)
     drawn = redraw.values(subject, np.random.default_rng(np.random.SeedSequence(KEY)))
     values = {k: v for k, (v, _) in drawn.items() if v.any() or k not in case.opened}
-    text = " and ".join(filter(None, [base.text, "draw the whole model again (reinitialize)"]))
-    yield replace(base, text=text, values=values)
+    found.append(Change("draw the whole model again (reinitialize)", values=values))
+    for change in found:
+        both = first.standardized and change is not first
+        text = f"{first.text} and {change.text}" if both else change.text
+        yield replace(change, text=text, standardized=first.standardized)
 
 
-def advice(case: Case, found: list[Alarm]) -> str:
-    """What cures where no redraw does."""
-    keys = {alarm.key for alarm in found}
-    if "loss" in keys and not outputs(replace(case, m=replace(case.m, loss=math.nan))):
-        return "standardize the targets, or start the last bias at their mean"
-    if "dead" in keys and any(i in case.heads for alarm in found for i in alarm.sites):
-        return "take a leaky activation, or none, at the output"
-    if keys & {"gradient", "collapsed", "saturated"}:
-        return "normalize between the kernels, add skip connections, or take another activation"
-    if keys & {"signal", "finite"}:
-        return "normalize between the kernels, or divide sums of n by √n"
-    return "look at the operations between the kernels, and at the loss"
+def cure(
+    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, float]
+) -> Change | None:
+    """The first change after which nothing is wrong."""
+    for change in changes(subject, case, rule, named, factors):
+        after = change.run(subject, case)
+        if fault(after) is None and not after.m.loss > max(case.m.loss, LOSS * case.m.blind):
+            return change
+    return None
 
 
-# ------------------------------------------------------------------ the report
-
-MEANINGS = {
-    "signal": "SGD needs a rate of its own for it, if one exists; Adam divides much of it away.",
-    "gradient": "SGD at one rate moves some kernels and leaves the others; Adam moves all of them.",
-    "collapsed": "SGD does not begin; Adam begins late, if what varies is above rounding.",
-    "saturated": "Neither SGD nor Adam moves what is flat for every example.",
-    "symmetric": "No optimizer breaks it: the gradients are equal, too.",
-    "dead": "No optimizer moves what gets no gradient.",
-    "loss": "The first steps of SGD and of Adam go into taking the outputs back.",
-    "inputs": "SGD needs a rate smaller by as much as E x² is large; Adam makes up for a part.",
-}
-# Rules that a kernel's scale can answer for.
-SCALES = ("loss", "finite", "saturated", "collapsed", "starved", "signal", "gradient")
-BLAMED = ("starved", "signal", "gradient")  # whose verdict stands at the kernels that did it
+def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]:
+    """As `judge`, and the change that cures what was found: None where there is none."""
+    case = start(subject)
+    found, factors, tried = fault(case), dict[str, float](), dict[str, Case]()
+    change, findings, verdicts = None, list[Finding](), dict[int, str]()
+    if found:
+        rule, signs = found
+        factors, text = suspects(case) if rule.scaled else {}, ""
+        if cures:
+            tried = {k: Change(scales={k: f}).run(subject, case) for k, f in factors.items()}
+        named = blamed(case, rule, factors, tried) if factors else []
+        if cures:
+            change = cure(subject, case, rule, named, factors)
+            text = f"no redraw cures this: {rule.advice}" if change is None else change.text
+            named = list(change.scales) if change and change.scales else named
+        at = [i for i, site in enumerate(case.sites) if site.kernel.name in named]
+        if not (rule.moved and at):
+            at = sorted({s.site for s in signs if s.site is not None})
+        verdicts = dict.fromkeys(at, signs[0].verdict)
+        names = tuple(case.sites[i].name for i in at)
+        findings = [Finding(signs[0].verdict, names, signs[0].reason, text, rule.meaning)]
+        if rule is not LOSSES and case.m.loss > 0:  # its consequence
+            findings += [Finding(s.verdict, (), s.reason, text) for s in LOSSES.alarms(case)[:1]]
+    rows = tuple(_row(case, i, verdicts, factors, tried) for i in range(len(case.sites)))
+    m, judged = case.m, any(not np.isnan(case.m.z2[i]) for i in case.kernels)
+    report = Audit(subject.name, rows, tuple(findings), tuple(_notes(subject, case)), judged,
+                   m.loss, m.blind, dict(m.input2))  # fmt: skip
+    return report, change
 
 
 def judge(subject: Subject, cures: bool = True) -> Audit:
@@ -470,67 +447,25 @@ def judge(subject: Subject, cures: bool = True) -> Audit:
     Without `cures` no kernel is put right and run again: one run for each that is suspected, one
     for each cure that is tried. A sound model needs none.
     """
-    case = start(subject)
-    found = alarms(case)
-    main = next((alarm for alarm in reversed(found) if alarm.key in SCALES), None)
-    factors = suspects(case) if main else {}
-    tried: Tried = {}
-    if cures:
-        tried = {name: Change(scales={name: f}).run(subject, case) for name, f in factors.items()}
-    named = blamed(case, main, factors, tried) if main else []
-    text = ""
-    if found and cures:
-        text, named = _cure(subject, case, found, named, factors)
-    at = tuple(i for i, site in enumerate(case.sites) if site.kernel.name in named)
-    placed = [replace(a, sites=at) if at and a.key in BLAMED else a for a in found]
-    findings = [
-        Finding(
-            alarm.verdict,
-            tuple(case.sites[i].name for i in alarm.sites),
-            alarm.reason,
-            text,
-            MEANINGS.get(alarm.key, ""),
-        )
-        for alarm in placed
-    ]
-    m, verdicts = case.m, {i: alarm.verdict for alarm in reversed(placed) for i in alarm.sites}
-    return Audit(
-        subject.name,
-        tuple(_row(case, i, verdicts, factors, tried) for i in range(len(case.sites))),
-        tuple(findings),
-        tuple(_notes(subject, case)),
-        any(not np.isnan(m.z2[i]) for i in case.kernels),
-        m.loss,
-        m.blind,
-        dict(m.input2),
-    )
+    return examine(subject, cures)[0]
 
 
-def _cure(
-    subject: Subject,
-    case: Case,
-    found: list[Alarm],
-    named: list[str],
-    factors: Mapping[str, float],
-) -> tuple[str, list[str]]:
-    """The first change after which nothing is wrong, and the kernels that are to blame."""
-    for change in changes(subject, case, named, factors):
-        after = change.run(subject, case)
-        if not alarms(after) and not after.m.loss > max(case.m.loss, LOSS * case.m.blind):
-            return change.text, list(change.scales) or named
-    return f"no redraw cures this: {advice(case, found)}", []
+# ------------------------------------------------------------------ the report
 
 
 def _row(
-    case: Case, i: int, verdicts: Mapping[int, str], factors: Mapping[str, float], tried: Tried
+    case: Case,
+    i: int,
+    verdicts: Mapping[int, str],
+    factors: Mapping[str, float],
+    tried: Mapping[str, Case],
 ) -> Row:
-    site, m, own = case.sites[i], case.m, case.plans[i]
-    elasticity, name = math.nan, site.kernel.name
+    site, own, name, elasticity = case.sites[i], case.plans[i], case.sites[i].kernel.name, math.nan
     if name in tried and case.heads:
-        before, after = m.z2[case.heads[-1]], tried[name].m.z2[case.heads[-1]]
+        before, after = (run.m.z2[case.heads[-1]] for run in (case, tried[name]))
         if 0 < before < math.inf and 0 < after < math.inf:
             elasticity = math.log(after / before) / math.log(factors[name])
-    measured = ("x2", "z2", "g2", "std", "effect", "x_share", "z_share", "saturated", "dead")
+    known = {f.name for f in fields(Row)} & {f.name for f in fields(Measured)}
     return Row(
         name=site.name,
         verdict=verdicts.get(i, "good"),
@@ -544,7 +479,7 @@ def _row(
         drift=drift(case, i),
         units=site.units,
         elasticity=elasticity,
-        **{key: float(getattr(m, key)[i]) for key in (*measured, "distinct")},
+        **{key: float(getattr(case.m, key)[i]) for key in known},
     )
 
 
@@ -552,27 +487,24 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
     """What is no fault and worth knowing; what could not be told, and why."""
     program, m, sites = case.program, case.m, case.sites
     waits = [sites[i].name for i in case.kernels if case.closed.effect[i] == 0 < m.effect[i]]
-    if waits:
-        zeros = listed(tuple(sorted(case.opened)))
-        yield f"{listed(tuple(waits))}: waits one step, until {zeros} is no longer 0."
-    if program.stopped:
-        yield f"{listed(program.stopped)}: no gradient comes back, because the model stops it."
-    if program.unused:
-        yield f"{listed(program.unused)}: no place was found that uses it, so it is not judged."
+    empty = [site.name for i, site in enumerate(sites) if site.reads_data and m.x2[i] == 0]
+    said = (
+        (waits, f"waits one step, until {listed(tuple(sorted(case.opened)))} is no longer 0."),
+        (program.stopped, "no gradient comes back, because the model stops it."),
+        (program.unused, "no place was found that uses it, so it is not judged."),
+        (empty, "cannot tell what it does: all that it reads is 0."),
+    )
+    yield from (f"{listed(tuple(names))}: {text}" for names, text in said if names)
     equal: dict[tuple[float, bytes], list[str]] = {}
-    for name, i in case.owner.items():
-        std = case.closed.kernels[name].std
-        if std > 0 and [case.closed.kernels[k].std for k in case.owner].count(std) > 1:
-            key = (sites[i].kernel.shape[0] + std, subject.value(name).tobytes())
-            equal.setdefault(key, []).append(name)
+    stds = [case.closed.kernels[name].std for name in case.owner]
+    for name, std in zip(case.owner, stds, strict=True):
+        if std > 0 and stds.count(std) > 1:
+            equal.setdefault((std, subject.value(name).tobytes()), []).append(name)
     for same in equal.values():
         if len(same) > 1:
             yield f"{listed(tuple(same))}: start equal; their gradients differ, and they part."
     if not case.kernels:
         yield "Cannot tell anything: no place was found where data meets a kernel."
-    elif not case.entering() > COLLAPSED:
+    elif not case.varied:
         yield "Cannot tell whether examples come to look alike: the given ones hardly differ."
-    empty = [site.name for i, site in enumerate(sites) if site.reads_data and m.x2[i] == 0]
-    if empty:
-        yield f"Cannot tell what {listed(tuple(empty))} does: all that it reads is 0."
     yield from program.notes

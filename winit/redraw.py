@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -22,14 +22,15 @@ from numpy.typing import NDArray
 from winit import _checks, activations, initializers, theory
 from winit._checks import RNG, Draws
 from winit.activations import Activation
-from winit.program import Elementwise, Kernel, Program, Site, Subject
+from winit.program import NORMAL, POINTS, Elementwise, Kernel, Program, Site, Subject
 
 Array = NDArray[np.floating[Any]]
 
 HEAD = 0.1  # logits of this rms cost 0.005 nats; He's rule costs 0.8, LeCun's 0.4 (ten classes)
 EMBEDDING = 0.05  # the limit of uniform draws, as in Keras
+DEEPEST, SUMMED = 10_000, 100  # layers that a gain is found for, and for a table
 GRID = np.linspace(-6.0, 9.0, 301)  # where functions are compared: beyond the kink of ReLU6
-TABLE = np.linspace(-40.0, 40.0, 8001)  # where one that `winit` does not have is tabulated
+OWN = "own function"  # the name of one that `winit` does not have
 # What a layer sets by itself, and a user of a scheme does not.
 RESERVED = {"shape", "rng", "dtype", "in_axis", "out_axis", "batch_axis", "draw"}
 # Schemes that look at no fan, and those that make one matrix at a time.
@@ -43,59 +44,41 @@ MATRICES = ("orthogonal", "identity")
 @lru_cache(maxsize=256)
 def activation(step: Elementwise) -> Activation:
     """The activation that an elementwise program is: one that `winit` has, or one made of it."""
-    if step.linear:
-        return activations.linear
-    values = np.asarray(step(GRID), dtype=np.float64)
-    if not np.isfinite(values).all():
+    values = step(GRID)
+    if step.curve is None or not np.isfinite(values).all():
         return activations.linear
     slope = round(float(values[0] / GRID[0]), 5)
     known = (*activations.ACTIVATIONS.values(), activations.leaky_relu(slope))
     apart = [float(np.abs(phi(GRID) - values).max()) for phi in known]
     if min(apart) <= 1e-4 * np.abs(values).max():
         return known[int(np.argmin(apart))]
-    table = np.asarray(step(TABLE), dtype=np.float64)
-    slopes = np.gradient(table, TABLE)
-
-    def tabled(y: Array) -> Callable[[Array], Array]:
-        return lambda z: np.interp(z, TABLE, y)
-
-    return Activation("own function", tabled(table), tabled(slopes))
+    slopes = np.gradient(step.curve, POINTS)
+    return Activation(OWN, step, lambda z: np.interp(z, POINTS, slopes))
 
 
-def _depth_gain(phi: Activation, depth: int) -> float:
-    """Stands in for `theory.depth_gain` until that is merged (claims N18)."""
-    if np.allclose(phi(2 * GRID), 2 * phi(GRID)):
-        return theory.gain(phi)
-    z = np.sort(np.random.default_rng(0).standard_normal(1000))
-    low, high, gains = 0.2, 20.0, np.ones(1)
-    best = 0
-    for _ in range(4):
-        gains = np.geomspace(low, high, 50)
-        q, logs = np.ones(50), [np.zeros((2, 50))]
-        with np.errstate(all="ignore"):
-            for _ in range(depth):
-                u = np.sqrt(q)[:, None] * z
-                back = logs[-1][1] + np.log(gains**2 * (phi.derivative(u) ** 2).mean(axis=1))
-                q = np.clip(gains**2 * (phi(u) ** 2).mean(axis=1), 1e-30, 1e30)
-                logs.append(np.array([np.log(q), back]))
-            best = int(np.nanargmin(np.ptp(logs, axis=0).max(axis=0)))
-        low, high = float(gains[max(best - 1, 0)]), float(gains[min(best + 1, 49)])
-    return float(gains[best])
-
-
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def gain(step: Elementwise, depth: int) -> float:
-    """The gain for that many activations in a row, in the argument's own unit.
+    """The gain for so many layers: `theory.depth_gain`.
 
-    A function that `winit` does not know, such as sin(30 x), need not bend where |x| is about 1:
-    its argument is first scaled so that its slope's rms is 1.
+    For a table, at each of whose points quadrature would see a kink, the same is summed over normal
+    quantiles. It may bend elsewhere than where |x| is about 1, as sin(30 x) does: its argument is
+    first scaled so that its slope's rms is 1.
     """
-    phi, unit = activation(step), 1.0
-    if phi.name == "own function":
-        unit = math.sqrt(theory.slope_second_moment(phi)) or 1.0
-        f, slope = phi.function, phi.slope
-        phi = Activation(phi.name, lambda z: f(z / unit), lambda z: slope(z / unit) / unit)
-    return _depth_gain(phi, depth) / unit
+    phi = activation(step)
+    if phi.name != OWN:
+        return theory.depth_gain(phi, min(depth, DEEPEST))
+    unit = math.sqrt(np.mean(phi.derivative(NORMAL) ** 2)) or 1.0
+    one = 1 / math.sqrt(np.mean(phi(NORMAL / unit) ** 2) or 1.0)
+    gains = one * np.geomspace(0.1, 10, 233)  # 2 % apart: the minimum is flat
+    u, back, path = np.zeros_like(gains), np.zeros_like(gains), []
+    for _ in range(min(depth, SUMMED)):
+        path.append([u, back])
+        x = np.exp(np.clip(u, -70, 70) / 2)[:, None] * NORMAL / unit
+        back = back + np.log(np.mean((gains[:, None] * phi.derivative(x) / unit) ** 2, 1) + 1e-300)
+        u = np.log(np.mean((gains[:, None] * phi(x)) ** 2, axis=1) + 1e-300)
+    # where all do as well, as in a single layer, the one that keeps q
+    ranges = np.ptp(path, axis=0).max(axis=0) + 1e-9 * np.abs(np.log(gains / one))
+    return float(gains[np.argmin(ranges)]) / unit
 
 
 def together(program: Program, p: int, i: int) -> bool:
@@ -145,13 +128,11 @@ def _plan(site: Site, run: int, picked: set[str]) -> Plan:
         return Plan("orthogonal", 1 / math.sqrt(side))
     scale = HEAD if site.head else 1.0
     if not site.head and (site.recurrent or not site.reads_data):
-        depth = max(run - 1, 1) * (site.steps if site.recurrent else 1)
+        depth = run * (site.steps if site.recurrent else 1)
         scale = gain(site.before, depth) / math.sqrt(max(site.summed - 1, 1))
-    std = scale / math.sqrt(site.fan_in)
-    if abs(scale**2 - 1) < 1e-3:
-        return Plan("lecun_normal", std)
-    if abs(scale**2 - 2) < 1e-3:
-        return Plan("he_normal", std)
+    std, named = scale / math.sqrt(site.fan_in), {1: "lecun_normal", 2: "he_normal"}
+    if abs(scale**2 - round(scale**2)) < 1e-3 and round(scale**2) in named:
+        return Plan(named[round(scale**2)], std)
     return Plan("variance_scaling", std, {"scale": scale**2})
 
 
@@ -205,9 +186,9 @@ def check_options(scheme: str, options: Mapping[str, Any]) -> None:
     """
     parameters = inspect.signature(initializers.get(scheme)).parameters
     allowed = [name for name in parameters if name not in RESERVED]
+    if options and not allowed:
+        raise ValueError(f"{scheme} takes no options, got {next(iter(options))!r}")
     for name in options:
-        if not allowed:
-            raise ValueError(f"{scheme} takes no options, got {name!r}")
         _checks.choice(name, f"an option of {scheme}", allowed)
     for name in allowed:
         if parameters[name].default is inspect.Parameter.empty and name not in options:
@@ -260,12 +241,11 @@ def reinitialize(
         for name, value in before.items():
             subject.assign(name, value)
         raise
-    texts = {}
-    for name in subject.parameters:
-        unused = "no site uses it" if name in subject.program.unused else "no convention is known"
-        kept = "" if force else subject.kept(name)
-        texts[name] = drawn[name][1] if name in drawn else f"left: {kept or unused}"
-    return texts
+    left = dict.fromkeys(subject.parameters, "no convention is known")
+    left |= dict.fromkeys(subject.program.unused, "no site uses it")
+    kept = {} if force else {name: reason for name in left if (reason := subject.kept(name))}
+    texts = {name: f"left: {reason}" for name, reason in (left | kept).items()}
+    return texts | {name: text for name, (_, text) in drawn.items()}
 
 
 def values(
@@ -292,9 +272,8 @@ def values(
         for other in sites[i].kernels[1:]:
             if other.name not in found and (made := _beside(other, sites[i], own, subject, rng)):
                 found[other.name] = made
-    for name in subject.parameters:
-        if name not in found and (start := subject.start(name)) is not None:
-            found[name] = start
+    starts = {name: subject.start(name) for name in subject.parameters if name not in found}
+    found |= {name: start for name, start in starts.items() if start is not None}
     return {
         k: found[k] for k in subject.parameters if k in found and (force or not subject.kept(k))
     }

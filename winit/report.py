@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import html
+import json
 import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from winit import _checks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,14 +102,15 @@ class Audit:
         """Whether something was judged, and nothing found."""
         return self.judged and not self.findings
 
-    def _headline(self) -> str:
+    def _lines(self) -> tuple[str, list[str]]:
+        """The headline, and what stands below the table."""
         bad = sum(row.verdict != "good" for row in self.rows)
         parts = [finding.verdict for finding in self.findings if not finding.names]
         parts += [f"{bad} of {len(self.rows)} kernels not good"] if bad else []
         state = ", ".join(parts) or ("ok" if self.judged else "nothing was judged")
         blind = "" if math.isnan(self.blind) else f" (knowing nothing: {self.blind:.3g})"
         loss = "" if math.isnan(self.loss) else f"; first loss {self.loss:.3g}{blind}"
-        return f"{self.model}: {state}{loss}"
+        return f"{self.model}: {state}{loss}", [*map(str, self.findings), *self.notes]
 
     def table(self, *columns: str) -> str:
         """The rows as text: all fields of `Row`, or those that are named.
@@ -117,40 +121,38 @@ class Audit:
             A name that is no field of `Row`.
         """
         known = [f.name for f in fields(Row)]
-        for name in columns:
-            if name not in known:
-                raise ValueError(f"a column must be one of {', '.join(known)}, got {name!r}")
-        chosen = columns or known
-        lines = [[COLUMNS.get(name, name) for name in chosen]]
-        lines += [[_cell(getattr(row, name)) for name in chosen] for row in self.rows]
+        chosen = [_checks.choice(name, "a column", known) for name in columns] or known
+        lines = [[COLUMNS.get(name, name) for name in chosen], *self._cells(chosen)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         padded = [zip(line, widths, strict=True) for line in lines]
         return "\n".join("  ".join(f"{cell:<{n}}" for cell, n in line).rstrip() for line in padded)
 
+    def _cells(self, columns: Any) -> list[list[str]]:
+        return [[_cell(getattr(row, name)) for name in columns] for row in self.rows]
+
     def __str__(self) -> str:
-        texts = map(str, [*self.findings, *self.notes])
-        return "\n".join([self._headline(), self.table(*COLUMNS), *texts])
+        headline, texts = self._lines()
+        return "\n".join([headline, self.table(*COLUMNS), *texts])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
+        headline, texts = self._lines()
         head = "".join(f"<th scope='col'>{title}</th>" for title in COLUMNS.values())
         body = ""
-        for row in self.rows:
-            name, *cells = (html.escape(_cell(getattr(row, key))) for key in COLUMNS)
-            line = "".join(f"<td>{cell}</td>" for cell in cells)
-            body += f"<tr><th scope='row'>{name}</th>{line}</tr>"
-        texts = map(str, [*self.findings, *self.notes])
+        for line in self._cells(COLUMNS):
+            name, *cells = map(html.escape, line)
+            body += f"<tr><th scope='row'>{name}</th>{''.join(f'<td>{c}</td>' for c in cells)}</tr>"
         return (
-            f"<table><caption>{html.escape(self._headline())}</caption>"
+            f"<table><caption>{html.escape(headline)}</caption>"
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
             + "".join(f"<p>{html.escape(text)}</p>" for text in texts)
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, in types that JSON knows; numbers that are not finite become None."""
-        plain: dict[str, Any] = _plain(asdict(self))
-        return {"ok": self.ok} | plain
+        text = json.dumps({"ok": self.ok, **asdict(self)})
+        return json.loads(text, parse_constant=lambda _: None)  # type: ignore[no-any-return]
 
     def plot(self) -> Figure:
         """The signal and the gradient by kernel, each as a multiple of where it sets out.
@@ -175,14 +177,6 @@ class Audit:
 def listed(names: tuple[str, ...]) -> str:
     """The first three names, and how many more there are."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cell(value: Any) -> str:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winit import _checks, _quadrature
-from winit.activations import Activation, get
+from winit.activations import Activation, CentralDifference, get
 
 Array = NDArray[np.floating[Any]]
 ActivationLike = str | Activation | Callable[..., Any]
@@ -62,11 +62,43 @@ def _tolerance(phi: Activation, *, slope: bool) -> float:
     return _quadrature.TOLERANCE if rounding < 1e-14 else 10 * rounding
 
 
-@functools.lru_cache(maxsize=1024)
-def _kinks(phi: Activation, reach: float, *, slope: bool) -> tuple[float, ...]:
-    """The activation's kinks, and those that it has not declared."""
+def _kinks(phi: Activation, q: float, *, slope: bool) -> tuple[float, ...]:
+    """The activation's kinks, and those that it has not declared, as far as signals reach."""
+    if phi.period:
+        return phi.kinks
+    reach = max(20 * math.sqrt(q), 1.0)
+    return _kinks_within(phi, 4.0 ** math.ceil(math.log(reach, 4)), slope=slope)
+
+
+@functools.lru_cache(maxsize=4096)
+def _kinks_within(phi: Activation, reach: float, *, slope: bool) -> tuple[float, ...]:
+    if slope and isinstance(phi.slope, CentralDifference):
+        _refuse_jumps(phi, phi.slope.step, _kinks_within(phi, reach, slope=False))
     f, tolerance = phi.derivative if slope else phi, _tolerance(phi, slope=slope)
-    return _quadrature.features(f, reach, phi.kinks, tolerance)
+    try:
+        return _quadrature.features(f, reach, phi.kinks, tolerance)
+    except _quadrature.Unresolved:  # not everywhere, but maybe where it matters
+        return phi.kinks
+
+
+def _refuse_jumps(phi: Activation, step: float, places: tuple[float, ...]) -> None:
+    """The smaller the step of differences, the larger they are at a jump: they have no moments."""
+    x = np.array([0.0, *places])  # panels end at 0, so that a jump there is found nowhere
+
+    def rise(distance: float) -> Array:
+        h = distance * np.maximum(1, np.abs(x))
+        return np.abs(phi(x + h) - phi(x - h))
+
+    with np.errstate(all="ignore"):
+        near, far = rise(step), rise(16 * step)
+        # 1 for a jump, 1/16 for a slope, 0.4 for a cube root; the function is rounded to step³
+        rounding = max(1e-6, 8 * step**3) * np.maximum(1, np.abs(phi(x)))
+        jumps = (near > rounding) & (near > far / 2)
+    if jumps.any():
+        raise ValueError(
+            f"the activation {phi.name} jumps at x = {x[jumps][0]:.6g}, or is too steep there for a "
+            "slope by differences: give an Activation with the derivative that is to be used"
+        )
 
 
 def _expect(phi: Activation, f: Callable[[Array], Array], q: float, *, slope: bool) -> float:
@@ -74,7 +106,8 @@ def _expect(phi: Activation, f: Callable[[Array], Array], q: float, *, slope: bo
     tolerance = _tolerance(phi, slope=slope)
     try:
         with np.errstate(all="ignore"):
-            return _quadrature.expect(f, q, phi.kinks, phi.period, tolerance)
+            kinks = _kinks(phi, q, slope=slope)
+            return _quadrature.expect(f, q, kinks, phi.period, tolerance)
     except _quadrature.Unresolved as error:
         raise ValueError(
             f"no expectation of the activation {phi.name} for q={q:g}: {error}"
@@ -86,10 +119,9 @@ def _expect_pair(
 ) -> float:
     """E f(z1) f(z2), or E (f(z1) - f(z2))² / 2, for correlation 1 - `gap`; f as above."""
     f, tolerance = phi.derivative if slope else phi, _tolerance(phi, slope=slope)
-    reach = 4.0 ** math.ceil(math.log(20 * math.sqrt(q), 4))
     try:
         with np.errstate(all="ignore"):
-            kinks = phi.kinks if phi.period else _kinks(phi, reach, slope=slope)
+            kinks = _kinks(phi, q, slope=slope)
             return _quadrature.expect_pair(
                 f, q, gap, kinks, phi.period, tolerance, difference=difference
             )
@@ -588,8 +620,12 @@ def critical_line(activation: ActivationLike, sigma_b: float = 0.0) -> float:
         """The share of q that the critical pair leaves to the bias."""
         return 1 - variance_w(q) * _moment(phi, q) / q
 
-    if variance_b == 0 and abs(share(SMALLEST_Q)) < 1e-6:
-        return math.sqrt(variance_w(1e-24))
+    if variance_b == 0:
+        if abs(share(SMALLEST_Q)) < 1e-6:
+            return math.sqrt(variance_w(1e-24))
+        # A kink at 0 whose slopes are differences is rounded off where signals are small.
+        if all(abs(share(q)) < 1e-5 for q in (0.25, 1.0, 4.0)):
+            return math.sqrt(variance_w(1.0))
 
     def excess(u: float) -> float:
         return share(math.exp(u)) - variance_b / math.exp(u)
@@ -618,6 +654,8 @@ def _roots(f: Callable[[float], float], start: float) -> Iterator[float]:
         u = min(points[-1][0] + step, end)
         points = [*points[-2:], (u, f(u))]
         (left, at_left), (right, at_right) = points[-2:]
+        if not math.isfinite(at_left + at_right + points[0][1]):
+            continue
         if abs(at_left) < _ROUNDING and abs(at_right) < _ROUNDING:
             continue  # nothing but rounding
         if at_left * at_right <= 0:
@@ -637,6 +675,115 @@ def _roots(f: Callable[[float], float], start: float) -> Iterator[float]:
 
 
 @dataclass(frozen=True)
+class _Passage:
+    """ln E phi² and ln E phi'² as splines over u = ln q: what many layers do, for many gains."""
+
+    forward: Callable[[Array], Array]
+    back: Callable[[Array], Array]
+    low: float
+    high: float
+
+    # |ln q| up to which the maps are tabled (a gain that leads beyond is none to recommend), and
+    # the distance of the points, which makes the splines of order 5 good to 1e-9.
+    END, STEP = 16.0, 0.125
+
+    def walk(self, log_gains: Array, steps: int) -> Iterator[tuple[Array, Array]]:
+        """ln q and the log of the gradient's product after each of so many steps, from 0."""
+        u, product = np.zeros_like(log_gains), np.zeros_like(log_gains)
+        yield u, product
+        for _ in range(steps):
+            inside = np.clip(u, self.low, self.high)
+            product = product + 2 * log_gains + self.back(inside)
+            # beyond the table the signal goes on as at its end
+            u = 2 * log_gains + self.forward(inside) + (u - inside)
+            yield u, product
+
+    def ranges(self, log_gains: Array, steps: int) -> tuple[Array, Array]:
+        """How far ln q and the log of the gradient's product spread over so many steps."""
+        ends = np.zeros((2, 2, len(log_gains)))  # smallest and largest, of each
+        for now in self.walk(log_gains, steps):
+            ends = np.stack([np.minimum(ends[0], now), np.maximum(ends[1], now)])
+        signal, gradient = ends[1] - ends[0]
+        return signal, gradient
+
+
+@functools.lru_cache(maxsize=64)
+def _passage(phi: Activation) -> _Passage:
+    from scipy.interpolate import make_interp_spline  # loaded when first used
+
+    rows: dict[float, tuple[float, float]] = {}
+    for direction in (1.0, -1.0):
+        for u in direction * np.arange(0.0, _Passage.END, _Passage.STEP):
+            q = math.exp(u)
+            try:
+                moments = _moment(phi, q), _slope_moment(phi, q)
+            except ValueError:
+                break
+            if not all(0 < moment < math.inf for moment in moments):
+                break
+            rows[float(u)] = moments
+    points = sorted(rows)
+    if len(points) < 8:
+        raise ValueError(f"{phi.name} has no expectations around q=1 to choose a gain by")
+    logs = np.log([rows[u] for u in points])
+    forward, back = (make_interp_spline(points, column, k=5) for column in logs.T)
+    return _Passage(forward, back, points[0], points[-1])
+
+
+_DEEPEST = 10_000
+
+
+def depth_gain(activation: ActivationLike, depth: int) -> float:
+    r"""The gain that a network of so many layers loses least with, forward and backward together.
+
+    It is the :math:`\sigma_w` that minimizes the larger of two ranges over the layers: that of
+    :math:`\ln q_l`, and that of the logarithm of the gradient's product :math:`\prod \chi_1(q_l)`.
+    The first layer reads data, which its own scheme brings to q = 1; there is no bias. `gain`
+    serves the one wish and `gradient_gain` the other, each for a single layer: this is the
+    compromise for the depth at hand. For ReLU all three are :math:`\sqrt 2`.
+
+    Parameters
+    ----------
+    depth : int
+        The number of layers, 1 to 10000: what the gain acts on lies between them.
+
+    Raises
+    ------
+    TypeError
+        A depth that is no whole number.
+    ValueError
+        A depth out of range; a function or derivative that is 0 everywhere.
+    """
+    phi = get(activation)
+    if (layers := _checks.size(depth, "depth")) > _DEEPEST:
+        raise ValueError(f"depth must be at most {_DEEPEST}, got {layers}")
+    return _depth_gain(phi, layers)
+
+
+@functools.lru_cache(maxsize=1024)
+def _depth_gain(phi: Activation, depth: int) -> float:
+    exact = gain(phi), gradient_gain(phi)
+    passage = _passage(phi)
+
+    def loss(log_gains: Array) -> Array:
+        return np.maximum(*passage.ranges(log_gains, depth - 1))
+
+    # A grid around the two gains that are right for one layer, then nine times finer ones.
+    low, high = math.log(min(exact)) - 3, math.log(max(exact)) + 3
+    points = np.linspace(low, high, 401)
+    for _ in range(9):
+        losses = loss(points)
+        least = np.flatnonzero(losses <= losses.min() * (1 + 1e-12))
+        best = int(least[len(least) // 2])
+        step = points[1] - points[0]
+        points = np.linspace(points[best] - 2 * step, points[best] + 2 * step, 41)
+    # Where one of the two is as good, as for the ReLU family, it is the answer to all its digits.
+    candidates = [*np.log(exact).tolist(), float(points[20])]
+    losses = loss(np.array(candidates))
+    return math.exp(candidates[int(np.flatnonzero(losses <= losses.min() + 1e-8)[0])])
+
+
+@dataclass(frozen=True)
 class Recommendation:
     """A scheme's name, its keywords, and the reason with its caveat.
 
@@ -653,105 +800,72 @@ class Recommendation:
         return f"{self.activation}: {self.scheme}({options}). {self.reason}"
 
 
-def _per_layer(activation: Activation, sigma_w: float) -> tuple[FixedPoint, float]:
-    """Where q ends, and the gradient's factor per layer there."""
-    point = fixed_point(activation, sigma_w)
-    q = min(max(point.q_star, SMALLEST_Q), LARGEST_Q)
-    return point, chi_1(activation, sigma_w, q)
+_CUSTOMARY = 10, 50  # layers for which the customary scheme is told, and the last chooses it
 
 
-def _never_settles(activation: Activation) -> bool:
-    """Whether each q, made a fixed point by the gain that keeps it, is an unstable one."""
-    for q in np.geomspace(1e-4, 1e4, 25).tolist():
-        try:
-            moment = second_moment(activation, q)
-        except ValueError:  # rare values decide it, as in a step that q hardly ever reaches
-            continue
-        # where nothing passes, or next to nothing, no gain makes a fixed point of q
-        if moment > q * 1e-290 and q_slope(activation, q, math.sqrt(q / moment)) <= 1:
-            return False
-    return True
+def recommend(activation: ActivationLike, depth: int | None = None) -> Recommendation:
+    """Which scheme for this activation, and what it does over many layers, in computed numbers.
 
+    With a depth, the gain that loses least over so many layers (`depth_gain`). Without one, a
+    customary scheme: of the two customary variances, 1/fan_in (Glorot; LeCun where it makes the
+    scale a stable one, as for SELU) and He's 2/fan_in, the one that loses less over 50 layers.
 
-def recommend(activation: ActivationLike) -> Recommendation:
-    """Which scheme for this activation, and why, in one sentence with its caveat.
-
-    The rule that most people know (He for ReLU, Glorot for tanh) where it is good; where it is
-    not, what the theory of this module says. The numbers in the sentence are computed.
+    Parameters
+    ----------
+    depth : int, optional
+        The number of layers, 1 to 10000.
 
     Raises
     ------
     ValueError, TypeError
-        An unknown activation name; neither a name nor a function.
+        An unknown activation name; neither a name nor a function; an activation too small or too
+        large for any gain, or without a slope; a depth out of range.
     """
     phi = get(activation)
-    name = phi.name
-    if name == "relu" or name == "relu6":
-        return Recommendation(
-            name, "he_normal", "It halves the second moment, and He's factor 2 puts it back."
-        )
-    if name.startswith("leaky_relu"):
-        slope = float(phi.derivative(-1.0))
-        return Recommendation(
-            name,
-            "he_normal",
-            "He's factor 2 / (1 + slope²) keeps the second moment both ways.",
-            {"negative_slope": slope},
-        )
-    if name == "linear":
-        return Recommendation(
-            name,
-            "glorot_normal",
-            "Forward asks for 1/fan_in, backward for 1/fan_out: Glorot's is the compromise, exact "
-            "for square layers.",
-        )
-    if name == "selu":
-        return Recommendation(
-            name,
-            "lecun_normal",
-            "Mean 0 and variance 1 are its stable fixed point under 1/fan_in; the gradient's "
-            f"second moment is still multiplied by {chi_1(phi, 1.0):.3f} a layer.",
-        )
-    if name == "sigmoid":
-        glorot, he = _per_layer(phi, 1.0)[1], _per_layer(phi, math.sqrt(2))[1]
-        return Recommendation(
-            name,
-            "he_normal",
-            "Custom says Glorot, and in a shallow net either serves; in a deep one the gradient's "
-            f"second moment is multiplied by {he:.3f} a layer with He and by {glorot:.3f} with "
-            "Glorot, so neither saves it: better not to stack sigmoids.",
-        )
     own = gain(phi)
     if not 1e-100 < own < 1e100:  # its square, and what is made of it, must not overflow
         size = "small" if own > 1 else "large"
-        raise ValueError(f"the activation {name} is too {size} to be kept alive: gain {own:.3g}")
-    point, chi = fixed_point(phi, own), chi_1(phi, own)
+        raise ValueError(f"the activation {phi.name} is too {size} to be kept: gain {own:.3g}")
+    slope = _negative_slope(phi)
+    he, layers = math.sqrt(2 / (1 + slope**2)), _CUSTOMARY if depth is None else (depth,)
+    best = depth_gain(phi, layers[-1])
+    lost = np.maximum(*_passage(phi).ranges(np.log([1.0, he]), _CUSTOMARY[-1] - 1))
+    sigma_w = best if depth is not None else (1.0, he)[int(lost[1] < lost[0])]
+    scheme, options = "variance_scaling", dict[str, Any](scale=sigma_w**2)
+    if math.isclose(sigma_w, 1.0, rel_tol=1e-6):
+        settled = fixed_point(phi, 1.0)
+        keeps = settled.stability == "stable" and math.isclose(settled.q_star, 1.0, rel_tol=1e-3)
+        scheme, options = "lecun_normal" if keeps else "glorot_normal", {}
+    elif math.isclose(sigma_w, he, rel_tol=1e-6):
+        scheme, options = "he_normal", {"negative_slope": slope} if slope else {}
+    reason = _over(phi, f"With the gain {sigma_w:.3f},", sigma_w, layers)
+    if depth is None and abs(math.log(best / sigma_w)) > 1e-6:
+        reason += _over(phi, f" With the gain for {layers[-1]} layers, {best:.3f},", best,
+                        layers[-1:])  # fmt: skip
+    point = fixed_point(phi, own)
     if point.stability == "unstable":
-        never = ": no gain gives a stable scale without bias" if _never_settles(phi) else ""
-        return Recommendation(
-            name,
-            "variance_scaling",
-            f"Gain {own:.3f} keeps q = 1, but q = 1 is unstable (slope {point.slope:.3f} a layer)"
-            f"{never}, so a deep net needs normalisation or residual paths; He's gain of 1.414 "
-            f"multiplies the second moment by {2 / own**2:.3f} in the first such layer.",
-            {"scale": own**2, "mode": "fan_in", "distribution": "normal"},
+        reason += (
+            f" The scale is unstable (slope {point.slope:.3f} a layer at q = 1), so a deep net "
+            "needs normalization or residual paths."
         )
-    if float(phi(-1.0)) == -float(phi(1.0)) and abs(float(phi.derivative(0.0)) - 1) < 0.2:
-        settled, kept = _per_layer(phi, 1.0)
-        lasting = settled.q_star > 0 and settled.stability == "stable"
-        end = f"settles at q = {settled.q_star:.3f}" if lasting else "slowly dies out"
-        return Recommendation(
-            name,
-            "glorot_normal",
-            "Its slope at 0 is near 1, so Glorot's gain 1 keeps small signals and gradients: with "
-            f"depth the signal {end}, where the gradient's second moment is multiplied by "
-            f"{kept:.3f} a layer; the gain {own:.3f} that holds the signal at q = 1 makes that "
-            f"{chi:.3f}.",
-        )
-    return Recommendation(
-        name,
-        "variance_scaling",
-        f"Gain {own:.3f} makes q = 1 a {point.stability} fixed point, where the gradient's second "
-        f"moment is multiplied by {chi:.3f} a layer.",
-        {"scale": own**2, "mode": "fan_in", "distribution": "normal"},
-    )
+    return Recommendation(phi.name, scheme, reason, options)
+
+
+def _negative_slope(phi: Activation) -> float:
+    """That of a leaky ReLU, of which the identity and ReLU are two; 0 for all others."""
+    x = np.array([1e-3, 1.0, 1e3])
+    right, left = phi(x) / x, phi(-x) / -x
+    leaky = np.allclose(right, 1.0, rtol=1e-6) and np.allclose(left, left[0], rtol=1e-6)
+    return round(float(left[0]), 12) if leaky else 0.0
+
+
+def _over(phi: Activation, start: str, sigma_w: float, layers: tuple[int, ...]) -> str:
+    """A sentence on what so many layers make of second moments of 1, forward and backward."""
+    parts = []
+    for depth in layers:
+        *_, ends = _passage(phi).walk(np.log([sigma_w]), depth)
+        signal, back = (f"{np.exp(min(float(log[0]), 700.0)):.3g}" for log in ends)
+        parts.append(f"{depth} layers into {signal} and {back}")
+    first, *rest = parts
+    first = first.replace("into", "turn second moments of 1 into").replace(" and", " (signal) and")
+    return f"{start} {', '.join([f'{first} (gradient)', *rest])}."
