@@ -355,10 +355,14 @@ def test_several_inputs_and_outputs_by_name() -> None:
 
 def test_bad_input_is_refused_in_words() -> None:
     f, p, x = chain(jnp.tanh, 1), kernels((6, 3)), data(5, 6)
-    with pytest.raises(TypeError, match=r"f must be a function of \(params, x\), got int"):
+    with pytest.raises(TypeError, match=r"f must be a function of \(params, x\), got 3"):
         winit.jax.audit(3, p, x)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="params must hold at least one array"):
         winit.jax.audit(f, {}, x)
+    with pytest.raises(TypeError, match="x must hold arrays of numbers"):
+        winit.jax.audit(f, p, np.full((5, 6), "a"))
+    with pytest.raises(TypeError, match="cures must be True or False"):
+        winit.jax.audit(f, p, x, cures=1)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="x must hold finite values"):
         winit.jax.audit(f, p, np.full((5, 6), np.nan))
     with pytest.raises(ValueError, match="give both y and loss"):

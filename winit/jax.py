@@ -12,6 +12,7 @@ import hashlib
 import math
 import numbers
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,18 @@ def _floats(value: Any) -> bool:
 # ------------------------------------------------------------------ going through a jaxpr
 
 
+@dataclass(frozen=True)
+class Loop:
+    """An equation that is a loop; `body` gives the states after a step, and what is kept of it."""
+
+    eqn: Any
+    inside: Sequence[Any]  # the variables of states and parts in its body
+    states: list[Any]
+    parts: list[Any]  # of these inputs each step takes one
+    body: Callable[[Sequence[Any], Sequence[Any]], list[Any]]
+    goes: Callable[[Sequence[Any]], Any] | None = None  # whether the states ask for another step
+
+
 class Interpreter:
     """Runs a jaxpr on values of a kind of its own, which subclasses know."""
 
@@ -92,68 +105,62 @@ class Interpreter:
             return self.constant(v.val) if isinstance(v, core.Literal) else env[v]
 
         for eqn in jaxpr.eqns:
-            p, inputs = eqn.params, [at(v) for v in eqn.invars]
-            inner = next((p[n] for n in ("jaxpr", "call_jaxpr", "fun_jaxpr") if n in p), None)
-            special = {"scan": self.scan, "while": self.while_, "cond": self.cond}
-            if eqn.primitive.name in special:
-                outputs = special[eqn.primitive.name](eqn, inputs)
-            elif inner is None or eqn.primitive.name in ("pallas_call", "shard_map"):
-                outputs = self.equation(eqn, inputs)
-            else:
-                few = inputs[len(inputs) - len(getattr(inner, "jaxpr", inner).invars) :]
-                outputs = self.call(eqn, inner, inputs, few)
-            env.update(zip(eqn.outvars, outputs, strict=True))
+            inputs = [at(v) for v in eqn.invars]
+            env.update(zip(eqn.outvars, self._rule(eqn)(eqn, inputs), strict=True))
         return [at(v) for v in jaxpr.outvars]
 
-    def scan(self, eqn: Any, inputs: list[Any]) -> list[Any]:
-        """A loop over the parts of some inputs."""
-        p = eqn.params
-        first, carried = p["num_consts"], p["num_consts"] + p["num_carry"]
-        consts, states, parts = inputs[:first], inputs[first:carried], inputs[carried:]
-
-        def body(states: Sequence[Any], parts: Sequence[Any]) -> list[Any]:
-            return self.run(p["jaxpr"], [*consts, *states, *parts])
-
-        return self.loop(eqn, p["jaxpr"].jaxpr.invars[first:], states, parts, body, None)
-
-    def while_(self, eqn: Any, inputs: list[Any]) -> list[Any]:
-        """A loop that ends by its states."""
-        p = eqn.params
-        skip, first = p["cond_nconsts"], p["cond_nconsts"] + p["body_nconsts"]
-        test, consts, states = inputs[:skip], inputs[skip:first], inputs[first:]
-
-        def body(states: Sequence[Any], parts: Sequence[Any]) -> list[Any]:
-            return self.run(p["body_jaxpr"], [*consts, *states])
-
-        def goes(states: Sequence[Any]) -> Any:
-            return jax.core.eval_jaxpr(p["cond_jaxpr"].jaxpr, p["cond_jaxpr"].consts, *test,
-                                       *states)[0]  # fmt: skip
-
-        inside = p["body_jaxpr"].jaxpr.invars[p["body_nconsts"] :]
-        return self.loop(eqn, inside, states, [], body, goes)
+    def _rule(self, eqn: Any) -> Callable[[Any, list[Any]], list[Any]]:
+        name = eqn.primitive.name
+        if name in ("scan", "while", "cond"):
+            return getattr(self, f"_{name}")  # type: ignore[no-any-return]
+        calls = _inner(eqn) is not None and name not in ("pallas_call", "shard_map")
+        return self.call if calls else self.equation
 
     def constant(self, value: Any) -> Any:
         """A literal, or a constant of the jaxpr."""
         return value
 
     def equation(self, eqn: Any, inputs: list[Any]) -> list[Any]:
-        """Any other equation."""
-        self.new(eqn.outvars)
+        """An equation without a rule of its own."""
         return _bind(eqn, *inputs)
 
-    def call(self, eqn: Any, inner: Any, whole: list[Any], inputs: list[Any]) -> list[Any]:
-        """A jaxpr that an equation only calls, with the equation's inputs, and its own."""
-        return self.run(inner, inputs)
+    def call(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        """A jaxpr that an equation only calls."""
+        inner = _inner(eqn)
+        return self.run(inner, inputs[len(inputs) - len(getattr(inner, "jaxpr", inner).invars) :])
 
-    def cond(self, eqn: Any, inputs: list[Any]) -> list[Any]:
-        """One of several branches."""
+    def loop(self, loop: Loop) -> list[Any]:
+        """What a loop gives."""
         raise NotImplementedError
 
-    def loop(
-        self, eqn: Any, inside: Any, states: Any, parts: Any, body: Any, goes: Any
-    ) -> list[Any]:
-        """A loop's results: `inside` are the variables of states and parts in its body."""
-        raise NotImplementedError
+    def _scan(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        p = eqn.params
+        first, carried = p["num_consts"], p["num_consts"] + p["num_carry"]
+
+        def body(states: Sequence[Any], parts: Sequence[Any]) -> list[Any]:
+            return self.run(p["jaxpr"], [*inputs[:first], *states, *parts])
+
+        inside = p["jaxpr"].jaxpr.invars[first:]
+        return self.loop(Loop(eqn, inside, inputs[first:carried], inputs[carried:], body))
+
+    def _while(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        p = eqn.params
+        skip, first = p["cond_nconsts"], p["cond_nconsts"] + p["body_nconsts"]
+        test = partial(jax.core.eval_jaxpr, p["cond_jaxpr"].jaxpr, p["cond_jaxpr"].consts)
+
+        def body(states: Sequence[Any], parts: Sequence[Any]) -> list[Any]:
+            return self.run(p["body_jaxpr"], [*inputs[skip:first], *states])
+
+        def goes(states: Sequence[Any]) -> Any:
+            return test(*inputs[:skip], *states)[0]
+
+        inside = p["body_jaxpr"].jaxpr.invars[p["body_nconsts"] :]
+        return self.loop(Loop(eqn, inside, inputs[first:], [], body, goes))
+
+
+def _inner(eqn: Any) -> Any:
+    names = ("jaxpr", "call_jaxpr", "fun_jaxpr")
+    return next((eqn.params[name] for name in names if name in eqn.params), None)
 
 
 def _bind(eqn: Any, *inputs: Any) -> list[Any]:
@@ -162,11 +169,11 @@ def _bind(eqn: Any, *inputs: Any) -> list[Any]:
     return list(made) if eqn.primitive.multiple_results else [made]
 
 
-def _called(eqn: Any, inner: Any, *inputs: Any) -> list[Any]:
+def _called(eqn: Any, *inputs: Any) -> list[Any]:
     """What an equation gives that calls a jaxpr, by the derivative that it has of its own."""
-    given = {
-        v: a for v, a in zip(eqn.invars, inputs, strict=True) if not isinstance(v, core.Literal)
-    }
+    pairs = zip(eqn.invars, inputs, strict=True)
+    given = {v: a for v, a in pairs if not isinstance(v, core.Literal)}
+    inner = _inner(eqn)
     alone = getattr(inner, "jaxpr", inner).replace(
         constvars=[], invars=[*given], outvars=[*eqn.outvars], eqns=[eqn]
     )
@@ -180,30 +187,20 @@ class Counting(Interpreter):
         super().__init__()
         self.trips: dict[int, int] = {}
 
-    def cond(self, eqn: Any, inputs: list[Any]) -> list[Any]:
-        """The branch that is taken."""
+    def _cond(self, eqn: Any, inputs: list[Any]) -> list[Any]:
         branches = eqn.params["branches"]
         return self.run(branches[min(max(int(inputs[0]), 0), len(branches) - 1)], inputs[1:])
 
-    def loop(
-        self, eqn: Any, inside: Any, states: Any, parts: Any, body: Any, goes: Any
-    ) -> list[Any]:
+    def loop(self, loop: Loop) -> list[Any]:
         """Step by step."""
-        if goes is None:
-            return self._scan(eqn, states, parts, body)
-        n = 0
-        while goes(states):
-            states, n = body(states, []), n + 1
-        self.trips[id(eqn)] = max(n, self.trips.get(id(eqn), 1))
-        return list(states)
-
-    def _scan(self, eqn: Any, states: Any, parts: Any, body: Any) -> list[Any]:
-        steps, kept = range(eqn.params["length"]), []
-        for k in reversed(steps) if eqn.params["reverse"] else steps:
-            outputs = body(states, [part[k] for part in parts])
-            states = outputs[: len(states)]
+        states, p, kept, n = loop.states, loop.eqn.params, [], 0
+        while loop.goes(states) if loop.goes else n < p["length"]:
+            k = p["length"] - 1 - n if p.get("reverse") else n
+            outputs = loop.body(states, [part[k] for part in loop.parts])
+            states, n = outputs[: len(states)], n + 1
             kept.append(outputs[len(states) :])
-        kept = kept[::-1] if eqn.params["reverse"] else kept
+        self.trips[id(loop.eqn)] = max(n, self.trips.get(id(loop.eqn), 1))
+        kept = kept[::-1] if p.get("reverse") else kept
         return [*states, *(jnp.stack(column) for column in zip(*kept, strict=True))]
 
 
@@ -225,10 +222,10 @@ class Reading(Interpreter):
             return Value()
         return Value(number=float(np.asarray(value).item()), exact=True)
 
-    def call(self, eqn: Any, inner: Any, whole: list[Any], inputs: list[Any]) -> list[Any]:
+    def call(self, eqn: Any, inputs: list[Any]) -> list[Any]:
         """Looked into; where there is no site, it will be run whole, for its own derivative."""
         start, before = self.count, len(self.reader.found)
-        outputs = self.run(inner, inputs)
+        outputs = super().call(eqn, inputs)
         if eqn.primitive.name.startswith("custom") and len(self.reader.found) == before:
             self.ends[start] = self.count
         return outputs
@@ -236,7 +233,10 @@ class Reading(Interpreter):
     def equation(self, eqn: Any, inputs: list[Value]) -> list[Value]:
         """One operation."""
         name = eqn.primitive.name
+        dtypes = [v.aval.dtype for v in (*eqn.invars, *eqn.outvars)]
         kind, count = KIND.get(name, "other"), 1.0
+        if any(jnp.issubdtype(dtype, jax.dtypes.extended) for dtype in dtypes):  # keys
+            kind = "other"
         contract: tuple[Contract | None, ...] = ()
         run: Any = partial(_numbers, eqn) if kind not in ("move", "join") else partial(_bind, eqn)
         if name == "dot_general":
@@ -259,7 +259,7 @@ class Reading(Interpreter):
             run,
             len(eqn.outvars),
             shapes=[v.aval.shape for v in eqn.invars],
-            whole=not any(_floats(v.aval) for v in eqn.outvars),
+            whole=not any(jnp.issubdtype(v.aval.dtype, jnp.inexact) for v in eqn.outvars),
             stops=name == "stop_gradient",
             count=count,
             contract=contract,
@@ -268,31 +268,32 @@ class Reading(Interpreter):
         )
         return self.reader.apply(op, inputs)
 
-    def cond(self, eqn: Any, inputs: list[Value]) -> list[Value]:
-        """All branches, side by side."""
+    def _cond(self, eqn: Any, inputs: list[Value]) -> list[Value]:
         branches = [self.run(branch, inputs[1:]) for branch in eqn.params["branches"]]
         pairs = zip(self.new(eqn.outvars), zip(*branches, strict=True), strict=True)
         return [self.reader.apply(Op("join", i), ways)[0] for i, ways in pairs]
 
-    def loop(
-        self, eqn: Any, inside: Any, states: Any, parts: Any, body: Any, goes: Any
-    ) -> list[Value]:
-        """The body is read until nothing changes; a state of floats is taken for data."""
-        numbers, results = self.new(inside), self.new(eqn.outvars)
-        start, k = self.count, len(states)
+    def loop(self, loop: Loop) -> list[Value]:
+        """The body is read until nothing changes."""
+        numbers, results = self.new(loop.inside), self.new(loop.eqn.outvars)
+        start, k = self.count, len(loop.states)
 
-        def read(carried: list[Value]) -> list[Value]:
-            self.count = start
-            slices = []
-            for i, v in zip(numbers[k:], parts, strict=True):
+        def body(states: list[Value]) -> list[Value]:
+            self.count, slices = start, []
+            for i, v in zip(numbers[k:], loop.parts, strict=True):
                 op = Op("join" if v.level else "move", i, list, label="steps", shapes=[()])
                 slices += self.reader.apply(op, [v])
-            return body(carried, slices)
+            return loop.body(states, slices)
 
-        steps = eqn.params.get("length") or self.trips.get(id(eqn), 1)
-        outputs = self.reader.loop(numbers[:k], results, states, steps, read)
+        steps = loop.eqn.params.get("length") or self.trips.get(id(loop.eqn), 1)
+        outputs = self.reader.loop(numbers[:k], results, loop.states, steps, body)
         self.ends[start] = self.count
         return outputs
+
+
+def _single(dtype: Any) -> Any:
+    """Narrow floats are computed with as float32."""
+    return np.float32 if jnp.issubdtype(dtype, jnp.floating) else dtype
 
 
 def _numbers(eqn: Any, *numbers: Any) -> Any:
@@ -301,10 +302,9 @@ def _numbers(eqn: Any, *numbers: Any) -> Any:
     if kind in ("convert_element_type", "copy", "reduce_precision", "stop_gradient", "real"):
         (values,) = numbers
         return values if _floats(eqn.outvars[0].aval) else np.trunc(values)
-    arrays = [
-        np.asarray(n, np.float32 if _floats(v.aval) else v.aval.dtype)
-        for n, v in zip(numbers, eqn.invars, strict=True)
-    ]
+    pairs = list(zip(numbers, eqn.invars, strict=True))
+    with np.errstate(all="ignore"):
+        arrays = [np.asarray(n).astype(_single(v.aval.dtype)) for n, v in pairs]
     return np.asarray(_bind(eqn, *np.broadcast_arrays(*arrays))[0])
 
 
@@ -413,12 +413,12 @@ class Running(Interpreter):
             if i in self.roots and _floats(value):
                 self.notes[f"root {i}"] = _note(value)
 
-    def call(self, eqn: Any, inner: Any, whole: list[Any], inputs: list[Any]) -> list[Any]:
+    def call(self, eqn: Any, inputs: list[Any]) -> list[Any]:
         """Whole, if no site lies in it."""
         if self.count not in self.ends or not eqn.primitive.name.startswith("custom"):
-            return self.run(inner, inputs)
+            return super().call(eqn, inputs)
         self.count = self.ends[self.count]
-        return _called(eqn, inner, *whole)
+        return _called(eqn, *inputs)
 
     def equation(self, eqn: Any, inputs: list[Any]) -> list[Any]:
         """One operation, and its notes where it is a site."""
@@ -448,8 +448,8 @@ class Running(Interpreter):
         self.notes, self.slots = kept
         return outputs, notes
 
-    def cond(self, eqn: Any, inputs: list[Any]) -> list[Any]:
-        """The branch that is taken; notes of the others are 0."""
+    def _cond(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        # Notes of branches that are not taken are 0.
         starts, each = [], []
 
         def branch(k: int) -> Any:
@@ -471,32 +471,30 @@ class Running(Interpreter):
         self.watch(self.new(eqn.outvars), outputs)
         return list(outputs)
 
-    def loop(
-        self, eqn: Any, inside: Any, states: Any, parts: Any, body: Any, goes: Any
-    ) -> list[Any]:
+    def loop(self, loop: Loop) -> list[Any]:
         """As a scan, notes and slots with an entry a step, the first that runs in front."""
-        numbers, results = self.new(inside), self.new(eqn.outvars)
-        start, k, reverse = self.count, len(states), eqn.params.get("reverse", False)
-        length = eqn.params.get("length") or self.trips.get(id(eqn), 1)
+        numbers, results = self.new(loop.inside), self.new(loop.eqn.outvars)
+        start, k, p = self.count, len(loop.states), loop.eqn.params
+        turn = 1 - 2 * p.get("reverse", False)
 
         def step(states: Any, sliced: Any) -> Any:
             def run() -> list[Any]:
                 self.watch(numbers, [*states, *sliced[0]])
-                return body(states, sliced[0])
+                return loop.body(states, sliced[0])
 
             outputs, notes = self._apart(start, sliced[1], run)
             new = outputs[:k]
-            if goes is not None:
-                on = goes(states)
+            if loop.goes is not None:
+                on = loop.goes(states)
                 new = [jnp.where(on, a, b) for a, b in zip(new, states, strict=True)]
                 notes = jax.tree.map(lambda a: a * on, notes)
             return new, (outputs[k:], notes)
 
-        first = [jnp.asarray(s) for s in states]
-        inner = [z for z in self.slots if start <= z < self.ends[start]]
-        slots = {z: self.slots[z][::-1] if reverse else self.slots[z] for z in inner}
-        new, (ys, notes) = jax.lax.scan(step, first, (parts, slots), length, reverse)
-        self.notes |= jax.tree.map(lambda a: a[::-1], notes) if reverse else notes
+        slots = {z: a[::turn] for z, a in self.slots.items() if start <= z < self.ends[start]}
+        length = p.get("length") or self.trips.get(id(loop.eqn), 1)
+        first = [jnp.asarray(s) for s in loop.states]
+        new, (ys, notes) = jax.lax.scan(step, first, (loop.parts, slots), length, turn < 0)
+        self.notes |= jax.tree.map(lambda a: a[::turn], notes)
         self.watch(results, [*new, *ys])
         return [*new, *ys]
 
@@ -575,7 +573,7 @@ class Subject(Base):
         self.program = self.reading.program = self.reader.program(outputs, [note] * bool(narrow))
         if made:
             self.x = [self._made(k, a) for k, a in enumerate(self.x)]
-        self.step: Any = None  # compiled when it is first wanted: a redraw needs no run
+        self.step: Any = None
 
     def _parameter(self, name: str, array: Any, trainable: bool) -> Value:
         if not _floats(array):
@@ -592,8 +590,8 @@ class Subject(Base):
         scale, shift = self.reader.entry(i)
         return self.like((self.stream.standard_normal(shaped.shape) - shift) / scale, shaped)
 
-    def _prepare(self) -> None:
-        """Compile the one pass."""
+    def prepare(self) -> None:
+        """Compile the one pass: done when it is first wanted, since a redraw needs no run."""
         flat = [_auto(a) for a in [*self.arrays.values(), *self.x]]
         out, notes = jax.eval_shape(partial(self._forward, slots={}), flat)
         zs = {d.z: notes.get(f"z {d.z}") for d in self.reader.drafts}
@@ -624,9 +622,12 @@ class Subject(Base):
         gradient = jax.grad(scalar, (0, 1), has_aux=True)
         (weights, back), (value, outputs, notes) = gradient(floats, slots)
         notes |= {f"weight {n}": _note(g) for n, g in weights.items()}
+        for n, a in floats.items():
+            mean = _wide(a).mean()
+            notes[f"value {n}"] = {"mean": mean} | _note(_wide(a) - mean)
         notes |= {f"g {z}": {"x": g} for z, g in back.items()}
-        notes |= {f"out {k}": _note(o) for k, o in enumerate(outputs)}
-        notes |= {f"in {i}": _note(a) for i, a in zip(self.arguments, x, strict=True) if _floats(a)}
+        ends = [jnp.isfinite(a).all() for a in jax.tree.leaves((value, outputs, weights))]
+        notes["finite"] = {"x": jnp.stack(ends)}
         if self.loss is not None:
             zero, even, *mean = (self._value(each, None, y) for each in self._constants(outputs, y))
             even = jnp.where(zero <= 2 * even, zero, even)  # outputs are logits, or shares
@@ -659,7 +660,7 @@ class Subject(Base):
     def execute(self, arrays: Mapping[str, Any], standardized: bool) -> Any:
         """One run of the compiled pass."""
         if self.step is None:
-            self._prepare()
+            self.prepare()
         x = [self._standard(a) if standardized and _floats(a) else a for a in self.x]
         return jax.tree.map(np.asarray, self.step(*self._arguments(arrays, x)))
 
@@ -707,6 +708,7 @@ def audit(
     """
     from winit.judge import judge  # with what it needs, when it is needed
 
+    cures = _checks.flag(cures, "cures")
     return judge(Function(f, params, x, y, loss, trainable, rng), cures=cures)
 
 
@@ -736,11 +738,13 @@ class Function(Subject):
         self, f: Any, params: Any, x: Any, y: Any, loss: Any, trainable: Any, rng: RNG
     ) -> None:
         if not callable(f):
-            raise TypeError(f"f must be a function of (params, x), got {type(f).__name__}")
+            raise TypeError(f"f must be a function of (params, x), got {_checks.shown(f)}")
         if (loss is None) != (y is None):
             raise ValueError("a loss needs targets and targets a loss: give both y and loss")
-        for leaf in jax.tree.leaves(x):
-            if not np.isfinite(np.asarray(leaf).astype(np.float64)).all():
+        for leaf in map(np.asarray, jax.tree.leaves(x)):
+            if not jnp.issubdtype(leaf.dtype, jnp.number) and leaf.dtype != bool:
+                raise TypeError(f"x must hold arrays of numbers, got {_checks.shown(leaf)}")
+            if not np.isfinite(leaf.astype(np.float64)).all():
                 raise ValueError("x must hold finite values")
         leaves, self.tree = jax.tree_util.tree_flatten_with_path(params)
         self.leaves = {jax.tree_util.keystr(p, simple=True, separator="/"): v for p, v in leaves}

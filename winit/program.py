@@ -353,9 +353,7 @@ class Reader:
     """Says what is known of each operation's result, and keeps the sites and roots it meets."""
 
     def __init__(self) -> None:
-        self.names: list[str] = []
-        self.shapes: list[tuple[int, ...]] = []
-        self.trainable: list[bool] = []
+        self.parameters: list[Kernel] = []
         self.inputs: list[int] = []
         self.found: dict[int, Draft] = {}
         self.roots: dict[int, tuple[int, str, int]] = {}  # place, kind, parents
@@ -387,10 +385,8 @@ class Reader:
         self, name: str, shape: tuple[int, ...], mean: float, trainable: bool = True
     ) -> Value:
         """A parameter."""
-        p = len(self.names)
-        self.names.append(name)
-        self.shapes.append(shape)
-        self.trainable.append(trainable)
+        p = len(self.parameters)
+        self.parameters.append(Kernel(name, shape, trainable=trainable))
         entries = {p: lambda: [np.arange(math.prod(shape), dtype=np.int32).reshape(shape)]}
         return Value(PARAMETERS, p, number=mean, powers={p: 1.0}, entries=entries, flows=1 << p)
 
@@ -689,13 +685,13 @@ class Reader:
             roots.append(Root(self.root_names.get(i, name), kind, members(parents)))
         used = {kernel.name for site in made for kernel in site.kernels}
         mains = {site.kernel.name for site in made}
-        named = list(enumerate(self.names))
-        shapes = {n: self.shapes[p] for p, n in named if p not in self.shifts}
+        named = [(p, k.name) for p, k in enumerate(self.parameters)]
+        apart = [k for p, k in enumerate(self.parameters) if p not in self.shifts]
         return Program(
             tuple(made),
             tuple(roots),
             last.depth,
-            unused=tuple(n for n, shape in shapes.items() if n not in used and len(shape) > 1),
+            unused=tuple(k.name for k in apart if k.name not in used and len(k.shape) > 1),
             factors=tuple(n for p, n in named if p in self.factors or n in used),
             stopped=tuple(n for p, n in named if n in mains and not last.flows >> p & 1),
             notes=tuple(notes),
@@ -729,7 +725,7 @@ class Reader:
         made = []
         for p, power in d.kernel.powers.items():
             index = d.contract.index(d.kernel.entries[p]) if p in d.kernel.entries else None
-            made.append(Kernel(self.names[p], self.shapes[p], power, self.trainable[p], index))
+            made.append(replace(self.parameters[p], power=power, index=index))
         rank = lambda k: (k.index is not None, math.prod(k.shape))  # noqa: E731
         return tuple(sorted(made, key=rank, reverse=True))
 
@@ -769,8 +765,9 @@ class Subject:
 
     @property
     def parameters(self) -> dict[str, tuple[int, ...]]:
-        """Every parameter's shape."""
-        return {n: tuple(a.shape) for n, a in self.arrays.items()}
+        """The shape of every parameter; states of generators are none."""
+        known = {k.name for k in self.reader.parameters}
+        return {n: tuple(a.shape) for n, a in self.arrays.items() if n in known or a.ndim > 1}
 
     def execute(self, arrays: Mapping[str, Any], standardized: bool) -> Notes:
         """Run once, with these parameters, and inputs of floats brought to mean 0 and std 1."""
@@ -800,8 +797,8 @@ class Subject:
 
     def kept(self, name: str) -> str:
         """Why a parameter is to be left alone ("frozen", "given as a constant"), or ""."""
-        trainable = dict(zip(self.reader.names, self.reader.trainable, strict=True))
-        return "" if trainable.get(name, False) else "frozen"
+        free = {k.name for k in self.reader.parameters if k.trainable}
+        return "" if name in free else "frozen"
 
     def trained(self) -> str:
         """The sign that the model was trained, or ""."""
@@ -831,15 +828,14 @@ class Subject:
                 own = np.random.default_rng([KEY, *n.encode()])
                 noise = OPENED * own.standard_normal(self.parameters[n])
                 arrays[n] = self.like(noise, arrays[n])
-        return self._measured(arrays, self.execute(arrays, standardized))
+        return self._measured(self.execute(arrays, standardized))
 
-    def _measured(self, arrays: Mapping[str, Any], notes: Notes) -> Measured:
+    def _measured(self, notes: Notes) -> Measured:
         kernels = {}
-        for n in self.reader.names:
-            wide, note = self.numpy(arrays[n]), notes.get(f"weight {n}")
-            if note is not None:
-                gradient = float(np.sum(note["x"], dtype=np.float64))
-                kernels[n] = Weight(float(wide.std()), gradient, not wide.any())
+        for n in (k.name for k in self.reader.parameters):
+            std = math.sqrt(_mean(_steps(notes[f"value {n}"], "x")))
+            gradient = float(np.sum(notes[f"weight {n}"]["x"], dtype=np.float64))
+            kernels[n] = Weight(std, gradient, not (std or notes[f"value {n}"]["mean"]))
         sites = list(zip(self.reader.drafts, self.program.sites, strict=True))
         rows = [self._row(d.z, s, kernels[s.kernel.name], notes) for d, s in sites]
         steps = {n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps")}
@@ -849,17 +845,16 @@ class Subject:
             read = [f for f, (_, s) in zip(flat, sites, strict=True) if i in s.parents]
             columns["saturated"][i] = max((f for f in read if f == f), default=math.nan)
         loss, blind = (np.ravel(notes.get(k, {"x": math.nan})["x"]) for k in ("loss", "blind"))
-        ends = ("out", "weight", "g ", "loss")
-        named = {self.reader.root_names.get(i, ""): self._second(notes, f"in {i}")[0]
-                 for i in self.reader.inputs}  # fmt: skip
+        root2 = {i: self._second(notes, f"root {i}")[0] for i in self.reader.roots}
+        inputs = {name: root2[i] for i, name in self.reader.root_names.items()}
         return Measured(
             **columns,
             **steps,
-            root2=np.array([self._second(notes, f"root {i}")[0] for i in self.reader.roots]),
+            root2=np.array(list(root2.values())),
             loss=float(loss[0]),
             blind=float(min(blind[blind > 0], default=math.nan)),
-            input2={n: second for n, second in named.items() if n},
-            finite=all(np.isfinite(n["x"]).all() for k, n in notes.items() if k.startswith(ends)),
+            input2=inputs,
+            finite=bool(notes["finite"]["x"].all()),
             kernels=kernels,
         )
 
