@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 
 from winit import redraw
-from winit.program import Measured, Program, Subject
-from winit.redraw import Array
+from winit.program import Array, Measured, Program, Subject
 from winit.report import Audit, Finding, Row, listed
 
 # Second moments, against where the signal set out: ten in rms, which one learning rate can bridge.
@@ -117,9 +117,15 @@ def start(subject: Subject) -> Case:
     program, owner = subject.program, dict[str, int]()
     spread = np.zeros(len(program.sites))
     for i, site in enumerate(program.sites):
-        inside = [p for p in site.parents if p < i and redraw.together(program, p, i)]
-        own = [0 if program.sites[p].lookup else HANIN / program.sites[p].units for p in inside]
-        spread[i] = max((spread[p] + v for p, v in zip(inside, own, strict=True)), default=0.0)
+        # of the longest way here, and of equally long ones the widest
+        ways = [
+            (-program.sites[p].depth, spread[p] + HANIN / program.sites[p].units, p)
+            for p in site.parents
+            if p < i and redraw.together(program, p, i)
+        ]
+        if ways:
+            _, spread[i], p = min(ways)
+            spread[i] = 0.0 if program.sites[p].lookup else spread[i]
     for i in redraw.first_places(program):
         owner.setdefault(program.sites[i].kernel.name, i)
     m = subject.measure()
@@ -174,12 +180,17 @@ def unscaled(case: Case) -> Array:
 
 
 def dead(case: Case) -> Array:
-    """Sites that no signal or no gradient passes, also after what starts at 0 gave way."""
-    stopped = [site.kernel.name in case.program.stopped for site in case.program.sites]
-    share = np.where(stopped, math.nan, np.where(case.m.g2 == 0, 1.0, case.m.dead))
-    share = np.where(case.m.z2 == 0, 1.0, share)
+    """Sites that no signal or no gradient passes, also after what starts at 0 gave way.
+
+    Of a kernel that is used at several, none may be alive: some calls only choose.
+    """
+    names = np.array([site.kernel.name for site in case.program.sites])
     given = case.each("reads_data") & (case.m.x2 == 0)  # which is said in the notes
-    return np.where(given, math.nan, share - MOSTLY)
+    share = np.where((case.m.z2 == 0) | (case.m.g2 == 0), 1.0, case.m.dead)
+    share[np.isin(names, case.program.stopped) & (case.m.z2 > 0) | given] = math.nan
+    for name in set(names):
+        share[names == name] = np.fmin.reduce(share[names == name])
+    return share - MOSTLY
 
 
 def symmetric(case: Case) -> Array:
@@ -500,7 +511,7 @@ def _rows(case: Case) -> list[Row]:
             scheme=str(case.plans[i]),
             drift=float(drifts[i]),
             units=site.units,
-            **{key: float(getattr(case.m, key)[i]) for key in known},
+            **dict[str, Any]((key, float(getattr(case.m, key)[i])) for key in known),
         )
         for i, site in enumerate(case.program.sites)
     ]
