@@ -37,8 +37,6 @@ COLLAPSED = 2.0**-16
 LOW, HIGH = 1 / BOUND**2, BOUND
 # Four times what knowing nothing costs: logits of rms 5 to 7, for 2 to 50,000 classes.
 LOSS = 4.0
-# Where there is no loss: outputs of rms 5, which cost that in cross entropy over ten classes.
-OUTPUT = 25.0
 # Share of flat slopes beyond that of a unit normal signal. The critical gain of deep sigmoids, 10,
 # flattens 0.7 and trains; the next one that is good, 6.5 for ten layers, one half.
 SATURATED = 0.75
@@ -234,29 +232,26 @@ def drift(case: Case) -> Array:
     return drifts
 
 
-def fades(case: Case) -> Array:
-    """The signal, where every path leads through; a mean over n may lose n by nature."""
-    judged = (case.each("cut") | case.each("recurrent")) & ~case.each("lookup")
-    low = case.bounds + case.spread / 2 + np.log(np.maximum(case.each("averaged"), 1.0))
-    return np.where(judged, -drift(case) - low, math.nan)
+def judged(case: Case) -> Array:
+    """Where every path leads through, or a loop's state does."""
+    return (case.each("cut") | case.each("recurrent")) & ~case.each("lookup")
 
 
 def grows(case: Case) -> Array:
-    """The signal, where every path leads through."""
-    judged = (case.each("cut") | case.each("recurrent")) & ~case.each("lookup")
-    return np.where(judged, drift(case) - case.bounds, math.nan)
+    """A signal that explodes; where no loss is given, outputs too large for any."""
+    outputs = np.where(case.heads & math.isnan(case.m.loss), np.log(case.m.z2), math.nan)
+    return np.fmax(np.where(judged(case), drift(case), math.nan), outputs) - case.bounds
+
+
+def fades(case: Case) -> Array:
+    """A signal that shrinks; a mean over n may lose n by nature."""
+    low = case.bounds + case.spread / 2 + np.log(np.maximum(case.each("averaged"), 1.0))
+    return np.where(judged(case), -drift(case) - low, math.nan)
 
 
 def first_loss(case: Case) -> Array:
     """A first loss far above that of a network that knows nothing."""
     return np.log([case.m.loss / case.m.blind / LOSS])
-
-
-def outputs(case: Case) -> Array:
-    """Where no loss is given: outputs for which one would be far too high."""
-    told = case.heads & math.isnan(case.m.loss)
-    bound = np.maximum(math.log(OUTPUT), SPREADS * np.sqrt(case.spread))
-    return np.where(told, np.log(case.m.z2) - bound, math.nan)
 
 
 def effects(case: Case) -> tuple[Array, float, float]:
@@ -324,7 +319,7 @@ ALIVE = "take a leaky activation, or none, where it is dead, and biases of 0"
 UNTIE = "draw at random what stands between the kernels too"
 TARGETS = "standardize the targets, or start the last bias at their mean"
 BACK = "The first steps go into taking the outputs back."
-OFF = "E x² there is {x2:.2g}, by ln {drift:.1f} off its start."
+OFF = "E x² there is {x2:.2g}, by ln {drift:.1f} off its start, and E z² {z2:.2g}."
 RULES = (
     Rule(not_finite, "exploding", "Weights, outputs, loss or gradients are not finite.",
          "No optimizer can take a step.", SCALE, moved=True),
@@ -343,8 +338,6 @@ RULES = (
     Rule(fades, "shrinking", OFF, SGD, SCALE, moved=True),
     Rule(first_loss, "first loss far too high", "It is {loss:.3g}, where knowing nothing costs "
          "{blind:.3g}.", BACK, TARGETS, whole=True),
-    Rule(outputs, "first loss far too high", "{name} gives outputs of E z² {z2:.2g}.", BACK,
-         TARGETS, whole=True),
     Rule(starves, "shrinking", "Redrawing the first kernels does far less than redrawing others.",
          SOME, PATHS, moved=True),
     Rule(bursts, "exploding", "Redrawing the first kernels does far more than redrawing the last.",
@@ -462,8 +455,8 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
         losses = {"loss": case.m.loss, "blind": case.m.blind}
         names, reason = tuple(rows[i].name for i in at), rule.reason.format(**told, **losses)
         findings = [Finding(rule.verdict, names, reason, text, rule.meaning)]
-        for other in RULES if rule.find is not first_loss else ():  # what follows from it
-            if other.find is first_loss and other.level(case) > 0:
+        for other in RULES:  # what follows from it
+            if rule is not other and other.find is first_loss and other.level(case) > 0:
                 findings += [Finding(other.verdict, (), other.reason.format(**losses), text)]
         for i in at:
             rows[i] = replace(rows[i], verdict=rule.verdict)
@@ -497,24 +490,15 @@ def _elasticity(case: Case, run: Case, factor: float) -> float:
 
 
 def _rows(case: Case) -> list[Row]:
-    known = {f.name for f in fields(Row)} & {f.name for f in fields(Measured)}
-    drifts = drift(case)
-    return [
-        Row(
-            name=site.name,
-            shape=site.kernel.shape,
-            fan_in=site.fan_in,
-            fan_out=site.fan_out,
-            before=redraw.activation(site.before).name,
-            after=redraw.activation(site.after).name,
-            ideal=case.plans[i].std,
-            scheme=str(case.plans[i]),
-            drift=float(drifts[i]),
-            units=site.units,
-            **dict[str, Any]((key, float(getattr(case.m, key)[i])) for key in known),
-        )
-        for i, site in enumerate(case.program.sites)
-    ]
+    known = [f.name for f in fields(Measured) if f.name in {f.name for f in fields(Row)}]
+    rows, drifts = [], drift(case)
+    for i, (site, own) in enumerate(zip(case.program.sites, case.plans, strict=True)):
+        found: dict[str, Any] = {key: float(getattr(case.m, key)[i]) for key in known}
+        found |= {key: getattr(site, key) for key in ("name", "fan_in", "fan_out", "units")}
+        found |= {"shape": site.kernel.shape, "ideal": own.std, "scheme": str(own)}
+        found |= {k: redraw.activation(getattr(site, k)).name for k in ("before", "after")}
+        rows.append(Row(**found, drift=float(drifts[i])))
+    return rows
 
 
 def _notes(subject: Subject, case: Case) -> Iterator[str]:

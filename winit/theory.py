@@ -839,15 +839,14 @@ def recommend(activation: ActivationLike, depth: int | None = None) -> Recommend
     elif math.isclose(sigma_w, he, rel_tol=1e-6):
         scheme, options = "he_normal", {"negative_slope": slope} if slope else {}
     reason = _over(phi, f"With the gain {sigma_w:.3f},", sigma_w, layers)
-    if depth is None and abs(math.log(best / sigma_w)) > 1e-6:
-        reason += _over(phi, f" With the gain for {layers[-1]} layers, {best:.3f},", best,
-                        layers[-1:])  # fmt: skip
-    point = fixed_point(phi, own)
-    if point.stability == "unstable":
+    point, told = fixed_point(phi, own), f"the gain for {layers[-1]} layers, {best:.3f},"
+    if point.stability == "unstable":  # where rounding grows, and numbers say little
         reason += (
-            f" The scale is unstable (slope {point.slope:.3f} a layer at q = 1), so a deep net "
-            "needs normalization or residual paths."
+            f" {told.capitalize()} holds a scale that is unstable (slope {point.slope:.3f} a layer at q = 1), "
+            "so a deep net needs normalization or residual paths."
         )
+    elif abs(math.log(best / sigma_w)) > 1e-6:
+        reason += _over(phi, f" With {told}", best, layers[-1:])
     return Recommendation(phi.name, scheme, reason, options)
 
 
