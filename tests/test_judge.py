@@ -179,6 +179,23 @@ def test_nothing_judged_is_not_ok() -> None:
     assert not report.ok and not report.judged and "Cannot tell anything" in report.notes[0]
 
 
+def test_a_model_without_kernels_is_not_ok() -> None:
+    class Empty(Chain):
+        def __init__(self) -> None:
+            self.name, self.program = "empty", Program((), (), 0)
+            self.parameters: dict[str, Any] = {}
+
+        def measure(self, *_: Any, **__: Any) -> Measured:
+            none = np.zeros(0)
+            names = ("x2", "z2", "g2", "x_share", "z_share", "saturated", "dead", "distinct")
+            arrays = dict.fromkeys((*names, "std", "effect", "root2"), none)
+            return Measured(**arrays, x_steps=(), g_steps=(), loss=math.nan, blind=math.nan,
+                            input2={}, finite=True, kernels={})  # fmt: skip
+
+    report = judge.judge(Empty())  # type: ignore[arg-type]
+    assert not report.ok and not report.rows and "Cannot tell anything" in report.notes[0]
+
+
 # ------------------------------------------------------------------ the signal, blame and cure
 
 

@@ -75,7 +75,8 @@ class Case:
 
     def each(self, name: str) -> Array:
         """One of the sites' properties, for each site."""
-        return np.array([getattr(site, name) for site in self.program.sites])
+        found = [getattr(site, name) for site in self.program.sites]
+        return np.array(found) if found else np.zeros(0, dtype=bool)
 
     @property
     def order(self) -> list[int]:
@@ -107,7 +108,7 @@ class Case:
     def varied(self) -> bool:
         """Whether the examples differ where they enter."""
         entries = self.each("reads_data") | self.each("lookup")
-        return bool(np.any(self.m.z_share[entries] > COLLAPSED)) if len(entries) else False
+        return bool(np.any(self.m.z_share[entries] > COLLAPSED))
 
 
 def start(subject: Subject) -> Case:
