@@ -47,10 +47,8 @@ ALIKE = 0.5
 # A kernel nearer to its ideal, in ln of the std, is not suspected (nearer still where there are
 # many); a head only above He's gain, since small heads are good ones.
 NEAR, HEAD = 0.2, math.sqrt(2)
-ROUNDS, OPENED = (
-    4,
-    0.02,
-)  # steps in which zeros must give way, and the std of what takes their place
+ROUNDS = 4  # steps in which what starts at 0 must give way
+OPENED = 0.02  # the std of what takes its place
 KEY = (0x77696E6974, 0x6A756467)  # of the judge's own draws, which no seed of a user's starts
 
 
