@@ -26,7 +26,7 @@ from jax.sharding import Mesh, NamedSharding
 from winit import _checks
 from winit._checks import RNG
 from winit.diagnostics import FLAT
-from winit.program import KEY, Contract, Draft, Op, Reader, Value
+from winit.program import KEY, Contract, Draft, Op, Program, Reader, Value
 from winit.program import Subject as Base
 
 if TYPE_CHECKING:
@@ -209,6 +209,8 @@ class Counting(Interpreter):
 
 class Reading(Interpreter):
     """Reads a jaxpr as a program."""
+
+    program: Program  # once all is read
 
     def __init__(self, trips: Mapping[int, int]) -> None:
         super().__init__()
@@ -450,7 +452,8 @@ class Running(Interpreter):
 
     def _cond(self, eqn: Any, inputs: list[Any]) -> list[Any]:
         # Notes of branches that are not taken are 0.
-        starts, each = [], []
+        starts: list[int] = []
+        each = []
 
         def branch(k: int) -> Any:
             run = partial(self.run, eqn.params["branches"][k], inputs[1:])
