@@ -371,8 +371,12 @@ def test_kernels_that_no_gradient_reaches_are_named() -> None:
     assert read(f, zeros(a=(5, 5), b=(5, 5), c=(5, 5)), 4, 5).stopped == ("a", "b")
 
 
-def test_kernels_that_data_choose_are_kernels() -> None:
+@pytest.mark.parametrize("mapped", [False, True])
+def test_kernels_that_data_choose_are_kernels(mapped: bool) -> None:
     def f(p: Any, x: Any) -> Any:
+        if mapped:
+            one = lambda row: row @ p["experts"][jnp.argmax(row @ p["router"])]  # noqa: E731
+            return jax.vmap(one)(x)
         chosen = p["experts"][jnp.argmax(x @ p["router"], axis=1)]
         return jnp.einsum("bi,bio->bo", x, chosen)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import numbers
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -350,10 +349,10 @@ def _convolution(eqn: Any) -> Contract:
 
 def _lookup(eqn: Any) -> Contract | None:
     numbers, shape = eqn.params["dimension_numbers"], eqn.invars[0].aval.shape
-    picked = numbers.collapsed_slice_dims
-    kept = [a for a in range(len(shape)) if a not in picked]
     sizes = eqn.params["slice_sizes"]
-    if numbers.operand_batching_dims or any(sizes[a] != shape[a] for a in kept):
+    picked = [a for a in range(len(shape)) if sizes[a] < shape[a]]
+    kept = [a for a in range(len(shape)) if a not in picked]
+    if numbers.operand_batching_dims or any(sizes[a] > 1 for a in picked):
         return None
     rows = [a for a in range(len(eqn.outvars[0].aval.shape)) if a not in numbers.offset_dims]
     indices = range(len(eqn.invars[1].aval.shape) - 1)
@@ -549,8 +548,8 @@ class Subject(Base):
         self.name, self.loss, self.targets = name, loss, targets
         self.arrays = {n: arrays[n] for n in sorted(arrays)}  # as JAX flattens a dict
         self.x = jax.tree.leaves(x)
-        seed = rng if isinstance(rng, numbers.Integral) else None
-        own = _checks.as_rng(rng).bytes(8) if seed is None else _checks.as_rng(rng) and [int(seed)]
+        draws, seed = _checks.as_rng(rng), _checks.whole(rng)
+        own = [*draws.bytes(8)] if seed is None else [seed]
         self.stream = np.random.default_rng(np.random.SeedSequence([KEY, *own]))
         made_of = jax.tree.map(_auto, (self.arrays, x))
         closed, self.shape = jax.make_jaxpr(function, return_shape=True)(*made_of)
@@ -603,10 +602,8 @@ class Subject(Base):
         self.step = _compile(self._pass, *self._arguments(self.arrays, self.x))
 
     def _arguments(self, arrays: Mapping[str, Any], x: list[Any]) -> tuple[Any, ...]:
-        floats = {n: a for n, a in arrays.items() if _floats(a)}
-        rest = {n: a for n, a in arrays.items() if n not in floats}
-        moved = jax.tree.map(_auto, (floats, rest, x))
-        return moved[0], self.slots, *moved[1:], self.directions, self.targets
+        arrays, x = jax.tree.map(_auto, (arrays, x))
+        return arrays, self.slots, x, self.directions, self.targets
 
     def _forward(self, flat: Sequence[Any], slots: Any) -> tuple[list[Any], Any]:
         """The outputs of floats, and the notes."""
@@ -615,13 +612,13 @@ class Subject(Base):
         outputs = running.run(self.jaxpr, flat)
         return outputs, running.notes
 
-    def _pass(self, floats: Any, slots: Any, rest: Any, x: Any, directions: Any, y: Any) -> Any:
+    def _pass(self, arrays: Any, slots: Any, x: Any, directions: Any, y: Any) -> Any:
         def scalar(floats: Any, slots: Any) -> Any:
-            arrays = floats | rest
-            outputs, notes = self._forward([*(arrays[n] for n in self.arrays), *x], slots)
+            outputs, notes = self._forward([*(arrays | floats).values(), *x], slots)
             value = self._value(outputs, directions, y)
             return value, (value, outputs, notes)
 
+        floats = {n: a for n, a in arrays.items() if _floats(a)}
         gradient = jax.grad(scalar, (0, 1), has_aux=True)
         (weights, back), (value, outputs, notes) = gradient(floats, slots)
         notes |= {f"weight {n}": _note(g) for n, g in weights.items()}
