@@ -12,7 +12,7 @@ import hashlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -388,13 +388,12 @@ def _varying(values: Any, axes: Sequence[int], examples: int) -> dict[str, Any]:
     return {"v": _note(wide - wide.mean(axis=found[0], keepdims=True))["x"]}
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _tap(z: Any, slot: Any, units: tuple[int, ...]) -> Any:
-    """z; the derivative by `slot` is the sums of the squares of the gradient at z."""
-    return z
-
-
-_tap.defvjp(lambda z, slot, units: (z, None), lambda units, _, g: (g, _note(g, units)["x"]))
+@lru_cache
+def _tap(units: tuple[int, ...]) -> Any:
+    """Of (z, slot) z; the derivative by `slot` is the sums of the squares of the gradient at z."""
+    tap = jax.custom_vjp(lambda z, slot: z)
+    tap.defvjp(lambda z, slot: (z, None), lambda _, g: (g, _note(g, units)["x"]))
+    return tap
 
 
 class Running(Interpreter):
@@ -439,7 +438,7 @@ class Running(Interpreter):
             self.notes[f"flat {d.z}"] = {"x": jnp.mean(flat.astype(jnp.float32))}
         if not (d.plain or d.lookup):
             self.notes[f"w {d.z}"] = _note(_wide(w) - _wide(w).mean())
-        return _tap(z, self.slots[d.z], tuple(c.units)) if d.z in self.slots else z
+        return _tap(tuple(c.units))(z, self.slots[d.z]) if d.z in self.slots else z
 
     def _apart(self, start: int, slots: Any, run: Callable[[], Any]) -> tuple[Any, Any]:
         """What a part of the program gives, numbered from `start`, and its own notes."""
