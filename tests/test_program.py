@@ -385,6 +385,21 @@ def test_kernels_that_data_choose_are_kernels(mapped: bool) -> None:
     assert router.name == "router"
 
 
+def test_experts_may_be_groups_of_rows_or_branches_for_each_example() -> None:
+    def ragged(p: Any, x: Any) -> Any:
+        return jax.lax.ragged_dot(x, p["w"], jnp.array([2, 2, 2]))
+
+    found = site(ragged, zeros(w=(3, 8, 5)), 6, 8)
+    assert (found.fan_in, found.fan_out, found.groups, found.units) == (8, 5, 3, 5)
+
+    def mapped(p: Any, x: Any) -> Any:
+        one = lambda r: jax.lax.cond(r[0] > 0, lambda: r @ p["a"], lambda: r @ p["b"])  # noqa: E731
+        return jax.vmap(one)(x)
+
+    sites = read(mapped, zeros(a=(8, 8), b=(8, 8)), 4, 8).sites
+    assert sorted(s.name for s in sites) == ["a", "b"] and {s.fan_in for s in sites} == {8}
+
+
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered")
 def test_growth_is_measured_far_out() -> None:
     powers: dict[float, Any] = {

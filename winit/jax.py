@@ -246,6 +246,11 @@ class Reading(Interpreter):
             count = math.prod(eqn.invars[0].aval.shape[axis] for axis in axes)
         elif name == "conv_general_dilated":
             kind, contract = "contract", (None, _convolution(eqn))
+        elif name.startswith("ragged_dot") and eqn.invars[1].aval.ndim == 3:
+            order, axis = ((0,), (2,), (1,), ()), (0,)
+            experts = Contract(order, eqn.invars[1].aval.shape, units=(1,), apart=False,
+                               examples_x=axis, examples_z=axis)  # fmt: skip
+            kind, contract = "contract", (None, experts)
         elif name in ("gather", "dynamic_slice") and not any(v.level for v in inputs[1:]):
             kind, run = "move", partial(_bind, eqn) if all(v.exact for v in inputs[1:]) else None
         elif name == "gather" and not inputs[0].level:
@@ -356,8 +361,8 @@ def _lookup(eqn: Any) -> Contract | None:
         return None
     rows = [a for a in range(len(eqn.outvars[0].aval.shape)) if a not in numbers.offset_dims]
     indices = range(len(eqn.invars[1].aval.shape) - 1)
-    return Contract((picked, kept, (), ()), shape, units=numbers.offset_dims, examples_x=indices,
-                    examples_z=rows)  # fmt: skip
+    return Contract((picked, kept, (), ()), shape, units=numbers.offset_dims, apart=False,
+                    examples_x=indices, examples_z=rows)  # fmt: skip
 
 
 # ------------------------------------------------------------------ running it, with meters

@@ -191,6 +191,7 @@ class Contract:
     stride_in: float = 1.0  # dilated inputs: how much rarer they are
     stride_out: float = 1.0
     units: Sequence[int] = ()  # axes of z
+    apart: bool = True  # each group has units of its own: rows and chosen experts share them
     examples_x: Sequence[int] = ()  # axes of x and of z that come from the data alone
     examples_z: Sequence[int] = ()
 
@@ -309,6 +310,7 @@ def _union(values: Sequence[Value], source: int) -> Value:
         roots=_all(v.roots for v in strong),
         origins=_all(v.origins for v in values),
         flows=_all(v.flows for v in values),
+        powers={p: n for v in values if v.level == PICKED for p, n in v.powers.items()},
     )
 
 
@@ -471,7 +473,8 @@ class Reader:
         if len({(v.source, v.layout) for v in known}) > 1:
             return replace(self._mixed(op, known, degree, pending), level=level)
         open_ended = not all(v.exact for v in sides)
-        made = replace(first, level=level, straight=straight)
+        powers = first.powers if level == first.level else self._powers(op, inputs)
+        made = replace(first, level=level, straight=straight, powers=powers)
         if pending:
             return replace(made, source=op.number, layout=0) if open_ended else made
         # A shift that is not known stands at 0, a scale at 1, and nothing is masked.
@@ -576,11 +579,9 @@ class Reader:
     def _kernel_side(self, op: Op, inputs: Sequence[Value]) -> int | None:
         """The kernel is of a lower level, and has parameters in it."""
         for side, contract in enumerate(op.contract):
-            if contract is not None:
-                kernel, data = inputs[side], inputs[1 - side]
-                chosen = kernel.level == PICKED and data.level == SIGNAL
-                if kernel.level < data.level and (kernel.powers or chosen):
-                    return side
+            lower = contract is not None and inputs[side].level < inputs[1 - side].level
+            if lower and inputs[side].powers:
+                return side
         return None
 
     def _site(self, op: Op, side: int, kernel: Value, x: Value) -> Value:
@@ -710,7 +711,7 @@ class Reader:
             fan_out / blocks,
             groups=d.contract.size(0) * d.contract.split,
             blocks=blocks,
-            units=d.contract.size(1) * (1 if d.lookup else d.contract.size(0)),
+            units=d.contract.size(1) * (d.contract.size(0) if d.contract.apart else 1),
             before=LINEAR if d.lookup else self.acting(d.x),
             roots=tuple(bits(d.x.roots)),
             reads_data=bool(d.x.origins),
