@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-import numbers
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -26,7 +25,7 @@ from jax.sharding import Mesh, NamedSharding
 from winit import _checks
 from winit._checks import RNG
 from winit.diagnostics import FLAT
-from winit.program import KEY, Contract, Draft, Op, Reader, Value
+from winit.program import KEY, Contract, Draft, Op, Program, Reader, Value
 from winit.program import Subject as Base
 
 if TYPE_CHECKING:
@@ -210,6 +209,8 @@ class Counting(Interpreter):
 class Reading(Interpreter):
     """Reads a jaxpr as a program."""
 
+    program: Program  # once all is read
+
     def __init__(self, trips: Mapping[int, int]) -> None:
         super().__init__()
         self.trips, self.reader = trips, Reader()
@@ -245,6 +246,11 @@ class Reading(Interpreter):
             count = math.prod(eqn.invars[0].aval.shape[axis] for axis in axes)
         elif name == "conv_general_dilated":
             kind, contract = "contract", (None, _convolution(eqn))
+        elif name.startswith("ragged_dot") and eqn.invars[1].aval.ndim == 3:
+            order, axis = ((0,), (2,), (1,), ()), (0,)
+            experts = Contract(order, eqn.invars[1].aval.shape, units=(1,), apart=False,
+                               examples_x=axis, examples_z=axis)  # fmt: skip
+            kind, contract = "contract", (None, experts)
         elif name in ("gather", "dynamic_slice") and not any(v.level for v in inputs[1:]):
             kind, run = "move", partial(_bind, eqn) if all(v.exact for v in inputs[1:]) else None
         elif name == "gather" and not inputs[0].level:
@@ -348,15 +354,15 @@ def _convolution(eqn: Any) -> Contract:
 
 def _lookup(eqn: Any) -> Contract | None:
     numbers, shape = eqn.params["dimension_numbers"], eqn.invars[0].aval.shape
-    picked = numbers.collapsed_slice_dims
-    kept = [a for a in range(len(shape)) if a not in picked]
     sizes = eqn.params["slice_sizes"]
-    if numbers.operand_batching_dims or any(sizes[a] != shape[a] for a in kept):
+    picked = [a for a in range(len(shape)) if sizes[a] < shape[a]]
+    kept = [a for a in range(len(shape)) if a not in picked]
+    if numbers.operand_batching_dims or any(sizes[a] > 1 for a in picked):
         return None
     rows = [a for a in range(len(eqn.outvars[0].aval.shape)) if a not in numbers.offset_dims]
     indices = range(len(eqn.invars[1].aval.shape) - 1)
-    return Contract((picked, kept, (), ()), shape, units=numbers.offset_dims, examples_x=indices,
-                    examples_z=rows)  # fmt: skip
+    return Contract((picked, kept, (), ()), shape, units=numbers.offset_dims, apart=False,
+                    examples_x=indices, examples_z=rows)  # fmt: skip
 
 
 # ------------------------------------------------------------------ running it, with meters
@@ -387,13 +393,12 @@ def _varying(values: Any, axes: Sequence[int], examples: int) -> dict[str, Any]:
     return {"v": _note(wide - wide.mean(axis=found[0], keepdims=True))["x"]}
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _tap(z: Any, slot: Any, units: tuple[int, ...]) -> Any:
-    """z; the derivative by `slot` is the sums of the squares of the gradient at z."""
-    return z
-
-
-_tap.defvjp(lambda z, slot, units: (z, None), lambda units, _, g: (g, _note(g, units)["x"]))
+@lru_cache
+def _tap(units: tuple[int, ...]) -> Any:
+    """Of (z, slot) z; the derivative by `slot` is the sums of the squares of the gradient at z."""
+    tap = jax.custom_vjp(lambda z, slot: z)
+    tap.defvjp(lambda z, slot: (z, None), lambda _, g: (g, _note(g, units)["x"]))
+    return tap
 
 
 class Running(Interpreter):
@@ -438,7 +443,7 @@ class Running(Interpreter):
             self.notes[f"flat {d.z}"] = {"x": jnp.mean(flat.astype(jnp.float32))}
         if not (d.plain or d.lookup):
             self.notes[f"w {d.z}"] = _note(_wide(w) - _wide(w).mean())
-        return _tap(z, self.slots[d.z], tuple(c.units)) if d.z in self.slots else z
+        return _tap(tuple(c.units))(z, self.slots[d.z]) if d.z in self.slots else z
 
     def _apart(self, start: int, slots: Any, run: Callable[[], Any]) -> tuple[Any, Any]:
         """What a part of the program gives, numbered from `start`, and its own notes."""
@@ -450,7 +455,8 @@ class Running(Interpreter):
 
     def _cond(self, eqn: Any, inputs: list[Any]) -> list[Any]:
         # Notes of branches that are not taken are 0.
-        starts, each = [], []
+        starts: list[int] = []
+        each = []
 
         def branch(k: int) -> Any:
             run = partial(self.run, eqn.params["branches"][k], inputs[1:])
@@ -546,8 +552,8 @@ class Subject(Base):
         self.name, self.loss, self.targets = name, loss, targets
         self.arrays = {n: arrays[n] for n in sorted(arrays)}  # as JAX flattens a dict
         self.x = jax.tree.leaves(x)
-        seed = rng if isinstance(rng, numbers.Integral) else None
-        own = _checks.as_rng(rng).bytes(8) if seed is None else _checks.as_rng(rng) and [int(seed)]
+        draws, seed = _checks.as_rng(rng), _checks.whole(rng)
+        own = [*draws.bytes(8)] if seed is None else [seed]
         self.stream = np.random.default_rng(np.random.SeedSequence([KEY, *own]))
         made_of = jax.tree.map(_auto, (self.arrays, x))
         closed, self.shape = jax.make_jaxpr(function, return_shape=True)(*made_of)
@@ -600,10 +606,8 @@ class Subject(Base):
         self.step = _compile(self._pass, *self._arguments(self.arrays, self.x))
 
     def _arguments(self, arrays: Mapping[str, Any], x: list[Any]) -> tuple[Any, ...]:
-        floats = {n: a for n, a in arrays.items() if _floats(a)}
-        rest = {n: a for n, a in arrays.items() if n not in floats}
-        moved = jax.tree.map(_auto, (floats, rest, x))
-        return moved[0], self.slots, *moved[1:], self.directions, self.targets
+        arrays, x = jax.tree.map(_auto, (arrays, x))
+        return arrays, self.slots, x, self.directions, self.targets
 
     def _forward(self, flat: Sequence[Any], slots: Any) -> tuple[list[Any], Any]:
         """The outputs of floats, and the notes."""
@@ -612,13 +616,13 @@ class Subject(Base):
         outputs = running.run(self.jaxpr, flat)
         return outputs, running.notes
 
-    def _pass(self, floats: Any, slots: Any, rest: Any, x: Any, directions: Any, y: Any) -> Any:
+    def _pass(self, arrays: Any, slots: Any, x: Any, directions: Any, y: Any) -> Any:
         def scalar(floats: Any, slots: Any) -> Any:
-            arrays = floats | rest
-            outputs, notes = self._forward([*(arrays[n] for n in self.arrays), *x], slots)
+            outputs, notes = self._forward([*(arrays | floats).values(), *x], slots)
             value = self._value(outputs, directions, y)
             return value, (value, outputs, notes)
 
+        floats = {n: a for n, a in arrays.items() if _floats(a)}
         gradient = jax.grad(scalar, (0, 1), has_aux=True)
         (weights, back), (value, outputs, notes) = gradient(floats, slots)
         notes |= {f"weight {n}": _note(g) for n, g in weights.items()}
