@@ -62,9 +62,11 @@ AGAIN = starts.Start(
     curable=False,
 )
 STARTS = {s.name: s for s in (*starts.STARTS, AGAIN)}
-LIST = [
-    pytest.param(s.name, marks=[] if s.name in QUICK else pytest.mark.long) for s in STARTS.values()
-]
+
+
+def listed(quick: tuple[str, ...]) -> list[Any]:
+    """All starts as parameters, long ones but for those."""
+    return [pytest.param(name, marks=[pytest.mark.long] * (name not in quick)) for name in STARTS]
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +117,7 @@ def standardized(x: Any) -> Any:
     return ((x - x.mean()) / (x.std() or 1.0)).astype(x.dtype)
 
 
-@pytest.mark.parametrize("name", LIST)
+@pytest.mark.parametrize("name", listed(QUICK))
 def test_verdict_and_cure_are_the_referees(name: str) -> None:
     start = STARTS[name]
     case = start.build(0)
@@ -126,7 +128,7 @@ def test_verdict_and_cure_are_the_referees(name: str) -> None:
         assert referees(case, *cured(case, change)) == "good"
 
 
-@pytest.mark.parametrize("name", LIST)
+@pytest.mark.parametrize("name", listed(("jax_relu_gain_1", "sigmoid_zeros", "nnx_lora")))
 def test_reinitialize_makes_the_start_sound(name: str) -> None:
     start = STARTS[name]
     if start.verdict != "good" and not start.curable:
