@@ -172,8 +172,8 @@ def test_no_rule_can_be_spared(rule: Any, monkeypatch: pytest.MonkeyPatch) -> No
     assert verdicts() != before
 
 
-# Where a factor of 4 flips nothing, and why no start lies so near: what is broken is so by depth, as
-# a power, and what is sound is so by theory.
+# Where a factor of 4 flips nothing, and why no start lies so near: what is broken is so by
+# a power of the depth, what is sound is so by theory.
 SIGNAL = "sound starts move E x² by 11 at most, broken ones by 4,000 and more"
 CHANCE = "sound starts of these widths stay within BOUND, below which chance is not asked"
 GRADIENT = "the first kernels of sound starts have 1/1,500 and more, of broken ones 1e-8 and less"

@@ -842,8 +842,8 @@ def recommend(activation: ActivationLike, depth: int | None = None) -> Recommend
     point, told = fixed_point(phi, own), f"the gain for {layers[-1]} layers, {best:.3f},"
     if point.stability == "unstable":  # where rounding grows, and numbers say little
         reason += (
-            f" {told.capitalize()} holds a scale that is unstable (slope {point.slope:.3f} a layer at q = 1), "
-            "so a deep net needs normalization or residual paths."
+            f" {told.capitalize()} holds a scale that is unstable (slope {point.slope:.3f} a layer "
+            "at q = 1), so a deep net needs normalization or residual paths."
         )
     elif abs(math.log(best / sigma_w)) > 1e-6:
         reason += _over(phi, f" With {told}", best, layers[-1:])
