@@ -391,7 +391,7 @@ AT_LOADING = {
     "network": {"numpy", "winit._checks", "winit.activations"},
     "diagnostics": {"numpy", "winit._checks", "winit.activations", "winit.network"},
     "plots": {"numpy", "winit._checks", "matplotlib", "cycler"},
-    "report": {"numpy"},
+    "report": {"numpy", "winit._checks"},
     "program": {"numpy", "winit.diagnostics"},
     "redraw": {"numpy"}
     | {f"winit.{name}" for name in ("_checks", "activations", "initializers", "program", "theory")},
