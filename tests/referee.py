@@ -181,9 +181,12 @@ ELEMENTWISE = {
     "exp", "exp2", "expm1", "log", "log1p", "sin", "cos", "tan", "atan", "asinh", "sinh", "cosh",
     "abs", "sign", "sqrt", "rsqrt", "cbrt", "square", "integer_pow", "pow", "clamp", "select_n",
     "convert_element_type", "floor", "ceil", "round", "add_any", "copy", "copy_p",
+}  # fmt: skip
+# A stopped gradient leaves numbers, and the slope of the activation before it, as they are.
+MOVES = {
+    "reshape", "transpose", "slice", "squeeze", "split", "rev", "copy", "expand_dims",
     "stop_gradient",
 }  # fmt: skip
-MOVES = {"reshape", "transpose", "slice", "squeeze", "split", "rev", "copy", "expand_dims"}
 
 
 @dataclasses.dataclass(frozen=True)

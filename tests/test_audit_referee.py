@@ -36,7 +36,6 @@ QUICK = (
     "stopped_encoder",
     "zero_head",
     "cnn_rescaled",
-    "simple_rnn",
     "reads_again",  # shrinking, by its gradient
 )
 
@@ -67,6 +66,10 @@ STARTS = {s.name: s for s in (*starts.STARTS, AGAIN)}
 def listed(quick: tuple[str, ...]) -> list[Any]:
     """All starts as parameters, long ones but for those."""
     return [pytest.param(name, marks=[pytest.mark.long] * (name not in quick)) for name in STARTS]
+
+
+# What `referee.from_nnx` calls is to go in a later Flax.
+pytestmark = pytest.mark.filterwarnings("ignore:.*flax.nnx.State.*:DeprecationWarning")
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +131,7 @@ def test_verdict_and_cure_are_the_referees(name: str) -> None:
         assert referees(case, *cured(case, change)) == "good"
 
 
-@pytest.mark.parametrize("name", listed(("jax_relu_gain_1", "sigmoid_zeros", "nnx_lora")))
+@pytest.mark.parametrize("name", listed(("jax_relu_gain_1", "sigmoid_zeros")))
 def test_reinitialize_makes_the_start_sound(name: str) -> None:
     start = STARTS[name]
     if start.verdict != "good" and not start.curable:
@@ -174,7 +177,7 @@ def test_no_rule_can_be_spared(rule: Any, monkeypatch: pytest.MonkeyPatch) -> No
 
 # Where a factor of 4 flips nothing, and why no start lies so near: what is broken is so by
 # a power of the depth, what is sound is so by theory.
-SIGNAL = "sound starts move E x² by 11 at most, broken ones by 4,000 and more"
+SIGNAL = "broken starts move E x² by 4,000 and more"
 CHANCE = "sound starts of these widths stay within BOUND, below which chance is not asked"
 GRADIENT = "the first kernels of sound starts have 1/1,500 and more, of broken ones 1e-8 and less"
 NORMALIZED = "batch normalization of 12 layers makes 260, of 50 layers 1e9"
@@ -182,7 +185,7 @@ ALL_ALIKE = "sound starts keep 2e-4 and more, broken ones 1e-13 and less"
 TIED = "units that are tied are tied all of them: 1 of 16 or more differs"
 SCALE = "data are standardized, or in units that are off by hundreds in rms"
 FREE = {
-    **dict.fromkeys([("BOUND", 4.0), ("BOUND", 0.25)], SIGNAL),
+    ("BOUND", 4.0): SIGNAL,
     ("SPREADS", 0.25): CHANCE,
     **dict.fromkeys([("STEEP", 4.0), ("STEEP", 0.25)], GRADIENT),
     **dict.fromkeys([("STEEP_NORMALIZED", 4.0), ("STEEP_NORMALIZED", 0.25)], NORMALIZED),
