@@ -1,7 +1,7 @@
 """How well-known architectures start, as their libraries draw them: measured, stored, shown.
 
-`make zoo` measures all of them and writes the result (book/zoo.json), its picture (book/zoo.png) and
-the page (book/zoo.md). With names (`make zoo ONLY="VGG16 GPT2"`) it measures these and keeps the
+`make zoo` measures all of them, and writes the result (book/zoo.json), its picture (book/zoo.png)
+and the page (book/zoo.md). With names (`make zoo ONLY="VGG16 GPT2"`) it measures these and keeps the
 others; with --page it measures none, and makes picture and page of what is stored.
 
 A model is built with `weights=None`, without a change of its settings, from one seed, and reads a
@@ -13,6 +13,7 @@ does one step of training without taking it. The page holds its own prose; what 
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.metadata
 import json
 import math
@@ -38,15 +39,13 @@ PACKAGES = ("keras", "keras-hub", "jax")
 
 BATCH, LENGTH, VOCABULARY = 8, 16, 100
 # keras.applications -> height and width of the pictures: 64, or the least that the model takes.
-PICTURES = {
-    **dict.fromkeys(["VGG16", "VGG19", "ResNet50", "ResNet101", "ResNet50V2", "ResNet101V2"], 64),
-    **{"Xception": 71, "InceptionV3": 75, "InceptionResNetV2": 75},
-    **dict.fromkeys(["DenseNet121", "DenseNet169", "NASNetMobile"], 64),
-    **dict.fromkeys(["MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large"], 64),
-    **dict.fromkeys(["EfficientNetB0", "EfficientNetB1", "EfficientNetB2", "EfficientNetB3"], 64),
-    **dict.fromkeys(["EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2S"], 64),
-    **dict.fromkeys(["ConvNeXtTiny", "ConvNeXtSmall"], 64),
-}
+PICTURES = dict.fromkeys(
+    "VGG16 VGG19 ResNet50 ResNet101 ResNet50V2 ResNet101V2 DenseNet121 DenseNet169 NASNetMobile "
+    "MobileNet MobileNetV2 MobileNetV3Small MobileNetV3Large EfficientNetB0 EfficientNetB1 "
+    "EfficientNetB2 EfficientNetB3 EfficientNetV2B0 EfficientNetV2B1 EfficientNetV2S "
+    "ConvNeXtTiny ConvNeXtSmall".split(),
+    64,
+) | {"Xception": 71, "InceptionV3": 75, "InceptionResNetV2": 75}
 # Transformers of keras-hub, made tiny by hand: depth is what a signal meets, so depth is kept.
 SIZES = {"vocabulary_size": VOCABULARY, "num_layers": 12, "hidden_dim": 64, "intermediate_dim": 256}
 HEADS = {"num_heads": 4}
@@ -92,13 +91,10 @@ def build(name: str) -> tuple[Any, Any]:
     if name in PICTURES:
         shape = (PICTURES[name], PICTURES[name], 3)
         return getattr(keras.applications, name)(weights=None, input_shape=shape), None
-    import keras_hub
-
-    model = getattr(keras_hub.models, CLASSES.get(name, f"{name}Backbone"))(**TRANSFORMERS[name])
+    models = importlib.import_module("keras_hub").models
+    model = getattr(models, CLASSES.get(name, f"{name}Backbone"))(**TRANSFORMERS[name])
     tokens = np.random.default_rng(0).integers(1, VOCABULARY, (BATCH, LENGTH))
-    kinds = {"segment": np.zeros_like(tokens), "padding": np.ones_like(tokens)}
-    kinds = {f"{kind}_{end}": a for kind, a in kinds.items() for end in ("ids", "mask")}
-    return model, {key.split(":")[0]: _ids(key, tokens) for key in model.input}
+    return model, {key: _ids(key, tokens) for key in model.input}
 
 
 def _ids(key: str, tokens: Any) -> Any:
@@ -115,10 +111,14 @@ def measure(name: str) -> dict[str, Any]:
 
     import winit
 
-    # What is compiled here runs once: optimizing it would take longer.
-    jax.config.update("jax_disable_most_optimizations", True)
     model, x = build(name)
-    report = winit.audit(model, x, cures=False)
+    # What is compiled here runs once: optimizing it would take longer.
+    before = jax.config.values["jax_disable_most_optimizations"]
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        report = winit.audit(model, x, cures=False)
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)
     told = [row for row in report.rows if math.isfinite(row.z2)]
     return {
         "input": f"{PICTURES[name]}²" if name in PICTURES else f"{LENGTH} tokens",
@@ -229,6 +229,32 @@ def table(models: dict[str, Any], names: list[str]) -> str:
     return "\n".join(lines)
 
 
+FIGURE = """
+```{{figure}} zoo.png
+:width: 580px
+:class: dark-light
+:alt: {alt}
+
+Where signal and gradient arrive (dots), and what they pass through (lines). Red: not good.
+```
+"""
+
+
+def _alt(models: dict[str, Any]) -> str:
+    """What the picture shows, in words."""
+
+    def span(name: str) -> float:
+        return float(models[name][SIGNAL]["most"] / models[name][SIGNAL]["least"])
+
+    longest = max(models, key=span)
+    within = sum(0.01 <= entry[SIGNAL]["end"] <= 100 for entry in models.values())
+    return (
+        f"{len(models)} rows of two lines each, on a logarithmic axis. {within} of the signals "
+        "arrive within a factor of 100 of where they set out; the longest line is that of "
+        f"{longest}, over {math.log10(span(longest)):.0f} powers of ten"
+    )
+
+
 def blocks(result: dict[str, Any]) -> dict[str, str]:
     """What is made of the stored result, by the name of its place on the page."""
     models, versions = result["models"], result["versions"]
@@ -239,6 +265,7 @@ def blocks(result: dict[str, Any]) -> dict[str, str]:
     found = {
         "count": f"Of the {len(models)} models, {len(models) - len(bad)} start well"
         + (f", and {len(bad)} do not: {', '.join(bad)}." if bad else "."),
+        "picture": FIGURE.format(alt=_alt(models)),
         "versions": f"Measured with {made}.",
     }
     for name, family in families.items():
