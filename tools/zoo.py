@@ -1,8 +1,8 @@
 """How well-known architectures start, as their libraries draw them: measured, stored, shown.
 
 `make zoo` measures all of them, and writes the result (book/zoo.json), its picture (book/zoo.png)
-and the page (book/zoo.md). With names (`make zoo ONLY="VGG16 GPT2"`) it measures these and keeps the
-others; with --page it measures none, and makes picture and page of what is stored.
+and the page (book/zoo.md). With names (`make zoo ONLY="VGG16 GPT2"`) it measures these and keeps
+the others; with --page it measures none, and makes picture and page of what is stored.
 
 A model is built with `weights=None`, without a change of its settings, from one seed, and reads a
 batch of 8: Gaussian pictures of the smallest sensible size, or random tokens. `winit.audit` then
@@ -39,13 +39,13 @@ PACKAGES = ("keras", "keras-hub", "jax")
 
 BATCH, LENGTH, VOCABULARY = 8, 16, 100
 # keras.applications -> height and width of the pictures: 64, or the least that the model takes.
-PICTURES = dict.fromkeys(
-    "VGG16 VGG19 ResNet50 ResNet101 ResNet50V2 ResNet101V2 DenseNet121 DenseNet169 NASNetMobile "
-    "MobileNet MobileNetV2 MobileNetV3Small MobileNetV3Large EfficientNetB0 EfficientNetB1 "
-    "EfficientNetB2 EfficientNetB3 EfficientNetV2B0 EfficientNetV2B1 EfficientNetV2S "
-    "ConvNeXtTiny ConvNeXtSmall".split(),
-    64,
-) | {"Xception": 71, "InceptionV3": 75, "InceptionResNetV2": 75}
+SMALL = """
+VGG16 VGG19 ResNet50 ResNet101 ResNet50V2 ResNet101V2 DenseNet121 DenseNet169 NASNetMobile
+MobileNet MobileNetV2 MobileNetV3Small MobileNetV3Large EfficientNetB0 EfficientNetB1 EfficientNetB2
+EfficientNetB3 EfficientNetV2B0 EfficientNetV2B1 EfficientNetV2S ConvNeXtTiny ConvNeXtSmall
+"""
+LARGER = {"Xception": 71, "InceptionV3": 75, "InceptionResNetV2": 75}
+PICTURES = dict.fromkeys(SMALL.split(), 64) | LARGER
 # Transformers of keras-hub, made tiny by hand: depth is what a signal meets, so depth is kept.
 SIZES = {"vocabulary_size": VOCABULARY, "num_layers": 12, "hidden_dim": 64, "intermediate_dim": 256}
 HEADS = {"num_heads": 4}
@@ -167,7 +167,7 @@ def stored() -> dict[str, Any]:
 
 
 def draw(models: dict[str, Any]) -> Figure:
-    """Two panels, signal and gradient: a line from least to most, and a dot at the end."""
+    """Two panels, signal and gradient: a line from least to most, and a mark at the end."""
     size = (5.8, 1.1 + 0.2 * len(models))
     figure, panels = plots.subplots(1, 2, figsize=size, sharey=True)
     titles = {SIGNAL: "signal, first to last", GRADIENT: "gradient, last to first"}
@@ -191,7 +191,7 @@ def _panel(axes: Axes, models: dict[str, Any], what: str) -> None:
     for y, entry in enumerate(models.values()):
         way, color = entry[what], _color(entry)
         axes.plot([way["least"], way["most"]], [y, y], color=color, linewidth=2)
-        axes.plot([way["end"]], [y], "o", color=color, markersize=6)
+        axes.plot([way["end"]], [y], "o" if entry["ok"] else "s", color=color, markersize=6)
     axes.tick_params(axis="y", length=0)
 
 
@@ -235,7 +235,8 @@ FIGURE = """
 :class: dark-light
 :alt: {alt}
 
-Where signal and gradient arrive (dots), and what they pass through (lines). Red: not good.
+Where signal and gradient arrive (dots), and what they pass through (lines).
+Red squares: not good.
 ```
 """
 
