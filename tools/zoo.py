@@ -49,15 +49,16 @@ PICTURES = dict.fromkeys(SMALL.split(), 64) | LARGER
 # Transformers of keras-hub, made tiny by hand: depth is what a signal meets, so depth is kept.
 SIZES = {"vocabulary_size": VOCABULARY, "num_layers": 12, "hidden_dim": 64, "intermediate_dim": 256}
 HEADS = {"num_heads": 4}
-GROUPED = {"num_query_heads": 4, "num_key_value_heads": 2}
 ENCODER = {**SIZES, **HEADS, "max_sequence_length": LENGTH}
+NAMELESS = {key: size for key, size in ENCODER.items() if key != "vocabulary_size"}
+GROUPED = {"num_query_heads": 4, "num_key_value_heads": 2}
 TRANSFORMERS: dict[str, dict[str, Any]] = {
     "GPT2": ENCODER,
     "BERT": ENCODER,
     "RoBERTa": ENCODER,
-    "DistilBERT": ENCODER,
+    "DistilBERT": {**ENCODER, "num_layers": 6},
     "ALBERT": {**ENCODER, "embedding_dim": 32},
-    "ELECTRA": {**ENCODER, "embedding_dim": 64},
+    "ELECTRA": {"vocab_size": VOCABULARY, **NAMELESS, "embedding_dim": 64},
     "DeBERTaV3": ENCODER,
     "OPT": ENCODER,
     "BLOOM": {**SIZES, **HEADS},
@@ -143,11 +144,17 @@ def travel(values: list[float]) -> dict[str, float]:
     return {key: float(f"{value:.3g}") for key, value in ratios.items()}
 
 
-def measure_all(names: list[str]) -> None:
-    """Measure models in turn, and store each at once: an interrupted run loses one of them."""
+def measure_all(names: list[str]) -> list[str]:
+    """Measure models in turn, and store each at once. Returns those that could not be measured."""
+    failed = []
     for name in names:
         started = time.perf_counter()
-        entry = measure(name)
+        try:
+            entry = measure(name)
+        except Exception as error:  # of a library's model it may be any; the others go on
+            print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            failed.append(name)
+            continue
         models = (stored()["models"] if STORED.is_file() else {}) | {name: entry}
         versions = {package: importlib.metadata.version(package) for package in PACKAGES}
         ordered = {name: models[name] for name in NAMES if name in models}
@@ -155,6 +162,7 @@ def measure_all(names: list[str]) -> None:
         STORED.write_text(text + "\n", encoding="utf-8")
         verdict = ", ".join(entry["verdicts"]) or "good"
         print(f"{name}: {verdict} ({time.perf_counter() - started:.0f} s)", flush=True)
+    return failed
 
 
 def stored() -> dict[str, Any]:
@@ -291,11 +299,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--page", action="store_true", help="measure nothing")
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="all, if none is named")
     options = parser.parse_args(arguments)
-    if not options.page:
-        measure_all(options.names or NAMES)
+    failed = [] if options.page else measure_all(options.names or NAMES)
     save(PICTURE)
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), stored()), encoding="utf-8")
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
