@@ -155,6 +155,7 @@ def measure_all(names: list[str]) -> list[str]:
             print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             failed.append(name)
             continue
+        importlib.import_module("jax").clear_caches()  # forty compiled models fill a memory
         models = (stored()["models"] if STORED.is_file() else {}) | {name: entry}
         versions = {package: importlib.metadata.version(package) for package in PACKAGES}
         ordered = {name: models[name] for name in NAMES if name in models}
