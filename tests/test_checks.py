@@ -191,3 +191,18 @@ def test_fault_08_bfloat16_in_another_byte_order(shape: tuple[int, ...]) -> None
     swapped = values.view(values.dtype.newbyteorder("S"))
     with pytest.raises(TypeError, match="x must hold bfloat16 in the machine's own byte order"):
         _checks.array(swapped, "x")
+
+
+@pytest.mark.parametrize("value", [2.0, 0.5, 1e-3, -4.0])
+def test_a_number_may_be_of_bfloat16(value: float) -> None:
+    import ml_dtypes
+
+    assert _checks.number(ml_dtypes.bfloat16(value), "std") == float(ml_dtypes.bfloat16(value))
+
+
+@pytest.mark.parametrize("name", ["float8_e5m2", "float8_e4m3fn", "float8_e4m3b11fnuz", "int4"])
+def test_a_byte_is_no_floating_dtype(name: str) -> None:
+    import ml_dtypes
+
+    with pytest.raises(TypeError, match="dtype must be a floating dtype"):
+        _checks.float_dtype(getattr(ml_dtypes, name))

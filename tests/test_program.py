@@ -371,14 +371,33 @@ def test_kernels_that_no_gradient_reaches_are_named() -> None:
     assert read(f, zeros(a=(5, 5), b=(5, 5), c=(5, 5)), 4, 5).stopped == ("a", "b")
 
 
-def test_kernels_that_data_choose_are_kernels() -> None:
+@pytest.mark.parametrize("mapped", [False, True])
+def test_kernels_that_data_choose_are_kernels(mapped: bool) -> None:
     def f(p: Any, x: Any) -> Any:
+        if mapped:
+            one = lambda row: row @ p["experts"][jnp.argmax(row @ p["router"])]  # noqa: E731
+            return jax.vmap(one)(x)
         chosen = p["experts"][jnp.argmax(x @ p["router"], axis=1)]
         return jnp.einsum("bi,bio->bo", x, chosen)
 
     router, expert = read(f, zeros(router=(5, 3), experts=(3, 5, 7)), 4, 5).sites
     assert not expert.lookup and expert.name == "experts" and expert.fan_in == 5
     assert router.name == "router"
+
+
+def test_experts_may_be_groups_of_rows_or_branches_for_each_example() -> None:
+    def ragged(p: Any, x: Any) -> Any:
+        return jax.lax.ragged_dot(x, p["w"], jnp.array([2, 2, 2]))
+
+    found = site(ragged, zeros(w=(3, 8, 5)), 6, 8)
+    assert (found.fan_in, found.fan_out, found.groups, found.units) == (8, 5, 3, 5)
+
+    def mapped(p: Any, x: Any) -> Any:
+        one = lambda r: jax.lax.cond(r[0] > 0, lambda: r @ p["a"], lambda: r @ p["b"])  # noqa: E731
+        return jax.vmap(one)(x)
+
+    sites = read(mapped, zeros(a=(8, 8), b=(8, 8)), 4, 8).sites
+    assert sorted(s.name for s in sites) == ["a", "b"] and {s.fan_in for s in sites} == {8}
 
 
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered")

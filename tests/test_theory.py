@@ -823,6 +823,80 @@ def test_fault_08_a_gain_beyond_use_is_the_activations_fault(power: int) -> None
         theory.recommend(lambda x: np.tanh(x) * 10.0**power)
 
 
+def softshrink(x: Array) -> Array:
+    """Written as PyTorch's; 0 for signals below 0.5."""
+    return np.sign(x) * np.maximum(np.abs(x) - 0.5, 0)
+
+
+def beyond(threshold: float) -> Callable[[Array], Array]:
+    return lambda x: np.maximum(x - threshold, 0)
+
+
+@pytest.mark.parametrize("deviations", [3.0, 7.0, 7.7, 8.5, 10.0, 11.9, 12.5, 15.0, 20.0, 30.0])
+def test_fault_05_rare_signals_have_their_moment(deviations: float) -> None:
+    """E max(z - t, 0)² by parts: (1 + t²) P(z > t) - t density(t), here for small densities."""
+    t = deviations
+    grid = np.linspace(0, 20 / t, 20_001)
+    tail = integrate.simpson(grid**2 * np.exp(-grid * (2 * t + grid) / 2), x=grid)
+    exact = math.exp(-t * t / 2) / math.sqrt(2 * math.pi) * tail
+    for scale in (1.0, 0.01):
+        moment = theory.second_moment(beyond(t * scale), scale**2) / scale**2
+        assert moment == pytest.approx(exact, rel=1e-6)
+
+
+@pytest.mark.parametrize("sigma_w", [0.5, 0.95, 0.99, 1.0, 1.01, 1.1, 1.3])
+@pytest.mark.parametrize("function", [softshrink, beyond(0.2), beyond(1.0)])
+def test_fault_02_what_stops_small_signals_lets_none_live(
+    function: Callable[[Array], Array], sigma_w: float
+) -> None:
+    """The q-map is below q everywhere and falls to 0 in a few layers: it was inf, and stable."""
+    point = theory.fixed_point(function, sigma_w)
+    assert (point.q_star, point.slope, point.stability) == (0.0, 0.0, "stable")
+
+
+@pytest.mark.parametrize("sigma_b", [1e-9, 1e-3, 0.1, 1.0, 1e6, 1e15])
+@pytest.mark.parametrize("name", ["relu", "linear", "abs", "leaky"])
+def test_fault_02_a_bias_that_each_layer_adds_has_no_fixed_point(name: str, sigma_b: float) -> None:
+    """q + sigma_b² in every layer, however little of q it is in the end: q* was about 1e13."""
+    phi, sigma_w = {
+        "relu": ("relu", math.sqrt(2)),
+        "linear": ("linear", 1.0),
+        "abs": (np.abs, 1.0),
+        "leaky": (activations.leaky_relu(0.25), math.sqrt(2 / (1 + 0.25**2))),
+    }[name]
+    assert theory.fixed_point(phi, sigma_w, sigma_b).q_star == math.inf
+    with pytest.raises(ValueError, match="the signal explodes"):
+        theory.c_star(phi, sigma_w, sigma_b)
+    # a little less weight, and there is one
+    slope = 1 - 1e-6
+    point = theory.fixed_point(phi, sigma_w * math.sqrt(slope), min(sigma_b, 1e6))
+    assert point.q_star == pytest.approx(min(sigma_b, 1e6) ** 2 / (1 - slope), rel=1e-5)
+
+
+@pytest.mark.parametrize("q", [1e-20, 1e-16, 1e-12, 1e-8, 1e-4, 1.0, 1e4])
+def test_fault_09_a_kink_at_0_is_seen_by_signals_of_any_size(q: float) -> None:
+    """Differences with a step of 6e-6 averaged across it: chi_1 of np.abs was 2.7e-6."""
+    assert theory.chi_1(np.abs, 1.0, q) == pytest.approx(1, rel=1e-8)
+    assert theory.chi_1(lambda x: np.maximum(x, 0), math.sqrt(2), q) == pytest.approx(1, rel=1e-8)
+    assert theory.c_slope(lambda x: np.maximum(x, 0), 0.5, q, math.sqrt(2)) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("name", ["elu", "softsign", "tanh", "sin"])
+def test_the_slope_at_0_is_that_of_the_smallest_signals(name: str) -> None:
+    point = theory.fixed_point(name, 1.0)
+    assert (point.q_star, point.stability) == (0.0, "neutral")
+
+
+@pytest.mark.parametrize("period", [0.1, 1.0, 2.0, 3.0, 6.0, 100.0])
+@pytest.mark.parametrize("name", ["tanh", "sin"])
+def test_fault_09_a_period_that_is_none(name: str, period: float) -> None:
+    """With a period of 1 the gain of tanh was 2.048."""
+    phi = ACTIVATIONS[name]
+    wrong = activations.Activation("mine", phi.function, phi.slope, (), period)
+    with pytest.raises(ValueError, match="activation mine must repeat itself after its period of"):
+        theory.gain(wrong)
+
+
 JUMPS: dict[str, Callable[[Array], Array]] = {
     "sign": np.sign,
     "floor": np.floor,
@@ -856,7 +930,7 @@ def test_fault_05_a_jump_has_no_slope(name: str) -> None:
 @pytest.mark.parametrize(
     "function",
     [
-        np.cbrt,
+        lambda x: np.sign(x) * np.abs(x) ** 0.75,
         lambda x: np.tanh(1e4 * x),
         lambda x: np.maximum(x, 0),
         lambda x: np.sinh(np.clip(x, -3, 3)).astype(np.float32),

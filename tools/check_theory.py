@@ -260,7 +260,7 @@ def settled(name: str, size: int, rng: np.random.Generator) -> list[tuple[float,
 def iterated(table: Callable[[float], float], c: float) -> tuple[float, float]:
     """Where the c-map goes from c, and how much of the way it has not gone."""
     before, moved = 0.0, 1.0
-    for _ in range(LAYERS):
+    for _ in range(20 * LAYERS):
         after = float(table(math.acos(min(max(c, 0.0), 1.0))))
         before, moved, c = moved, after - c, after
         if abs(moved) < 1e-13:

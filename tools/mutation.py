@@ -24,15 +24,18 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
-import time
 import tomllib
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
+
+from coverage import CoverageData
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "_build" / "mutation"
@@ -143,23 +146,24 @@ def tests_of(module: str) -> set[str]:
     return {str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob(f"test_{name}*.py")}
 
 
-def test_files(module: str) -> list[list[str]]:
-    """The module's own tests, then those of the rest of the core: most mutants die in the first."""
-    own = tests_of(module)
-    core = set().union(*(tests_of(name) for name in (*CORE, "init")))
-    return [sorted(files) for files in (own, core - own) if files]
+def core_tests() -> list[str]:
+    return sorted(set().union(*(tests_of(name) for name in (*CORE, "init"))))
 
 
-def command(files: list[str]) -> list[str]:
-    flags = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov"]
-    return [sys.executable, "-m", "pytest", *flags, "-m", "not long", *files]
+def command(tests: list[str], *options: str) -> list[str]:
+    flags = ["-x", "-q", "--no-header"]
+    for plugin in ("cacheprovider", "xdist", "nbval", "anyio"):  # to load nbval alone takes 6 s
+        flags += ["-p", f"no:{plugin}"]
+    # what mypy and KaTeX say takes long, and is about the text; Keras takes long
+    chosen = ["-m", "not long", "-k", "not type_checker and not katex and not in_keras"]
+    return [sys.executable, "-m", "pytest", *flags, *chosen, *options, *tests]
 
 
-def run_tests(tree: Path, files: list[str], limit: float | None) -> bool:
-    """Whether all tests in these files pass, within the limit in seconds."""
+def run_tests(tree: Path, tests: list[str], limit: float | None, *options: str) -> bool:
+    """Whether all of these tests pass, within the limit in seconds."""
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        command(files),
+        command(tests, *options),
         cwd=tree,
         env=environment,
         stdout=subprocess.DEVNULL,
@@ -173,13 +177,66 @@ def run_tests(tree: Path, files: list[str], limit: float | None) -> bool:
         return False
 
 
+@dataclass(frozen=True)
+class Map:
+    """Which test functions run which line of the core, and how many seconds each takes."""
+
+    running: dict[str, dict[int, list[str]]]  # module -> line -> names of test functions
+    seconds: dict[str, float]
+
+    @classmethod
+    def measured(cls) -> Map:
+        """From one run of the core's tests on the unchanged code, which must pass them."""
+        tree = WORK / "tree-unchanged"
+        copy_tree(tree)
+        options = ["--cov=winit", "--cov-context=test", "--cov-report=", "--cov-fail-under=0"]
+        options.append("--junit-xml=junit.xml")
+        if not run_tests(tree, core_tests(), None, *options):
+            sys.exit(f"the tests fail without any mutant: {' '.join(command(core_tests()))}")
+        data = CoverageData(tree / ".coverage")
+        data.read()
+        running: dict[str, dict[int, list[str]]] = {}
+        for module in CORE:
+            lines = data.contexts_by_lineno(str(tree / "winit" / f"{module}.py"))
+            running[module] = {
+                line: sorted({re.split(r"[\[|]", context)[0] for context in contexts} - {""})
+                for line, contexts in lines.items()
+            }
+        seconds: dict[str, float] = defaultdict(float)
+        for case in ElementTree.parse(tree / "junit.xml").iter("testcase"):
+            file, name = case.attrib["classname"].replace(".", "/"), case.attrib["name"]
+            seconds[f"{file}.py::{name.partition('[')[0]}"] += float(case.attrib["time"])
+        return cls(running, dict(seconds))
+
+    def tests_for(self, mutant: Mutant) -> list[str]:
+        """The test functions that run the statement, or what it defines: quick ones first."""
+        tree = ast.parse((ROOT / mutant.path).read_text(encoding="utf-8"))
+        around = [
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.stmt) and node.lineno <= mutant.line <= (node.end_lineno or 0)
+        ]
+        here = max(around, key=lambda node: (node.lineno, -(node.end_lineno or 0)))
+        lines = self.running[mutant.module]
+        found = {
+            name
+            for line in range(here.lineno, (here.end_lineno or here.lineno) + 1)
+            for name in lines.get(line, ())
+        }
+        return sorted(found & self.seconds.keys(), key=self.seconds.__getitem__)
+
+    def limit(self, tests: list[str]) -> float:
+        """Seconds after which a mutant's tests are taken to run for ever."""
+        return 30 + SLOWEST * sum(self.seconds[name] for name in tests)
+
+
 def copy_tree(target: Path) -> None:
     """What the core's tests need, copied to where it may be changed."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     for name in ("winit", "tests", "tools", "book/_ext"):
         shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "conftest.py", "README.md"):
+    for name in ("pyproject.toml", "conftest.py", "README.md", "book/cheat_sheet.md"):
         shutil.copy(ROOT / name, target / name)
 
 
@@ -188,34 +245,27 @@ def fingerprint(*paths: Path) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(paths))).hexdigest()[:16]
 
 
-def try_mutant(task: tuple[Mutant, dict[str, list[float]]]) -> tuple[Mutant, bool]:
-    """Whether a test notices the mutant; run in a worker that has a tree of its own."""
-    mutant, limits = task
+def try_mutant(task: tuple[Mutant, Map]) -> tuple[Mutant, bool]:
+    """Whether a test notices the mutant; run in a worker that has a tree of its own.
+
+    A test may use what an earlier one left in a cache, and so depend on a line that it does not
+    run: what survives the tests that run the line is tried on all of its module's.
+    """
+    mutant, tests = task
     tree = WORK / f"tree-{multiprocessing.current_process().name.rpartition('-')[2]}"
     if not tree.exists():
         copy_tree(tree)
     original = (ROOT / mutant.path).read_text(encoding="utf-8")
+    near = tests.tests_for(mutant)
+    files = sorted(tests_of(mutant.module))
+    own = [name for name in tests.seconds if name.partition("::")[0] in files]
     try:
         (tree / mutant.path).write_text(mutant.code(original), encoding="utf-8")
-        stages = zip(test_files(mutant.module), limits[mutant.module], strict=True)
-        return mutant, not all(run_tests(tree, files, limit) for files, limit in stages)
+        stages = [(near, tests.limit(near))] if near else []
+        stages.append((files, tests.limit(own)))
+        return mutant, not all(run_tests(tree, some, limit) for some, limit in stages)
     finally:
         (tree / mutant.path).write_text(original, encoding="utf-8")
-
-
-def time_limits(modules: set[str]) -> dict[str, list[float]]:
-    """The limits in seconds of each module's two stages; the unchanged code must pass them."""
-    tree = WORK / "tree-unchanged"
-    copy_tree(tree)
-    limits: dict[str, list[float]] = {}
-    for module in sorted(modules):
-        limits[module] = []
-        for files in test_files(module):
-            started = time.perf_counter()
-            if not run_tests(tree, files, None):
-                sys.exit(f"the tests fail without any mutant: {' '.join(command(files))}")
-            limits[module].append(30 + SLOWEST * (time.perf_counter() - started))
-    return limits
 
 
 def stored(path: Path, tests: str) -> dict[Mutant, bool]:
@@ -298,9 +348,9 @@ def main() -> int:
     if todo:
         for tree in WORK.glob("tree-*"):
             shutil.rmtree(tree)
-        limits = time_limits({mutant.module for mutant in todo})
+        tests_of_lines = Map.measured()
         with multiprocessing.Pool(options.jobs) as pool, store.open("a", encoding="utf-8") as file:
-            tasks = [(mutant, limits) for mutant in todo]
+            tasks = [(mutant, tests_of_lines) for mutant in todo]
             for done, (mutant, killed) in enumerate(pool.imap_unordered(try_mutant, tasks), 1):
                 results[mutant] = killed
                 module = fingerprint(ROOT / mutant.path)

@@ -122,13 +122,13 @@ def whole(value: object) -> int | None:
         return None
 
 
-def size(value: object, what: str, *, minimum: int = 1) -> int:
-    """A whole number of at least `minimum`."""
+def size(value: object, what: str, *, minimum: int = 1, maximum: int = LARGEST_SIZE) -> int:
+    """A whole number within the bounds."""
     checked = whole(value)
     if checked is None:
         raise TypeError(f"{what} must be a whole number, got {shown(value)}")
-    if not minimum <= checked <= LARGEST_SIZE:
-        bound = f"at least {minimum}" if checked < minimum else f"at most {LARGEST_SIZE}"
+    if not minimum <= checked <= maximum:
+        bound = f"at least {minimum}" if checked < minimum else f"at most {maximum}"
         raise ValueError(f"{what} must be {bound}, got {shown(value)}")
     return checked
 
@@ -196,7 +196,8 @@ def number(
     below: float = np.inf,
 ) -> float:
     """A finite real number within the bounds: `above` and `below` are excluded themselves."""
-    if is_a(value, bool, np.timedelta64) or not is_a(value, numbers.Real):
+    real = is_a(value, numbers.Real) or (is_a(value, np.generic) and is_float(value.dtype))
+    if is_a(value, bool, np.timedelta64) or not real:
         raise TypeError(f"{what} must be a number, got {shown(value)}")
     try:
         checked = float(value)
@@ -231,7 +232,7 @@ def square(value: Any, what: str, *, above: float = -np.inf) -> float:
 
 def is_float(dtype: np.dtype[Any]) -> bool:
     """Whether it is one of NumPy's floating dtypes or bfloat16 (of the package ml_dtypes)."""
-    return dtype.kind == "f" or dtype.name == "bfloat16"
+    return (dtype.kind == "f" and dtype.itemsize > 1) or dtype.name == "bfloat16"
 
 
 def _dtype(value: Any) -> np.dtype[Any] | None:

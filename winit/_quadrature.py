@@ -38,8 +38,9 @@ _AT_ONCE = 2**14
 # sin(2e4 x), or of sin x for a std of 2e4, are just resolved.
 LARGEST, LARGEST_PAIR = 2**18, 2**20
 
-# Beyond |z| = 12 the normal density is below 1e-31.
-END = 12.0
+# Beyond |z| = 12 the normal density is below 1e-31. Where rarer values decide, as for a function
+# that is 0 for most signals, the rule looks as far as the density has digits: 1e-282 at 36.
+END, FAR = 12.0, 36.0
 # Activations bend near 0, at a scale of 1 in their own argument: panels narrow there.
 _SCALES = np.concatenate([[1.0, 2.0, 4.0, 8.0], 16.0 * 4.0 ** np.arange(260)])
 # A normal variable of this std, taken modulo 2 pi, is uniform: exp(-std² / 2) is below 1e-18.
@@ -90,7 +91,7 @@ def _integrate(
     budget: _Budget,
     tolerance: float,
     *,
-    tail: float = END - 1.5,
+    tail: float,
     panels: list[Array] | None = None,
 ) -> Array:
     """The integral of f over each row of edges, which are sorted.
@@ -137,14 +138,15 @@ class _Law:
     over one period, from 0 to 1, and the waves of the density die out with the sixth.
     """
 
-    def __init__(self, std: float, period: float | None) -> None:
+    def __init__(self, std: float, period: float | None, end: float) -> None:
+        self.end = end
         self.wraps = period is not None and std > period / 4
         if self.wraps and period is not None:
             self.scale, self.tail, self.fixed = period, math.inf, np.linspace(0.0, 1.0, 5)
             k = np.arange(1, 7)
             self.waves = 2 * np.exp(-((2 * math.pi * k * min(std / period, 10.0)) ** 2) / 2)
         else:
-            self.scale, self.tail, self.fixed = std, END - 1.5, np.arange(-END, END + 1, 1.5)
+            self.scale, self.tail, self.fixed = std, end - 1.5, np.arange(-end, end + 1, 1.5)
 
     def density(self, z: Array) -> Array:
         if self.wraps:
@@ -158,7 +160,7 @@ class _Law:
         """Panels in z for each row of bends, which are in x."""
         with np.errstate(over="ignore"):
             z = bends / self.scale
-        z = z % 1.0 if self.wraps else np.clip(z, -END, END)
+        z = z % 1.0 if self.wraps else np.clip(z, -self.end, self.end)
         fixed = np.broadcast_to(self.fixed, (len(z), len(self.fixed)))
         return np.sort(np.concatenate([fixed, z], axis=1), axis=1)
 
@@ -231,13 +233,20 @@ def expect(
     tolerance: float = TOLERANCE,
 ) -> float:
     """E f(z) for z ~ N(0, q)."""
-    law = _Law(math.sqrt(q), period)
-    edges = law.edges(_bends(END * math.sqrt(q), kinks, period)[None])
+    for end in (END, FAR):
+        law = _Law(math.sqrt(q), period, end)
+        value = _expect(f, law, _bends(end * math.sqrt(q), kinks, period), tolerance)
+        if math.isfinite(value) and value != 0:
+            break
+    return value
 
+
+def _expect(f: Function, law: _Law, bends: Array, tolerance: float) -> float:
     def weighted(z: Array, _: NDArray[np.intp]) -> Array:
         return law.density(z) * f(law.scale * z)
 
-    return float(_integrate(weighted, edges, _Budget(LARGEST), tolerance, tail=law.tail)[0])
+    budget = _Budget(LARGEST)
+    return float(_integrate(weighted, law.edges(bends[None]), budget, tolerance, tail=law.tail)[0])
 
 
 def expect_pair(
@@ -268,8 +277,25 @@ def expect_pair(
         return 0.0 if difference else expect(lambda z: f(z) ** 2, q, kinks, period, tolerance)
     if along == 0.0:
         return expect(lambda z: both(np.zeros_like(z), z), q, kinks, period, tolerance)
-    bends = _bends(END * (along + across), kinks, period)
-    law_s, law_d = _Law(along, period), _Law(across, period)
+    for end in (END, FAR):
+        bends = _bends(end * (along + across), kinks, period)
+        meeting = np.subtract.outer(bends if period else kinks, kinks).ravel() / 2
+        laws = _Law(along, period, end), _Law(across, period, end)
+        value = _expect_both(both, laws, bends, meeting, tolerance)
+        if math.isfinite(value):
+            break
+    return value
+
+
+def _expect_both(
+    both: Callable[[Array, Array], Array],
+    laws: tuple[_Law, _Law],
+    bends: Array,
+    meeting: Array,
+    tolerance: float,
+) -> float:
+    """E both(s, d) for independent s and d; at `meeting` values of d two bends in s meet."""
+    law_s, law_d = laws
     budget = _Budget(LARGEST_PAIR)
 
     def inner(z_d: Array, _: NDArray[np.intp]) -> Array:
@@ -282,7 +308,6 @@ def expect_pair(
         edges = law_s.edges(np.concatenate([bends - d, bends + d], axis=1))
         return _integrate(weighted, edges, budget, tolerance, tail=law_s.tail).reshape(z_d.shape)
 
-    meeting = np.subtract.outer(bends if period else kinks, kinks).ravel() / 2
     outer = np.unique(np.abs(np.concatenate([bends, meeting])).round(9))
     edges = law_d.edges(outer[None])
     if not law_d.wraps:  # d and -d are alike

@@ -390,15 +390,30 @@ class CentralDifference:
     function: Callable[..., Any]
     # what balances truncation against rounding: the cube root of the epsilon of what it returns
     step: float
+    # The step is a share of abs(x), and of this at least: 1 for a function whose values near 0 are
+    # rounded like numbers of size 1, next to nothing where they are as exact as any others.
+    least: float
 
     def __call__(self, x: Array) -> Array:
         """(f(x + h) - f(x - h)) / 2h, for an h that grows with abs(x)."""
         center = x.astype(np.float64)  # in float32 the difference would be all rounding
-        h = self.step * np.maximum(1, np.abs(center))
+        h = self.step * np.maximum(self.least, np.abs(center))
         ahead, behind = center + h, center - h
         values = [np.asarray(self.function(at), dtype=np.float64) for at in (ahead, behind)]
         difference: Array = (values[0] - values[1]) / (ahead - behind)
         return difference.astype(x.dtype)
+
+
+def _central_difference(function: Callable[..., Any], step: float) -> CentralDifference:
+    """With steps that shrink towards 0 where the function's values allow it.
+
+    A kink there is then seen by the smallest signals too. Where values are rounded like numbers of
+    size 1, the slopes of two such steps differ.
+    """
+    x = np.outer([1.0, -1.0], [1e-4, 3e-6, 1e-7, 2e-9, 1e-12, 1e-20, 1e-60, 1e-100]).ravel()
+    slopes = [CentralDifference(function, s, 1e-150)(x) for s in (step, 2 * step, 3 * step)]
+    exact = np.ptp(slopes, axis=0) <= 1e4 * step**2 * np.maximum(1e-3, np.abs(slopes[0]))
+    return CentralDifference(function, step, 1e-150 if exact.all() else 1.0)
 
 
 # What a caller's function is tried on: both signs, 0, small and large, and in no order.
@@ -461,6 +476,14 @@ def _probed(activation: Activation) -> Activation:
     """The same activation, tried once."""
     _probe(activation.function, f"the activation {activation.name}")
     _probe(activation.slope, f"the derivative of the activation {activation.name}")
+    if activation.period is not None and activation.period < 1e6:  # else rounding decides
+        for function in (activation, activation.derivative):
+            one, other = function(_PROBE), function(_PROBE + activation.period)
+            if (np.abs(one - other) > 1e-5 * (1 + np.abs(one))).any():
+                raise ValueError(
+                    f"the activation {activation.name} must repeat itself after its period of "
+                    f"{activation.period:g}, and does not"
+                )
     return activation
 
 
@@ -474,7 +497,8 @@ def _from_function(function: Callable[..., Any]) -> Activation:
     # integers are exact; bfloat16 is not known to finfo, and has half the digits of float16
     eps = np.finfo(returned).eps if returned.kind == "f" else 2.0**-52
     step = float(max(eps, 2.0**-52) ** (1 / 3))
-    return Activation(name, function, CentralDifference(function, step))
+    with np.errstate(all="ignore"):
+        return Activation(name, function, _central_difference(function, step))
 
 
 def get(activation: str | Activation | Callable[..., Any]) -> Activation:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-import numbers
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -25,7 +25,7 @@ from jax.sharding import Mesh, NamedSharding
 from winit import _checks
 from winit._checks import RNG
 from winit.diagnostics import FLAT
-from winit.program import KEY, Contract, Draft, Op, Reader, Value
+from winit.program import KEY, Contract, Draft, Op, Program, Reader, Value
 from winit.program import Subject as Base
 
 if TYPE_CHECKING:
@@ -71,6 +71,18 @@ def _floats(value: Any) -> bool:
 # ------------------------------------------------------------------ going through a jaxpr
 
 
+@dataclass(frozen=True)
+class Loop:
+    """An equation that is a loop; `body` gives the states after a step, and what is kept of it."""
+
+    eqn: Any
+    inside: Sequence[Any]  # the variables of states and parts in its body
+    states: list[Any]
+    parts: list[Any]  # of these inputs each step takes one
+    body: Callable[[Sequence[Any], Sequence[Any]], list[Any]]
+    goes: Callable[[Sequence[Any]], Any] | None = None  # whether the states ask for another step
+
+
 class Interpreter:
     """Runs a jaxpr on values of a kind of its own, which subclasses know."""
 
@@ -92,68 +104,62 @@ class Interpreter:
             return self.constant(v.val) if isinstance(v, core.Literal) else env[v]
 
         for eqn in jaxpr.eqns:
-            p, inputs = eqn.params, [at(v) for v in eqn.invars]
-            inner = next((p[n] for n in ("jaxpr", "call_jaxpr", "fun_jaxpr") if n in p), None)
-            special = {"scan": self.scan, "while": self.while_, "cond": self.cond}
-            if eqn.primitive.name in special:
-                outputs = special[eqn.primitive.name](eqn, inputs)
-            elif inner is None or eqn.primitive.name in ("pallas_call", "shard_map"):
-                outputs = self.equation(eqn, inputs)
-            else:
-                few = inputs[len(inputs) - len(getattr(inner, "jaxpr", inner).invars) :]
-                outputs = self.call(eqn, inner, inputs, few)
-            env.update(zip(eqn.outvars, outputs, strict=True))
+            inputs = [at(v) for v in eqn.invars]
+            env.update(zip(eqn.outvars, self._rule(eqn)(eqn, inputs), strict=True))
         return [at(v) for v in jaxpr.outvars]
 
-    def scan(self, eqn: Any, inputs: list[Any]) -> list[Any]:
-        """A loop over the parts of some inputs."""
-        p = eqn.params
-        first, carried = p["num_consts"], p["num_consts"] + p["num_carry"]
-        consts, states, parts = inputs[:first], inputs[first:carried], inputs[carried:]
-
-        def body(states: Sequence[Any], parts: Sequence[Any]) -> list[Any]:
-            return self.run(p["jaxpr"], [*consts, *states, *parts])
-
-        return self.loop(eqn, p["jaxpr"].jaxpr.invars[first:], states, parts, body, None)
-
-    def while_(self, eqn: Any, inputs: list[Any]) -> list[Any]:
-        """A loop that ends by its states."""
-        p = eqn.params
-        skip, first = p["cond_nconsts"], p["cond_nconsts"] + p["body_nconsts"]
-        test, consts, states = inputs[:skip], inputs[skip:first], inputs[first:]
-
-        def body(states: Sequence[Any], parts: Sequence[Any]) -> list[Any]:
-            return self.run(p["body_jaxpr"], [*consts, *states])
-
-        def goes(states: Sequence[Any]) -> Any:
-            return jax.core.eval_jaxpr(p["cond_jaxpr"].jaxpr, p["cond_jaxpr"].consts, *test,
-                                       *states)[0]  # fmt: skip
-
-        inside = p["body_jaxpr"].jaxpr.invars[p["body_nconsts"] :]
-        return self.loop(eqn, inside, states, [], body, goes)
+    def _rule(self, eqn: Any) -> Callable[[Any, list[Any]], list[Any]]:
+        name = eqn.primitive.name
+        if name in ("scan", "while", "cond"):
+            return getattr(self, f"_{name}")  # type: ignore[no-any-return]
+        calls = _inner(eqn) is not None and name not in ("pallas_call", "shard_map")
+        return self.call if calls else self.equation
 
     def constant(self, value: Any) -> Any:
         """A literal, or a constant of the jaxpr."""
         return value
 
     def equation(self, eqn: Any, inputs: list[Any]) -> list[Any]:
-        """Any other equation."""
-        self.new(eqn.outvars)
+        """An equation without a rule of its own."""
         return _bind(eqn, *inputs)
 
-    def call(self, eqn: Any, inner: Any, whole: list[Any], inputs: list[Any]) -> list[Any]:
-        """A jaxpr that an equation only calls, with the equation's inputs, and its own."""
-        return self.run(inner, inputs)
+    def call(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        """A jaxpr that an equation only calls."""
+        inner = _inner(eqn)
+        return self.run(inner, inputs[len(inputs) - len(getattr(inner, "jaxpr", inner).invars) :])
 
-    def cond(self, eqn: Any, inputs: list[Any]) -> list[Any]:
-        """One of several branches."""
+    def loop(self, loop: Loop) -> list[Any]:
+        """What a loop gives."""
         raise NotImplementedError
 
-    def loop(
-        self, eqn: Any, inside: Any, states: Any, parts: Any, body: Any, goes: Any
-    ) -> list[Any]:
-        """A loop's results: `inside` are the variables of states and parts in its body."""
-        raise NotImplementedError
+    def _scan(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        p = eqn.params
+        first, carried = p["num_consts"], p["num_consts"] + p["num_carry"]
+
+        def body(states: Sequence[Any], parts: Sequence[Any]) -> list[Any]:
+            return self.run(p["jaxpr"], [*inputs[:first], *states, *parts])
+
+        inside = p["jaxpr"].jaxpr.invars[first:]
+        return self.loop(Loop(eqn, inside, inputs[first:carried], inputs[carried:], body))
+
+    def _while(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        p = eqn.params
+        skip, first = p["cond_nconsts"], p["cond_nconsts"] + p["body_nconsts"]
+        test = partial(jax.core.eval_jaxpr, p["cond_jaxpr"].jaxpr, p["cond_jaxpr"].consts)
+
+        def body(states: Sequence[Any], parts: Sequence[Any]) -> list[Any]:
+            return self.run(p["body_jaxpr"], [*inputs[skip:first], *states])
+
+        def goes(states: Sequence[Any]) -> Any:
+            return test(*inputs[:skip], *states)[0]
+
+        inside = p["body_jaxpr"].jaxpr.invars[p["body_nconsts"] :]
+        return self.loop(Loop(eqn, inside, inputs[first:], [], body, goes))
+
+
+def _inner(eqn: Any) -> Any:
+    names = ("jaxpr", "call_jaxpr", "fun_jaxpr")
+    return next((eqn.params[name] for name in names if name in eqn.params), None)
 
 
 def _bind(eqn: Any, *inputs: Any) -> list[Any]:
@@ -162,11 +168,11 @@ def _bind(eqn: Any, *inputs: Any) -> list[Any]:
     return list(made) if eqn.primitive.multiple_results else [made]
 
 
-def _called(eqn: Any, inner: Any, *inputs: Any) -> list[Any]:
+def _called(eqn: Any, *inputs: Any) -> list[Any]:
     """What an equation gives that calls a jaxpr, by the derivative that it has of its own."""
-    given = {
-        v: a for v, a in zip(eqn.invars, inputs, strict=True) if not isinstance(v, core.Literal)
-    }
+    pairs = zip(eqn.invars, inputs, strict=True)
+    given = {v: a for v, a in pairs if not isinstance(v, core.Literal)}
+    inner = _inner(eqn)
     alone = getattr(inner, "jaxpr", inner).replace(
         constvars=[], invars=[*given], outvars=[*eqn.outvars], eqns=[eqn]
     )
@@ -180,30 +186,20 @@ class Counting(Interpreter):
         super().__init__()
         self.trips: dict[int, int] = {}
 
-    def cond(self, eqn: Any, inputs: list[Any]) -> list[Any]:
-        """The branch that is taken."""
+    def _cond(self, eqn: Any, inputs: list[Any]) -> list[Any]:
         branches = eqn.params["branches"]
         return self.run(branches[min(max(int(inputs[0]), 0), len(branches) - 1)], inputs[1:])
 
-    def loop(
-        self, eqn: Any, inside: Any, states: Any, parts: Any, body: Any, goes: Any
-    ) -> list[Any]:
+    def loop(self, loop: Loop) -> list[Any]:
         """Step by step."""
-        if goes is None:
-            return self._scan(eqn, states, parts, body)
-        n = 0
-        while goes(states):
-            states, n = body(states, []), n + 1
-        self.trips[id(eqn)] = max(n, self.trips.get(id(eqn), 1))
-        return list(states)
-
-    def _scan(self, eqn: Any, states: Any, parts: Any, body: Any) -> list[Any]:
-        steps, kept = range(eqn.params["length"]), []
-        for k in reversed(steps) if eqn.params["reverse"] else steps:
-            outputs = body(states, [part[k] for part in parts])
-            states = outputs[: len(states)]
+        states, p, kept, n = loop.states, loop.eqn.params, [], 0
+        while loop.goes(states) if loop.goes else n < p["length"]:
+            k = p["length"] - 1 - n if p.get("reverse") else n
+            outputs = loop.body(states, [part[k] for part in loop.parts])
+            states, n = outputs[: len(states)], n + 1
             kept.append(outputs[len(states) :])
-        kept = kept[::-1] if eqn.params["reverse"] else kept
+        self.trips[id(loop.eqn)] = max(n, self.trips.get(id(loop.eqn), 1))
+        kept = kept[::-1] if p.get("reverse") else kept
         return [*states, *(jnp.stack(column) for column in zip(*kept, strict=True))]
 
 
@@ -212,6 +208,8 @@ class Counting(Interpreter):
 
 class Reading(Interpreter):
     """Reads a jaxpr as a program."""
+
+    program: Program  # once all is read
 
     def __init__(self, trips: Mapping[int, int]) -> None:
         super().__init__()
@@ -225,10 +223,10 @@ class Reading(Interpreter):
             return Value()
         return Value(number=float(np.asarray(value).item()), exact=True)
 
-    def call(self, eqn: Any, inner: Any, whole: list[Any], inputs: list[Any]) -> list[Any]:
+    def call(self, eqn: Any, inputs: list[Any]) -> list[Any]:
         """Looked into; where there is no site, it will be run whole, for its own derivative."""
         start, before = self.count, len(self.reader.found)
-        outputs = self.run(inner, inputs)
+        outputs = super().call(eqn, inputs)
         if eqn.primitive.name.startswith("custom") and len(self.reader.found) == before:
             self.ends[start] = self.count
         return outputs
@@ -236,7 +234,10 @@ class Reading(Interpreter):
     def equation(self, eqn: Any, inputs: list[Value]) -> list[Value]:
         """One operation."""
         name = eqn.primitive.name
+        dtypes = [v.aval.dtype for v in (*eqn.invars, *eqn.outvars)]
         kind, count = KIND.get(name, "other"), 1.0
+        if any(jnp.issubdtype(dtype, jax.dtypes.extended) for dtype in dtypes):  # keys
+            kind = "other"
         contract: tuple[Contract | None, ...] = ()
         run: Any = partial(_numbers, eqn) if kind not in ("move", "join") else partial(_bind, eqn)
         if name == "dot_general":
@@ -245,6 +246,11 @@ class Reading(Interpreter):
             count = math.prod(eqn.invars[0].aval.shape[axis] for axis in axes)
         elif name == "conv_general_dilated":
             kind, contract = "contract", (None, _convolution(eqn))
+        elif name.startswith("ragged_dot") and eqn.invars[1].aval.ndim == 3:
+            order, axis = ((0,), (2,), (1,), ()), (0,)
+            experts = Contract(order, eqn.invars[1].aval.shape, units=(1,), apart=False,
+                               examples_x=axis, examples_z=axis)  # fmt: skip
+            kind, contract = "contract", (None, experts)
         elif name in ("gather", "dynamic_slice") and not any(v.level for v in inputs[1:]):
             kind, run = "move", partial(_bind, eqn) if all(v.exact for v in inputs[1:]) else None
         elif name == "gather" and not inputs[0].level:
@@ -259,7 +265,7 @@ class Reading(Interpreter):
             run,
             len(eqn.outvars),
             shapes=[v.aval.shape for v in eqn.invars],
-            whole=not any(_floats(v.aval) for v in eqn.outvars),
+            whole=not any(jnp.issubdtype(v.aval.dtype, jnp.inexact) for v in eqn.outvars),
             stops=name == "stop_gradient",
             count=count,
             contract=contract,
@@ -268,31 +274,32 @@ class Reading(Interpreter):
         )
         return self.reader.apply(op, inputs)
 
-    def cond(self, eqn: Any, inputs: list[Value]) -> list[Value]:
-        """All branches, side by side."""
+    def _cond(self, eqn: Any, inputs: list[Value]) -> list[Value]:
         branches = [self.run(branch, inputs[1:]) for branch in eqn.params["branches"]]
         pairs = zip(self.new(eqn.outvars), zip(*branches, strict=True), strict=True)
         return [self.reader.apply(Op("join", i), ways)[0] for i, ways in pairs]
 
-    def loop(
-        self, eqn: Any, inside: Any, states: Any, parts: Any, body: Any, goes: Any
-    ) -> list[Value]:
-        """The body is read until nothing changes; a state of floats is taken for data."""
-        numbers, results = self.new(inside), self.new(eqn.outvars)
-        start, k = self.count, len(states)
+    def loop(self, loop: Loop) -> list[Value]:
+        """The body is read until nothing changes."""
+        numbers, results = self.new(loop.inside), self.new(loop.eqn.outvars)
+        start, k = self.count, len(loop.states)
 
-        def read(carried: list[Value]) -> list[Value]:
-            self.count = start
-            slices = []
-            for i, v in zip(numbers[k:], parts, strict=True):
+        def body(states: list[Value]) -> list[Value]:
+            self.count, slices = start, []
+            for i, v in zip(numbers[k:], loop.parts, strict=True):
                 op = Op("join" if v.level else "move", i, list, label="steps", shapes=[()])
                 slices += self.reader.apply(op, [v])
-            return body(carried, slices)
+            return loop.body(states, slices)
 
-        steps = eqn.params.get("length") or self.trips.get(id(eqn), 1)
-        outputs = self.reader.loop(numbers[:k], results, states, steps, read)
+        steps = loop.eqn.params.get("length") or self.trips.get(id(loop.eqn), 1)
+        outputs = self.reader.loop(numbers[:k], results, loop.states, steps, body)
         self.ends[start] = self.count
         return outputs
+
+
+def _single(dtype: Any) -> Any:
+    """Narrow floats are computed with as float32."""
+    return np.float32 if jnp.issubdtype(dtype, jnp.floating) else dtype
 
 
 def _numbers(eqn: Any, *numbers: Any) -> Any:
@@ -301,10 +308,9 @@ def _numbers(eqn: Any, *numbers: Any) -> Any:
     if kind in ("convert_element_type", "copy", "reduce_precision", "stop_gradient", "real"):
         (values,) = numbers
         return values if _floats(eqn.outvars[0].aval) else np.trunc(values)
-    arrays = [
-        np.asarray(n, np.float32 if _floats(v.aval) else v.aval.dtype)
-        for n, v in zip(numbers, eqn.invars, strict=True)
-    ]
+    pairs = list(zip(numbers, eqn.invars, strict=True))
+    with np.errstate(all="ignore"):
+        arrays = [np.asarray(n).astype(_single(v.aval.dtype)) for n, v in pairs]
     return np.asarray(_bind(eqn, *np.broadcast_arrays(*arrays))[0])
 
 
@@ -348,15 +354,15 @@ def _convolution(eqn: Any) -> Contract:
 
 def _lookup(eqn: Any) -> Contract | None:
     numbers, shape = eqn.params["dimension_numbers"], eqn.invars[0].aval.shape
-    picked = numbers.collapsed_slice_dims
-    kept = [a for a in range(len(shape)) if a not in picked]
     sizes = eqn.params["slice_sizes"]
-    if numbers.operand_batching_dims or any(sizes[a] != shape[a] for a in kept):
+    picked = [a for a in range(len(shape)) if sizes[a] < shape[a]]
+    kept = [a for a in range(len(shape)) if a not in picked]
+    if numbers.operand_batching_dims or any(sizes[a] > 1 for a in picked):
         return None
     rows = [a for a in range(len(eqn.outvars[0].aval.shape)) if a not in numbers.offset_dims]
     indices = range(len(eqn.invars[1].aval.shape) - 1)
-    return Contract((picked, kept, (), ()), shape, units=numbers.offset_dims, examples_x=indices,
-                    examples_z=rows)  # fmt: skip
+    return Contract((picked, kept, (), ()), shape, units=numbers.offset_dims, apart=False,
+                    examples_x=indices, examples_z=rows)  # fmt: skip
 
 
 # ------------------------------------------------------------------ running it, with meters
@@ -387,13 +393,12 @@ def _varying(values: Any, axes: Sequence[int], examples: int) -> dict[str, Any]:
     return {"v": _note(wide - wide.mean(axis=found[0], keepdims=True))["x"]}
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _tap(z: Any, slot: Any, units: tuple[int, ...]) -> Any:
-    """z; the derivative by `slot` is the sums of the squares of the gradient at z."""
-    return z
-
-
-_tap.defvjp(lambda z, slot, units: (z, None), lambda units, _, g: (g, _note(g, units)["x"]))
+@lru_cache
+def _tap(units: tuple[int, ...]) -> Any:
+    """Of (z, slot) z; the derivative by `slot` is the sums of the squares of the gradient at z."""
+    tap = jax.custom_vjp(lambda z, slot: z)
+    tap.defvjp(lambda z, slot: (z, None), lambda _, g: (g, _note(g, units)["x"]))
+    return tap
 
 
 class Running(Interpreter):
@@ -413,12 +418,12 @@ class Running(Interpreter):
             if i in self.roots and _floats(value):
                 self.notes[f"root {i}"] = _note(value)
 
-    def call(self, eqn: Any, inner: Any, whole: list[Any], inputs: list[Any]) -> list[Any]:
+    def call(self, eqn: Any, inputs: list[Any]) -> list[Any]:
         """Whole, if no site lies in it."""
         if self.count not in self.ends or not eqn.primitive.name.startswith("custom"):
-            return self.run(inner, inputs)
+            return super().call(eqn, inputs)
         self.count = self.ends[self.count]
-        return _called(eqn, inner, *whole)
+        return _called(eqn, *inputs)
 
     def equation(self, eqn: Any, inputs: list[Any]) -> list[Any]:
         """One operation, and its notes where it is a site."""
@@ -438,7 +443,7 @@ class Running(Interpreter):
             self.notes[f"flat {d.z}"] = {"x": jnp.mean(flat.astype(jnp.float32))}
         if not (d.plain or d.lookup):
             self.notes[f"w {d.z}"] = _note(_wide(w) - _wide(w).mean())
-        return _tap(z, self.slots[d.z], tuple(c.units)) if d.z in self.slots else z
+        return _tap(tuple(c.units))(z, self.slots[d.z]) if d.z in self.slots else z
 
     def _apart(self, start: int, slots: Any, run: Callable[[], Any]) -> tuple[Any, Any]:
         """What a part of the program gives, numbered from `start`, and its own notes."""
@@ -448,9 +453,10 @@ class Running(Interpreter):
         self.notes, self.slots = kept
         return outputs, notes
 
-    def cond(self, eqn: Any, inputs: list[Any]) -> list[Any]:
-        """The branch that is taken; notes of the others are 0."""
-        starts, each = [], []
+    def _cond(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        # Notes of branches that are not taken are 0.
+        starts: list[int] = []
+        each = []
 
         def branch(k: int) -> Any:
             run = partial(self.run, eqn.params["branches"][k], inputs[1:])
@@ -471,32 +477,30 @@ class Running(Interpreter):
         self.watch(self.new(eqn.outvars), outputs)
         return list(outputs)
 
-    def loop(
-        self, eqn: Any, inside: Any, states: Any, parts: Any, body: Any, goes: Any
-    ) -> list[Any]:
+    def loop(self, loop: Loop) -> list[Any]:
         """As a scan, notes and slots with an entry a step, the first that runs in front."""
-        numbers, results = self.new(inside), self.new(eqn.outvars)
-        start, k, reverse = self.count, len(states), eqn.params.get("reverse", False)
-        length = eqn.params.get("length") or self.trips.get(id(eqn), 1)
+        numbers, results = self.new(loop.inside), self.new(loop.eqn.outvars)
+        start, k, p = self.count, len(loop.states), loop.eqn.params
+        turn = 1 - 2 * p.get("reverse", False)
 
         def step(states: Any, sliced: Any) -> Any:
             def run() -> list[Any]:
                 self.watch(numbers, [*states, *sliced[0]])
-                return body(states, sliced[0])
+                return loop.body(states, sliced[0])
 
             outputs, notes = self._apart(start, sliced[1], run)
             new = outputs[:k]
-            if goes is not None:
-                on = goes(states)
+            if loop.goes is not None:
+                on = loop.goes(states)
                 new = [jnp.where(on, a, b) for a, b in zip(new, states, strict=True)]
                 notes = jax.tree.map(lambda a: a * on, notes)
             return new, (outputs[k:], notes)
 
-        first = [jnp.asarray(s) for s in states]
-        inner = [z for z in self.slots if start <= z < self.ends[start]]
-        slots = {z: self.slots[z][::-1] if reverse else self.slots[z] for z in inner}
-        new, (ys, notes) = jax.lax.scan(step, first, (parts, slots), length, reverse)
-        self.notes |= jax.tree.map(lambda a: a[::-1], notes) if reverse else notes
+        slots = {z: a[::turn] for z, a in self.slots.items() if start <= z < self.ends[start]}
+        length = p.get("length") or self.trips.get(id(loop.eqn), 1)
+        first = [jnp.asarray(s) for s in loop.states]
+        new, (ys, notes) = jax.lax.scan(step, first, (loop.parts, slots), length, turn < 0)
+        self.notes |= jax.tree.map(lambda a: a[::turn], notes)
         self.watch(results, [*new, *ys])
         return [*new, *ys]
 
@@ -548,8 +552,8 @@ class Subject(Base):
         self.name, self.loss, self.targets = name, loss, targets
         self.arrays = {n: arrays[n] for n in sorted(arrays)}  # as JAX flattens a dict
         self.x = jax.tree.leaves(x)
-        seed = rng if isinstance(rng, numbers.Integral) else None
-        own = _checks.as_rng(rng).bytes(8) if seed is None else _checks.as_rng(rng) and [int(seed)]
+        draws, seed = _checks.as_rng(rng), _checks.whole(rng)
+        own = [*draws.bytes(8)] if seed is None else [seed]
         self.stream = np.random.default_rng(np.random.SeedSequence([KEY, *own]))
         made_of = jax.tree.map(_auto, (self.arrays, x))
         closed, self.shape = jax.make_jaxpr(function, return_shape=True)(*made_of)
@@ -575,7 +579,7 @@ class Subject(Base):
         self.program = self.reading.program = self.reader.program(outputs, [note] * bool(narrow))
         if made:
             self.x = [self._made(k, a) for k, a in enumerate(self.x)]
-        self.step: Any = None  # compiled when it is first wanted: a redraw needs no run
+        self.step: Any = None
 
     def _parameter(self, name: str, array: Any, trainable: bool) -> Value:
         if not _floats(array):
@@ -592,8 +596,8 @@ class Subject(Base):
         scale, shift = self.reader.entry(i)
         return self.like((self.stream.standard_normal(shaped.shape) - shift) / scale, shaped)
 
-    def _prepare(self) -> None:
-        """Compile the one pass."""
+    def prepare(self) -> None:
+        """Compile the one pass: done when it is first wanted, since a redraw needs no run."""
         flat = [_auto(a) for a in [*self.arrays.values(), *self.x]]
         out, notes = jax.eval_shape(partial(self._forward, slots={}), flat)
         zs = {d.z: notes.get(f"z {d.z}") for d in self.reader.drafts}
@@ -602,10 +606,8 @@ class Subject(Base):
         self.step = _compile(self._pass, *self._arguments(self.arrays, self.x))
 
     def _arguments(self, arrays: Mapping[str, Any], x: list[Any]) -> tuple[Any, ...]:
-        floats = {n: a for n, a in arrays.items() if _floats(a)}
-        rest = {n: a for n, a in arrays.items() if n not in floats}
-        moved = jax.tree.map(_auto, (floats, rest, x))
-        return moved[0], self.slots, *moved[1:], self.directions, self.targets
+        arrays, x = jax.tree.map(_auto, (arrays, x))
+        return arrays, self.slots, x, self.directions, self.targets
 
     def _forward(self, flat: Sequence[Any], slots: Any) -> tuple[list[Any], Any]:
         """The outputs of floats, and the notes."""
@@ -614,19 +616,22 @@ class Subject(Base):
         outputs = running.run(self.jaxpr, flat)
         return outputs, running.notes
 
-    def _pass(self, floats: Any, slots: Any, rest: Any, x: Any, directions: Any, y: Any) -> Any:
+    def _pass(self, arrays: Any, slots: Any, x: Any, directions: Any, y: Any) -> Any:
         def scalar(floats: Any, slots: Any) -> Any:
-            arrays = floats | rest
-            outputs, notes = self._forward([*(arrays[n] for n in self.arrays), *x], slots)
+            outputs, notes = self._forward([*(arrays | floats).values(), *x], slots)
             value = self._value(outputs, directions, y)
             return value, (value, outputs, notes)
 
+        floats = {n: a for n, a in arrays.items() if _floats(a)}
         gradient = jax.grad(scalar, (0, 1), has_aux=True)
         (weights, back), (value, outputs, notes) = gradient(floats, slots)
         notes |= {f"weight {n}": _note(g) for n, g in weights.items()}
+        for n, a in floats.items():
+            mean = _wide(a).mean()
+            notes[f"value {n}"] = {"mean": mean} | _note(_wide(a) - mean)
         notes |= {f"g {z}": {"x": g} for z, g in back.items()}
-        notes |= {f"out {k}": _note(o) for k, o in enumerate(outputs)}
-        notes |= {f"in {i}": _note(a) for i, a in zip(self.arguments, x, strict=True) if _floats(a)}
+        ends = [jnp.isfinite(a).all() for a in jax.tree.leaves((value, outputs, weights))]
+        notes["finite"] = {"x": jnp.stack(ends)}
         if self.loss is not None:
             zero, even, *mean = (self._value(each, None, y) for each in self._constants(outputs, y))
             even = jnp.where(zero <= 2 * even, zero, even)  # outputs are logits, or shares
@@ -659,7 +664,7 @@ class Subject(Base):
     def execute(self, arrays: Mapping[str, Any], standardized: bool) -> Any:
         """One run of the compiled pass."""
         if self.step is None:
-            self._prepare()
+            self.prepare()
         x = [self._standard(a) if standardized and _floats(a) else a for a in self.x]
         return jax.tree.map(np.asarray, self.step(*self._arguments(arrays, x)))
 
@@ -707,6 +712,7 @@ def audit(
     """
     from winit.judge import judge  # with what it needs, when it is needed
 
+    cures = _checks.flag(cures, "cures")
     return judge(Function(f, params, x, y, loss, trainable, rng), cures=cures)
 
 
@@ -736,11 +742,13 @@ class Function(Subject):
         self, f: Any, params: Any, x: Any, y: Any, loss: Any, trainable: Any, rng: RNG
     ) -> None:
         if not callable(f):
-            raise TypeError(f"f must be a function of (params, x), got {type(f).__name__}")
+            raise TypeError(f"f must be a function of (params, x), got {_checks.shown(f)}")
         if (loss is None) != (y is None):
             raise ValueError("a loss needs targets and targets a loss: give both y and loss")
-        for leaf in jax.tree.leaves(x):
-            if not np.isfinite(np.asarray(leaf).astype(np.float64)).all():
+        for leaf in map(np.asarray, jax.tree.leaves(x)):
+            if not jnp.issubdtype(leaf.dtype, jnp.number) and leaf.dtype != bool:
+                raise TypeError(f"x must hold arrays of numbers, got {_checks.shown(leaf)}")
+            if not np.isfinite(leaf.astype(np.float64)).all():
                 raise ValueError("x must hold finite values")
         leaves, self.tree = jax.tree_util.tree_flatten_with_path(params)
         self.leaves = {jax.tree_util.keystr(p, simple=True, separator="/"): v for p, v in leaves}

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 
 from winit import redraw
-from winit.program import Measured, Program, Site, Subject
-from winit.redraw import Array
+from winit.program import Array, Measured, Program, Subject
 from winit.report import Audit, Finding, Row, listed
 
 # Second moments, against where the signal set out: ten in rms, which one learning rate can bridge.
@@ -37,8 +37,6 @@ COLLAPSED = 2.0**-16
 LOW, HIGH = 1 / BOUND**2, BOUND
 # Four times what knowing nothing costs: logits of rms 5 to 7, for 2 to 50,000 classes.
 LOSS = 4.0
-# Where there is no loss: outputs of rms 5, which cost that in cross entropy over ten classes.
-OUTPUT = 25.0
 # Share of flat slopes beyond that of a unit normal signal. The critical gain of deep sigmoids, 10,
 # flattens 0.7 and trains; the next one that is good, 6.5 for ten layers, one half.
 SATURATED = 0.75
@@ -49,10 +47,8 @@ ALIKE = 0.5
 # A kernel nearer to its ideal, in ln of the std, is not suspected (nearer still where there are
 # many); a head only above He's gain, since small heads are good ones.
 NEAR, HEAD = 0.2, math.sqrt(2)
-ROUNDS, OPENED = (
-    4,
-    0.02,
-)  # steps in which zeros must give way, and the std of what takes their place
+ROUNDS = 4  # steps in which what starts at 0 must give way
+OPENED = 0.02  # the std of what takes its place
 KEY = (0x77696E6974, 0x6A756467)  # of the judge's own draws, which no seed of a user's starts
 
 
@@ -63,52 +59,74 @@ KEY = (0x77696E6974, 0x6A756467)  # of the judge's own draws, which no seed of a
 class Case:
     """One run, and what the rules know of the model.
 
-    `chance` is how far a good draw may take ln E x² at a site, `owner` the site that answers for a
-    kernel, `opened` what took the place of zeros, `closed` the run before.
+    `spread` is the variance of ln E x² at a site over good draws, `owner` the site that answers for
+    a kernel, `opened` what took the place of zeros, `closed` the run before.
     """
 
     program: Program
     plans: list[redraw.Plan]
-    chance: list[float]
+    spread: Array
     owner: Mapping[str, int]
     m: Measured
     closed: Measured
     opened: Mapping[str, Array] = field(default_factory=dict)
 
+    def each(self, name: str) -> Array:
+        """One of the sites' properties, for each site."""
+        found = [getattr(site, name) for site in self.program.sites]
+        return np.array(found) if found else np.zeros(0, dtype=bool)
+
     @property
-    def sites(self) -> tuple[Site, ...]:
-        """The program's sites."""
-        return self.program.sites
+    def order(self) -> list[int]:
+        """The sites that answer for kernels and lookups, each once, those near the inputs first."""
+        return sorted(self.owner.values(), key=lambda i: (self.program.sites[i].depth, i))
 
     @property
     def kernels(self) -> list[int]:
-        """The sites of kernels that multiply, each kernel once, those near the inputs first."""
-        found = [i for i in self.owner.values() if not self.sites[i].lookup]
-        return sorted(found, key=lambda i: (self.sites[i].depth, i))
+        """Those of them that multiply."""
+        return [i for i in self.order if not self.program.sites[i].lookup]
 
     @property
-    def heads(self) -> list[int]:
-        """The sites from which the outputs come."""
-        return [i for i, site in enumerate(self.sites) if site.head and not site.lookup]
+    def first(self) -> list[int]:
+        """The sites that read data and nothing else."""
+        inside = (i for i, site in enumerate(self.program.sites) if not site.parents)
+        return [i for i in inside if self.program.sites[i].reads_data]
+
+    @property
+    def heads(self) -> Array:
+        """Whether the outputs come from a site."""
+        return self.each("head") & ~self.each("lookup")
+
+    @property
+    def bounds(self) -> Array:
+        """How far ln E x² may lie from where it set out, or as far as good draws differ."""
+        return np.maximum(math.log(BOUND), SPREADS * np.sqrt(self.spread))
 
     @property
     def varied(self) -> bool:
         """Whether the examples differ where they enter."""
-        at = [i for i, site in enumerate(self.sites) if site.reads_data or site.lookup]
-        return any(self.m.z_share[i] > COLLAPSED for i in at)
+        entries = self.each("reads_data") | self.each("lookup")
+        return bool(np.any(self.m.z_share[entries] > COLLAPSED))
 
 
 def start(subject: Subject) -> Case:
     """The model as it is, once what starts at 0 has given way."""
-    program, spread, owner = subject.program, list[float](), dict[str, int]()
+    program, owner = subject.program, dict[str, int]()
+    spread = np.zeros(len(program.sites))
     for i, site in enumerate(program.sites):
-        inside = [p for p in site.parents if p < i and redraw.together(program, p, i)]
-        own = [0 if program.sites[p].lookup else HANIN / program.sites[p].units for p in inside]
-        spread.append(max((spread[p] + v for p, v in zip(inside, own, strict=True)), default=0.0))
+        # of the longest way here, and of equally long ones the widest
+        ways = [
+            (-program.sites[p].depth, spread[p] + HANIN / program.sites[p].units, p)
+            for p in site.parents
+            if p < i and redraw.together(program, p, i)
+        ]
+        if ways:
+            _, spread[i], p = min(ways)
+            spread[i] = 0.0 if program.sites[p].lookup else spread[i]
     for i in redraw.first_places(program):
         owner.setdefault(program.sites[i].kernel.name, i)
-    m, chance = subject.measure(), [SPREADS * math.sqrt(v) for v in spread]
-    case = Case(program, redraw.plan(program), chance, owner, m, m)
+    m = subject.measure()
+    case = Case(program, redraw.plan(program), spread, owner, m, m)
     for _ in range(ROUNDS):
         weights = {name: case.m.kernels[name] for name in program.factors}
         give = [name for name, weight in weights.items() if weight.zero and weight.gradient > 0]
@@ -123,204 +141,212 @@ def _opening(case: Case, name: str, subject: Subject) -> Array:
     """Noise in place of zeros, the same for inputs and for units that nothing tells apart."""
     rng = np.random.default_rng(np.random.SeedSequence([*KEY, *name.encode()]))
     value, i = OPENED * rng.standard_normal(subject.parameters[name]), case.owner.get(name)
-    if i is None or (index := case.sites[i].kernel.index) is None:
+    if i is None or (index := case.program.sites[i].kernel.index) is None:
         return value
-    at, alike = (
-        index(),
-        [m == 1 < s.units for m, s in zip(case.m.distinct, case.sites, strict=True)],
-    )
-    noise, parents = value.reshape(-1)[at], case.sites[i].parents
+    at, alike = index(), (case.m.distinct == 1) & (case.each("units") > 1)
+    noise, parents = value.reshape(-1)[at], list(case.program.sites[i].parents)
     noise = noise[:, :1] if alike[i] else noise
-    noise = noise[:, :, :1] if parents and all(alike[p] for p in parents) else noise
+    noise = noise[:, :, :1] if parents and alike[parents].all() else noise
     value.reshape(-1)[at] = np.broadcast_to(noise, at.shape)
     return value
 
 
 # ------------------------------------------------------------------ the rules
+# Each says how far every site is beyond its bound (an alarm above 0; NaN where it says nothing), or
+# the whole, in one number.
 
 
-@dataclass(frozen=True)
-class Sign:
-    """How far something is beyond its bound (an alarm above 0), and at which site if at one."""
-
-    excess: float
-    verdict: str
-    reason: str
-    site: int | None = None
-
-
-Signs = Iterator[Sign]
-
-
-def not_finite(case: Case) -> Signs:
+def not_finite(case: Case) -> Array:
     """Weights, outputs, loss or gradients that are not numbers."""
-    bad = [i for i, std in enumerate(case.m.std) if not math.isfinite(std)]
-    bad = bad or [i for i, z2 in enumerate(case.m.z2) if math.isinf(z2)][:1]
-    for i in [] if case.m.finite else bad or [None]:
-        yield Sign(math.inf, "exploding", "Weights, outputs, loss or gradients are not finite.", i)
+    bad = ~np.isfinite(case.m.std)
+    bad = bad if bad.any() else np.isinf(case.m.z2) & (np.cumsum(np.isinf(case.m.z2)) == 1)
+    if case.m.finite or not bad.any():
+        return np.array([-math.inf if case.m.finite else math.inf])
+    return np.where(bad, math.inf, math.nan)
 
 
-def inputs(case: Case) -> Signs:
+def unscaled(case: Case) -> Array:
     """Data far from unit scale where a kernel reads it and nothing normalizes the result."""
-    for i, site in enumerate(case.sites):
-        raw = all(case.program.roots[r].kind == "input" for r in site.roots)
-        kept = site.reads_data and not (site.parents or site.lookup or site.normalized)
-        if raw and kept and (x2 := float(case.m.x2[i])) > 0:
-            reason = f"E x² of what {site.name} reads is {x2:.2g}, where 1 is usual."
-            yield Sign(math.log(max(LOW / x2, x2 / HIGH)), "inputs unscaled", reason)
+    sites, kinds = case.program.sites, [root.kind for root in case.program.roots]
+    x2 = np.full(len(sites), math.nan)
+    for i in case.first:
+        raw = all(kinds[r] == "input" for r in sites[i].roots)
+        if raw and not (sites[i].lookup or sites[i].normalized) and case.m.x2[i] > 0:
+            x2[i] = case.m.x2[i]
+    return np.log(np.maximum(LOW / x2, x2 / HIGH))
 
 
-def dead(case: Case) -> Signs:
-    """Sites that no signal or no gradient passes, also after what starts at 0 gave way."""
-    m = case.m
-    for i, site in enumerate(case.sites):
-        given = site.reads_data and m.x2[i] == 0  # which is said in the notes
-        stopped = site.kernel.name in case.program.stopped
-        if m.z2[i] == 0 and not given:
-            yield Sign(1 - MOSTLY, "dead", "No signal passes.", i)
-        elif not given and not stopped:
-            share = 1.0 if m.g2[i] == 0 else float(m.dead[i])
-            yield Sign(share - MOSTLY, "dead", "No gradient comes back, for any example.", i)
+def dead(case: Case) -> Array:
+    """Sites that no signal or no gradient passes, also after what starts at 0 gave way.
+
+    Of a kernel that is used at several, none may be alive: some calls only choose.
+    """
+    names = np.array([site.kernel.name for site in case.program.sites])
+    given = case.each("reads_data") & (case.m.x2 == 0)  # which is said in the notes
+    share = np.where((case.m.z2 == 0) | (case.m.g2 == 0), 1.0, case.m.dead)
+    share[np.isin(names, case.program.stopped) & (case.m.z2 > 0) | given] = math.nan
+    for name in set(names):
+        share[names == name] = np.fmin.reduce(share[names == name])
+    return share - MOSTLY
 
 
-def symmetric(case: Case) -> Signs:
+def symmetric(case: Case) -> Array:
     """Sites of which half of the units or more are copies, in signal and gradient."""
-    reason = "Its units compute the same and get the same gradient, at every step."
-    for i, site in enumerate(case.sites):
-        if site.units > 1 and case.m.z2[i] > 0 and case.m.distinct[i] <= ALIKE * site.units:
-            yield Sign(1.0, "symmetric", reason, i)
+    units = case.each("units")
+    return np.where((units > 1) & (case.m.z2 > 0), ALIKE + 1e-9 - case.m.distinct / units, math.nan)
 
 
-def saturated(case: Case) -> Signs:
+def saturated(case: Case) -> Array:
     """Sites whose signal lies where a bounded activation is flat."""
-    for i, share in enumerate(case.m.saturated):
-        reason = f"{share:.0%} more of the slopes after it are flat than with a unit signal."
-        yield Sign(share - SATURATED, "saturated", reason, i)
+    return case.m.saturated - SATURATED
 
 
-def collapsed(case: Case) -> Signs:
+def collapsed(case: Case) -> Array:
     """Heads at which all examples look alike, though the inputs differ."""
-    for i in case.heads if case.varied else ():
-        share = float(case.m.z_share[i])
-        reason = f"Only {share:.1g} of its E z² varies over the examples: all look alike to it."
-        if case.m.z2[i] > 0:
-            yield Sign(math.log(COLLAPSED / max(share, 1e-30)), "collapsed", reason, i)
+    told = case.heads & (case.m.z2 > 0) & case.varied
+    return np.where(told, np.log(COLLAPSED / np.maximum(case.m.z_share, 1e-30)), math.nan)
 
 
-def drift(case: Case, i: int) -> float:
+def drift(case: Case) -> Array:
     """ln of E x² over that of the site's roots: 0 between the smallest and the largest of them.
 
     Data sets out where the first kernels read it. In a loop the last step speaks; a state that sums
     its input up sets out from its first step.
     """
-    site, m, x, roots = case.sites[i], case.m, float(case.m.x2[i]), list[float]()
-    first = [j for j, s in enumerate(case.sites) if s.reads_data and not s.parents]
-    for r in site.roots:
-        reads = [float(m.x2[j]) for j in first if case.sites[j].roots == (r,)]
-        kind = case.program.roots[r].kind
-        roots += reads if kind == "input" and reads else [float(m.root2[r])] * (kind != "softmax")
-    if site.recurrent and site.steps > 1:
-        x = float(m.x_steps[i][-1])
-        if site.summed > 1:
-            roots = [value for value in m.x_steps[i][:-1] if value > 0][:1]
-            x = max([x, *roots])
-    roots = [root for root in roots if 0 < root < math.inf]
-    if not roots or math.isnan(x):
-        return 0.0
-    up, down = (math.log(max(x, 1e-300) / root) for root in (max(roots), min(roots)))
-    return max(up, 0.0) + min(down, 0.0)
+    program, m, drifts = case.program, case.m, np.zeros(len(case.program.sites))
+    read = {r: [m.x2[i] for i in case.first if program.sites[i].roots == (r,)]
+            for r, root in enumerate(program.roots) if root.kind == "input"}  # fmt: skip
+    for i, site in enumerate(program.sites):
+        bearing = [r for r in site.roots if program.roots[r].kind != "softmax"]
+        x, roots = m.x2[i], [x2 for r in bearing for x2 in read.get(r) or [m.root2[r]]]
+        if site.recurrent and site.steps > 1:
+            x = m.x_steps[i][-1]
+            if site.summed > 1:
+                roots = [value for value in m.x_steps[i][:-1] if value > 0][:1]
+                x = max([x, *roots])
+        roots = [root for root in roots if 0 < root < math.inf]
+        if roots and not math.isnan(x):
+            up, down = (math.log(max(x, 1e-300) / root) for root in (max(roots), min(roots)))
+            drifts[i] = max(up, 0.0) + min(down, 0.0)
+    return drifts
 
 
-def signal(case: Case) -> Signs:
-    """Drift of the signal where every path leads through; a mean over n may lose n by nature."""
-    for i, site in enumerate(case.sites):
-        if (site.cut or site.recurrent) and not site.lookup:
-            d, bound = drift(case, i), max(math.log(BOUND), case.chance[i])
-            reason = f"E x² there is {case.m.x2[i]:.2g}, by ln {d:.1f} off its start."
-            yield Sign(d - bound, "exploding", reason, i)
-            bound += (case.chance[i] / SPREADS) ** 2 / 2 + math.log(max(site.averaged, 1.0))
-            yield Sign(-d - bound, "shrinking", reason, i)
+def judged(case: Case) -> Array:
+    """Where every path leads through, or a loop's state does."""
+    return (case.each("cut") | case.each("recurrent")) & ~case.each("lookup")
 
 
-def first_loss(case: Case) -> Signs:
-    """A first loss far above that of a network that knows nothing, or outputs that promise one."""
-    m = case.m
-    if m.loss > 0 and m.blind > 0:
-        reason = f"It is {m.loss:.3g}, where knowing nothing costs {m.blind:.3g}."
-        yield Sign(math.log(m.loss / m.blind / LOSS), "first loss far too high", reason)
-    for i in case.heads if math.isnan(m.loss) else ():
-        reason = f"{case.sites[i].name} gives outputs of E z² {m.z2[i]:.2g}."
-        excess = math.log(max(m.z2[i], 1e-300)) - max(math.log(OUTPUT), case.chance[i])
-        yield Sign(excess, "first loss far too high", reason)
+def grows(case: Case) -> Array:
+    """A signal that explodes; where no loss is given, outputs too large for any."""
+    outputs = np.where(case.heads & math.isnan(case.m.loss), np.log(case.m.z2), math.nan)
+    return np.fmax(np.where(judged(case), drift(case), math.nan), outputs) - case.bounds
 
 
-def gradient(case: Case) -> Signs:
-    """The effect of the first kernels against the others'."""
-    flows = [i for i in case.kernels if case.sites[i].kernel.name not in case.program.stopped]
+def fades(case: Case) -> Array:
+    """A signal that shrinks; a mean over n may lose n by nature."""
+    low = case.bounds + case.spread / 2 + np.log(np.maximum(case.each("averaged"), 1.0))
+    return np.where(judged(case), -drift(case) - low, math.nan)
+
+
+def first_loss(case: Case) -> Array:
+    """A first loss far above that of a network that knows nothing."""
+    return np.log([case.m.loss / case.m.blind / LOSS])
+
+
+def effects(case: Case) -> tuple[Array, float, float]:
+    """The first kernels; ln of the largest effect of all, and of the last, over theirs."""
+    stopped, mask = case.program.stopped, np.zeros(len(case.program.sites), dtype=bool)
+    flows = [i for i in case.order if case.program.sites[i].kernel.name not in stopped]
     told = [float(case.m.effect[i]) for i in flows if case.m.effect[i] >= 0]
-    n, chance = max(1, len(told) // 4), max(case.chance, default=0.0)
+    n = max(1, len(told) // 4)
+    mask[flows[:n]] = True
     first, last = (max(part, default=0.0) for part in (told[:n], told[-n:]))
-    if first * last > 0:
-        top = STEEP_NORMALIZED if any(site.normalized for site in case.sites) else STEEP
-        falls, rises = math.log(max(told) / first), math.log(first / last)
-        for i in flows[:n]:
-            reason = f"Redrawing it does {math.exp(-falls):.1g} of what redrawing others does."
-            yield Sign(falls - max(math.log(STEEP), chance), "shrinking", reason, i)
-            reason = f"Redrawing it does {math.exp(rises):.1g} times what the last kernels do."
-            yield Sign(rises - max(math.log(top), chance), "exploding", reason, i)
+    if not first * last > 0:
+        return mask, 0.0, 0.0
+    return mask, math.log(max(told) / first), math.log(last / first)
+
+
+def starves(case: Case) -> Array:
+    """The first kernels, if redrawing them does next to nothing beside redrawing others."""
+    mask, most, _ = effects(case)
+    bound = max(math.log(STEEP), SPREADS * math.sqrt(case.spread.max(initial=0.0)))
+    return np.where(mask, most - bound, math.nan)
+
+
+def bursts(case: Case) -> Array:
+    """The first kernels, if redrawing them does far more than redrawing the last."""
+    mask, _, last = effects(case)
+    top = STEEP_NORMALIZED if case.each("normalized").any() else STEEP
+    bound = max(math.log(top), SPREADS * math.sqrt(case.spread.max(initial=0.0)))
+    return np.where(mask, -last - bound, math.nan)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What can be wrong, what it means for training, and what cures it where no redraw does.
+    """What can be wrong, why (from the worst row), what it means for training, and what cures it.
 
-    `scaled`: a kernel's scale can answer for it; `moved`: the verdict stands at those that did it;
-    `summed`: each site is its own matter.
+    `advice` is for where no redraw does. `scaled`: a kernel's scale can answer for it; `moved`: the
+    verdict stands at those that did it; `whole`: at none; `summed`: each site is its own matter.
     """
 
-    find: Callable[[Case], Signs]
+    find: Callable[[Case], Array]
+    verdict: str
+    reason: str
     meaning: str
     advice: str
     scaled: bool = True
     moved: bool = False
+    whole: bool = False
     summed: bool = False
 
-    def excess(self, case: Case) -> float:
-        """How far beyond its bound a run's worst site is, or all together if each is its own."""
-        found = [sign.excess for sign in self.find(case) if not math.isnan(sign.excess)]
-        return sum(max(e, 0.0) for e in found) if self.summed else max(found, default=-math.inf)
+    def excess(self, case: Case) -> Array:
+        """How far every site, or the whole, is beyond the bound."""
+        with np.errstate(all="ignore"):
+            return np.nan_to_num(self.find(case), nan=-math.inf, posinf=math.inf, neginf=-math.inf)
 
-    def alarms(self, case: Case) -> list[Sign]:
-        """What it finds wrong, the worst first, all of one verdict."""
-        found = sorted((s for s in self.find(case) if s.excess > 0), key=lambda s: -s.excess)
-        return [sign for sign in found if sign.verdict == found[0].verdict]
+    def level(self, case: Case) -> float:
+        """How far the run is."""
+        found = self.excess(case)
+        return float(np.maximum(found, 0.0).sum() if self.summed else found.max(initial=-math.inf))
 
 
 SGD = "SGD needs a rate of its own for it, if one exists; Adam divides much of it away."
+SOME = "SGD moves some kernels and leaves the others; Adam moves all."
 SCALE = "normalize between the kernels, or divide sums of n by √n"
 PATHS = "add skip connections, normalize between the kernels, or take another activation"
 ALIVE = "take a leaky activation, or none, where it is dead, and biases of 0"
 UNTIE = "draw at random what stands between the kernels too"
 TARGETS = "standardize the targets, or start the last bias at their mean"
-LOSSES = Rule(first_loss, "The first steps go into taking the outputs back.", TARGETS)
+BACK = "The first steps go into taking the outputs back."
+OFF = "E x² there is {x2:.2g}, by ln {drift:.1f} off its start, and E z² {z2:.2g}."
 RULES = (
-    Rule(not_finite, "No optimizer can take a step.", SCALE, moved=True),
-    Rule(inputs, "Adam makes up for a part of it, SGD for none.", "standardize the inputs", False),
-    Rule(dead, "No optimizer moves what gets no gradient.", ALIVE, False),
-    Rule(symmetric, "No optimizer breaks it: the gradients are equal, too.", UNTIE, False),
-    Rule(saturated, "Neither SGD nor Adam moves what is flat.", PATHS, summed=True),
-    Rule(collapsed, "SGD does not begin; Adam begins late, if it is above rounding.", PATHS),
-    Rule(signal, SGD, SCALE, moved=True),
-    LOSSES,
-    Rule(
-        gradient, "SGD moves some kernels and leaves the others; Adam moves all.", PATHS, moved=True
-    ),
-)
+    Rule(not_finite, "exploding", "Weights, outputs, loss or gradients are not finite.",
+         "No optimizer can take a step.", SCALE, moved=True),
+    Rule(unscaled, "inputs unscaled", "E x² of what {name} reads is {x2:.2g}, where 1 is usual.",
+         "Adam makes up for a part of it, SGD for none.", "standardize the inputs",
+         scaled=False, whole=True),
+    Rule(dead, "dead", "No signal passes, or no gradient comes back to its units, for any example.",
+         "No optimizer moves what gets no gradient.", ALIVE, scaled=False),
+    Rule(symmetric, "symmetric", "Of {units} units {distinct:.0f} differ, in signal and gradient.",
+         "No optimizer breaks it: the gradients are equal, too.", UNTIE, scaled=False),
+    Rule(saturated, "saturated", "Of the slopes after it {saturated:.0%} more are flat than with a "
+         "unit signal.", "Neither SGD nor Adam moves what is flat.", PATHS, summed=True),
+    Rule(collapsed, "collapsed", "Of its E z² {z_share:.1g} varies over the examples: all look "
+         "alike to it.", "SGD does not begin; Adam begins late, if it is above rounding.", PATHS),
+    Rule(grows, "exploding", OFF, SGD, SCALE, moved=True),
+    Rule(fades, "shrinking", OFF, SGD, SCALE, moved=True),
+    Rule(first_loss, "first loss far too high", "It is {loss:.3g}, where knowing nothing costs "
+         "{blind:.3g}.", BACK, TARGETS, whole=True),
+    Rule(starves, "shrinking", "Redrawing the first kernels does far less than redrawing others.",
+         SOME, PATHS, moved=True),
+    Rule(bursts, "exploding", "Redrawing the first kernels does far more than redrawing the last.",
+         SOME, PATHS, moved=True),
+)  # fmt: skip
 
 
-def fault(case: Case) -> tuple[Rule, list[Sign]] | None:
-    """The first rule that finds something, and what."""
-    return next(((rule, found) for rule in RULES if (found := rule.alarms(case))), None)
+def fault(case: Case) -> Rule | None:
+    """The first rule that finds something."""
+    return next((rule for rule in RULES if (rule.excess(case) > 0).any()), None)
 
 
 # ------------------------------------------------------------------ blame and cure
@@ -338,7 +364,8 @@ class Change:
     def run(self, subject: Subject, case: Case) -> Case:
         """What would be measured with it."""
         values = {**case.opened, **self.values}
-        return replace(case, m=subject.measure(self.scales, values, standardized=self.standardized))
+        m = subject.measure(self.scales, values, standardized=self.standardized)
+        return replace(case, m=m)
 
 
 def suspects(case: Case) -> dict[str, float]:
@@ -346,7 +373,7 @@ def suspects(case: Case) -> dict[str, float]:
     found = {}
     near = min(NEAR, math.log(BOUND) / 2 / max(len(case.kernels), 1))
     for name, i in case.owner.items():
-        site, std, ideal = case.sites[i], float(case.m.std[i]), case.plans[i].std
+        site, std, ideal = case.program.sites[i], float(case.m.std[i]), case.plans[i].std
         small = site.head and std * math.sqrt(site.fan_in) <= HEAD * math.exp(NEAR)
         scales = 0 < std < math.inf and ideal > 0 and site.kernel.power and not small
         if scales and abs(math.log(ideal / std)) > near:
@@ -362,33 +389,27 @@ def blamed(
     By half of an even share of what is too much, at least. Where they were not tried, or numbers
     overflow, a kernel's own factor speaks.
     """
-    before, named = rule.excess(case), list[str]()
-    shrinks = rule.alarms(case)[0].verdict == "shrinking"
-    for name, factor in factors.items():
-        gained, enough = (factor - 1) * (1 if shrinks else -1), 0.0
-        if name in tried and case.m.finite:
-            gained, enough = before - rule.excess(tried[name]), before / (2 * len(factors))
-        if gained > enough:
-            named.append(name)
-    return named
+    if not (tried and case.m.finite):
+        return [name for name, f in factors.items() if (f > 1) == (rule.verdict == "shrinking")]
+    before = rule.level(case)
+    gained = {name: before - rule.level(tried[name]) for name in factors}
+    return [name for name in factors if gained[name] > before / (2 * len(factors))]
 
 
 def changes(
     subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, float]
 ) -> Iterator[Change]:
     """Cures to try, the smallest first."""
-    first = Change("standardize the inputs", standardized=rule.find is inputs)
-    heads = [name for name in factors if case.sites[case.owner[name]].head]
-    found = [first] * first.standardized
+    first = Change("standardize the inputs", standardized=rule.find is unscaled)
+    found, sites = [first] * first.standardized, case.program.sites
+    heads = [name for name in factors if sites[case.owner[name]].head]
     for names in (named, [*named, *heads], list(factors)):
         at = [case.owner[name] for name in names]
         schemes, who = {str(case.plans[i]) for i in at}, listed(tuple(dict.fromkeys(names)))
         text = (
-            f"draw {who} with {min(schemes)}"
-            if len(schemes) == 1
-            else f"draw {who} at its ideal std"
+            f"draw {who} with {min(schemes)}" if len(schemes) == 1 else f"draw {who} at its ideal"
         )
-        if at and (ends := min(case.sites[i].summed for i in at)) > 2:
+        if at and (ends := min(sites[i].summed for i in at)) > 2:
             text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
         found += [Change(text, {name: factors[name] for name in names})] * bool(at)
     drawn = redraw.values(subject, np.random.default_rng(np.random.SeedSequence(KEY)))
@@ -414,30 +435,37 @@ def cure(
 def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]:
     """As `judge`, and the change that cures what was found: None where there is none."""
     case = start(subject)
-    found, factors, tried = fault(case), dict[str, float](), dict[str, Case]()
-    change, findings, verdicts = None, list[Finding](), dict[int, str]()
-    if found:
-        rule, signs = found
-        factors, text = suspects(case) if rule.scaled else {}, ""
+    rows, change, findings = _rows(case), None, list[Finding]()
+    if rule := fault(case):
+        factors, tried, text = suspects(case) if rule.scaled else {}, dict[str, Case](), ""
         if cures:
             tried = {k: Change(scales={k: f}).run(subject, case) for k, f in factors.items()}
-        named = blamed(case, rule, factors, tried) if factors else []
+        named = blamed(case, rule, factors, tried)
         if cures:
             change = cure(subject, case, rule, named, factors)
             text = f"no redraw cures this: {rule.advice}" if change is None else change.text
             named = list(change.scales) if change and change.scales else named
-        at = [i for i, site in enumerate(case.sites) if site.kernel.name in named]
+        excess = rule.excess(case)
+        at = [i for i, row in enumerate(case.program.sites) if row.kernel.name in named]
         if not (rule.moved and at):
-            at = sorted({s.site for s in signs if s.site is not None})
-        verdicts = dict.fromkeys(at, signs[0].verdict)
-        names = tuple(case.sites[i].name for i in at)
-        findings = [Finding(signs[0].verdict, names, signs[0].reason, text, rule.meaning)]
-        if rule is not LOSSES and case.m.loss > 0:  # its consequence
-            findings += [Finding(s.verdict, (), s.reason, text) for s in LOSSES.alarms(case)[:1]]
-    rows = tuple(_row(case, i, verdicts, factors, tried) for i in range(len(case.sites)))
-    m, judged = case.m, any(not np.isnan(case.m.z2[i]) for i in case.kernels)
-    report = Audit(subject.name, rows, tuple(findings), tuple(_notes(subject, case)), judged,
-                   m.loss, m.blind, dict(m.input2))  # fmt: skip
+            at = list(np.flatnonzero(excess > 0)) if len(excess) == len(rows) else []
+        at = [] if rule.whole else at
+        told = asdict(rows[int(excess.argmax())]) if rows else {}
+        losses = {"loss": case.m.loss, "blind": case.m.blind}
+        names, reason = tuple(rows[i].name for i in at), rule.reason.format(**told, **losses)
+        findings = [Finding(rule.verdict, names, reason, text, rule.meaning)]
+        for other in RULES:  # what follows from it
+            if rule is not other and other.find is first_loss and other.level(case) > 0:
+                findings += [Finding(other.verdict, (), other.reason.format(**losses), text)]
+        for i in at:
+            rows[i] = replace(rows[i], verdict=rule.verdict)
+        for name, run in tried.items():
+            rows = [replace(row, elasticity=_elasticity(case, run, factors[name]))
+                    if site.kernel.name == name else row
+                    for row, site in zip(rows, case.program.sites, strict=True)]  # fmt: skip
+    judged = any(not np.isnan(case.m.z2[i]) for i in case.kernels)
+    report = Audit(subject.name, tuple(rows), tuple(findings), tuple(_notes(subject, case)), judged,
+                   case.m.loss, case.m.blind, dict(case.m.input2))  # fmt: skip
     return report, change
 
 
@@ -453,39 +481,28 @@ def judge(subject: Subject, cures: bool = True) -> Audit:
 # ------------------------------------------------------------------ the report
 
 
-def _row(
-    case: Case,
-    i: int,
-    verdicts: Mapping[int, str],
-    factors: Mapping[str, float],
-    tried: Mapping[str, Case],
-) -> Row:
-    site, own, name, elasticity = case.sites[i], case.plans[i], case.sites[i].kernel.name, math.nan
-    if name in tried and case.heads:
-        before, after = (run.m.z2[case.heads[-1]] for run in (case, tried[name]))
-        if 0 < before < math.inf and 0 < after < math.inf:
-            elasticity = math.log(after / before) / math.log(factors[name])
-    known = {f.name for f in fields(Row)} & {f.name for f in fields(Measured)}
-    return Row(
-        name=site.name,
-        verdict=verdicts.get(i, "good"),
-        shape=site.kernel.shape,
-        fan_in=site.fan_in,
-        fan_out=site.fan_out,
-        before=redraw.activation(site.before).name,
-        after=redraw.activation(site.after).name,
-        ideal=own.std,
-        scheme=str(own),
-        drift=drift(case, i),
-        units=site.units,
-        elasticity=elasticity,
-        **{key: float(getattr(case.m, key)[i]) for key in known},
-    )
+def _elasticity(case: Case, run: Case, factor: float) -> float:
+    """d ln E z² at the last head by d ln of the scale that was changed by a factor."""
+    before, after = (c.m.z2[case.heads][-1:] for c in (case, run))
+    with np.errstate(all="ignore"):
+        return float(np.log(after / before).sum() / math.log(factor)) if len(after) else math.nan
+
+
+def _rows(case: Case) -> list[Row]:
+    known = [f.name for f in fields(Measured) if f.name in {f.name for f in fields(Row)}]
+    rows, drifts = [], drift(case)
+    for i, (site, own) in enumerate(zip(case.program.sites, case.plans, strict=True)):
+        found: dict[str, Any] = {key: float(getattr(case.m, key)[i]) for key in known}
+        found |= {key: getattr(site, key) for key in ("name", "fan_in", "fan_out", "units")}
+        found |= {"shape": site.kernel.shape, "ideal": own.std, "scheme": str(own)}
+        found |= {k: redraw.activation(getattr(site, k)).name for k in ("before", "after")}
+        rows.append(Row(**found, drift=float(drifts[i])))
+    return rows
 
 
 def _notes(subject: Subject, case: Case) -> Iterator[str]:
     """What is no fault and worth knowing; what could not be told, and why."""
-    program, m, sites = case.program, case.m, case.sites
+    program, m, sites = case.program, case.m, case.program.sites
     waits = [sites[i].name for i in case.kernels if case.closed.effect[i] == 0 < m.effect[i]]
     empty = [site.name for i, site in enumerate(sites) if site.reads_data and m.x2[i] == 0]
     said = (

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import inspect
 import math
-import numbers
 import random
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from winit import initializers, redraw
+from winit import _checks, initializers, redraw
 from winit._checks import RNG
 from winit.program import Array, Contract, Kernel, Site
 
 try:
     import keras
+    from keras.src.trainers.compile_utils import CompileLoss  # pairs losses, targets and outputs
 except ModuleNotFoundError as error:
     if error.name == "keras":
         reason = 'winit.keras needs Keras and a backend: pip install "winit[keras]"'
@@ -39,15 +39,12 @@ if TYPE_CHECKING:
 __all__ = ["Initializer", "audit", "reinitialize"]
 
 EXAMPLES = 8
+LAYERS = keras.layers
 CONSTANTS = (keras.initializers.Zeros, keras.initializers.Ones, keras.initializers.Constant)
-DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
-CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-TRANSPOSED = (
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-)
+DEPTHWISE = (LAYERS.DepthwiseConv1D, LAYERS.DepthwiseConv2D)
+SEPARABLE = (LAYERS.SeparableConv1D, LAYERS.SeparableConv2D)
+CONVOLUTIONS = (LAYERS.Conv1D, LAYERS.Conv2D, LAYERS.Conv3D)
+TRANSPOSED = (LAYERS.Conv1DTranspose, LAYERS.Conv2DTranspose, LAYERS.Conv3DTranspose)
 GATES = {"LSTMCell": 4, "GRUCell": 3, "ConvLSTMCell": 4}
 
 
@@ -81,14 +78,10 @@ class Initializer(keras.initializers.Initializer):  # type: ignore[misc]
     def __init__(self, scheme: str, seed: int | None = None, **options: Any) -> None:
         copy = options.pop("copy", ())  # only `from_config` gives it
         redraw.check_options(scheme, options)
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, numbers.Integral)):
-            raise TypeError(f"seed must be None or a whole number, got {seed!r}")
-        if seed is not None and seed < 0:
-            raise ValueError(f"seed must be 0 or larger, got {seed!r}")
-        self.scheme, self.seed, self.options = scheme, None if seed is None else int(seed), options
-        self._copy, self._copies = tuple(copy), 0
+        self.seed = None if seed is None else _checks.size(seed, "seed", minimum=0)
+        self.scheme, self.options, self._copy, self._copies = scheme, options, tuple(copy), 0
         # Python's own generator is what Keras seeds and asks.
-        first = random.randint(1, 10**9) if seed is None else int(seed)
+        first = random.randint(1, 10**9) if self.seed is None else self.seed
         self._rng = np.random.default_rng(np.random.SeedSequence(first, spawn_key=self._copy))
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
@@ -100,11 +93,10 @@ class Initializer(keras.initializers.Initializer):  # type: ignore[misc]
         else:
             plan = redraw.Plan(self.scheme, math.nan, self.options)
             index, drawn = redraw.draw(site, plan, self._rng)
-            values = np.empty(math.prod(shape))
-            values[...] = drawn.reshape(-1) if index is None else values
-            if index is not None:
-                values[index] = drawn
-            values = values.reshape(shape)
+            values = np.empty(shape)
+            values.reshape(-1)[... if index is None else index] = (
+                drawn.reshape(-1) if index is None else drawn
+            )
         return keras.ops.convert_to_tensor(values, dtype=dtype or keras.config.floatx())
 
     def get_config(self) -> dict[str, Any]:
@@ -135,54 +127,49 @@ def _asking() -> tuple[Any, str]:
         if variable is None and isinstance(caller, keras.Variable):
             variable = caller
         elif variable is not None and isinstance(caller, keras.Layer):
-            for layer in caller._flatten_layers():
-                if any(variable is weight for weight in layer._trainable_variables):
-                    return layer, variable.name
-            return caller, variable.name
+            layers = [layer for layer in caller._flatten_layers()
+                      if any(variable is w for w in layer._trainable_variables)]  # fmt: skip
+            return (layers or [caller])[0], variable.name
         frame = frame.f_back  # type: ignore[assignment]
     return None, ""
 
 
 def _geometry(layer: Any, name: str, shape: tuple[int, ...]) -> Site | None:
     """What each axis of a layer's weight will be, by the kind of layer; None for a vector."""
-    rank, last = len(shape), len(shape) - 1
-    if rank < 2:
+    last = len(shape) - 1
+    if last < 1:
         return None
     order: list[tuple[int, ...]] = [(), (last,), (last - 1,), tuple(range(last - 1))]
     split, gates, strides = 1, 1, getattr(layer, "strides", ())
     stride_in, stride_out = 1, math.prod(strides) if isinstance(strides, tuple) else 1
-    if isinstance(layer, keras.layers.Embedding):
+    if isinstance(layer, (LAYERS.Embedding, *DEPTHWISE)) or (
+        isinstance(layer, SEPARABLE) and name.startswith("depth")
+    ):
         order[0], order[2] = order[2], ()
-    elif isinstance(layer, keras.layers.EinsumDense) and not name.startswith("lora"):
-        order = [*_einsum(layer.equation), ()]
-    elif isinstance(layer, DEPTHWISE) or (isinstance(layer, SEPARABLE) and name[:5] == "depth"):
-        order[0], order[2] = order[2], ()
+    elif isinstance(layer, LAYERS.EinsumDense) and not name.startswith("lora"):
+        order = _einsum(layer.equation)
     elif isinstance(layer, TRANSPOSED):
         order[1], order[2] = order[2], order[1]
         stride_in, stride_out = stride_out, 1
     elif isinstance(layer, CONVOLUTIONS):
         split = layer.groups
     else:
-        kinds = [kind.__name__ for kind in type(layer).mro()]
-        gates = next((GATES[kind] for kind in kinds if kind in GATES), 1)
+        gates = next((GATES[k.__name__] for k in type(layer).mro() if k.__name__ in GATES), 1)
     contract = Contract(order, shape, split, stride_in, stride_out)
-
-    def index() -> Array:
-        return contract.arrange(np.arange(math.prod(shape)).reshape(shape))
-
+    index = contract.index(lambda: [np.arange(math.prod(shape)).reshape(shape)])
     fan_in, fan_out = contract.fans
     return Site(name, (Kernel(name, shape, index=index),), False, fan_in, fan_out / gates,
                 blocks=gates)  # fmt: skip
 
 
-def _einsum(equation: str) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+def _einsum(equation: str) -> list[tuple[int, ...]]:
     """Axes in all three terms are groups, new ones outputs, those that are summed inputs."""
     terms, result = equation.replace("...", "").replace(" ", "").split("->")
     data, kernel = terms.split(",")
     inputs = tuple(i for i, letter in enumerate(kernel) if letter not in result)
     outputs = tuple(i for i, letter in enumerate(kernel) if letter not in data)
     groups = tuple(i for i, letter in enumerate(kernel) if letter in data and letter in result)
-    return groups, outputs, inputs
+    return [groups, outputs, inputs, ()]
 
 
 # ------------------------------------------------------------------ models
@@ -219,13 +206,15 @@ def audit(
     Raises
     ------
     TypeError
-        Not a Keras model.
+        Not a Keras model, or a flag that is none.
     ValueError
         A model that is not built, inputs of the wrong shape or not finite, a target without a
-        loss, an input shape that is not known, a backend that cannot be read.
+        loss or one that does not fit, an input shape that is not known, a backend that cannot be
+        read.
     """
     from winit.judge import judge  # with what it needs, when it is needed
 
+    training, cures = _checks.flag(training, "training"), _checks.flag(cures, "cures")
     return judge(_subject(model, x, y, loss, training, rng), cures=cures)
 
 
@@ -248,122 +237,143 @@ def reinitialize(
     return redraw.reinitialize(subject, scheme, rng=rng, force=force, **options)
 
 
+class _Model:
+    """What only Keras knows of a model's variables; goes before a framework's `Subject`."""
+
+    model: Any
+    variables: dict[str, Any]
+    arrays: dict[str, Any]
+    program: Any
+    like: Any
+    value: Any
+
+    @property
+    def used(self) -> set[str]:
+        """The kernels of the sites."""
+        return {kernel.name for site in self.program.sites for kernel in site.kernels}
+
+    def owner(self, name: str) -> Any:
+        """The layer that holds a variable."""
+        variable = self.variables[name]
+        for layer in self.model._flatten_layers():
+            own = layer._trainable_variables + layer._non_trainable_variables
+            if any(v is variable for v in own):
+                return layer
+        return None
+
+    def assign(self, name: str, value: Array) -> None:
+        """Set a variable."""
+        variable = self.variables[name]
+        variable.assign(self.like(value, variable.value))
+        self.arrays[name] = variable.value
+
+    def start(self, name: str) -> tuple[Array, str] | None:
+        """The conventional start of what is no kernel, and its name; None if there is none."""
+        return _start(self.owner(name), self.variables[name])
+
+    def kept(self, name: str) -> str:
+        """Why a variable is to be left alone, or ""."""
+        layer, variable, kernel = self.owner(name), self.variables[name], name in self.used
+        if layer is not None and (not layer.trainable or (kernel and not variable.trainable)):
+            return "frozen"
+        asked = _asked(layer, variable)
+        given = isinstance(asked, keras.initializers.Constant) and np.size(asked.value) > 1
+        return "given as a constant" if kernel and given else ""
+
+    def trained(self) -> str:
+        """The sign that the model was trained, or ""."""
+        steps = getattr(getattr(self.model, "optimizer", None), "iterations", 0)
+        if int(steps):
+            return f"its optimizer took {int(steps)} steps"
+        for name in sorted(self.variables.keys() - self.used):
+            start, asked = self.start(name), _asked(self.owner(name), self.variables[name])
+            known = asked is None or isinstance(asked, CONSTANTS)  # of draws nobody knows the start
+            if start is not None and known and not np.allclose(self.value(name), start[0]):
+                return f"{name} is not {start[1]}"
+        return ""
+
+
 def _subject(model: Any, x: Any, y: Any, loss: Any, training: bool, rng: RNG) -> Any:
     """The model as `winit.program.Subject`, by Keras's backend."""
     if not isinstance(model, keras.Model):
-        raise TypeError(f"model must be a Keras model, got {type(model).__name__}")
+        raise TypeError(f"model must be a Keras model, got {_checks.shown(model)}")
     if not model.built or not all(layer.built for layer in model._flatten_layers()):
         raise ValueError(
             f"{model.name} is not built, so it has no weights yet: call it on data, or give it an "
             "Input"
         )
-    backend = keras.backend.backend()
-    if backend != "jax":
+    if (backend := keras.backend.backend()) != "jax":
         raise ValueError(
             f"Keras computes with {backend} here, where a model cannot be read: save it, set "
             "KERAS_BACKEND=jax, and load it again"
         )
     from winit import jax  # only where it is the backend
 
-    given, target = _given(model, x), _target(model, y, loss)
-    variables, owners = _variables(model)
-
-    class Model(jax.Subject):
-        """A Keras model on JAX."""
-
-        @property
-        def sites(self) -> set[str]:
-            """The kernels that data meets."""
-            return {kernel.name for site in self.program.sites for kernel in site.kernels}
-
-        def assign(self, name: str, value: Array) -> None:
-            variable = variables[name]
-            variable.assign(self.like(value, variable.value))
-            self.arrays[name] = variable.value
-
-        def start(self, name: str) -> tuple[Array, str] | None:
-            return _start(owners[name], variables[name])
-
-        def kept(self, name: str) -> str:
-            return _kept(owners[name], variables[name], name in self.sites)
-
-        def trained(self) -> str:
-            return _trained(model, self, variables, owners)
-
+    variables = _variables(model)
     trainable = [n for n, v in variables.items() if any(v is t for t in model.trainable_variables)]
     fixed = [n for n in variables if n not in trainable]
     takes = "training" in inspect.signature(model.call).parameters
-    keywords = {"training": training} if takes else {}
 
     def call(arrays: Mapping[str, Any], inputs: Any) -> Any:
         first, second = ([arrays[n] for n in names] for names in (trainable, fixed))
+        keywords = {"training": training} if takes else {}
         return model.stateless_call(first, second, inputs, **keywords)[0]
 
-    arrays = {n: v.value for n, v in variables.items()}
     targets = None if y is None else keras.tree.map_structure(np.asarray, y)
-    return Model(model.name, call, arrays, given, loss=target, targets=targets,
-                 trainable=trainable, rng=rng, made=x is None)  # fmt: skip
+    subject: Any = type("Model", (_Model, jax.Subject), {"model": model, "variables": variables})
+    return subject(model.name, call, {n: v.value for n, v in variables.items()}, _inputs(model, x),
+                   loss=_loss(model, targets, loss), targets=targets, trainable=trainable, rng=rng,
+                   made=x is None)  # fmt: skip
 
 
-def _variables(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Every variable by its path, made unique, and the layer that owns it."""
+def _variables(model: Any) -> dict[str, Any]:
+    """Every variable by its path, made unique."""
     variables: dict[str, Any] = {}
-    owners: dict[str, Any] = {}
-    layers = {
-        id(v): layer
-        for layer in model._flatten_layers()
-        for v in layer._trainable_variables + layer._non_trainable_variables
-    }
     for v in model.trainable_variables + model.non_trainable_variables:
         name, n = v.path, 1
         while name in variables:
             n += 1
             name = f"{v.path} ({n})"
-        variables[name], owners[name] = v, layers.get(id(v))
-    return variables, owners
+        variables[name] = v
+    return variables
 
 
-def _given(model: Any, x: Any) -> Any:
+def _inputs(model: Any, x: Any) -> Any:
     """The given inputs, checked; or zeros of the model's input shape, for noise to be put in."""
-    known = getattr(model, "inputs", None)
-    if x is not None:
-        x = keras.tree.map_structure(np.asarray, x)
-        flat = keras.tree.flatten(x)
-        if known and len(flat) != len(known):
-            raise ValueError(f"{model.name} takes {len(known)} inputs, got {len(flat)}")
-        for i, part in enumerate(flat):
-            _numbers("x", part)
-            if len(part) != len(flat[0]):
-                raise ValueError(
-                    f"x has {len(flat[0])} examples in one input, {len(part)} in another"
-                )
-            if known:
-                _fits(known, i, part)
-        return keras.tree.map_structure(keras.ops.convert_to_tensor, x)
+    known = getattr(model, "inputs", None) or []
+    if x is None:
+        return _zeros(model, known)
+    x = keras.tree.map_structure(np.asarray, x)
+    flat = keras.tree.flatten(x)
+    if known and len(flat) != len(known):
+        raise ValueError(f"{model.name} takes {len(known)} inputs, got {len(flat)}")
+    for i, part in enumerate(flat):
+        _numbers("x", part)
+        if len(part) != len(flat[0]):
+            raise ValueError(f"x has {len(flat[0])} examples in one input, {len(part)} in another")
+        wanted = tuple(known[i].shape)[1:] if known else part.shape[1:]
+        same = [w in (None, n) for w, n in zip(wanted, part.shape[1:], strict=False)]
+        if len(part.shape) != len(wanted) + 1 or not all(same):
+            which = f"x for {known[i].name}" if len(known) > 1 else "x"
+            text = ", ".join(["examples", *map(str, wanted)])
+            raise ValueError(f"{which} must have shape ({text}), got {part.shape}")
+    return keras.tree.map_structure(keras.ops.convert_to_tensor, x)
+
+
+def _zeros(model: Any, known: list[Any]) -> Any:
+    """Zeros of the model's input shape, 8 examples where it leaves their number open."""
     if not known:
         shape = (model.get_build_config() or {}).get("input_shape")
         if not isinstance(shape, (tuple, list)) or not all(isinstance(n, int) for n in shape[1:]):
             raise ValueError(f"the input shape of {model.name} is not known: give x")
         return keras.ops.zeros((EXAMPLES, *shape[1:]))
-    made = []
     for tensor in known:
         if None in tensor.shape[1:]:
-            raise ValueError(
-                f"the input shape {tuple(tensor.shape)} of {model.name} is open: give x"
-            )
-        made.append(keras.ops.zeros((tensor.shape[0] or EXAMPLES, *tensor.shape[1:]), tensor.dtype))
+            shape = tuple(tensor.shape)
+            raise ValueError(f"the input shape {shape} of {model.name} is open: give x")
+    made = [keras.ops.zeros((t.shape[0] or EXAMPLES, *t.shape[1:]), t.dtype) for t in known]
     structure = getattr(model, "_inputs_struct", known)
     return keras.tree.pack_sequence_as(structure, made) if len(made) > 1 else made[0]
-
-
-def _fits(known: Sequence[Any], i: int, part: Any) -> None:
-    """Refuse an input that has not the shape of the model's own."""
-    wanted = tuple(known[i].shape)[1:]
-    sizes = zip(wanted, part.shape[1:], strict=False)
-    if len(part.shape) != len(wanted) + 1 or not all(w in (None, n) for w, n in sizes):
-        text = ", ".join(["examples", *map(str, wanted)])
-        which = f"x for {known[i].name}" if len(known) > 1 else "x"
-        raise ValueError(f"{which} must have shape ({text}), got {part.shape}")
 
 
 def _numbers(name: str, part: Any) -> None:
@@ -374,8 +384,8 @@ def _numbers(name: str, part: Any) -> None:
         raise ValueError(f"{name} must hold at least one example and finite values")
 
 
-def _target(model: Any, y: Any, loss: Any) -> Any:
-    """A loss of outputs and targets, paired by name as Keras does, or None without targets."""
+def _loss(model: Any, y: Any, loss: Any) -> Any:
+    """A loss of outputs and targets, paired as Keras does, or None without targets."""
     if y is None:
         if loss is not None:
             raise ValueError("a loss needs targets: give y")
@@ -383,85 +393,38 @@ def _target(model: Any, y: Any, loss: Any) -> Any:
     loss = loss if loss is not None else getattr(model, "loss", None)
     if loss is None:
         raise ValueError("targets need a loss: give loss, or compile the model with one")
-    for part in keras.tree.flatten(keras.tree.map_structure(np.asarray, y)):
+    for part in keras.tree.flatten(y):
         _numbers("y", part)
-    order = getattr(model, "output_names", None)
 
     def value(outputs: Any, targets: Any) -> Any:
-        named = isinstance(outputs, Mapping)
-        flat = list(outputs.values()) if named else keras.tree.flatten(outputs)
-        names = list(outputs) if named else order if order and len(order) == len(flat) else None
-        ys, losses = _each(targets, names, flat), _each(loss, names, flat, spread=True)
-        if not len(flat) == len(ys) == len(losses):
-            raise ValueError(
-                f"{model.name} has {len(flat)} outputs, got {len(ys)} targets and "
-                f"{len(losses)} losses"
-            )
-        total = 0.0
-        for one, target, output in zip(losses, ys, flat, strict=True):
-            if one is None:
-                continue
-            if len(target) != len(output):
-                raise ValueError(f"y has {len(target)} examples, x has {len(output)}")
-            total += keras.ops.mean(keras.losses.get(one)(target, output))
-        return total
+        whole = CompileLoss(loss, output_names=getattr(model, "output_names", None))
+        try:
+            return whole(targets, outputs)
+        except (IndexError, KeyError, TypeError, ValueError) as error:  # in Keras's or JAX's words
+            said = str(error).partition("\n")[0]
+            raise ValueError(f"y and loss do not fit the outputs of {model.name}: {said}") from None
 
     return value
 
 
-def _each(given: Any, names: Any, outputs: Sequence[Any], spread: bool = False) -> list[Any]:
-    """What belongs to each output: by name, in order, or one for all."""
-    if isinstance(given, Mapping):
-        keys = names if names and set(given) <= set(names) else sorted(given)
-        return [given.get(key) for key in keys]
-    if isinstance(given, (list, tuple)):
-        return list(given)
-    return [given] * len(outputs) if spread else [given]
-
-
-# ------------------------------------------------------------------ weights that are no kernels
+def _asked(layer: Any, variable: Any) -> Any:
+    """The initializer that a layer was given for a variable, or None."""
+    return getattr(layer, f"{variable.name}_initializer", None)
 
 
 def _start(layer: Any, variable: Any) -> tuple[Array, str] | None:
     """The conventional start of a weight that is no kernel, and its name; None to leave it."""
     name, shape = variable.name, tuple(variable.shape)
-    if name == "lora_kernel_b":  # then the layer is at first as it was without
-        return np.zeros(shape), "zeros"
     if name == "bias" and getattr(layer, "unit_forget_bias", False):
         return np.repeat([0.0, 1.0, 0.0, 0.0], shape[0] // 4), "zeros, forget gate 1"
-    asked = getattr(layer, f"{name}_initializer", None)
+    asked = _asked(layer, variable)
     if isinstance(asked, CONSTANTS):
         value = np.array(keras.ops.convert_to_numpy(asked(shape)), dtype=np.float64)
         text = "zeros" if not value.any() else "ones" if (value == 1).all() else "as asked for"
         return value, text
     normalizes = "Normalization" in type(layer).__name__
-    if name == "bias" or (normalizes and name in ("beta", "moving_mean")):
+    if name in ("bias", "lora_kernel_b") or (normalizes and name in ("beta", "moving_mean")):
         return np.zeros(shape), "zeros"
     if normalizes and name in ("gamma", "moving_variance"):
         return np.ones(shape), "ones"
     return None
-
-
-def _kept(layer: Any, variable: Any, kernel: bool) -> str:
-    """Why a weight is not to be drawn: frozen, or given by the user."""
-    if layer is not None and (not layer.trainable or (kernel and not variable.trainable)):
-        return "frozen"
-    asked = getattr(layer, f"{variable.name}_initializer", None)
-    if kernel and isinstance(asked, keras.initializers.Constant) and np.size(asked.value) > 1:
-        return "given as a constant"
-    return ""
-
-
-def _trained(model: Any, subject: Any, variables: Any, owners: Any) -> str:
-    """The sign that a model was trained, or nothing."""
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and (steps := int(optimizer.iterations)):
-        return f"its optimizer took {steps} steps"
-    for name, variable in variables.items():
-        asked = getattr(owners[name], f"{variable.name}_initializer", None)
-        start = None if name in subject.sites else _start(owners[name], variable)
-        if start is None or not (asked is None or isinstance(asked, CONSTANTS)):
-            continue  # draws, whose start nobody can know
-        if not np.allclose(subject.value(name), start[0]):
-            return f"{variable.path} is not {start[1]}"
-    return ""

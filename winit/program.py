@@ -10,7 +10,7 @@ is run and says what was `Measured` there. `winit.judge` works from these types 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
@@ -26,7 +26,6 @@ Array = NDArray[Any]
 Index = Callable[[], NDArray[np.int64]]
 KEY = 0x77696E6974  # the audit's own branch of every seed: its noise is nobody's draw
 SILENT = 1e-6  # a unit to which this share of the mean squared gradient comes back is dead
-OPENED = 0.02  # std of the noise in place of zeros
 # Where functions of single numbers are known: the kinks of ReLU6 and its like lie on the grid.
 POINTS = np.linspace(-40.0, 40.0, 8001)
 NORMAL = np.array([NormalDist().inv_cdf((i + 0.5) / 1000) for i in range(1000)])
@@ -123,12 +122,11 @@ class Root:
 
     `kind` is "input", "lookup" (an embedding's result), "state" (a loop's, if it does not start
     with data), "normalizer" (a reducing program whose result, at a large scale, no longer changes
-    with its input's) or "softmax" (one with exponentials); `parents` are the sites that reach it.
+    with its input's) or "softmax" (one with exponentials).
     """
 
     name: str
     kind: str
-    parents: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -193,6 +191,7 @@ class Contract:
     stride_in: float = 1.0  # dilated inputs: how much rarer they are
     stride_out: float = 1.0
     units: Sequence[int] = ()  # axes of z
+    apart: bool = True  # each group has units of its own: rows and chosen experts share them
     examples_x: Sequence[int] = ()  # axes of x and of z that come from the data alone
     examples_z: Sequence[int] = ()
 
@@ -305,9 +304,13 @@ def _union(values: Sequence[Value], source: int) -> Value:
         averaged=max(v.averaged for v in strong),
         depth=max(v.depth for v in carriers),
         dom=reduce(lambda dom, v: dom & v.dom, carriers, EVERY),
+        parents=_all(v.parents for v in carriers),
+        bare=_all(v.bare for v in carriers),
+        loops=_all(v.loops for v in carriers),
         roots=_all(v.roots for v in strong),
-        **{n: _all(getattr(v, n) for v in carriers) for n in ("parents", "bare", "loops")},
-        **{n: _all(getattr(v, n) for v in values) for n in ("origins", "flows")},
+        origins=_all(v.origins for v in values),
+        flows=_all(v.flows for v in values),
+        powers={p: n for v in values if v.level == PICKED for p, n in v.powers.items()},
     )
 
 
@@ -353,9 +356,7 @@ class Reader:
     """Says what is known of each operation's result, and keeps the sites and roots it meets."""
 
     def __init__(self) -> None:
-        self.names: list[str] = []
-        self.shapes: list[tuple[int, ...]] = []
-        self.trainable: list[bool] = []
+        self.parameters: list[Kernel] = []
         self.inputs: list[int] = []
         self.found: dict[int, Draft] = {}
         self.roots: dict[int, tuple[int, str, int]] = {}  # place, kind, parents
@@ -387,10 +388,8 @@ class Reader:
         self, name: str, shape: tuple[int, ...], mean: float, trainable: bool = True
     ) -> Value:
         """A parameter."""
-        p = len(self.names)
-        self.names.append(name)
-        self.shapes.append(shape)
-        self.trainable.append(trainable)
+        p = len(self.parameters)
+        self.parameters.append(Kernel(name, shape, trainable=trainable))
         entries = {p: lambda: [np.arange(math.prod(shape), dtype=np.int32).reshape(shape)]}
         return Value(PARAMETERS, p, number=mean, powers={p: 1.0}, entries=entries, flows=1 << p)
 
@@ -435,7 +434,7 @@ class Reader:
             source = i if made.source == op.number else made.source
             moves = op.kind == "move" and made.level and source != i
             layout = hash((made.layout, op.label, i - op.number)) if moves else made.layout
-            placed = {"source": source, "layout": layout, "flows": flows, "intact": intact}
+            placed: Any = {"source": source, "layout": layout, "flows": flows, "intact": intact}
             entries = self._entries(op, inputs, i - op.number) if not made.level else {}
             results.append(replace(made, **placed, entries=entries))
         return results
@@ -474,7 +473,8 @@ class Reader:
         if len({(v.source, v.layout) for v in known}) > 1:
             return replace(self._mixed(op, known, degree, pending), level=level)
         open_ended = not all(v.exact for v in sides)
-        made = replace(first, level=level, straight=straight)
+        powers = first.powers if level == first.level else self._powers(op, inputs)
+        made = replace(first, level=level, straight=straight, powers=powers)
         if pending:
             return replace(made, source=op.number, layout=0) if open_ended else made
         # A shift that is not known stands at 0, a scale at 1, and nothing is masked.
@@ -579,11 +579,9 @@ class Reader:
     def _kernel_side(self, op: Op, inputs: Sequence[Value]) -> int | None:
         """The kernel is of a lower level, and has parameters in it."""
         for side, contract in enumerate(op.contract):
-            if contract is not None:
-                kernel, data = inputs[side], inputs[1 - side]
-                chosen = kernel.level == PICKED and data.level == SIGNAL
-                if kernel.level < data.level and (kernel.powers or chosen):
-                    return side
+            lower = contract is not None and inputs[side].level < inputs[1 - side].level
+            if lower and inputs[side].powers:
+                return side
         return None
 
     def _site(self, op: Op, side: int, kernel: Value, x: Value) -> Value:
@@ -686,16 +684,16 @@ class Reader:
         roots = []
         for i, (_, kind, parents) in self.roots.items():
             name = f"after {', '.join(made[n].name for n in members(parents))}"
-            roots.append(Root(self.root_names.get(i, name), kind, members(parents)))
+            roots.append(Root(self.root_names.get(i, name), kind))
         used = {kernel.name for site in made for kernel in site.kernels}
         mains = {site.kernel.name for site in made}
-        named = list(enumerate(self.names))
-        shapes = {n: self.shapes[p] for p, n in named if p not in self.shifts}
+        named = [(p, k.name) for p, k in enumerate(self.parameters)]
+        apart = [k for p, k in enumerate(self.parameters) if p not in self.shifts]
         return Program(
             tuple(made),
             tuple(roots),
             last.depth,
-            unused=tuple(n for n, shape in shapes.items() if n not in used and len(shape) > 1),
+            unused=tuple(k.name for k in apart if k.name not in used and len(k.shape) > 1),
             factors=tuple(n for p, n in named if p in self.factors or n in used),
             stopped=tuple(n for p, n in named if n in mains and not last.flows >> p & 1),
             notes=tuple(notes),
@@ -713,7 +711,7 @@ class Reader:
             fan_out / blocks,
             groups=d.contract.size(0) * d.contract.split,
             blocks=blocks,
-            units=d.contract.size(1) * (1 if d.lookup else d.contract.size(0)),
+            units=d.contract.size(1) * (d.contract.size(0) if d.contract.apart else 1),
             before=LINEAR if d.lookup else self.acting(d.x),
             roots=tuple(bits(d.x.roots)),
             reads_data=bool(d.x.origins),
@@ -729,7 +727,7 @@ class Reader:
         made = []
         for p, power in d.kernel.powers.items():
             index = d.contract.index(d.kernel.entries[p]) if p in d.kernel.entries else None
-            made.append(Kernel(self.names[p], self.shapes[p], power, self.trainable[p], index))
+            made.append(replace(self.parameters[p], power=power, index=index))
         rank = lambda k: (k.index is not None, math.prod(k.shape))  # noqa: E731
         return tuple(sorted(made, key=rank, reverse=True))
 
@@ -769,8 +767,9 @@ class Subject:
 
     @property
     def parameters(self) -> dict[str, tuple[int, ...]]:
-        """Every parameter's shape."""
-        return {n: tuple(a.shape) for n, a in self.arrays.items()}
+        """The shape of every parameter; states of generators are none."""
+        known = {k.name for k in self.reader.parameters}
+        return {n: tuple(a.shape) for n, a in self.arrays.items() if n in known or a.ndim > 1}
 
     def execute(self, arrays: Mapping[str, Any], standardized: bool) -> Notes:
         """Run once, with these parameters, and inputs of floats brought to mean 0 and std 1."""
@@ -800,8 +799,8 @@ class Subject:
 
     def kept(self, name: str) -> str:
         """Why a parameter is to be left alone ("frozen", "given as a constant"), or ""."""
-        trainable = dict(zip(self.reader.names, self.reader.trainable, strict=True))
-        return "" if trainable.get(name, False) else "frozen"
+        free = {k.name for k in self.reader.parameters if k.trainable}
+        return "" if name in free else "frozen"
 
     def trained(self) -> str:
         """The sign that the model was trained, or ""."""
@@ -813,53 +812,44 @@ class Subject:
         values: Mapping[str, Array] | None = None,
         *,
         standardized: bool = False,
-        opened: bool | Collection[str] = False,
     ) -> Measured:
         """Run once with changed parameters; the model stays as it is, and nothing is compiled.
 
-        `scales` multiplies parameters, `values` replaces them, `standardized` brings each input of
-        floats to mean 0 and std 1, `opened` puts small noise in place of `Program.factors` (or
-        those named) that are all 0.
+        `scales` multiplies parameters, `values` replaces them, and `standardized` brings each
+        input of floats to mean 0 and std 1.
         """
         arrays = dict(self.arrays)
         for n, value in (values or {}).items():
             arrays[n] = self.like(value, arrays[n])
         for n, factor in (scales or {}).items():
             arrays[n] = self.like(self.numpy(arrays[n]) * factor, arrays[n])
-        for n in self.program.factors if opened is True else opened or ():
-            if not self.numpy(arrays[n]).any():
-                own = np.random.default_rng([KEY, *n.encode()])
-                noise = OPENED * own.standard_normal(self.parameters[n])
-                arrays[n] = self.like(noise, arrays[n])
-        return self._measured(arrays, self.execute(arrays, standardized))
+        return self._measured(self.execute(arrays, standardized))
 
-    def _measured(self, arrays: Mapping[str, Any], notes: Notes) -> Measured:
+    def _measured(self, notes: Notes) -> Measured:
         kernels = {}
-        for n in self.reader.names:
-            wide, note = self.numpy(arrays[n]), notes.get(f"weight {n}")
-            if note is not None:
-                gradient = float(np.sum(note["x"], dtype=np.float64))
-                kernels[n] = Weight(float(wide.std()), gradient, not wide.any())
+        for n in (k.name for k in self.reader.parameters):
+            std = math.sqrt(_mean(_steps(notes[f"value {n}"], "x")))
+            gradient = float(np.sum(notes[f"weight {n}"]["x"], dtype=np.float64))
+            kernels[n] = Weight(std, gradient, not (std or notes[f"value {n}"]["mean"]))
         sites = list(zip(self.reader.drafts, self.program.sites, strict=True))
         rows = [self._row(d.z, s, kernels[s.kernel.name], notes) for d, s in sites]
-        steps = {n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps")}
+        steps: Any = {n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps")}
         columns: dict[str, Any] = {n: np.array([r[n] for r in rows]) for n in (rows or [_EMPTY])[0]}
         flat = columns["saturated"].copy()  # at the sites that read: their parents did it
         for i in range(len(rows)):
             read = [f for f, (_, s) in zip(flat, sites, strict=True) if i in s.parents]
             columns["saturated"][i] = max((f for f in read if f == f), default=math.nan)
         loss, blind = (np.ravel(notes.get(k, {"x": math.nan})["x"]) for k in ("loss", "blind"))
-        ends = ("out", "weight", "g ", "loss")
-        named = {self.reader.root_names.get(i, ""): self._second(notes, f"in {i}")[0]
-                 for i in self.reader.inputs}  # fmt: skip
+        root2 = {i: self._second(notes, f"root {i}")[0] for i in self.reader.roots}
+        inputs = {name: root2[i] for i, name in self.reader.root_names.items()}
         return Measured(
             **columns,
             **steps,
-            root2=np.array([self._second(notes, f"root {i}")[0] for i in self.reader.roots]),
+            root2=np.array(list(root2.values())),
             loss=float(loss[0]),
             blind=float(min(blind[blind > 0], default=math.nan)),
-            input2={n: second for n, second in named.items() if n},
-            finite=all(np.isfinite(n["x"]).all() for k, n in notes.items() if k.startswith(ends)),
+            input2=inputs,
+            finite=bool(notes["finite"]["x"].all()),
             kernels=kernels,
         )
 

@@ -85,7 +85,8 @@ class Audit:
     """How a model starts: print it, plot it, or assert its `ok`.
 
     `judged` says whether anything was measured that a verdict can rest on, `blind` is the loss of a
-    network that knows nothing, `inputs` has E x² of each input of numbers.
+    network that knows nothing, `inputs` has E x² of each input of numbers. The book's page *What
+    each verdict means* explains the verdicts.
     """
 
     model: str

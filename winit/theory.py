@@ -33,6 +33,8 @@ SMALLEST_Q, LARGEST_Q = 1e-9, 1e30
 
 # The square root of this can still be squared, and leaves room for a factor of 1e8.
 _BOUND_Q = 1e300
+# What an activation does to small signals at last: its curvature adds 1e-12 of them here.
+_LIMIT_Q = 1e-24
 
 # Two numbers nearer than this, as a share, are one: the rounding of an expectation is below it.
 _ROUNDING = 1e-12
@@ -96,8 +98,8 @@ def _refuse_jumps(phi: Activation, step: float, places: tuple[float, ...]) -> No
         jumps = (near > rounding) & (near > far / 2)
     if jumps.any():
         raise ValueError(
-            f"the activation {phi.name} jumps at x = {x[jumps][0]:.6g}, or is too steep there for a "
-            "slope by differences: give an Activation with the derivative that is to be used"
+            f"the activation {phi.name} jumps at x = {x[jumps][0]:.6g}, or is too steep there for "
+            "a slope by differences: give an Activation with the derivative that is to be used"
         )
 
 
@@ -135,7 +137,7 @@ def _finite(value: float, what: str, **arguments: float) -> float:
     if not math.isfinite(value):
         given = ", ".join(f"{name}={number:g}" for name, number in arguments.items())
         raise ValueError(
-            f"{what} with {given} is too large: it overflows, or values of z beyond 12 standard "
+            f"{what} with {given} is too large: it overflows, or values of z beyond 36 standard "
             "deviations decide it"
         )
     return value
@@ -282,7 +284,8 @@ def fixed_point(
     search = _Search(phi, variance_w, variance_b)
     q_star, last = search.run(q)
     try:
-        slope = _q_slope(phi, last, variance_w)
+        # the slope at 0 is the limit of small signals
+        slope = _q_slope(phi, last if q_star else min(last, _LIMIT_Q), variance_w)
     except ValueError:
         slope = math.inf
     slope = slope if math.isfinite(slope) else math.inf
@@ -315,13 +318,24 @@ class _Search:
 
     def run(self, q: float) -> tuple[float, float]:
         """The fixed point reached from q, or 0 or inf; and the last q looked at."""
-        u, start = math.log(q), self.drift(math.log(q))
-        if abs(start) <= _ROUNDING:
+        u = math.log(q)
+        start = self.travel(u)
+        if abs(start) < _ROUNDING:
             return q, q
         rises, q_star, last = self.nearest(u, start)
         if rises:
             return q_star, last
         return self.iterate(q)
+
+    def creeps(self, u: float) -> bool:
+        """Whether each layer adds the bias and does nothing else, however little that is of q."""
+        if not 0 < self.variance_b < _ROUNDING * math.exp(u) or abs(self.drift(u)) > _ROUNDING:
+            return False
+        return abs(self.drift_slope(u)) < 1e-9
+
+    def travel(self, u: float) -> float:
+        """The drift; above rounding where q creeps up."""
+        return _ROUNDING if self.creeps(u) else self.drift(u)
 
     def nearest(self, u: float, drift: float) -> tuple[bool, float, float]:
         """Whether the q-map rises on the way; the nearest fixed point; the last q looked at."""
@@ -338,7 +352,7 @@ class _Search:
             # A rising map cannot step over a fixed point: none lies before u + drift.
             u += sign * max(self.STEP, min(abs(drift), _BOUND_Q))
             u = min(u, end) if sign > 0 else max(u, end)
-            trail.append((u, self.drift(u)))
+            trail.append((u, self.travel(u)))
             (left, at_left), (right, at_right) = trail[-2:]
             rises = rises and (right + at_right - left - at_left) * sign >= -1e-9
             root: float | None = None
@@ -346,7 +360,7 @@ class _Search:
                 root = self.root(left, right)
             elif (between := self.dip(trail, sign)) is not None:
                 root = between
-            if root is not None:
+            if root is not None and (sign < 0 or not self.creeps(root)):
                 q = math.exp(root)
                 return rises and _q_slope(self.phi, q, self.variance_w) >= 0, q, q
 
@@ -354,7 +368,7 @@ class _Search:
         """Whether the signal will die or explode from here on."""
         if u == end or math.isinf(drift):
             return True
-        if drift > 0:
+        if drift > 0 or self.creeps(u):
             return math.exp(u) > LARGEST_Q and self.drift_slope(u) > -1e-6
         if self.variance_b or math.exp(u) > SMALLEST_Q:
             return False
@@ -365,9 +379,9 @@ class _Search:
     def root(self, left: float, right: float) -> float:
         from scipy.optimize import brentq  # loaded when first used
 
-        if not self.drift(right):
+        if not self.travel(right):
             return right
-        return float(brentq(self.drift, left, right, xtol=1e-15, rtol=1e-14))
+        return float(brentq(self.travel, left, right, xtol=1e-15, rtol=1e-14))
 
     def dip(self, trail: list[tuple[float, float]], sign: float) -> float | None:
         """A fixed point where the drift comes near 0 between the last points and turns back."""
@@ -620,12 +634,8 @@ def critical_line(activation: ActivationLike, sigma_b: float = 0.0) -> float:
         """The share of q that the critical pair leaves to the bias."""
         return 1 - variance_w(q) * _moment(phi, q) / q
 
-    if variance_b == 0:
-        if abs(share(SMALLEST_Q)) < 1e-6:
-            return math.sqrt(variance_w(1e-24))
-        # A kink at 0 whose slopes are differences is rounded off where signals are small.
-        if all(abs(share(q)) < 1e-5 for q in (0.25, 1.0, 4.0)):
-            return math.sqrt(variance_w(1.0))
+    if variance_b == 0 and abs(share(SMALLEST_Q)) < 1e-6:
+        return math.sqrt(variance_w(_LIMIT_Q))
 
     def excess(u: float) -> float:
         return share(math.exp(u)) - variance_b / math.exp(u)
@@ -684,8 +694,8 @@ class _Passage:
     high: float
 
     # |ln q| up to which the maps are tabled (a gain that leads beyond is none to recommend), and
-    # the distance of the points, which makes the splines of order 5 good to 1e-9.
-    END, STEP = 16.0, 0.125
+    # the distance of the points, which makes the splines of order 5 good to 1e-7.
+    END, STEP = 12.0, 0.25
 
     def walk(self, log_gains: Array, steps: int) -> Iterator[tuple[Array, Array]]:
         """ln q and the log of the gradient's product after each of so many steps, from 0."""
@@ -755,8 +765,7 @@ def depth_gain(activation: ActivationLike, depth: int) -> float:
         A depth out of range; a function or derivative that is 0 everywhere.
     """
     phi = get(activation)
-    if (layers := _checks.size(depth, "depth")) > _DEEPEST:
-        raise ValueError(f"depth must be at most {_DEEPEST}, got {layers}")
+    layers = _checks.size(depth, "depth", maximum=_DEEPEST)
     return _depth_gain(phi, layers)
 
 
@@ -839,15 +848,14 @@ def recommend(activation: ActivationLike, depth: int | None = None) -> Recommend
     elif math.isclose(sigma_w, he, rel_tol=1e-6):
         scheme, options = "he_normal", {"negative_slope": slope} if slope else {}
     reason = _over(phi, f"With the gain {sigma_w:.3f},", sigma_w, layers)
-    if depth is None and abs(math.log(best / sigma_w)) > 1e-6:
-        reason += _over(phi, f" With the gain for {layers[-1]} layers, {best:.3f},", best,
-                        layers[-1:])  # fmt: skip
-    point = fixed_point(phi, own)
-    if point.stability == "unstable":
+    point, told = fixed_point(phi, own), f"the gain for {layers[-1]} layers, {best:.3f},"
+    if point.stability == "unstable":  # where rounding grows, and numbers say little
         reason += (
-            f" The scale is unstable (slope {point.slope:.3f} a layer at q = 1), so a deep net "
-            "needs normalization or residual paths."
+            f" {told.capitalize()} holds a scale that is unstable (slope {point.slope:.3f} a layer "
+            "at q = 1), so a deep net needs normalization or residual paths."
         )
+    elif abs(math.log(best / sigma_w)) > 1e-6:
+        reason += _over(phi, f" With {told}", best, layers[-1:])
     return Recommendation(phi.name, scheme, reason, options)
 
 
