@@ -873,6 +873,15 @@ def test_fault_02_a_bias_that_each_layer_adds_has_no_fixed_point(name: str, sigm
     assert point.q_star == pytest.approx(min(sigma_b, 1e6) ** 2 / (1 - slope), rel=1e-5)
 
 
+@pytest.mark.parametrize("below", [1e-9, 1e-10, 1e-11, 1e-12, 3e-13, 1e-13, 1e-14, 1e-15])
+@pytest.mark.parametrize("sigma_b", [1e-6, 1.26e-4, 0.1, 30.0])
+def test_within_rounding_of_criticality_there_is_an_answer(sigma_b: float, below: float) -> None:
+    point = theory.fixed_point("linear", math.sqrt(1 - below), sigma_b)
+    exact = sigma_b**2 / below
+    # digits are lost with what 1 - below keeps of them, and in the end all
+    assert point.q_star == pytest.approx(exact, rel=1e-13 / below) or below <= 1e-12
+
+
 @pytest.mark.parametrize("q", [1e-20, 1e-16, 1e-12, 1e-8, 1e-4, 1.0, 1e4])
 def test_fault_09_a_kink_at_0_is_seen_by_signals_of_any_size(q: float) -> None:
     """Differences with a step of 6e-6 averaged across it: chi_1 of np.abs was 2.7e-6."""

@@ -23,6 +23,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import pickle
 import random
 import re
 import shutil
@@ -30,6 +31,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,7 @@ CORE = (
 )  # not plots: how a picture looks is compared as a picture, with every run of the notebooks
 TESTED_BY = {"_quadrature": "theory"}  # whose tests are nearest, where it is not the module's name
 LEAST_KILLED = 0.95
+LONGEST_TEST = 5.0  # seconds: a slower test function is left out, so the score is a lower bound
 SLOWEST = 5  # a mutant whose tests take this many times as long as the original's runs for ever
 
 
@@ -131,13 +134,27 @@ def is_program(mutant: Mutant) -> bool:
 
 
 def sample(mutants: list[Mutant], size: int, seed: int) -> list[Mutant]:
-    """`size` places drawn at random, and for each one of its mutants."""
+    """`size` places drawn at random, and for each one of its mutants.
+
+    A place's lot depends on the seed and on its line's text, so that a change elsewhere in the
+    module leaves it in the sample.
+    """
+    lines = {
+        module: (ROOT / "winit" / f"{module}.py").read_text(encoding="utf-8").splitlines()
+        for module in {mutant.module for mutant in mutants}
+    }
     places: dict[tuple[str, int, int], list[Mutant]] = defaultdict(list)
     for mutant in mutants:
         places[mutant.module, mutant.line, mutant.column].append(mutant)
-    draw = random.Random(seed)
-    order = draw.sample(sorted(places), len(places))
-    drawn = (draw.choice(places[place]) for place in order)
+
+    def lot(place: tuple[str, int, int]) -> bytes:
+        module, line, column = place
+        return hashlib.sha256(
+            f"{seed} {module} {lines[module][line - 1]} {column}".encode()
+        ).digest()
+
+    order = sorted(sorted(places), key=lot)
+    drawn = (random.Random(lot(place)).choice(places[place]) for place in order)
     return list(itertools.islice(filter(is_program, drawn), size))
 
 
@@ -187,6 +204,12 @@ class Map:
     @classmethod
     def measured(cls) -> Map:
         """From one run of the core's tests on the unchanged code, which must pass them."""
+        kept = (
+            WORK / f"map-{fingerprint(*ROOT.glob('winit/*.py'), *ROOT.glob('tests/*.py'))}.pickle"
+        )
+        if kept.exists():
+            found: Map = pickle.loads(kept.read_bytes())
+            return found
         tree = WORK / "tree-unchanged"
         copy_tree(tree)
         options = ["--cov=winit", "--cov-context=test", "--cov-report=", "--cov-fail-under=0"]
@@ -206,24 +229,37 @@ class Map:
         for case in ElementTree.parse(tree / "junit.xml").iter("testcase"):
             file, name = case.attrib["classname"].replace(".", "/"), case.attrib["name"]
             seconds[f"{file}.py::{name.partition('[')[0]}"] += float(case.attrib["time"])
-        return cls(running, dict(seconds))
+        found = cls(running, dict(seconds))
+        kept.write_bytes(pickle.dumps(found))
+        return found
 
     def tests_for(self, mutant: Mutant) -> list[str]:
         """The test functions that run the statement, or what it defines: quick ones first."""
         tree = ast.parse((ROOT / mutant.path).read_text(encoding="utf-8"))
-        around = [
-            node
-            for node in ast.walk(tree)
-            if isinstance(node, ast.stmt) and node.lineno <= mutant.line <= (node.end_lineno or 0)
+        statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
+        spans = [  # a decorator stands above the line of its function
+            (min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))]), node)
+            for node in statements
         ]
-        here = max(around, key=lambda node: (node.lineno, -(node.end_lineno or 0)))
+        first, here = max(
+            (
+                (start, node)
+                for start, node in spans
+                if start <= mutant.line <= (node.end_lineno or 0)
+            ),
+            key=lambda pair: (pair[0], -(pair[1].end_lineno or 0)),
+        )
         lines = self.running[mutant.module]
         found = {
             name
-            for line in range(here.lineno, (here.end_lineno or here.lineno) + 1)
+            for line in range(first, (here.end_lineno or first) + 1)
             for name in lines.get(line, ())
         }
-        return sorted(found & self.seconds.keys(), key=self.seconds.__getitem__)
+        return self.quick_first(found & self.seconds.keys())
+
+    def quick_first(self, names: Iterable[str]) -> list[str]:
+        quick = [name for name in names if self.seconds[name] <= LONGEST_TEST]
+        return sorted(quick, key=lambda name: (self.seconds[name], name))
 
     def limit(self, tests: list[str]) -> float:
         """Seconds after which a mutant's tests are taken to run for ever."""
@@ -256,13 +292,12 @@ def try_mutant(task: tuple[Mutant, Map]) -> tuple[Mutant, bool]:
     if not tree.exists():
         copy_tree(tree)
     original = (ROOT / mutant.path).read_text(encoding="utf-8")
-    near = tests.tests_for(mutant)
-    files = sorted(tests_of(mutant.module))
-    own = [name for name in tests.seconds if name.partition("::")[0] in files]
+    near, files = tests.tests_for(mutant), tests_of(mutant.module)
+    rest = [name for name in tests.quick_first(tests.seconds) if name not in near]
+    own = [name for name in rest if name.partition("::")[0] in files]
     try:
         (tree / mutant.path).write_text(mutant.code(original), encoding="utf-8")
-        stages = [(near, tests.limit(near))] if near else []
-        stages.append((files, tests.limit(own)))
+        stages = [(some, tests.limit(some)) for some in (near, own) if some]
         return mutant, not all(run_tests(tree, some, limit) for some, limit in stages)
     finally:
         (tree / mutant.path).write_text(original, encoding="utf-8")

@@ -379,7 +379,8 @@ class _Search:
     def root(self, left: float, right: float) -> float:
         from scipy.optimize import brentq  # loaded when first used
 
-        if not self.travel(right):
+        at_left, at_right = self.travel(left), self.travel(right)
+        if at_left * at_right >= 0:  # a fixed point, or within rounding of one
             return right
         return float(brentq(self.travel, left, right, xtol=1e-15, rtol=1e-14))
 
