@@ -313,9 +313,9 @@ def test_the_depth_where_c_star_is_1_but_for_rounding(name: str, beyond: float) 
     """
     sigma_w = theory.critical_line(name, 0.3) * (1 + beyond)
     chi = theory.chi_1(name, sigma_w, theory.fixed_point(name, sigma_w, 0.3).q_star)
-    if chi - 1 > 1e-8:
-        assert theory.c_star(name, sigma_w, 0.3) == pytest.approx(1, abs=1e-12)
-        assert theory.xi_c(name, sigma_w, 0.3) == pytest.approx(2 / (chi - 1), rel=0.01)
+    assert chi - 1 > 1e-8  # the chaos that is told from order
+    assert theory.c_star(name, sigma_w, 0.3) == pytest.approx(1, abs=1e-12)
+    assert theory.xi_c(name, sigma_w, 0.3) == pytest.approx(2 / (chi - 1), rel=1e-4)
 
 
 def test_a_plain_function_will_do() -> None:
@@ -675,7 +675,6 @@ def test_fault_05_undeclared_jumps_of_two_inputs(at: float, c: float) -> None:
     [
         lambda: theory.gain(sine(1e9)),
         lambda: theory.second_moment(sine(3.0), 1e20),
-        lambda: theory.slope_second_moment(sine(1e7)),
         lambda: theory.c_map(sine(1e4), 0.5, 100.0, 1.0),
         lambda: theory.c_slope(sine(5.0), 0.5, 1e10, 1.0),
         lambda: theory.second_moment(lambda x: np.where(np.abs(x) > 9, np.nan, x), 1.0),
@@ -686,8 +685,14 @@ def test_fault_05_undeclared_jumps_of_two_inputs(at: float, c: float) -> None:
     ],
 )
 def test_fault_05_what_cannot_be_integrated_is_said(call: Callable[[], object]) -> None:
-    with pytest.raises(ValueError, match=r"changes too fast|not a number|too large|too steep"):
+    with pytest.raises(ValueError, match=r"changes too fast|not a number|too large"):
         call()
+
+
+@pytest.mark.parametrize("waves", [1e7, 1e8, 1e9])
+def test_fault_05_what_has_no_slope_by_differences_is_said(waves: float) -> None:
+    with pytest.raises(ValueError, match="jumps at x = 0, or is too steep there for a slope"):
+        theory.slope_second_moment(sine(waves))
 
 
 @each
@@ -875,10 +880,12 @@ def test_fault_02_a_bias_that_each_layer_adds_has_no_fixed_point(name: str, sigm
 @pytest.mark.parametrize("below", [1e-9, 1e-10, 1e-11, 1e-12, 3e-13, 1e-13, 1e-14, 1e-15])
 @pytest.mark.parametrize("sigma_b", [1e-6, 1.26e-4, 0.1, 30.0])
 def test_within_rounding_of_criticality_there_is_an_answer(sigma_b: float, below: float) -> None:
+    """Digits are lost with those that 1 - below keeps; below 1e-12 q is told to go up, no more."""
     point = theory.fixed_point("linear", math.sqrt(1 - below), sigma_b)
-    exact = sigma_b**2 / below
-    # digits are lost with what 1 - below keeps of them, and in the end all
-    assert point.q_star == pytest.approx(exact, rel=1e-13 / below) or below <= 1e-12
+    if below > 1e-12:
+        assert point.q_star == pytest.approx(sigma_b**2 / below, rel=1e-15 / below)
+    else:
+        assert point.q_star >= 1 and point.stability == "neutral"
 
 
 @pytest.mark.parametrize("q", [1e-20, 1e-16, 1e-12, 1e-8, 1e-4, 1.0, 1e4])

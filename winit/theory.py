@@ -817,7 +817,7 @@ def _never_settles(activation: Activation) -> bool:
     for q in np.geomspace(1e-4, 1e4, 25).tolist():
         try:
             moment = second_moment(activation, q)
-        except ValueError:  # rare values decide it, as in a step that q hardly ever reaches
+        except ValueError:  # it overflows or cannot be resolved at this length
             continue
         # where nothing passes, or next to nothing, no gain makes a fixed point of q
         if moment > q * 1e-290 and q_slope(activation, q, math.sqrt(q / moment)) <= 1:
