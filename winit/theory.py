@@ -743,22 +743,25 @@ def depth_gain(activation: ActivationLike, depth: int) -> float:
     r"""The gain that a network of so many layers loses least with, forward and backward together.
 
     It is the :math:`\sigma_w` that minimizes the larger of two ranges over the layers: that of
-    :math:`\ln q_l`, and that of the logarithm of the gradient's product :math:`\prod \chi_1(q_l)`.
-    The first layer reads data, which its own scheme brings to q = 1; there is no bias. `gain`
-    serves the one wish and `gradient_gain` the other, each for a single layer: this is the
-    compromise for the depth at hand. For ReLU all three are :math:`\sqrt 2`.
+    :math:`\ln q_l`, and that of the logarithm of the gradient's second moment, which each layer
+    multiplies by :math:`\chi_1(q_l)`. The first layer reads data, which its own scheme brings to
+    q = 1; there is no bias. `gain` keeps the signal and `gradient_gain` the gradient, each through
+    a single layer: this is the compromise for the depth at hand. For ReLU all three are
+    :math:`\sqrt 2`.
 
     Parameters
     ----------
     depth : int
-        The number of layers, 1 to 10000: what the gain acts on lies between them.
+        The number of layers, 1 to 10000. The gain is that of the activations between them, of which
+        there is one less.
 
     Raises
     ------
     TypeError
         A depth that is no whole number.
     ValueError
-        A depth out of range; a function or derivative that is 0 everywhere.
+        A depth out of range; a function or derivative that is 0 everywhere; a function that jumps,
+        without a derivative of its own.
     """
     phi = get(activation)
     layers = _checks.size(depth, "depth", maximum=_DEEPEST)
