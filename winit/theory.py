@@ -615,7 +615,8 @@ def critical_line(activation: ActivationLike, sigma_b: float = 0.0) -> float:
     :math:`\sigma_w^2 = 1/E\,\varphi'(\sqrt q z)^2` and
     :math:`\sigma_b^2 = q - \sigma_w^2\,E\,\varphi(\sqrt q z)^2`; this finds the smallest q whose
     `sigma_b` is the one asked for, and at which a signal that starts at q = 1 settles. Without bias
-    the point may lie at q → 0 (as for tanh): it is then the limit of small signals.
+    the point may lie at q → 0 (as for tanh): it is then the limit of small signals, and a signal
+    that starts at q = 1 may explode there (as for GELU).
 
     Raises
     ------
