@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy import integrate, stats
+from scipy import integrate, optimize, stats
 
 import check_theory
 import winit
@@ -514,7 +514,7 @@ def test_fault_02_a_bounded_activation_never_explodes(
 @pytest.mark.parametrize("sigma_b", [0.02, 0.05, 0.1, 0.15, 0.2])
 @pytest.mark.parametrize("name", sorted(UNSTABLE))
 def test_fault_03_no_critical_point_is_a_repeller(name: str, sigma_b: float) -> None:
-    with pytest.raises(ValueError, match=f"{name} has no critical point .* does not settle there"):
+    with pytest.raises(ValueError, match=f"{name} has no critical point .* do not settle there"):
         theory.critical_line(name, sigma_b)
 
 
@@ -1019,3 +1019,75 @@ def test_gain_for_a_depth_out_of_range(depth: int) -> None:
 def test_gain_for_a_depth_that_is_no_number_of_layers(depth: Any) -> None:
     with pytest.raises(TypeError, match="depth must be"):
         theory.depth_gain("tanh", depth)
+
+
+def flat_top(size: float) -> Callable[[Array], Array]:
+    """3 * size for small signals, nothing for larger ones, and 1.2 (abs(x) - size) at last."""
+    return lambda x: 3 * size * np.exp(-((10 * x / size) ** 2)) + 1.2 * np.maximum(abs(x) - size, 0)
+
+
+@pytest.mark.parametrize("size", [1.0, 4.0, 1000.0])
+@pytest.mark.parametrize(("sigma_w", "explodes"), [(0.9, False), (1.0, False), (1.2, True)])
+def test_a_layer_may_step_over_fixed_points(size: float, sigma_w: float, explodes: bool) -> None:
+    """The map falls first: small signals land far above two fixed points, or settle after all."""
+    phi = flat_top(size)
+    z = np.linspace(-12, 12, 200_001)
+    weight = np.exp(-z * z / 2) * (z[1] - z[0]) / math.sqrt(2 * math.pi)
+    q = 1e-3 * size**2
+    for _ in range(60):
+        q = sigma_w**2 * float(weight @ phi(math.sqrt(q) * z) ** 2)
+    found = theory.fixed_point(phi, sigma_w, q0=1e-3 * size**2).q_star
+    assert (found == math.inf) == (q > 1e6 * size**2) == explodes
+    if not explodes:
+        assert found == pytest.approx(q, rel=1e-3)  # the sum is good to that at the kinks
+
+
+def of_cos() -> float:
+    """The q with chi_1 = 1 and no bias: E cos² = q E sin², where E cos 2z = exp(-2q)."""
+    q = optimize.brentq(lambda q: (1 + math.exp(-2 * q)) - q * (1 - math.exp(-2 * q)), 0.1, 5)
+    return math.sqrt(2 / (1 - math.exp(-2 * q)))
+
+
+def test_critical_line_of_functions_that_are_flat_at_0_and_not_0() -> None:
+    assert theory.critical_line(np.cos) == pytest.approx(of_cos(), rel=1e-8)
+    assert theory.critical_line(lambda x: 2 * np.cos(x)) == pytest.approx(of_cos() / 2, rel=1e-8)
+    lorentz = theory.critical_line(lambda x: 1 / (1 + x * x))
+    q = theory.fixed_point(lambda x: 1 / (1 + x * x), lorentz).q_star
+    assert theory.chi_1(lambda x: 1 / (1 + x * x), lorentz, q) == pytest.approx(1, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("phi", "sigma_b", "expected"),
+    [
+        (lambda x: np.maximum(x, np.float32(0)), 0.0, ROOT2),
+        (lambda x: np.float32(3) * np.float32(x), 0.0, 1 / 3),
+        (lambda x: np.tanh(np.float32(x)), 0.1, theory.critical_line("tanh", 0.1)),
+        (lambda x: np.tanh(np.float32(x)), 0.0, 1.0),
+    ],
+)
+def test_critical_line_of_functions_in_float32(phi: Any, sigma_b: float, expected: float) -> None:
+    """Differences in float32 are good to 1e-5."""
+    assert theory.critical_line(phi, sigma_b) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("sigma_b", [1e-5, 0.000126, 0.01, 1.0])
+@pytest.mark.parametrize("slope", [1.5, 0.3])
+def test_rounding_makes_no_critical_point(slope: float, sigma_b: float) -> None:
+    """Of a linear layer without a derivative of its own: there is none with a bias."""
+    with pytest.raises(ValueError, match=r"has no critical point with sigma_b=[\d.e-]+$"):
+        theory.critical_line(lambda x: x * slope, sigma_b)
+
+
+@pytest.mark.parametrize("phi", [np.exp, np.cosh])
+@pytest.mark.parametrize("sigma_b", [0.0, 0.1])
+def test_no_critical_point_is_blamed_on_a_length_that_nobody_wrote(
+    phi: Any, sigma_b: float
+) -> None:
+    with pytest.raises(ValueError, match=r"do not settle there$"):
+        theory.critical_line(phi, sigma_b)
+
+
+def test_where_the_critical_line_cannot_be_followed() -> None:
+    """exp(x) - 1 overflows from q = 354 on, before a critical point with this bias."""
+    with pytest.raises(ValueError, match=r"with sigma_b=1e\+10 that can be found: no expectation"):
+        theory.critical_line(np.expm1, 1e10)

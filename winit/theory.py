@@ -56,11 +56,21 @@ def _variance_b(sigma_b: float) -> float:
     return _checks.square(sigma_b, "sigma_b", above=0.0)
 
 
-@functools.lru_cache(maxsize=256)
-def _tolerance(phi: Activation, *, slope: bool) -> float:
-    """What the quadrature can ask for: no panel is refined below the function's own rounding."""
+def _tolerance(phi: Activation, q: float, *, slope: bool) -> float:
+    """What the quadrature can ask for: no panel is refined below the function's own rounding.
+
+    That of differences is another share of the slope for each length of the signal: of 1e-5 for
+    cos, whose slope there is 1e-5 too, it is a millionth.
+    """
+    differences = slope and isinstance(phi.slope, CentralDifference)
+    return _tolerance_at(phi, 4.0 ** round(math.log(q, 16)) if differences else 1.0, slope=slope)
+
+
+@functools.lru_cache(maxsize=4096)
+def _tolerance_at(phi: Activation, scale: float, *, slope: bool) -> float:
+    f = phi.derivative if slope else phi
     with np.errstate(all="ignore"):
-        rounding = _quadrature.noise(phi.derivative if slope else phi)
+        rounding = _quadrature.noise(lambda x: f(scale * x))
     return _quadrature.TOLERANCE if rounding < 1e-14 else 10 * rounding
 
 
@@ -76,7 +86,8 @@ def _kinks(phi: Activation, q: float, *, slope: bool) -> tuple[float, ...]:
 def _kinks_within(phi: Activation, reach: float, *, slope: bool) -> tuple[float, ...]:
     if slope and isinstance(phi.slope, CentralDifference):
         _refuse_jumps(phi, phi.slope.step, _kinks_within(phi, reach, slope=False))
-    f, tolerance = phi.derivative if slope else phi, _tolerance(phi, slope=slope)
+    f = phi.derivative if slope else phi
+    tolerance = max(_tolerance(phi, q, slope=slope) for q in (1.0, reach**2))
     try:
         return _quadrature.features(f, reach, phi.kinks, tolerance)
     except _quadrature.Unresolved:  # not everywhere, but maybe where it matters
@@ -105,7 +116,7 @@ def _refuse_jumps(phi: Activation, step: float, places: tuple[float, ...]) -> No
 
 def _expect(phi: Activation, f: Callable[[Array], Array], q: float, *, slope: bool) -> float:
     """E f(z) for z ~ N(0, q), where f is made of phi, or (`slope`) of its derivative."""
-    tolerance = _tolerance(phi, slope=slope)
+    tolerance = _tolerance(phi, q, slope=slope)
     try:
         with np.errstate(all="ignore"):
             kinks = _kinks(phi, q, slope=slope)
@@ -120,7 +131,7 @@ def _expect_pair(
     phi: Activation, q: float, gap: float, *, slope: bool, difference: bool = False
 ) -> float:
     """E f(z1) f(z2), or E (f(z1) - f(z2))² / 2, for correlation 1 - `gap`; f as above."""
-    f, tolerance = phi.derivative if slope else phi, _tolerance(phi, slope=slope)
+    f, tolerance = phi.derivative if slope else phi, _tolerance(phi, q, slope=slope)
     try:
         with np.errstate(all="ignore"):
             kinks = _kinks(phi, q, slope=slope)
@@ -161,6 +172,10 @@ def second_moment(activation: ActivationLike, q: float = 1.0) -> float:
     ValueError
         q not positive, or above 1e300; an unknown activation name; a function that changes too fast
         to be integrated, or overflows (here and in every function below).
+
+    Without a derivative of its own, a function has that of central differences: what depends on it
+    (`chi_1`, the slopes, the critical line) is then good to about 1e-9, or 1e-4 where the function
+    has kinks that are not at 0, and a function that jumps is refused.
     """
     phi, q = get(activation), _q(q)
     return _finite(_moment(phi, q), f"the second moment of the activation {phi.name}", q=q)
@@ -269,13 +284,13 @@ def fixed_point(
     r"""The :math:`q^*` that a signal starting at `q0` reaches after many layers.
 
     Where the q-map rises with q, as it does for every activation of this package, the signal moves
-    one way until the nearest fixed point. When `q0` is itself a fixed point the answer is `q0`,
-    stable or not. With a bias no signal dies.
+    one way until the nearest fixed point; where the map falls, it is iterated. When `q0` is itself a
+    fixed point the answer is `q0`, stable or not. With a bias no signal dies.
 
     Raises
     ------
     ValueError
-        Arguments out of range.
+        Arguments out of range; a function that jumps, without a derivative of its own.
 
     Source: Poole et al. 2016, section 2.
     """
@@ -349,10 +364,16 @@ class _Search:
             if self.is_hopeless(u, drift, end):
                 lowest = self.variance_b  # what is left of a signal without weights
                 return rises, (math.inf if sign > 0 else lowest), math.exp(u)
-            # A rising map cannot step over a fixed point: none lies before u + drift.
+            leaps = abs(drift) > self.STEP
             u += sign * max(self.STEP, min(abs(drift), _BOUND_Q))
             u = min(u, end) if sign > 0 else max(u, end)
             trail.append((u, self.travel(u)))
+            if leaps:  # the next layer itself: what it steps over, as a falling map may, is not met
+                trail = trail[-1:]
+                if abs(trail[0][1]) >= _ROUNDING and trail[0][1] * sign > 0:
+                    continue
+                q = math.exp(u)
+                return abs(trail[0][1]) < _ROUNDING, q, q
             (left, at_left), (right, at_right) = trail[-2:]
             rises = rises and (right + at_right - left - at_left) * sign >= -1e-9
             root: float | None = None
@@ -622,7 +643,8 @@ def critical_line(activation: ActivationLike, sigma_b: float = 0.0) -> float:
     ------
     ValueError
         No critical point has this sigma_b (ReLU has one for sigma_b = 0 only), or there is one that
-        signals do not settle at (GELU and its like with a bias: it is a repeller).
+        signals near q = 1 do not settle at (GELU and its like with a bias: it is a repeller); a
+        function that jumps, without a derivative of its own.
 
     Source: Schoenholz et al. 2017, figure 1.
     """
@@ -636,27 +658,30 @@ def critical_line(activation: ActivationLike, sigma_b: float = 0.0) -> float:
         """The share of q that the critical pair leaves to the bias."""
         return 1 - variance_w(q) * _moment(phi, q) / q
 
-    if variance_b == 0 and abs(share(SMALLEST_Q)) < 1e-6:
-        return math.sqrt(variance_w(_LIMIT_Q))
-
     def excess(u: float) -> float:
         return share(math.exp(u)) - variance_b / math.exp(u)
 
-    repelled = ""
-    for u in _roots(excess, math.log(max(variance_b, SMALLEST_Q))):
-        q, sigma_w = math.exp(u), math.sqrt(variance_w(math.exp(u)))
-        if sigma_w < _checks.LARGEST_ROOT and _q_slope(phi, q, sigma_w**2) < 1:
-            settled = fixed_point(phi, sigma_w, sigma_b).q_star
-            if abs(settled / q - 1) < 1e-6:
-                return sigma_w
-        repelled = (
-            f": chi_1 is 1 at sigma_w={sigma_w:.4g}, q={q:.3g}, but a signal that starts at q=1 "
-            "does not settle there"
-        )
-    raise ValueError(f"{phi.name} has no critical point with sigma_b={float(sigma_b):g}{repelled}")
+    rounding = max(_ROUNDING, *(_tolerance(phi, q, slope=True) for q in (SMALLEST_Q, 1.0)))
+    why = ""
+    try:
+        if variance_b == 0 and abs(share(SMALLEST_Q)) < max(1e-6, rounding):
+            return math.sqrt(variance_w(_LIMIT_Q))
+        for u in _roots(excess, math.log(max(variance_b, SMALLEST_Q)), rounding):
+            q, sigma_w = math.exp(u), math.sqrt(variance_w(math.exp(u)))
+            if sigma_w < _checks.LARGEST_ROOT and _q_slope(phi, q, sigma_w**2) < 1:
+                settled = fixed_point(phi, sigma_w, sigma_b).q_star
+                if abs(settled / q - 1) < 1e-6:
+                    return sigma_w
+            why = (
+                f": chi_1 is 1 at sigma_w={sigma_w:.4g}, q={q:.3g}, but signals that start near "
+                "q=1 do not settle there"
+            )
+    except ValueError as error:  # nothing can be said of larger signals
+        why = why or f" that can be found: {error}"
+    raise ValueError(f"{phi.name} has no critical point with sigma_b={float(sigma_b):g}{why}")
 
 
-def _roots(f: Callable[[float], float], start: float) -> Iterator[float]:
+def _roots(f: Callable[[float], float], start: float, rounding: float) -> Iterator[float]:
     """Where f changes its sign from `start` on, over u = ln q; it is of order 1."""
     from scipy.optimize import brentq, minimize_scalar  # loaded when first used
 
@@ -668,8 +693,8 @@ def _roots(f: Callable[[float], float], start: float) -> Iterator[float]:
         (left, at_left), (right, at_right) = points[-2:]
         if not math.isfinite(at_left + at_right + points[0][1]):
             continue
-        if abs(at_left) < _ROUNDING and abs(at_right) < _ROUNDING:
-            continue  # nothing but rounding
+        if abs(at_left) < rounding and abs(at_right) < rounding:
+            continue
         if at_left * at_right <= 0:
             yield float(brentq(f, left, right, xtol=1e-14))
             continue
@@ -777,10 +802,10 @@ def _depth_gain(phi: Activation, depth: int) -> float:
     def loss(log_gains: Array) -> Array:
         return np.maximum(*passage.ranges(log_gains, depth - 1))
 
-    # A grid around the two gains that are right for one layer, then nine times finer ones.
+    # A grid around the two gains that are right for one layer, then six times finer ones: to 1e-7.
     low, high = math.log(min(exact)) - 3, math.log(max(exact)) + 3
     points = np.linspace(low, high, 401)
-    for _ in range(9):
+    for _ in range(6):
         losses = loss(points)
         least = np.flatnonzero(losses <= losses.min() * (1 + 1e-12))
         best = int(least[len(least) // 2])
