@@ -54,7 +54,7 @@ SCHEMES: dict[str, tuple[Draw, Draw]] = {
 }
 HE = math.sqrt(2)
 # "Hidden layers apply" -> the activation, the gain of the advised scheme, and that of the scheme
-# whose numbers stand in the last column.
+# whose numbers stand in the last column: another customary one, or the gain for this depth.
 ADVICE: dict[str, tuple[activations.Activation, str, float, float | None]] = {
     "ReLU": (activations.relu, "He", HE, None),
     "leaky ReLU, 0.2": (
@@ -65,9 +65,9 @@ ADVICE: dict[str, tuple[activations.Activation, str, float, float | None]] = {
     ),
     "tanh": (activations.tanh, "Xavier", 1.0, HE),
     "SELU": (activations.selu, "LeCun", 1.0, HE),
-    "ELU": (activations.elu, "its own gain", theory.gain("elu"), None),
-    "GELU": (activations.gelu, "its own gain", theory.gain("gelu"), HE),
-    "SiLU": (activations.silu, "its own gain", theory.gain("silu"), HE),
+    "ELU": (activations.elu, "He", HE, theory.depth_gain("elu", LAYERS)),
+    "GELU": (activations.gelu, "He", HE, theory.depth_gain("gelu", LAYERS)),
+    "SiLU": (activations.silu, "He", HE, theory.depth_gain("silu", LAYERS)),
     "sigmoid": (activations.sigmoid, "He", HE, 1.0),
 }
 RECOMMENDED = {
@@ -75,7 +75,6 @@ RECOMMENDED = {
     "He, slope a": "he_normal",
     "Xavier": "glorot_normal",
     "LeCun": "lecun_normal",
-    "its own gain": "variance_scaling",
 }
 
 
@@ -180,14 +179,15 @@ def advice_complaints(rows: list[list[str]]) -> list[str]:
         recommended = recommended_scheme(phi)
         if plain(scheme) != advised or RECOMMENDED[advised] != recommended:
             complaints.append(f"{name}: {scheme} on the sheet, {recommended} from recommend")
-        point = theory.fixed_point(phi, gain)
-        if ("Unstable" in note) != (point.stability == "unstable"):
-            complaints.append(f"{name}: its scale is {point.stability}: {note}")
+        own, point = theory.fixed_point(phi, theory.gain(phi)), theory.fixed_point(phi, gain)
+        if ("Unstable" in note) != (own.stability == "unstable"):
+            complaints.append(f"{name}: its scale is {own.stability}: {note}")
         if ("Mends" in note) != (point.stability == "stable" and point.q_star == pytest.approx(1)):
             complaints.append(f"{name}: settles at {point.q_star:.3g}, {point.stability}: {note}")
         q, back = thirty_layers(plain(name), gain)
         complaints += differ(gain_here, gain) + differ(signal, q) + differ(gradient, back)
-        complaints += differ(note, *(thirty_layers(plain(name), other) if other else ()))
+        told = (LAYERS, other) if other and "gain for" in note else ()
+        complaints += differ(note, *told, *(thirty_layers(plain(name), other) if other else ()))
     return complaints
 
 

@@ -344,6 +344,7 @@ def test_a_plain_function_will_do() -> None:
             ValueError,
             "no critical point with sigma_b=0.1",
         ),
+        (lambda: theory.recommend("relu", 0), ValueError, "depth must be"),
         (lambda: theory.recommend("reul"), ValueError, r"Did you mean 'relu'\?"),
         (lambda: theory.recommend(3), TypeError, "a name or a function, got 3"),  # type: ignore[arg-type]
     ],
@@ -353,58 +354,74 @@ def test_errors(call: Callable[[], object], error: type[Exception], message: str
         call()
 
 
-# What the sentence must give, computed here again.
-def forward(name: str) -> str:
-    return f"{theory.gain(name):.3f}"
-
-
-def back(name: str) -> str:
-    return f"{theory.chi_1(name, theory.gain(name)):.3f}"
-
-
-SAYS: dict[str, tuple[str, list[str]]] = {
-    "linear": ("glorot_normal", ["1/fan_in", "1/fan_out"]),
-    "relu": ("he_normal", ["halves the second moment"]),
-    "relu6": ("he_normal", ["halves the second moment"]),
-    "leaky_relu": ("he_normal", ["2 / (1 + slope²)"]),
-    "leaky_relu(0.2)": ("he_normal", ["2 / (1 + slope²)"]),
-    "prelu": ("he_normal", ["2 / (1 + slope²)"]),
-    "selu": ("lecun_normal", ["1.072"]),
-    "sigmoid": ("he_normal", ["Custom says Glorot", "0.101", "0.056", "neither saves it"]),
-    **{
-        name: ("variance_scaling", [forward(name), "unstable", "no gain gives a stable scale"])
-        for name in ("gelu", "gelu_tanh", "silu", "mish")
-    },
-    **{
-        name: ("variance_scaling", [forward(name), "a stable fixed point", back(name)])
-        for name in ("elu", "softplus")
-    },
-    **{
-        name: ("glorot_normal", ["slowly dies out", "1.000", forward(name), back(name)])
-        for name in ("tanh", "softsign", "sin", "hard_tanh")
-    },
-    "lecun_tanh": ("glorot_normal", ["settles at q = 0.382", "1.019", "1.154", "1.071"]),
-    "erf": ("glorot_normal", ["settles at q = 0.142", "1.017", "1.467", "1.226"]),
+SCHEMES = {
+    **dict.fromkeys(("linear", "tanh", "lecun_tanh", "erf", "hard_tanh", "sin"), "glorot_normal"),
+    "selu": "lecun_normal",
 }
+
+
+def after(name: str, gain: float, layers: int) -> str:
+    """What the sentence must give for so many layers, by the maps themselves."""
+    q = back = 1.0
+    for _ in range(layers):
+        back *= theory.chi_1(ACTIVATIONS[name], gain, q)
+        q = theory.q_map(ACTIVATIONS[name], q, gain)
+    return f"{layers} layers turn second moments of 1 into {q:.3g} (signal) and {back:.3g}"
 
 
 @each
 def test_recommendation_says_why_and_can_be_used(name: str) -> None:
     phi = ACTIVATIONS[name]
     advice = theory.recommend(phi)
-    scheme, parts = SAYS[name]
+    scheme = SCHEMES.get(name, "he_normal")
     assert advice.scheme == scheme and str(advice).startswith(f"{phi.name}: {scheme}(")
-    assert [part for part in parts if part not in advice.reason] == []
     weights = winit.get(advice.scheme)((2000, 100), rng=0, **advice.options)
-    if scheme == "variance_scaling" or "relu" in name:
-        # The draws have the theory's gain; the sd of a variance from n normal draws, sqrt(2 / n).
-        assert abs(weights.var() * 100 / theory.gain(phi) ** 2 - 1) < 5 * math.sqrt(2 / 2e5)
+    # Glorot's is 2 / (2000 + 100), the others' a gain's; the sd of a variance is sqrt(2 / n)
+    fan = 1050 if scheme == "glorot_normal" else 100
+    gain = math.sqrt(2 / (1 + float(phi.derivative(-1.0)) ** 2)) if "relu" in name else 1.0
+    gain = ROOT2 if scheme == "he_normal" and "relu" not in name else gain
+    assert abs(weights.var() * fan / gain**2 - 1) < 5 * math.sqrt(2 / 2e5)
+    assert after(name, gain, 10) in advice.reason
+    unstable = name in ("gelu", "gelu_tanh", "silu", "mish")
+    assert unstable == ("unstable" in advice.reason) == ("residual paths" in advice.reason)
+
+
+@pytest.mark.parametrize("name", ["tanh", "silu", "sigmoid", "elu"])
+def test_recommendation_for_a_depth_is_the_gain_for_it(name: str) -> None:
+    advice = theory.recommend(name, 20)
+    gain = theory.depth_gain(name, 20)
+    assert advice.scheme == "variance_scaling" and advice.options == {"scale": gain**2}
+    assert after(name, gain, 20) in advice.reason and "50 layers" not in advice.reason
+    weights = winit.variance_scaling((2000, 100), rng=0, **advice.options)
+    assert abs(weights.var() * 100 / gain**2 - 1) < 5 * math.sqrt(2 / 2e5)
+
+
+def test_recommendation_names_the_scheme_that_a_gain_is() -> None:
+    assert theory.recommend("relu", 7).scheme == "he_normal"
+    leaky = theory.recommend(winit.activations.leaky_relu(0.3), 7)
+    assert (leaky.scheme, leaky.options) == ("he_normal", {"negative_slope": 0.3})
+    assert theory.recommend("linear", 7).scheme == "glorot_normal"
+
+
+def test_recommendation_chooses_the_custom_that_loses_less() -> None:
+    """Over 50 layers arcsinh loses least with 1/fan_in, softsign with 2/fan_in."""
+    for function, scheme in ((np.arcsinh, "glorot_normal"), (ACTIVATIONS["softsign"], "he_normal")):
+        spread = []
+        for gain in (1.0, ROOT2):
+            path = [(1.0, 1.0)]
+            for _ in range(49):
+                q, back = path[-1]
+                pair = theory.q_map(function, q, gain), back * theory.chi_1(function, gain, q)
+                path.append(pair)
+            spread.append(np.ptp(np.log(path), axis=0).max())
+        assert (spread[0] < spread[1]) == (scheme == "glorot_normal")
+        assert theory.recommend(function).scheme == scheme
 
 
 def test_recommendation_claims_no_more_than_it_computed() -> None:
     """tanh(z)^5 is unstable at q = 1 and has stable scales elsewhere."""
     reason = theory.recommend(lambda z: np.tanh(z) ** 5).reason
-    assert "unstable" in reason and "no gain" not in reason
+    assert "unstable (slope" in reason and "at q = 1" in reason
 
 
 WIDTH, DEPTH, NETS, PAIRS, C0 = 600, 5, 8, 10, 0.5

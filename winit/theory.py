@@ -724,16 +724,21 @@ class _Passage:
     # the distance of the points, which makes the splines of order 5 good to 1e-7.
     END, STEP = 12.0, 0.25
 
-    def ranges(self, log_gains: Array, steps: int) -> tuple[Array, Array]:
-        """How far ln q and the log of the gradient's product spread over so many steps."""
+    def walk(self, log_gains: Array, steps: int) -> Iterator[tuple[Array, Array]]:
+        """ln q and the log of the gradient's product after each of so many steps, from 0."""
         u, product = np.zeros_like(log_gains), np.zeros_like(log_gains)
-        ends = np.zeros((2, 2, len(log_gains)))  # smallest and largest, of each
+        yield u, product
         for _ in range(steps):
             inside = np.clip(u, self.low, self.high)
-            product += 2 * log_gains + self.back(inside)
+            product = product + 2 * log_gains + self.back(inside)
             # beyond the table the signal goes on as at its end
             u = 2 * log_gains + self.forward(inside) + (u - inside)
-            now = np.stack([u, product])
+            yield u, product
+
+    def ranges(self, log_gains: Array, steps: int) -> tuple[Array, Array]:
+        """How far ln q and the log of the gradient's product spread over so many steps."""
+        ends = np.zeros((2, 2, len(log_gains)))  # smallest and largest, of each
+        for now in self.walk(log_gains, steps):
             ends = np.stack([np.minimum(ends[0], now), np.maximum(ends[1], now)])
         signal, gradient = ends[1] - ends[0]
         return signal, gradient
@@ -834,105 +839,71 @@ class Recommendation:
         return f"{self.activation}: {self.scheme}({options}). {self.reason}"
 
 
-def _per_layer(activation: Activation, sigma_w: float) -> tuple[FixedPoint, float]:
-    """Where q ends, and the gradient's factor per layer there."""
-    point = fixed_point(activation, sigma_w)
-    q = min(max(point.q_star, SMALLEST_Q), LARGEST_Q)
-    return point, chi_1(activation, sigma_w, q)
+_CUSTOMARY = 10, 50  # layers for which the customary scheme is told, and the last chooses it
 
 
-def _never_settles(activation: Activation) -> bool:
-    """Whether each q, made a fixed point by the gain that keeps it, is an unstable one."""
-    for q in np.geomspace(1e-4, 1e4, 25).tolist():
-        try:
-            moment = second_moment(activation, q)
-        except ValueError:  # it overflows or cannot be resolved at this length
-            continue
-        # where nothing passes, or next to nothing, no gain makes a fixed point of q
-        if moment > q * 1e-290 and q_slope(activation, q, math.sqrt(q / moment)) <= 1:
-            return False
-    return True
+def recommend(activation: ActivationLike, depth: int | None = None) -> Recommendation:
+    """Which scheme for this activation, and what it does over many layers, in computed numbers.
 
+    With a depth, the gain that loses least over so many layers (`depth_gain`). Without one, a
+    customary scheme: of the two customary variances, 1/fan_in (Glorot; LeCun where it makes the
+    scale a stable one, as for SELU) and He's 2/fan_in, the one that loses less over 50 layers.
 
-def recommend(activation: ActivationLike) -> Recommendation:
-    """Which scheme for this activation, and why, in one sentence with its caveat.
-
-    The rule that most people know (He for ReLU, Glorot for tanh) where it is good; where it is
-    not, what the theory of this module says. The numbers in the sentence are computed.
+    Parameters
+    ----------
+    depth : int, optional
+        The number of layers, 1 to 10000.
 
     Raises
     ------
     ValueError, TypeError
-        An unknown activation name; neither a name nor a function.
+        An unknown activation name; neither a name nor a function; an activation too small or too
+        large for any gain, or without a slope; a depth out of range.
     """
     phi = get(activation)
-    name = phi.name
-    if name == "relu" or name == "relu6":
-        return Recommendation(
-            name, "he_normal", "It halves the second moment, and He's factor 2 puts it back."
-        )
-    if name.startswith("leaky_relu"):
-        slope = float(phi.derivative(-1.0))
-        return Recommendation(
-            name,
-            "he_normal",
-            "He's factor 2 / (1 + slope²) keeps the second moment both ways.",
-            {"negative_slope": slope},
-        )
-    if name == "linear":
-        return Recommendation(
-            name,
-            "glorot_normal",
-            "Forward asks for 1/fan_in, backward for 1/fan_out: Glorot's is the compromise, exact "
-            "for square layers.",
-        )
-    if name == "selu":
-        return Recommendation(
-            name,
-            "lecun_normal",
-            "Mean 0 and variance 1 are its stable fixed point under 1/fan_in; the gradient's "
-            f"second moment is still multiplied by {chi_1(phi, 1.0):.3f} a layer.",
-        )
-    if name == "sigmoid":
-        glorot, he = _per_layer(phi, 1.0)[1], _per_layer(phi, math.sqrt(2))[1]
-        return Recommendation(
-            name,
-            "he_normal",
-            "Custom says Glorot, and in a shallow net either serves; in a deep one the gradient's "
-            f"second moment is multiplied by {he:.3f} a layer with He and by {glorot:.3f} with "
-            "Glorot, so neither saves it: better not to stack sigmoids.",
-        )
     own = gain(phi)
     if not 1e-100 < own < 1e100:  # its square, and what is made of it, must not overflow
         size = "small" if own > 1 else "large"
-        raise ValueError(f"the activation {name} is too {size} to be kept alive: gain {own:.3g}")
-    point, chi = fixed_point(phi, own), chi_1(phi, own)
-    if point.stability == "unstable":
-        never = ": no gain gives a stable scale without bias" if _never_settles(phi) else ""
-        return Recommendation(
-            name,
-            "variance_scaling",
-            f"Gain {own:.3f} keeps q = 1, but q = 1 is unstable (slope {point.slope:.3f} a layer)"
-            f"{never}, so a deep net needs normalisation or residual paths; He's gain of 1.414 "
-            f"multiplies the second moment by {2 / own**2:.3f} in the first such layer.",
-            {"scale": own**2, "mode": "fan_in", "distribution": "normal"},
+        raise ValueError(f"the activation {phi.name} is too {size} to be kept: gain {own:.3g}")
+    slope = _negative_slope(phi)
+    he, layers = math.sqrt(2 / (1 + slope**2)), _CUSTOMARY if depth is None else (depth,)
+    best = depth_gain(phi, layers[-1])
+    lost = np.maximum(*_passage(phi).ranges(np.log([1.0, he]), _CUSTOMARY[-1] - 1))
+    sigma_w = best if depth is not None else (1.0, he)[int(lost[1] < lost[0])]
+    scheme, options = "variance_scaling", dict[str, Any](scale=sigma_w**2)
+    if math.isclose(sigma_w, 1.0, rel_tol=1e-6):
+        settled = fixed_point(phi, 1.0)
+        keeps = settled.stability == "stable" and math.isclose(settled.q_star, 1.0, rel_tol=1e-3)
+        scheme, options = "lecun_normal" if keeps else "glorot_normal", {}
+    elif math.isclose(sigma_w, he, rel_tol=1e-6):
+        scheme, options = "he_normal", {"negative_slope": slope} if slope else {}
+    reason = _over(phi, f"With the gain {sigma_w:.3f},", sigma_w, layers)
+    point, told = fixed_point(phi, own), f"the gain for {layers[-1]} layers, {best:.3f},"
+    if point.stability == "unstable":  # where rounding grows, and numbers say little
+        reason += (
+            f" {told.capitalize()} holds a scale that is unstable (slope {point.slope:.3f} a layer "
+            "at q = 1), so a deep net needs normalization or residual paths."
         )
-    if float(phi(-1.0)) == -float(phi(1.0)) and abs(float(phi.derivative(0.0)) - 1) < 0.2:
-        settled, kept = _per_layer(phi, 1.0)
-        lasting = settled.q_star > 0 and settled.stability == "stable"
-        end = f"settles at q = {settled.q_star:.3f}" if lasting else "slowly dies out"
-        return Recommendation(
-            name,
-            "glorot_normal",
-            "Its slope at 0 is near 1, so Glorot's gain 1 keeps small signals and gradients: with "
-            f"depth the signal {end}, where the gradient's second moment is multiplied by "
-            f"{kept:.3f} a layer; the gain {own:.3f} that holds the signal at q = 1 makes that "
-            f"{chi:.3f}.",
-        )
-    return Recommendation(
-        name,
-        "variance_scaling",
-        f"Gain {own:.3f} makes q = 1 a {point.stability} fixed point, where the gradient's second "
-        f"moment is multiplied by {chi:.3f} a layer.",
-        {"scale": own**2, "mode": "fan_in", "distribution": "normal"},
-    )
+    elif abs(math.log(best / sigma_w)) > 1e-6:
+        reason += _over(phi, f" With {told}", best, layers[-1:])
+    return Recommendation(phi.name, scheme, reason, options)
+
+
+def _negative_slope(phi: Activation) -> float:
+    """That of a leaky ReLU, of which the identity and ReLU are two; 0 for all others."""
+    x = np.array([1e-3, 1.0, 1e3])
+    right, left = phi(x) / x, phi(-x) / -x
+    leaky = np.allclose(right, 1.0, rtol=1e-6) and np.allclose(left, left[0], rtol=1e-6)
+    return round(float(left[0]), 12) if leaky else 0.0
+
+
+def _over(phi: Activation, start: str, sigma_w: float, layers: tuple[int, ...]) -> str:
+    """A sentence on what so many layers make of second moments of 1, forward and backward."""
+    parts = []
+    for depth in layers:
+        *_, ends = _passage(phi).walk(np.log([sigma_w]), depth)
+        signal, back = (f"{np.exp(min(float(log[0]), 700.0)):.3g}" for log in ends)
+        parts.append(f"{depth} layers into {signal} and {back}")
+    first, *rest = parts
+    first = first.replace("into", "turn second moments of 1 into").replace(" and", " (signal) and")
+    return f"{start} {', '.join([f'{first} (gradient)', *rest])}."
