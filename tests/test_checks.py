@@ -124,6 +124,25 @@ def test_what_refuses_to_be_text_is_shown_by_its_type() -> None:
     assert _checks.shown((1, Shy())) == "(1, <Shy>)"
 
 
+def test_a_long_text_of_the_callers_own_is_cut_in_the_middle() -> None:
+    class Wordy:
+        def __init__(self, size: int) -> None:
+            self.text = "".join(chr(97 + i % 26) for i in range(size))
+
+        def __repr__(self) -> str:
+            return self.text
+
+    for size in (80, 81, 200, 5000):
+        whole, shown = Wordy(size).text, _checks.shown(Wordy(size))
+        if size == 80:
+            assert shown == whole
+            continue
+        start, end = shown.split("...")
+        assert 75 <= len(shown) <= 80 and whole.startswith(start) and whole.endswith(end)
+    nested = [[[Wordy(80)] * 6] * 6] * 6
+    assert len(_checks.shown(nested)) == 200 + len("…")
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "longdouble", "bfloat16"])
 def test_a_spread_of_three_steps_is_kept_and_less_is_not(dtype: str) -> None:
     kind = _checks.float_dtype(dtype)

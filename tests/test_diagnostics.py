@@ -100,6 +100,14 @@ def test_units_that_differ_by_rounding_are_tied(dtype: type, rounding: float) ->
     assert diagnostics.distinct_units(apart) == 120
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_units_are_tied_up_to_a_hundred_roundings(dtype: type) -> None:
+    rounding = float(np.finfo(dtype).eps)
+    for times, distinct in ((90, 1), (100, 1), (120, 2)):
+        units = np.array([[1, 1 + times * rounding]], dtype)
+        assert diagnostics.distinct_units(units, tolerance=0.0) == distinct
+
+
 def test_jacobian_against_differences() -> None:
     x, h = X[0].copy(), 1e-5
     jacobian = diagnostics.jacobian(PARAMS, x, "gelu")

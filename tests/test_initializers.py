@@ -295,3 +295,10 @@ def test_errors_that_all_schemes_share(
 def test_get_finds_each_scheme_by_its_name() -> None:
     for key, scheme in initializers.SCHEMES.items():
         assert winit.get(key) is scheme is getattr(winit, key)
+
+
+@pytest.mark.parametrize("scale", [1e-299, 1e-200, 1e-100])
+def test_the_smallest_scales_are_drawn(scale: float) -> None:
+    draws = winit.variance_scaling((300, 300), scale=scale, rng=0) / math.sqrt(scale)
+    # the sd of a variance from n normal draws is sqrt(2 / n)
+    assert abs(draws.var() * 300 - 1) < 5 * math.sqrt(2 / 9e4)

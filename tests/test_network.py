@@ -982,3 +982,40 @@ def test_a_trace_of_another_shape_in_one_part_only(part: str) -> None:
 def test_a_norm_overflows_and_vanishes_only_if_it_must(scale: float) -> None:
     norm = network._norm([np.array([3.0 * scale, 0.0]), np.array([[4.0 * scale]])])
     assert norm == pytest.approx(5 * scale, rel=1e-15)
+
+
+def test_no_examples_are_no_error_in_a_network() -> None:
+    """A batch may be empty on its way: its gradients are 0, and a wrong target is named as such."""
+    params = network.init_params([2, 3, 1], winit.he_normal, 0)
+    trace = network.forward(params, np.zeros((0, 2)))
+    gradients = network.backward(params, trace, np.zeros((0, 1)))
+    assert [value.any() for value in gradients.params.values()] == [False] * 4
+    assert gradients.x.shape == (0, 2)
+    with pytest.raises(ValueError, match=r"target must have the output's shape \(1, 1\)"):
+        network.mean_squared(np.ones((1, 1)), np.zeros((0, 1)))
+
+
+@pytest.mark.parametrize("returned", [(), (1.0,), (1.0, np.zeros((2, 1)), 3)])
+def test_a_loss_returns_two_things(returned: Any) -> None:
+    params = network.init_params([2, 1], winit.he_normal, 0)
+    with pytest.raises(TypeError, match=r"loss must return \(value, gradient\)"):
+        network.sgd(
+            params, np.ones((2, 2)), np.ones((2, 1)), rng=0, loss=lambda output, target: returned
+        )
+
+
+@pytest.mark.parametrize("size", [1e-280, 1e-200, 1.0, 1e200])
+def test_gradients_are_clipped_whose_squares_vanish_or_overflow(size: float) -> None:
+    params = {"W1": np.zeros((1, 2)), "b1": np.zeros(1)}
+    after, _ = network.sgd(
+        params,
+        np.array([[3.0, 4.0]]),
+        np.zeros((1, 1)),
+        rng=0,
+        learning_rate=1.0,
+        clip=1e-20 * size,
+        loss=lambda output, target: (0.0, np.full(output.shape, size)),
+    )
+    step = -1e-20 * size * np.array([3, 4, 1]) / np.sqrt(26)
+    moved = np.append(after["W1"][0], after["b1"])
+    np.testing.assert_allclose(moved, step, rtol=1e-12, atol=0)
