@@ -1108,3 +1108,36 @@ def test_where_the_critical_line_cannot_be_followed() -> None:
     """exp(x) - 1 overflows from q = 354 on, before a critical point with this bias."""
     with pytest.raises(ValueError, match=r"with sigma_b=1e\+10 that can be found: no expectation"):
         theory.critical_line(np.expm1, 1e10)
+
+
+def test_a_signal_that_overshoots_and_then_creeps_is_followed_to_the_end() -> None:
+    """abs(x) with a needle at 0: small signals land above the fixed point, and come down slowly."""
+    width, loss = 1e-3, 2e-3
+
+    def needle(x: Array) -> Array:
+        return abs(x) + 3 * np.exp(-((x / width) ** 2))
+
+    # for signals much longer than the needle is wide, E phi² = q + area / sqrt(q)
+    area = (9 * width * math.sqrt(math.pi / 2) + 6 * width**2) / math.sqrt(2 * math.pi)
+    expected = ((1 - loss) * area / loss) ** (2 / 3)
+    point = theory.fixed_point(needle, math.sqrt(1 - loss), q0=1e-8)
+    assert point.q_star == pytest.approx(expected, rel=1e-5)
+    assert point.slope == pytest.approx(1 - 1.5 * loss, rel=1e-5)
+
+
+def test_rounding_of_a_function_that_is_flat_at_0_is_no_jump() -> None:
+    """x⁵ by a formula whose rounding is far larger than x⁵ near 0."""
+
+    def fifth(x: Array) -> Array:
+        return (1 + x) ** 5 - 1 - 5 * x - 10 * x**2 - 10 * x**3 - 5 * x**4
+
+    assert theory.chi_1(fifth, 1.0) == pytest.approx(25 * 105, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu", "gelu", "erf", "sigmoid", "sin"])
+def test_near_correlation_1_the_c_map_keeps_what_is_missing(name: str) -> None:
+    """1 - c grows by q E phi'² / E phi², and the only error is the rounding of numbers near 1."""
+    gap = 1 - (1 - 1e-13)
+    grows = theory.slope_second_moment(name) / theory.second_moment(name)
+    after = (1 - theory.c_map(name, 1 - gap, 1.0, 1.0)) / gap
+    assert after == pytest.approx(grows, abs=3 * 1.2e-16 / gap)
