@@ -1141,3 +1141,21 @@ def test_near_correlation_1_the_c_map_keeps_what_is_missing(name: str) -> None:
     grows = theory.slope_second_moment(name) / theory.second_moment(name)
     after = (1 - theory.c_map(name, 1 - gap, 1.0, 1.0)) / gap
     assert after == pytest.approx(grows, abs=3 * 1.2e-16 / gap)
+
+
+@pytest.mark.parametrize("name", ["q_star", "slope", "stability", "scheme", "options", "reason"])
+def test_records_are_frozen(name: str) -> None:
+    records = theory.fixed_point("tanh", 1.5), theory.recommend("tanh")
+    record = next(record for record in records if hasattr(record, name))
+    with pytest.raises(AttributeError):
+        setattr(record, name, getattr(record, name))
+
+
+@pytest.mark.parametrize(("phi", "sigma_w"), [(np.exp, 2.0), (np.sinh, 3.0), (np.cosh, 1.5)])
+@pytest.mark.parametrize("sigma_b", [0.0, 0.1])
+def test_what_explodes_beyond_numbers_has_no_slope(
+    phi: Any, sigma_w: float, sigma_b: float
+) -> None:
+    """The slope of the map at the last length looked at overflows, which is no error."""
+    point = theory.fixed_point(phi, sigma_w, sigma_b)
+    assert point == theory.FixedPoint(math.inf, math.inf, "unstable")
