@@ -506,3 +506,15 @@ def test_a_function_without_a_hash_makes_an_activation_with_one() -> None:
     )
     assert hash(one) == hash(same) != hash(other)
     assert theory.second_moment(one) == pytest.approx(15, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name, phi in ACTIVATIONS.items() if phi.kinks])
+def test_kinks_are_where_the_slope_bends_or_jumps(name: str) -> None:
+    phi, h = ACTIVATIONS[name], 1e-6
+    for kink in phi.kinks:
+        left, right = phi.derivative(kink - np.array([h, 2 * h])), phi.derivative(kink + h)
+        bend = (left[0] - left[1]) / h  # what the slope's change on the left leads to expect
+        assert abs(right - left[0] - 2 * bend * h) > 0.1 * h
+        for x in (kink - 0.2, kink + 0.2):
+            near = phi.derivative(x + h * np.array([-1, 0, 1]))
+            assert abs(np.diff(near, 2)[0]) < 0.01 * h
