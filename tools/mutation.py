@@ -2,8 +2,8 @@
 
 `make mutation` tries a seeded sample of 400 mutants, `make mutation ALL=1` all of them. A run that
 was interrupted goes on where it stopped. A module that has changed is tried again, and so are the
-survivors when a test has changed; `--fresh` tries everything again. The mutants are Cosmic Ray's;
-each is made in a copy of the tree, so that no file of yours is touched.
+survivors that are not listed when a test has changed; `--fresh` tries everything again. The mutants
+are Cosmic Ray's; each is made in a copy of the tree, so that no file of yours is touched.
 
 What is drawn is a place of the code first and one of its mutants after, since Cosmic Ray offers ten
 for each `+` and one for each `and`. Annotations and `TYPE_CHECKING` blocks are never run, so
@@ -304,15 +304,31 @@ def try_mutant(task: tuple[Mutant, Map]) -> tuple[Mutant, bool]:
         (tree / mutant.path).write_text(original, encoding="utf-8")
 
 
+def reasons() -> dict[str, str]:
+    """The listed survivors, and of which kind each is."""
+    listed: dict[str, Any] = tomllib.loads(SURVIVORS.read_text(encoding="utf-8"))
+    return {entry["change"]: kind for kind, entries in listed.items() for entry in entries}
+
+
+def change(mutant: Mutant) -> str:
+    """What stands in the list for it."""
+    original = (ROOT / mutant.path).read_text(encoding="utf-8")
+    return f"{mutant.module}: {changed_lines(original, mutant.code(original))}"
+
+
 def stored(path: Path, tests: str) -> dict[Mutant, bool]:
-    """Earlier results that still hold: the module is the same, and the tests if it survived."""
+    """Earlier results that still hold: the module is the same, and so are the tests if it survived.
+
+    What is listed is known to survive them.
+    """
     known: dict[Mutant, bool] = {}
+    listed = reasons()
     if path.exists():
         for line in path.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
             mutant = Mutant(**entry["mutant"])
             same = entry["module"] == fingerprint(ROOT / mutant.path)
-            if same and (entry["killed"] or entry["tests"] == tests):
+            if same and (entry["killed"] or entry["tests"] == tests or change(mutant) in listed):
                 known[mutant] = entry["killed"]
             else:
                 known.pop(mutant, None)
@@ -321,20 +337,17 @@ def stored(path: Path, tests: str) -> dict[Mutant, bool]:
 
 def report(results: dict[Mutant, bool]) -> bool:
     """Print the score by module and each survivor; whether the run is good."""
-    listed: dict[str, Any] = tomllib.loads(SURVIVORS.read_text(encoding="utf-8"))
-    reasons = {kind: {s["change"]: s["why"] for s in listed.get(kind, ())} for kind in listed}
+    listed = reasons()
     counts: Counter[tuple[str, str]] = Counter()
     unlisted = []
     for mutant, killed in sorted(results.items(), key=lambda pair: (pair[0].module, pair[0].line)):
         if killed:
             counts[mutant.module, "killed"] += 1
             continue
-        original = (ROOT / mutant.path).read_text(encoding="utf-8")
-        change = f"{mutant.module}: {changed_lines(original, mutant.code(original))}"
-        kind = next((kind for kind, known in reasons.items() if change in known), "unlisted")
+        kind = listed.get(change(mutant), "unlisted")
         counts[mutant.module, kind] += 1
         if kind == "unlisted":
-            unlisted.append(f"{mutant.path}:{mutant.line}  {change.partition(': ')[2]}")
+            unlisted.append(f"{mutant.path}:{mutant.line}  {change(mutant).partition(': ')[2]}")
     kinds = ["killed", "equivalent", "stays", "unlisted"]
     print(f"{'module':<14}" + "".join(f"{kind:>12}" for kind in kinds) + f"{'score':>9}")
     for module in (*CORE, "all"):
