@@ -2,7 +2,7 @@
 
 `make mutation` tries a seeded sample of 400 mutants, `make mutation ALL=1` all of them. A run that
 was interrupted goes on where it stopped. A module that has changed is tried again, and so are the
-survivors that are not listed when a test has changed; `--fresh` tries everything again. The mutants
+survivors that are not equivalent when a test has changed; `--fresh` tries everything again. The mutants
 are Cosmic Ray's; each is made in a copy of the tree, so that no file of yours is touched.
 
 What is drawn is a place of the code first and one of its mutants after, since Cosmic Ray offers ten
@@ -319,7 +319,7 @@ def change(mutant: Mutant) -> str:
 def stored(path: Path, tests: str) -> dict[Mutant, bool]:
     """Earlier results that still hold: the module is the same, and so are the tests if it survived.
 
-    What is listed is known to survive them.
+    What is equivalent survives any.
     """
     known: dict[Mutant, bool] = {}
     listed = reasons()
@@ -328,7 +328,8 @@ def stored(path: Path, tests: str) -> dict[Mutant, bool]:
             entry = json.loads(line)
             mutant = Mutant(**entry["mutant"])
             same = entry["module"] == fingerprint(ROOT / mutant.path)
-            if same and (entry["killed"] or entry["tests"] == tests or change(mutant) in listed):
+            holds = entry["killed"] or entry["tests"] == tests
+            if same and (holds or listed.get(change(mutant)) == "equivalent"):
                 known[mutant] = entry["killed"]
             else:
                 known.pop(mutant, None)
