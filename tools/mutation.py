@@ -2,8 +2,8 @@
 
 `make mutation` tries a seeded sample of 400 mutants, `make mutation ALL=1` all of them. A run that
 was interrupted goes on where it stopped. A module that has changed is tried again, and so are the
-survivors that are not equivalent when a test has changed; `--fresh` tries everything again. The mutants
-are Cosmic Ray's; each is made in a copy of the tree, so that no file of yours is touched.
+survivors that are not equivalent when a test has changed; `--fresh` tries everything again. The
+mutants are Cosmic Ray's; each is made in a copy of the tree, so that no file of yours is touched.
 
 What is drawn is a place of the code first and one of its mutants after, since Cosmic Ray offers ten
 for each `+` and one for each `and`. Annotations and `TYPE_CHECKING` blocks are never run, so
