@@ -16,6 +16,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -1159,3 +1160,20 @@ def test_what_explodes_beyond_numbers_has_no_slope(
     """The slope of the map at the last length looked at overflows, which is no error."""
     point = theory.fixed_point(phi, sigma_w, sigma_b)
     assert point == theory.FixedPoint(math.inf, math.inf, "unstable")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_functions_in_coarse_numbers_are_not_refined_to_their_steps(dtype: Any) -> None:
+    """Each step is a jump of 1e-3; below it nothing is to be found."""
+    points = 0
+
+    def coarse(x: Array) -> Array:
+        nonlocal points
+        points += x.size
+        return np.maximum(x, 0).astype(dtype)
+
+    eps = 8e-3 if dtype is not np.float16 else 1e-3
+    assert theory.second_moment(coarse) == pytest.approx(0.5, rel=eps)
+    assert theory.gradient_gain(coarse) == pytest.approx(ROOT2, rel=20 * eps)
+    assert theory.fixed_point(coarse, 1.2, 0.5).q_star == pytest.approx(0.25 / 0.28, rel=20 * eps)
+    assert points < 1e6
