@@ -75,12 +75,12 @@ def _tolerance_at(phi: Activation, scale: float, *, slope: bool) -> float:
 
 
 def _steps(phi: Activation, *, slope: bool) -> float:
-    """The rounding of the dtype that is returned: in float16 values near one another are equal."""
+    """The rounding of half precision, where values near one another are equal; 0 for the others."""
     differences = phi.slope if slope and isinstance(phi.slope, CentralDifference) else None
     function: Any = phi.slope if slope and not differences else phi.function
     dtype = np.asarray(function(np.array([0.3, 1.0]))).dtype
-    if not _checks.is_float(dtype):
-        return 0.0
+    if not _checks.is_float(dtype) or dtype.itemsize > 2:
+        return 0.0  # their rounding shows
     rounding = float(np.spacing(dtype.type(1))) / 4  # between none and half of the distance
     return rounding / differences.step if differences else rounding
 
