@@ -178,15 +178,15 @@ def _slope_moment(phi: Activation, q: float) -> float:
 def second_moment(activation: ActivationLike, q: float = 1.0) -> float:
     r"""What the activation passes on: :math:`E\,\varphi(z)^2` for :math:`z \sim N(0, q)`.
 
+    Without a derivative of its own, a function has that of central differences: what depends on it
+    (`chi_1`, the slopes, the critical line) is then good to about 1e-9, or 1e-4 where the function
+    has kinks that are not at 0, and a function that jumps is refused.
+
     Raises
     ------
     ValueError
         q not positive, or above 1e300; an unknown activation name; a function that changes too fast
         to be integrated, or overflows (here and in every function below).
-
-    Without a derivative of its own, a function has that of central differences: what depends on it
-    (`chi_1`, the slopes, the critical line) is then good to about 1e-9, or 1e-4 where the function
-    has kinks that are not at 0, and a function that jumps is refused.
     """
     phi, q = get(activation), _q(q)
     return _finite(_moment(phi, q), f"the second moment of the activation {phi.name}", q=q)
