@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import hashlib
 import itertools
 import json
@@ -334,12 +335,12 @@ def stored(path: Path, tests: str) -> dict[Mutant, bool]:
     """
     known: dict[Mutant, bool] = {}
     listed = reasons()
-    programs = {module: program(ROOT / "winit" / f"{module}.py") for module in CORE}
+    programs = functools.cache(program)
     if path.exists():
         for line in path.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
             mutant = Mutant(**entry["mutant"])
-            same = entry["module"] == programs[mutant.module]
+            same = entry["module"] == programs(ROOT / mutant.path)
             holds = entry["killed"] or entry["tests"] == tests
             if same and (holds or listed.get(change(mutant)) == "equivalent"):
                 known[mutant] = entry["killed"]
