@@ -1,9 +1,10 @@
 """Change the NumPy core in one place at a time, and see that a test notices: mutation testing.
 
 `make mutation` tries a seeded sample of 400 mutants, `make mutation ALL=1` all of them. A run that
-was interrupted goes on where it stopped. A module that has changed is tried again, and so are the
-survivors that are not equivalent when a test has changed; `--fresh` tries everything again. The
-mutants are Cosmic Ray's; each is made in a copy of the tree, so that no file of yours is touched.
+was interrupted goes on where it stopped. What stands in a function or class that has changed is
+tried again, and so are the survivors that are not equivalent when a test has changed; `--fresh`
+tries everything again. The mutants are Cosmic Ray's; each is made in a copy of the tree, so that no
+file of yours is touched.
 
 What is drawn is a place of the code first and one of its mutants after, since Cosmic Ray offers ten
 for each `+` and one for each `and`. Annotations and `TYPE_CHECKING` blocks are never run, so
@@ -283,15 +284,29 @@ def fingerprint(*paths: Path) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(paths))).hexdigest()[:16]
 
 
-def program(path: Path) -> str:
-    """The fingerprint of a module's program and of the places in it: its texts may change."""
+@functools.cache
+def definitions(path: Path) -> list[tuple[int, int, str]]:
+    """First and last line of a module's statements, and what each is but for its texts."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    spans = [
+        (min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))]), node)
+        for node in tree.body
+    ]
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
-            node
-        ):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
             del node.body[0]
-    return hashlib.sha256(ast.dump(tree, include_attributes=True).encode()).hexdigest()[:16]
+    return [(first, node.end_lineno or first, ast.dump(node)) for first, node in spans]
+
+
+def place(mutant: Mutant) -> str:
+    """What a result holds for: this change in this statement of the module, wherever it stands."""
+    first, text = next(
+        (first, text)
+        for first, last, text in definitions(ROOT / mutant.path)
+        if first <= mutant.line <= last
+    )
+    key = mutant.operator, mutant.line - first, mutant.column, change(mutant), text
+    return hashlib.sha256(repr(key).encode()).hexdigest()[:16]
 
 
 def try_mutant(task: tuple[Mutant, Map]) -> tuple[Mutant, bool]:
@@ -328,25 +343,24 @@ def change(mutant: Mutant) -> str:
     return f"{mutant.module}: {changed_lines(original, mutant.code(original))}"
 
 
-def stored(path: Path, tests: str) -> dict[Mutant, bool]:
-    """Earlier results that still hold: the module is the same, and so are the tests if it survived.
+def stored(path: Path, tests: str, chosen: list[Mutant]) -> dict[Mutant, bool]:
+    """Earlier results that hold: the definition is the same, and so are the tests if it survived.
 
     What is equivalent survives any.
     """
-    known: dict[Mutant, bool] = {}
-    listed = reasons()
-    programs = functools.cache(program)
+    found: dict[str, dict[str, Any]] = {}
     if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            entry = json.loads(line)
-            mutant = Mutant(**entry["mutant"])
-            same = entry["module"] == programs(ROOT / mutant.path)
-            holds = entry["killed"] or entry["tests"] == tests
-            if same and (holds or listed.get(change(mutant)) == "equivalent"):
-                known[mutant] = entry["killed"]
-            else:
-                known.pop(mutant, None)
-    return known
+        entries = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        found = {entry["place"]: entry for entry in entries}
+    listed = reasons()
+    return {
+        mutant: entry["killed"]
+        for mutant in chosen
+        if (entry := found.get(place(mutant)))
+        and (
+            entry["killed"] or entry["tests"] == tests or listed.get(change(mutant)) == "equivalent"
+        )
+    }
 
 
 def report(results: dict[Mutant, bool]) -> bool:
@@ -403,9 +417,8 @@ def main() -> int:
     if options.fresh:
         store.unlink(missing_ok=True)
     tests = fingerprint(*(ROOT / "tests").glob("*.py"))
-    known = stored(store, tests)
-    results = {mutant: known[mutant] for mutant in chosen if mutant in known}
-    todo = [mutant for mutant in chosen if mutant not in known]
+    results = stored(store, tests, chosen)
+    todo = [mutant for mutant in chosen if mutant not in results]
     if results:
         print(f"{len(results)} of them are known from an earlier run")
     if todo:
@@ -416,9 +429,8 @@ def main() -> int:
             tasks = [(mutant, tests_of_lines) for mutant in todo]
             for done, (mutant, killed) in enumerate(pool.imap_unordered(try_mutant, tasks), 1):
                 results[mutant] = killed
-                module = program(ROOT / mutant.path)
-                entry = {"mutant": asdict(mutant), "killed": killed, "module": module}
-                file.write(json.dumps(entry | {"tests": tests}) + "\n")
+                entry = {"mutant": asdict(mutant), "killed": killed, "tests": tests}
+                file.write(json.dumps(entry | {"place": place(mutant)}) + "\n")
                 file.flush()
                 if done % 20 == 0 or done == len(todo):
                     lived = sum(not k for k in results.values())
