@@ -6,10 +6,11 @@ import json
 import math
 from dataclasses import FrozenInstanceError, fields
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
-from winit.report import COLUMNS, Audit, Finding, Row, listed
+from winit.report import COLUMNS, PAGE, Audit, Finding, Row, listed
 
 GOOD = Row("a/kernel", shape=(3, 4), fan_in=3.0, std=0.51234, z2=2.0, effect=4.0, units=4)
 BAD = Row("b<1>", "dead", z2=0.0, effect=0.0)
@@ -41,11 +42,23 @@ def test_the_text_has_a_headline_six_columns_and_all_findings_and_notes() -> Non
     assert lines[4:] == [
         "inputs unscaled. E x² is 1e+06.",
         "dead: b<1>. No signal passes. Cure: draw it again. Nothing moves it.",
+        PAGE,
         "a note",
     ]
     assert repr(report) == str(report)
     assert str(Audit("m", ())).startswith("m: ok\n")
     assert str(Audit("m", (), judged=False)).startswith("m: nothing was judged\n")
+
+
+def test_text_and_page_name_the_books_page_where_something_was_found() -> None:
+    """By its true title; the book has no address that a report could link to."""
+    page = Path(__file__).resolve().parent.parent / "book" / "verdicts.md"
+    title = page.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+    found, sound = Audit("m", (BAD,), (FAULT,)), Audit("m", (GOOD,), notes=("a note",))
+    for text in (str(found), found._repr_html_()):
+        assert title in text
+    for text in (str(sound), sound._repr_html_()):
+        assert title not in text
 
 
 def test_the_table_has_all_fields_or_those_that_are_named() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAN = math.nan
+PAGE = 'The book explains it: "What each verdict means".'  # below every report with a finding
 COLUMNS = {  # what a report shows, and the titles; `Audit.table` has all fields of Row
     "name": "kernel",
     "verdict": "verdict",
@@ -85,8 +86,7 @@ class Audit:
     """How a model starts: print it, plot it, or assert its `ok`.
 
     `judged` says whether anything was measured that a verdict can rest on, `blind` is the loss of a
-    network that knows nothing, `inputs` has E x² of each input of numbers. The book's page *What
-    each verdict means* explains the verdicts.
+    network that knows nothing, `inputs` has E x² of each input of numbers.
     """
 
     model: str
@@ -111,7 +111,8 @@ class Audit:
         state = ", ".join(parts) or ("ok" if self.judged else "nothing was judged")
         blind = "" if math.isnan(self.blind) else f" (knowing nothing: {self.blind:.3g})"
         loss = "" if math.isnan(self.loss) else f"; first loss {self.loss:.3g}{blind}"
-        return f"{self.model}: {state}{loss}", [*map(str, self.findings), *self.notes]
+        said = [*map(str, self.findings), *([PAGE] if self.findings else []), *self.notes]
+        return f"{self.model}: {state}{loss}", said
 
     def table(self, *columns: str) -> str:
         """The rows as text: all fields of `Row`, or those that are named.
