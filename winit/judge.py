@@ -463,7 +463,7 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
             rows = [replace(row, elasticity=_elasticity(case, run, factors[name]))
                     if site.kernel.name == name else row
                     for row, site in zip(rows, case.program.sites, strict=True)]  # fmt: skip
-    judged = any(not np.isnan(case.m.z2[i]) for i in case.kernels)
+    judged = bool((~np.isnan(case.m.z2) & ~case.each("lookup")).any())
     report = Audit(subject.name, tuple(rows), tuple(findings), tuple(_notes(subject, case)), judged,
                    case.m.loss, case.m.blind, dict(case.m.input2))  # fmt: skip
     return report, change
@@ -520,7 +520,7 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
     for same in equal.values():
         if len(same) > 1:
             yield f"{listed(tuple(same))}: start equal; their gradients differ, and they part."
-    if not case.kernels:
+    if case.each("lookup").all():
         yield "Cannot tell anything: no place was found where data meets a kernel."
     elif not case.varied:
         yield "Cannot tell whether examples come to look alike: the given ones hardly differ."
