@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize, special
 
-from winit import activations
+from winit import activations, theory
 from winit.activations import ACTIVATIONS, SELU_ALPHA, SELU_SCALE, Activation
 
 Array = NDArray[Any]
@@ -489,3 +489,32 @@ def test_a_period_may_be_kept_to_float32(waves: int) -> None:
 
     wave = activations.Activation("wave", function, slope, (), 2 * math.pi)
     assert activations.get(wave) is wave
+
+
+def test_a_function_without_a_hash_makes_an_activation_with_one() -> None:
+    class Cubed:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __init__(self, power: int) -> None:
+            self.power = power
+
+        def __call__(self, x: Array) -> Array:
+            return x**self.power
+
+    one, same, other = (
+        activations.Activation(name, Cubed(3), Cubed(2)) for name in ("cube", "cube", "another")
+    )
+    assert hash(one) == hash(same) != hash(other)
+    assert theory.second_moment(one) == pytest.approx(15, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name, phi in ACTIVATIONS.items() if phi.kinks])
+def test_kinks_are_where_the_slope_bends_or_jumps(name: str) -> None:
+    phi, h = ACTIVATIONS[name], 1e-6
+    for kink in phi.kinks:
+        left, right = phi.derivative(kink - np.array([h, 2 * h])), phi.derivative(kink + h)
+        bend = (left[0] - left[1]) / h  # what the slope's change on the left leads to expect
+        assert abs(right - left[0] - 2 * bend * h) > 0.1 * h
+        for x in (kink - 0.2, kink + 0.2):
+            near = phi.derivative(x + h * np.array([-1, 0, 1]))
+            assert abs(np.diff(near, 2)[0]) < 0.01 * h

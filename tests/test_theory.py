@@ -16,6 +16,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -1108,3 +1109,71 @@ def test_where_the_critical_line_cannot_be_followed() -> None:
     """exp(x) - 1 overflows from q = 354 on, before a critical point with this bias."""
     with pytest.raises(ValueError, match=r"with sigma_b=1e\+10 that can be found: no expectation"):
         theory.critical_line(np.expm1, 1e10)
+
+
+def test_a_signal_that_overshoots_and_then_creeps_is_followed_to_the_end() -> None:
+    """abs(x) with a needle at 0: small signals land above the fixed point, and come down slowly."""
+    width, loss = 1e-3, 2e-3
+
+    def needle(x: Array) -> Array:
+        return abs(x) + 3 * np.exp(-((x / width) ** 2))
+
+    # for signals much longer than the needle is wide, E phi² = q + area / sqrt(q)
+    area = (9 * width * math.sqrt(math.pi / 2) + 6 * width**2) / math.sqrt(2 * math.pi)
+    expected = ((1 - loss) * area / loss) ** (2 / 3)
+    point = theory.fixed_point(needle, math.sqrt(1 - loss), q0=1e-8)
+    assert point.q_star == pytest.approx(expected, rel=1e-5)
+    assert point.stability == "stable"
+
+
+def test_rounding_of_a_function_that_is_flat_at_0_is_no_jump() -> None:
+    """x⁵ by a formula whose rounding is far larger than x⁵ near 0."""
+
+    def fifth(x: Array) -> Array:
+        return (1 + x) ** 5 - 1 - 5 * x - 10 * x**2 - 10 * x**3 - 5 * x**4
+
+    assert theory.chi_1(fifth, 1.0) == pytest.approx(25 * 105, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu", "gelu", "erf", "sigmoid", "sin"])
+def test_near_correlation_1_the_c_map_keeps_what_is_missing(name: str) -> None:
+    """1 - c grows by q E phi'² / E phi², and the only error is the rounding of numbers near 1."""
+    gap = 1 - (1 - 1e-13)
+    grows = theory.slope_second_moment(name) / theory.second_moment(name)
+    after = (1 - theory.c_map(name, 1 - gap, 1.0, 1.0)) / gap
+    assert after == pytest.approx(grows, abs=3 * 1.2e-16 / gap)
+
+
+@pytest.mark.parametrize("name", ["q_star", "slope", "stability", "scheme", "options", "reason"])
+def test_records_are_frozen(name: str) -> None:
+    records = theory.fixed_point("tanh", 1.5), theory.recommend("tanh")
+    record = next(record for record in records if hasattr(record, name))
+    with pytest.raises(AttributeError):
+        setattr(record, name, getattr(record, name))
+
+
+@pytest.mark.parametrize(("phi", "sigma_w"), [(np.exp, 2.0), (np.sinh, 3.0), (np.cosh, 1.5)])
+@pytest.mark.parametrize("sigma_b", [0.0, 0.1])
+def test_what_explodes_beyond_numbers_has_no_slope(
+    phi: Any, sigma_w: float, sigma_b: float
+) -> None:
+    """The slope of the map at the last length looked at overflows, which is no error."""
+    point = theory.fixed_point(phi, sigma_w, sigma_b)
+    assert point == theory.FixedPoint(math.inf, math.inf, "unstable")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_functions_in_coarse_numbers_are_not_refined_to_their_steps(dtype: Any) -> None:
+    """Each step is a jump of 1e-3; below it nothing is to be found."""
+    points = 0
+
+    def coarse(x: Array) -> Array:
+        nonlocal points
+        points += x.size
+        return np.maximum(x, 0).astype(dtype)
+
+    eps = 8e-3 if dtype is not np.float16 else 1e-3
+    assert theory.second_moment(coarse) == pytest.approx(0.5, rel=eps)
+    assert theory.gradient_gain(coarse) == pytest.approx(ROOT2, rel=20 * eps)
+    assert theory.fixed_point(coarse, 1.2, 0.5).q_star == pytest.approx(0.25 / 0.28, rel=20 * eps)
+    assert points < 1e6

@@ -2,8 +2,8 @@
 
 `make mutation` tries a seeded sample of 400 mutants, `make mutation ALL=1` all of them. A run that
 was interrupted goes on where it stopped. A module that has changed is tried again, and so are the
-survivors when a test has changed; `--fresh` tries everything again. The mutants are Cosmic Ray's;
-each is made in a copy of the tree, so that no file of yours is touched.
+survivors that are not equivalent when a test has changed; `--fresh` tries everything again. The
+mutants are Cosmic Ray's; each is made in a copy of the tree, so that no file of yours is touched.
 
 What is drawn is a place of the code first and one of its mutants after, since Cosmic Ray offers ten
 for each `+` and one for each `and`. Annotations and `TYPE_CHECKING` blocks are never run, so
@@ -282,6 +282,17 @@ def fingerprint(*paths: Path) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(paths))).hexdigest()[:16]
 
 
+def program(path: Path) -> str:
+    """The fingerprint of a module's program and of the places in it: its texts may change."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
+            del node.body[0]
+    return hashlib.sha256(ast.dump(tree, include_attributes=True).encode()).hexdigest()[:16]
+
+
 def try_mutant(task: tuple[Mutant, Map]) -> tuple[Mutant, bool]:
     """Whether a test notices the mutant; run in a worker that has a tree of its own.
 
@@ -304,15 +315,33 @@ def try_mutant(task: tuple[Mutant, Map]) -> tuple[Mutant, bool]:
         (tree / mutant.path).write_text(original, encoding="utf-8")
 
 
+def reasons() -> dict[str, str]:
+    """The listed survivors, and of which kind each is."""
+    listed: dict[str, Any] = tomllib.loads(SURVIVORS.read_text(encoding="utf-8"))
+    return {entry["change"]: kind for kind, entries in listed.items() for entry in entries}
+
+
+def change(mutant: Mutant) -> str:
+    """What stands in the list for it."""
+    original = (ROOT / mutant.path).read_text(encoding="utf-8")
+    return f"{mutant.module}: {changed_lines(original, mutant.code(original))}"
+
+
 def stored(path: Path, tests: str) -> dict[Mutant, bool]:
-    """Earlier results that still hold: the module is the same, and the tests if it survived."""
+    """Earlier results that still hold: the module is the same, and so are the tests if it survived.
+
+    What is equivalent survives any.
+    """
     known: dict[Mutant, bool] = {}
+    listed = reasons()
+    programs = {module: program(ROOT / "winit" / f"{module}.py") for module in CORE}
     if path.exists():
         for line in path.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
             mutant = Mutant(**entry["mutant"])
-            same = entry["module"] == fingerprint(ROOT / mutant.path)
-            if same and (entry["killed"] or entry["tests"] == tests):
+            same = entry["module"] == programs[mutant.module]
+            holds = entry["killed"] or entry["tests"] == tests
+            if same and (holds or listed.get(change(mutant)) == "equivalent"):
                 known[mutant] = entry["killed"]
             else:
                 known.pop(mutant, None)
@@ -321,20 +350,17 @@ def stored(path: Path, tests: str) -> dict[Mutant, bool]:
 
 def report(results: dict[Mutant, bool]) -> bool:
     """Print the score by module and each survivor; whether the run is good."""
-    listed: dict[str, Any] = tomllib.loads(SURVIVORS.read_text(encoding="utf-8"))
-    reasons = {kind: {s["change"]: s["why"] for s in listed.get(kind, ())} for kind in listed}
+    listed = reasons()
     counts: Counter[tuple[str, str]] = Counter()
     unlisted = []
     for mutant, killed in sorted(results.items(), key=lambda pair: (pair[0].module, pair[0].line)):
         if killed:
             counts[mutant.module, "killed"] += 1
             continue
-        original = (ROOT / mutant.path).read_text(encoding="utf-8")
-        change = f"{mutant.module}: {changed_lines(original, mutant.code(original))}"
-        kind = next((kind for kind, known in reasons.items() if change in known), "unlisted")
+        kind = listed.get(change(mutant), "unlisted")
         counts[mutant.module, kind] += 1
         if kind == "unlisted":
-            unlisted.append(f"{mutant.path}:{mutant.line}  {change.partition(': ')[2]}")
+            unlisted.append(f"{mutant.path}:{mutant.line}  {change(mutant).partition(': ')[2]}")
     kinds = ["killed", "equivalent", "stays", "unlisted"]
     print(f"{'module':<14}" + "".join(f"{kind:>12}" for kind in kinds) + f"{'score':>9}")
     for module in (*CORE, "all"):
@@ -389,7 +415,7 @@ def main() -> int:
             tasks = [(mutant, tests_of_lines) for mutant in todo]
             for done, (mutant, killed) in enumerate(pool.imap_unordered(try_mutant, tasks), 1):
                 results[mutant] = killed
-                module = fingerprint(ROOT / mutant.path)
+                module = program(ROOT / mutant.path)
                 entry = {"mutant": asdict(mutant), "killed": killed, "module": module}
                 file.write(json.dumps(entry | {"tests": tests}) + "\n")
                 file.flush()

@@ -495,8 +495,8 @@ def _from_function(function: Callable[..., Any]) -> Activation:
     _probe(function, f"the activation {name}")
     with np.errstate(all="ignore"):
         returned = np.asarray(function(_PROBE.copy())).dtype
-    # integers are exact; bfloat16 is not known to finfo, and has half the digits of float16
-    eps = np.finfo(returned).eps if returned.kind == "f" else 2.0**-52
+    # integers are exact; bfloat16 is not known to finfo
+    eps = float(np.spacing(returned.type(1))) if _checks.is_float(returned) else 2.0**-52
     step = float(max(eps, 2.0**-52) ** (1 / 3))
     with np.errstate(all="ignore"):
         return Activation(name, function, _central_difference(function, step))

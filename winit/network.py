@@ -425,7 +425,7 @@ def _evaluate(loss: LossFunction, output: Array, target: ArrayLike) -> tuple[flo
     """
     if loss is mean_squared or loss is softmax_cross_entropy:
         return loss(output, target)
-    returned = _called("loss", loss, output, target)
+    returned = _called("with this target, loss", loss, output, target)
     if not isinstance(returned, (tuple, list)) or len(returned) != 2:
         raise TypeError(f"loss must return (value, gradient), got {_checks.shown(returned)}")
     value = _checks.array(returned[0], "the value that loss returns", axes=0, finite=False)

@@ -70,8 +70,19 @@ def _tolerance(phi: Activation, q: float, *, slope: bool) -> float:
 def _tolerance_at(phi: Activation, scale: float, *, slope: bool) -> float:
     f = phi.derivative if slope else phi
     with np.errstate(all="ignore"):
-        rounding = _quadrature.noise(lambda x: f(scale * x))
+        rounding = max(_steps(phi, slope=slope), _quadrature.noise(lambda x: f(scale * x)))
     return _quadrature.TOLERANCE if rounding < 1e-14 else 10 * rounding
+
+
+def _steps(phi: Activation, *, slope: bool) -> float:
+    """The rounding of half precision, where values near one another are equal; 0 for the others."""
+    differences = phi.slope if slope and isinstance(phi.slope, CentralDifference) else None
+    function: Any = phi.slope if slope and not differences else phi.function
+    dtype = np.asarray(function(np.array([0.3, 1.0]))).dtype
+    if not _checks.is_float(dtype) or dtype.itemsize > 2:
+        return 0.0  # their rounding shows
+    rounding = float(np.spacing(dtype.type(1))) / 4  # between none and half of the distance
+    return rounding / differences.step if differences else rounding
 
 
 def _kinks(phi: Activation, q: float, *, slope: bool) -> tuple[float, ...]:
@@ -284,8 +295,8 @@ def fixed_point(
     r"""The :math:`q^*` that a signal starting at `q0` reaches after many layers.
 
     Where the q-map rises with q, as it does for every activation of this package, the signal moves
-    one way until the nearest fixed point; where the map falls, it is iterated. When `q0` is itself a
-    fixed point the answer is `q0`, stable or not. With a bias no signal dies.
+    one way until the nearest fixed point; where the map falls, it is iterated. When `q0` is itself
+    a fixed point the answer is `q0`, stable or not. With a bias no signal dies.
 
     Raises
     ------
