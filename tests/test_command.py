@@ -83,6 +83,26 @@ def test_what_cannot_be_read_is_said_in_one_line(
     assert not seen.out and seen.err.startswith(f"{target}: ") and words in seen.err
 
 
+def test_a_file_that_is_none_is_called_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "m.keras"
+    file.write_text("weights")
+    assert main(["audit", str(file)]) == UNREADABLE
+    assert "it is no zip archive" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "words"), [("{scale: 1}", "no JSON"), ("[1]", "be an object")])
+def test_arguments_must_be_an_object(
+    text: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["audit", f"{__name__}:one", "--arguments", text])
+    assert end.value.code == UNREADABLE and words in capsys.readouterr().err
+    assert main(["audit", "m.keras", "--arguments", '{"scale": 1}']) == UNREADABLE
+    assert "for a factory" in capsys.readouterr().err
+
+
 def test_a_call_without_a_model_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["audit"])

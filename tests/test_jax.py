@@ -370,6 +370,32 @@ def test_bad_input_is_refused_in_words() -> None:
         winit.audit(f)
     with pytest.raises(TypeError, match="rng must be"):
         winit.jax.audit(f, p, x, rng="zero")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="trainable must be a function, got 'w0'"):
+        winit.jax.audit(f, p, x, trainable="w0")  # type: ignore[arg-type]
+    for none in (x[:0], 3.0, None):
+        with pytest.raises(ValueError, match="x must be arrays of at least one example"):
+            winit.jax.audit(f, p, none)
+    for made in ("hi", jnp.zeros(()), None):
+        with pytest.raises(TypeError, match="f must return arrays, examples first"):
+            winit.jax.audit(lambda p, x, made=made: made, p, x)
+
+
+def test_a_loss_that_gives_nothing_back_is_refused_in_words() -> None:
+    f, p, x = chain(jnp.tanh, 1), kernels((6, 3)), data(5, 6)
+    for y, loss, words in (
+        (x[:, :3], lambda o, y: (o - y) ** 2, r"a single number, got shapes \[\(5, 3\)\]"),
+        (x[:, :3], lambda o, y: jnp.mean(y), "must depend on the outputs"),
+        (x[:2, :3], squares, "y and loss do not fit the outputs of f"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            winit.jax.audit(f, p, x, y, loss)
+
+
+def test_where_nothing_can_train_nothing_is_ok() -> None:
+    f, p, x = chain(jnp.tanh, 2), kernels((6, 6), (6, 3)), data(50, 6)
+    assert winit.jax.audit(f, p, x).ok
+    report = winit.jax.audit(f, p, x, trainable=lambda name: False)
+    assert not report.ok and "Nothing can train: every parameter is frozen." in report.notes
 
 
 # ------------------------------------------------------------------ more than one device

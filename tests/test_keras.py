@@ -612,6 +612,8 @@ def test_losses_are_paired_with_outputs_by_name() -> None:
         ((np.ones((0, 16)),), ValueError, "at least one example"),
         ((np.full((4, 16), "a"),), ValueError, "x must hold numbers"),
         (([np.ones((4, 16))] * 2,), ValueError, "takes 1 inputs, got 2"),
+        ((3.0,), ValueError, r"x must have shape \(examples, 16\), got \(\)"),
+        ((np.ones((4, 16)), np.ones(4), lambda y, o: 3.0), ValueError, "depend on the outputs"),
         ((None, None, "mse"), ValueError, "a loss needs targets"),
         ((np.ones((4, 16)), np.ones(4)), ValueError, "targets need a loss"),
         ((np.ones((4, 16)), np.full((4, 3), np.nan), "mse"), ValueError, "y must hold"),
@@ -620,6 +622,11 @@ def test_losses_are_paired_with_outputs_by_name() -> None:
 def test_bad_input_is_refused_in_words(arguments: Any, error: Any, words: str) -> None:
     with pytest.raises(error, match=words):
         audit(dense(), *arguments)
+
+
+def test_nested_lists_are_one_input() -> None:
+    model, x = dense(), np.random.default_rng(0).standard_normal((4, 16))
+    assert str(audit(model, x.tolist())) == str(audit(model, x))
 
 
 def test_models_that_cannot_be_read_are_refused_in_words() -> None:

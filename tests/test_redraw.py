@@ -284,4 +284,6 @@ def test_bad_schemes_and_options_change_nothing(arguments: Any, options: Any, wo
     model = Model(site())
     with pytest.raises(ValueError, match=words):
         redraw.reinitialize(model, *arguments, **options)
+    with pytest.raises(TypeError, match="force must be True or False, got 'yes'"):
+        redraw.reinitialize(model, force="yes")  # type: ignore[arg-type]
     assert (model.arrays["w"] == 1).all()

@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     audit = parser.add_subparsers(required=True).add_parser("audit", description=__doc__)
     add = audit.add_argument
     add("model", help=MODEL)
-    add("--arguments", metavar="JSON", default="{}", help="the factory's keywords")
+    add("--arguments", metavar="JSON", type=_keywords, default={}, help="the factory's keywords")
     add("--html", metavar="FILE", type=Path, help="write the report as a page")
     add("--json", metavar="FILE", type=Path, help="write all numbers")
     add("--seed", type=int, default=0, help="of the inputs, where none are given")
@@ -32,14 +33,28 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _keywords(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError(f'must be an object such as {{"width": 8}}, got {text}')
+    return found
+
+
 def _loaded(asked: argparse.Namespace) -> tuple[Any, ...]:
     """The model, and what else to give to `winit.audit`."""
     module, _, factory = asked.model.partition(":")
     if factory:
-        made = getattr(importlib.import_module(module), factory)(**json.loads(asked.arguments))
+        made = getattr(importlib.import_module(module), factory)(**asked.arguments)
         return made if isinstance(made, tuple) else (made,)
     if not asked.model.endswith(".keras"):
         raise ValueError(f"model must be a file.keras or module:factory, got {asked.model!r}")
+    if asked.arguments:
+        raise ValueError("--arguments are for a factory, and a file has none")
+    if Path(asked.model).is_file() and not zipfile.is_zipfile(asked.model):
+        raise ValueError("the file is damaged, or no .keras: it is no zip archive")
     import keras
 
     importlib.import_module("winit.keras")  # registers what a file may name

@@ -557,6 +557,8 @@ class Subject(Base):
         self.stream = np.random.default_rng(np.random.SeedSequence([KEY, *own]))
         made_of = jax.tree.map(_auto, (self.arrays, x))
         closed, self.shape = jax.make_jaxpr(function, return_shape=True)(*made_of)
+        if loss is not None:
+            self._check_loss()
         self.floats = [_floats(v.aval) for v in closed.jaxpr.outvars]
         alive, _ = partial_eval.dce_jaxpr(closed.jaxpr, self.floats, instantiate=True)
         self.jaxpr = core.ClosedJaxpr(alive, closed.consts)
@@ -580,6 +582,20 @@ class Subject(Base):
         if made:
             self.x = [self._made(k, a) for k, a in enumerate(self.x)]
         self.step: Any = None
+
+    def _check_loss(self) -> None:
+        """Refuse a loss that fails on these outputs and targets, or gives back no gradient."""
+        try:
+            closed = jax.make_jaxpr(self.loss)(self.shape, self.targets)
+        except (IndexError, KeyError, TypeError, ValueError) as error:  # in others' words
+            said = str(error).partition("\n")[0]
+            raise ValueError(f"y and loss do not fit the outputs of {self.name}: {said}") from None
+        shapes = [v.aval.shape for v in closed.jaxpr.outvars]
+        if shapes != [()]:
+            raise ValueError(f"loss must return a single number, got shapes {shapes}")
+        used = partial_eval.dce_jaxpr(closed.jaxpr, [True])[1]
+        if not any(used[: len(jax.tree.leaves(self.shape))]):
+            raise ValueError("loss must depend on the outputs: this one is constant")
 
     def _parameter(self, name: str, array: Any, trainable: bool) -> Value:
         if not _floats(array):
@@ -735,6 +751,26 @@ def reinitialize(
     return subject.whole(subject.arrays)
 
 
+def _check_inputs(x: Any) -> None:
+    """Refuse what holds no examples, or what cannot be computed with."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(x)]
+    for leaf in leaves:
+        if not jnp.issubdtype(leaf.dtype, jnp.number) and leaf.dtype != bool:
+            raise TypeError(f"x must hold arrays of numbers, got {_checks.shown(leaf)}")
+        if not np.isfinite(leaf.astype(np.float64)).all():
+            raise ValueError("x must hold finite values")
+    if not any(leaf.ndim for leaf in leaves) or not all(leaf.size for leaf in leaves):
+        raise ValueError(f"x must be arrays of at least one example, got {_checks.shown(x)}")
+
+
+def _outputs(made: Any) -> Any:
+    """What a function gives, if it can be measured."""
+    leaves = jax.tree.leaves(made)
+    if not all(hasattr(leaf, "dtype") for leaf in leaves) or not any(map(np.ndim, leaves)):
+        raise TypeError(f"f must return arrays, examples first, got {_checks.shown(made)}")
+    return made
+
+
 class Function(Subject):
     """A plain function: nothing is known of its parameters beyond what it computes."""
 
@@ -745,19 +781,17 @@ class Function(Subject):
             raise TypeError(f"f must be a function of (params, x), got {_checks.shown(f)}")
         if (loss is None) != (y is None):
             raise ValueError("a loss needs targets and targets a loss: give both y and loss")
-        for leaf in map(np.asarray, jax.tree.leaves(x)):
-            if not jnp.issubdtype(leaf.dtype, jnp.number) and leaf.dtype != bool:
-                raise TypeError(f"x must hold arrays of numbers, got {_checks.shown(leaf)}")
-            if not np.isfinite(leaf.astype(np.float64)).all():
-                raise ValueError("x must hold finite values")
+        _check_inputs(x)
         leaves, self.tree = jax.tree_util.tree_flatten_with_path(params)
         self.leaves = {jax.tree_util.keystr(p, simple=True, separator="/"): v for p, v in leaves}
         arrays = {n: v for n, v in self.leaves.items() if isinstance(v, (jax.Array, np.ndarray))}
         if not arrays:
             raise ValueError("params must hold at least one array")
-        chosen = None if trainable is None else [n for n in arrays if trainable(n)]
+        chosen = None
+        if trainable is not None:
+            chosen = [n for n in arrays if _checks.function(trainable, "trainable")(n)]
         name, x = getattr(f, "__name__", type(f).__name__), jax.tree.map(jnp.asarray, x)
-        call = lambda found, inputs: f(self.whole(found), inputs)  # noqa: E731
+        call = lambda found, inputs: _outputs(f(self.whole(found), inputs))  # noqa: E731
         super().__init__(name, call, arrays, x, loss=loss, targets=y, trainable=chosen, rng=rng)
 
     def whole(self, arrays: Mapping[str, Any]) -> Any:

@@ -463,7 +463,7 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
             rows = [replace(row, elasticity=_elasticity(case, run, factors[name]))
                     if site.kernel.name == name else row
                     for row, site in zip(rows, case.program.sites, strict=True)]  # fmt: skip
-    judged = bool((~np.isnan(case.m.z2) & ~case.each("lookup")).any())
+    judged = bool((~np.isnan(case.m.z2) & ~case.each("lookup")).any()) and trains(subject)
     report = Audit(subject.name, tuple(rows), tuple(findings), tuple(_notes(subject, case)), judged,
                    case.m.loss, case.m.blind, dict(case.m.input2))  # fmt: skip
     return report, change
@@ -500,6 +500,12 @@ def _rows(case: Case) -> list[Row]:
     return rows
 
 
+def trains(subject: Subject) -> bool:
+    """Whether any parameter may change."""
+    names = subject.parameters
+    return not names or any(subject.kept(name) != "frozen" for name in names)
+
+
 def _notes(subject: Subject, case: Case) -> Iterator[str]:
     """What is no fault and worth knowing; what could not be told, and why."""
     program, m, sites = case.program, case.m, case.program.sites
@@ -520,6 +526,8 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
     for same in equal.values():
         if len(same) > 1:
             yield f"{listed(tuple(same))}: start equal; their gradients differ, and they part."
+    if not trains(subject):
+        yield "Nothing can train: every parameter is frozen."
     if case.each("lookup").all():
         yield "Cannot tell anything: no place was found where data meets a kernel."
     elif not case.varied:

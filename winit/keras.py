@@ -343,13 +343,14 @@ def _inputs(model: Any, x: Any) -> Any:
     known = getattr(model, "inputs", None) or []
     if x is None:
         return _zeros(model, known)
-    x = keras.tree.map_structure(np.asarray, x)
+    single = all(np.ndim(part) == 0 for part in keras.tree.flatten(x))  # lists of numbers
+    x = np.asarray(x) if single else keras.tree.map_structure(np.asarray, x)
     flat = keras.tree.flatten(x)
     if known and len(flat) != len(known):
         raise ValueError(f"{model.name} takes {len(known)} inputs, got {len(flat)}")
     for i, part in enumerate(flat):
         _numbers("x", part)
-        if len(part) != len(flat[0]):
+        if part.shape[:1] != flat[0].shape[:1]:
             raise ValueError(f"x has {len(flat[0])} examples in one input, {len(part)} in another")
         wanted = tuple(known[i].shape)[1:] if known else part.shape[1:]
         same = [w in (None, n) for w, n in zip(wanted, part.shape[1:], strict=False)]
@@ -396,15 +397,8 @@ def _loss(model: Any, y: Any, loss: Any) -> Any:
     for part in keras.tree.flatten(y):
         _numbers("y", part)
 
-    def value(outputs: Any, targets: Any) -> Any:
-        whole = CompileLoss(loss, output_names=getattr(model, "output_names", None))
-        try:
-            return whole(targets, outputs)
-        except (IndexError, KeyError, TypeError, ValueError) as error:  # in Keras's or JAX's words
-            said = str(error).partition("\n")[0]
-            raise ValueError(f"y and loss do not fit the outputs of {model.name}: {said}") from None
-
-    return value
+    names = getattr(model, "output_names", None)
+    return lambda outputs, y: CompileLoss(loss, output_names=names)(y, outputs)
 
 
 def _asked(layer: Any, variable: Any) -> Any:

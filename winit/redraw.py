@@ -220,7 +220,7 @@ def reinitialize(
         A trained model, an unknown scheme or option. On any error, an interrupt by the keyboard
         included, the model is left as it was.
     """
-    draws = _checks.as_rng(rng)
+    draws, force = _checks.as_rng(rng), _checks.flag(force, "force")
     _checks.choice(scheme, "scheme", ("auto", *initializers.SCHEMES))
     if scheme != "auto":
         check_options(scheme, options)
