@@ -391,6 +391,29 @@ def test_a_loss_that_gives_nothing_back_is_refused_in_words() -> None:
             winit.jax.audit(f, p, x, y, loss)
 
 
+def test_a_gradient_too_large_to_square_explodes_and_is_not_dead() -> None:
+    f, p, x = chain(jnp.tanh, 2), kernels((6, 6), (6, 3)), data(50, 6)
+    report = winit.jax.audit(f, p, x, x, lambda o, y: 1e25 * jnp.sum(o), cures=False)
+    assert [row.verdict for row in report.rows] == ["good", "exploding"]
+    assert "too large to square" in report.findings[0].reason
+
+
+def test_two_zeros_that_multiply_never_open() -> None:
+    def f(p: Any, x: Any) -> Any:
+        return jnp.tanh(x @ (p["w0"] + p["a"] @ p["b"])) @ p["w1"]
+
+    p, x = kernels((6, 6), (6, 3)), data(50, 6)
+    p |= {"a": data(6, 2), "b": jnp.zeros((2, 6))}
+    report = winit.jax.audit(f, p, x)
+    assert report.ok and report.notes[0].startswith("a: waits one step, until b is")
+    assert (winit.jax.reinitialize(f, p, x, rng=0)["b"] == 0).all()
+    for chosen in (None, lambda name: name in ("a", "b")):
+        report = winit.jax.audit(f, p | {"a": jnp.zeros((6, 2))}, x, trainable=chosen)
+        (finding,) = report.findings
+        assert finding.verdict == "dead" and finding.reason.startswith("a, b: 0")
+        assert finding.cure.startswith("draw a at random") and str(report).startswith("f: dead")
+
+
 def test_where_nothing_can_train_nothing_is_ok() -> None:
     f, p, x = chain(jnp.tanh, 2), kernels((6, 6), (6, 3)), data(50, 6)
     assert winit.jax.audit(f, p, x).ok

@@ -226,6 +226,15 @@ def test_exploding_and_overflow() -> None:
     assert "he_normal" in report.findings[0].cure
 
 
+def test_of_an_overflow_who_alone_ends_it_is_blamed() -> None:
+    gains = he(6)
+    gains[2], gains[3] = 1.5 * gains[2], 1e200
+    with np.errstate(over="ignore", invalid="ignore"):
+        report = audit(gains)
+    assert verdicts(report) == ["good", "good", "good", "exploding", "good", "good"]
+    assert report.findings[0].cure.startswith("draw k3 with")
+
+
 def test_small_steps_away_from_the_ideal_count_where_there_are_many() -> None:
     # normal draws cut at two std and not widened: .774 a layer, ln std -.128
     report = audit([1.0, *[0.8796 * IDEAL] * 38, 1.0])
@@ -338,7 +347,8 @@ def test_zeros_that_give_way_wait_and_zeros_that_do_not_are_dead() -> None:
     chain = Chain([*he(5), 0.0])
     report = judge.judge(chain)  # type: ignore[arg-type]
     assert report.ok and chain.runs == 2
-    assert "waits one step" in report.notes[0] and "until k5 is" in report.notes[0]
+    assert report.notes[0].startswith("k0, k1, k2 and 2 more: waits one step, until k5 is")
+    assert "noise of std 0.02" in report.notes[0] and report.rows[5].std == 0
     for zeros in ([0.0] * 6, [1.0, IDEAL, 0.0, 0.0, IDEAL, 1.0]):
         report = audit(zeros)
         assert "dead" in verdicts(report) and "reinitialize" in report.findings[0].cure

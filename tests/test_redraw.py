@@ -246,6 +246,25 @@ def test_parameters_beside_a_kernel() -> None:
     assert 0.9 / math.sqrt(300) < limit <= 1 / math.sqrt(300)
 
 
+def test_what_makes_kernels_with_others_is_left_and_named() -> None:
+    shapes = {"h2": (64, 512), "h1": (8, 64), "z": (8,)}
+    model = Model(site(kernels=tuple(Kernel(n, s) for n, s in shapes.items())))
+    texts = redraw.reinitialize(model, rng=0)
+    for name in shapes:
+        assert texts[name] == "left: it makes a kernel together with others"
+        assert (model.arrays[name] == 1).all()
+
+
+def test_of_a_pair_one_starts_at_zero() -> None:
+    low, high = Kernel("a", (300, 4), power=0.0), Kernel("b", (4, 200), power=0.0)
+    for zeros, drawn in (("b", "a"), ("a", "b"), ("ab", "a"), ("", "a")):
+        model = Model(site(kernels=(kernel((300, 200)), low, high)))
+        for name in zeros:
+            model.arrays[name][:] = 0
+        redraw.reinitialize(model, rng=0)
+        assert [n for n in "ab" if model.arrays[n].any()] == [drawn]
+
+
 def test_what_is_frozen_or_given_is_left_unless_forced() -> None:
     model = Model(site(), left={"w": "frozen", "bias": "given as a constant"})
     texts = redraw.reinitialize(model, rng=0)

@@ -157,12 +157,17 @@ def _opening(case: Case, name: str, subject: Subject) -> Array:
 
 
 def not_finite(case: Case) -> Array:
-    """Weights, outputs, loss or gradients that are not numbers."""
-    bad = ~np.isfinite(case.m.std)
-    bad = bad if bad.any() else np.isinf(case.m.z2) & (np.cumsum(np.isinf(case.m.z2)) == 1)
-    if case.m.finite or not bad.any():
-        return np.array([-math.inf if case.m.finite else math.inf])
-    return np.where(bad, math.inf, math.nan)
+    """Weights, outputs, loss or gradients that are not numbers, or gradients too large to square.
+
+    A signal first overflows near the inputs, a gradient near the outputs.
+    """
+    m, huge = case.m, np.isinf(case.m.g2) | np.isinf(case.m.effect)
+    if m.finite and not huge.any():
+        return np.array([-math.inf])
+    first = np.isinf(m.z2) & (np.cumsum(np.isinf(m.z2)) == 1)
+    last = huge & (np.cumsum(huge[::-1])[::-1] == 1)
+    found = next((bad for bad in (~np.isfinite(m.std), first, last) if bad.any()), None)
+    return np.array([math.inf]) if found is None else np.where(found, math.inf, math.nan)
 
 
 def unscaled(case: Case) -> Array:
@@ -188,6 +193,19 @@ def dead(case: Case) -> Array:
     for name in set(names):
         share[names == name] = np.fmin.reduce(share[names == name])
     return share - MOSTLY
+
+
+def stays(case: Case) -> list[str]:
+    """Parts of kernels that are 0 with a gradient of 0, also after what starts at 0 gave way."""
+    parts = [k for site, z2 in zip(case.program.sites, case.m.z2, strict=True) if z2 > 0
+             for k in site.kernels[1:] if k.trainable]  # fmt: skip
+    weights = {k.name: case.m.kernels[k.name] for k in parts}
+    return [name for name, weight in weights.items() if weight.zero and weight.gradient == 0]
+
+
+def stuck(case: Case) -> Array:
+    """Products of parameters of which two are 0, where the kernel as a whole is not."""
+    return np.array([len(stays(case)) - 0.5])
 
 
 def symmetric(case: Case) -> Array:
@@ -320,13 +338,16 @@ TARGETS = "standardize the targets, or start the last bias at their mean"
 BACK = "The first steps go into taking the outputs back."
 OFF = "E x² there is {x2:.2g}, by ln {drift:.1f} off its start, and E z² {z2:.2g}."
 RULES = (
-    Rule(not_finite, "exploding", "Weights, outputs, loss or gradients are not finite.",
+    Rule(not_finite, "exploding", "Weights, outputs, loss or gradients are not finite, or too "
+         "large to square.",
          "No optimizer can take a step.", SCALE, moved=True),
     Rule(unscaled, "inputs unscaled", "E x² of what {name} reads is {x2:.2g}, where 1 is usual.",
          "Adam makes up for a part of it, SGD for none.", "standardize the inputs",
          scaled=False, whole=True),
     Rule(dead, "dead", "No signal passes, or no gradient comes back to its units, for any example.",
          "No optimizer moves what gets no gradient.", ALIVE, scaled=False),
+    Rule(stuck, "dead", "{stuck}: 0, and so is the gradient, since what it is multiplied by is 0.",
+         "No optimizer moves what gets no gradient.", ALIVE, scaled=False, whole=True),
     Rule(symmetric, "symmetric", "Of {units} units {distinct:.0f} differ, in signal and gradient.",
          "No optimizer breaks it: the gradients are equal, too.", UNTIE, scaled=False),
     Rule(saturated, "saturated", "Of the slopes after it {saturated:.0%} more are flat than with a "
@@ -386,12 +407,14 @@ def blamed(
 ) -> list[str]:
     """The kernels that bring the run nearer to the bound when they are put right alone.
 
-    By half of an even share of what is too much, at least. Where they were not tried, or numbers
-    overflow, a kernel's own factor speaks.
+    By half of an even share of what is too much, at least. Where they were not tried, or none
+    alone ends an overflow, a kernel's own factor speaks.
     """
-    if not (tried and case.m.finite):
-        return [name for name, f in factors.items() if (f > 1) == (rule.verdict == "shrinking")]
     before = rule.level(case)
+    if not (tried and before < math.inf):
+        alone = [name for name, run in tried.items() if rule.level(run) < before]
+        down = [name for name, f in factors.items() if (f > 1) == (rule.verdict == "shrinking")]
+        return alone or down
     gained = {name: before - rule.level(tried[name]) for name in factors}
     return [name for name in factors if gained[name] > before / (2 * len(factors))]
 
@@ -406,14 +429,16 @@ def changes(
     for names in (named, [*named, *heads], list(factors)):
         at = [case.owner[name] for name in names]
         schemes, who = {str(case.plans[i]) for i in at}, listed(tuple(dict.fromkeys(names)))
-        text = (
-            f"draw {who} with {min(schemes)}" if len(schemes) == 1 else f"draw {who} at its ideal"
-        )
+        ideal = "at its ideal std" if len(set(names)) == 1 else "at their ideal stds"
+        text = f"draw {who} with {min(schemes)}" if len(schemes) == 1 else f"draw {who} {ideal}"
         if at and (ends := min(sites[i].summed for i in at)) > 2:
             text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
         found += [Change(text, {name: factors[name] for name in names})] * bool(at)
     drawn = redraw.values(subject, np.random.default_rng(np.random.SeedSequence(KEY)))
     values = {k: v for k, (v, _) in drawn.items() if v.any() or k not in case.opened}
+    if rule.find is stuck and (own := {k: values[k] for k in stays(case) if k in values}):
+        who = listed(tuple(k for k, v in own.items() if v.any()))
+        found.append(Change(f"draw {who} at random, and leave the others at 0", values=own))
     found.append(Change("draw the whole model again (reinitialize)", values=values))
     for change in found:
         both = first.standardized and change is not first
@@ -451,7 +476,7 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
             at = list(np.flatnonzero(excess > 0)) if len(excess) == len(rows) else []
         at = [] if rule.whole else at
         told = asdict(rows[int(excess.argmax())]) if rows else {}
-        losses = {"loss": case.m.loss, "blind": case.m.blind}
+        losses = {"loss": case.m.loss, "blind": case.m.blind, "stuck": listed(tuple(stays(case)))}
         names, reason = tuple(rows[i].name for i in at), rule.reason.format(**told, **losses)
         findings = [Finding(rule.verdict, names, reason, text, rule.meaning)]
         for other in RULES:  # what follows from it
@@ -493,6 +518,7 @@ def _rows(case: Case) -> list[Row]:
     rows, drifts = [], drift(case)
     for i, (site, own) in enumerate(zip(case.program.sites, case.plans, strict=True)):
         found: dict[str, Any] = {key: float(getattr(case.m, key)[i]) for key in known}
+        found["std"] = float(case.closed.std[i])
         found |= {key: getattr(site, key) for key in ("name", "fan_in", "fan_out", "units")}
         found |= {"shape": site.kernel.shape, "ideal": own.std, "scheme": str(own)}
         found |= {k: redraw.activation(getattr(site, k)).name for k in ("before", "after")}
@@ -509,10 +535,18 @@ def trains(subject: Subject) -> bool:
 def _notes(subject: Subject, case: Case) -> Iterator[str]:
     """What is no fault and worth knowing; what could not be told, and why."""
     program, m, sites = case.program, case.m, case.program.sites
-    waits = [sites[i].name for i in case.kernels if case.closed.effect[i] == 0 < m.effect[i]]
+    parts = {k.name: k.trainable for site in sites for k in site.kernels}
+    before = case.closed.kernels
+    waits = [k for k in parts if parts[k] and before[k].gradient == 0 < m.kernels[k].gradient]
+    made = dict.fromkeys(k.name for site in sites if redraw.generated(site) for k in site.kernels)
     empty = [site.name for i, site in enumerate(sites) if site.reads_data and m.x2[i] == 0]
     said = (
-        (waits, f"waits one step, until {listed(tuple(sorted(case.opened)))} is no longer 0."),
+        (
+            waits,
+            f"waits one step, until {listed(tuple(sorted(case.opened)))} is no longer 0, for which "
+            f"the table has noise of std {OPENED}.",
+        ),
+        (made, "make kernels together, and std and ideal are of what they make."),
         (program.stopped, "no gradient comes back, because the model stops it."),
         (program.unused, "no place was found that uses it, so it is not judged."),
         (empty, "cannot tell what it does: all that it reads is 0."),

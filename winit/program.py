@@ -871,7 +871,7 @@ class Subject:
         beyond = float(np.mean(flat["x"])) - tails[2] if flat and tails else math.nan
         units = [_units(note) for note in (z, g) if note is not None]
         dead = math.nan
-        if g is not None and (g2 > 0 or z2 > 0):
+        if g is not None and (g2 > 0 or z2 > 0) and g2 < math.inf:
             dead = float(np.mean(units[-1] <= SILENT * units[-1].mean()))
         return _EMPTY | {"x2": x2, "z2": z2, "g2": g2, "x_share": x_share, "z_share": z_share,
                          "saturated": beyond, "dead": dead, "distinct": _distinct(units),

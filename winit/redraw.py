@@ -146,6 +146,12 @@ def first_places(program: Program) -> list[int]:
 # ------------------------------------------------------------------ drawing
 
 
+def generated(site: Site) -> bool:
+    """Whether several parameters multiply to the kernel, and the entries of none are its own."""
+    shaping = [kernel for kernel in site.kernels if kernel.power]
+    return bool(site.kernel.power) and site.kernel.index is None and len(shaping) > 1
+
+
 def draw(site: Site, plan: Plan, rng: Draws) -> tuple[NDArray[np.int64] | None, Array]:
     """Where the site's kernel lies in its parameter, and values of the plan for those places.
 
@@ -243,6 +249,8 @@ def reinitialize(
         raise
     left = dict.fromkeys(subject.parameters, "no convention is known")
     left |= dict.fromkeys(subject.program.unused, "no site uses it")
+    parts = [k.name for site in subject.program.sites if generated(site) for k in site.kernels]
+    left |= dict.fromkeys(parts, "it makes a kernel together with others")
     kept = {} if force else {name: reason for name in left if (reason := subject.kept(name))}
     texts = {name: f"left: {reason}" for name, reason in (left | kept).items()}
     return texts | {name: text for name, (_, text) in drawn.items()}
@@ -257,6 +265,8 @@ def values(
     done: set[tuple[str, int]] = set()
     for i in first_places(subject.program):
         name, own = sites[i].kernel.name, plans[i]
+        if generated(sites[i]):
+            continue
         index, drawn = draw(sites[i], own if own.scheme == "uniform" else named or own, rng)
         place = (name, -1 if index is None else int(index.min()))
         if place in done:
@@ -285,10 +295,18 @@ def _beside(
     """The start of a parameter that only takes part in making the effective kernel."""
     if (start := subject.start(kernel.name)) is not None:
         return start
-    if kernel.power and math.isfinite(plan.std):  # the length of each unit's weights
+    if kernel.power and not site.kernel.power and math.isfinite(plan.std):
+        # the length of each unit's weights, whose own scale does not count
         length = plan.std * math.sqrt(site.fan_in)
         return np.full(kernel.shape, length), f"constant, value={length:.4g}"
-    if len(kernel.shape) == 2:  # the first of a LoRA pair, whose second starts at 0
+    if len(kernel.shape) == 2 and not kernel.power:
+        # Of a LoRA pair one starts at 0, so that nothing changes at first, and one does not, so
+        # that it learns: which of them, the model says, unless both are alike.
+        pair = [k.name for k in site.kernels[1:] if len(k.shape) == 2 and not k.power]
+        starts = {name: subject.start(name) or (subject.value(name), "") for name in pair}
+        zeros = [name for name, (value, _) in starts.items() if not value.any()]
+        if kernel.name in (zeros if 0 < len(zeros) < len(pair) else pair[1:]):
+            return np.zeros(kernel.shape), "zeros"
         limit = 1 / math.sqrt(max(kernel.shape))
         return initializers.uniform(kernel.shape, limit=limit, rng=rng), f"uniform, limit={limit:g}"
     return None
