@@ -910,11 +910,15 @@ def _negative_slope(phi: Activation) -> float:
 
 def _over(phi: Activation, start: str, sigma_w: float, layers: tuple[int, ...]) -> str:
     """A sentence on what so many layers make of second moments of 1, forward and backward."""
-    parts = []
+    parts: list[str] = []
     for depth in layers:
         *_, ends = _passage(phi).walk(np.log([sigma_w]), depth)
         signal, back = (f"{np.exp(min(float(log[0]), 700.0)):.3g}" for log in ends)
-        parts.append(f"{depth} layers into {signal} and {back}")
-    first, *rest = parts
-    first = first.replace("into", "turn second moments of 1 into").replace(" and", " (signal) and")
-    return f"{start} {', '.join([f'{first} (gradient)', *rest])}."
+        if parts:
+            parts.append(f"{depth} layers into {signal} and {back}")
+        else:
+            parts.append(
+                f"{depth} layers turn second moments of 1 into {signal} (signal) and {back} "
+                "(gradient)"
+            )
+    return f"{start} {', '.join(parts)}."
