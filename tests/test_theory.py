@@ -1177,3 +1177,15 @@ def test_functions_in_coarse_numbers_are_not_refined_to_their_steps(dtype: Any) 
     assert theory.gradient_gain(coarse) == pytest.approx(ROOT2, rel=20 * eps)
     assert theory.fixed_point(coarse, 1.2, 0.5).q_star == pytest.approx(0.25 / 0.28, rel=20 * eps)
     assert points < 1e6
+
+
+@pytest.mark.parametrize("phi", [np.sign, lambda x: np.where(x > 0, 1.0, 0.0)])
+@pytest.mark.parametrize("sigma_b", [0.0, 0.1])
+def test_no_stability_is_made_up_for_a_function_that_jumps(phi: Any, sigma_b: float) -> None:
+    """The q-map of a step is constant: differences across the jump would call it unstable."""
+    with pytest.raises(ValueError, match="jumps at x = 0"):
+        theory.fixed_point(phi, 1.0, sigma_b)
+    smooth = activations.Activation(
+        getattr(phi, "__name__", "step"), phi, np.zeros_like, kinks=(0.0,)
+    )
+    assert theory.fixed_point(smooth, 1.0, sigma_b).stability == "stable"

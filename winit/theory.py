@@ -313,6 +313,8 @@ def fixed_point(
         # the slope at 0 is the limit of small signals
         slope = _q_slope(phi, last if q_star else min(last, _LIMIT_Q), variance_w)
     except ValueError:
+        if q_star < math.inf:  # a function that jumps, or is not resolved
+            raise
         slope = math.inf
     slope = slope if math.isfinite(slope) else math.inf
     return FixedPoint(q_star, slope, _stability(slope))
