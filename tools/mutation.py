@@ -331,8 +331,8 @@ def try_mutant(task: tuple[Mutant, Map]) -> tuple[Mutant, bool]:
         (tree / mutant.path).write_text(original, encoding="utf-8")
 
 
-def reasons() -> dict[str, str]:
-    """The listed survivors, and of which kind each is."""
+def listed_kinds() -> dict[str, str]:
+    """Of which kind each listed survivor is."""
     listed: dict[str, Any] = tomllib.loads(SURVIVORS.read_text(encoding="utf-8"))
     return {entry["change"]: kind for kind, entries in listed.items() for entry in entries}
 
@@ -352,7 +352,7 @@ def stored(path: Path, tests: str, chosen: list[Mutant]) -> dict[Mutant, bool]:
     if path.exists():
         entries = map(json.loads, path.read_text(encoding="utf-8").splitlines())
         found = {entry["place"]: entry for entry in entries}
-    listed = reasons()
+    listed = listed_kinds()
     return {
         mutant: entry["killed"]
         for mutant in chosen
@@ -365,7 +365,7 @@ def stored(path: Path, tests: str, chosen: list[Mutant]) -> dict[Mutant, bool]:
 
 def report(results: dict[Mutant, bool]) -> bool:
     """Print the score by module and each survivor; whether the run is good."""
-    listed = reasons()
+    listed = listed_kinds()
     counts: Counter[tuple[str, str]] = Counter()
     unlisted = []
     for mutant, killed in sorted(results.items(), key=lambda pair: (pair[0].module, pair[0].line)):
