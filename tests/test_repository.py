@@ -391,17 +391,16 @@ AT_LOADING = {
     "network": {"numpy", "winit._checks", "winit.activations"},
     "diagnostics": {"numpy", "winit._checks", "winit.activations", "winit.network"},
     "plots": {"numpy", "winit._checks", "matplotlib", "cycler"},
-    "kernels": {"numpy", "keras", "winit._checks", "winit.initializers"},
-    "report": {"numpy", "winit.activations", "winit.theory"},
-    "trace": {"numpy", "winit.activations", "winit.kernels"},
-    "audit": {"numpy"}
-    | {f"winit.{name}" for name in ("_checks", "activations", "theory", "diagnostics")}
-    | {f"winit.{name}" for name in ("initializers", "kernels", "trace", "report")},
-    "keras": {"numpy"}
-    | {
-        f"winit.{name}"
-        for name in ("_checks", "initializers", "audit", "kernels", "report", "trace")
-    },
+    "report": {"numpy", "winit._checks"},
+    "program": {"numpy", "winit.diagnostics"},
+    "redraw": {"numpy"}
+    | {f"winit.{name}" for name in ("_checks", "activations", "initializers", "program", "theory")},
+    "judge": {"numpy", "winit.program", "winit.redraw", "winit.report"},
+    "jax": {"numpy", "jax", "winit._checks", "winit.diagnostics", "winit.program"},
+    "keras": {"numpy", "keras"}
+    | {f"winit.{name}" for name in ("_checks", "initializers", "program", "redraw")},
+    "frameworks": {"winit._checks"},
+    "__main__": set(),
 }
 WHEN_USED = {
     "_checks": {"ml_dtypes"},
@@ -409,8 +408,10 @@ WHEN_USED = {
     "theory": {"scipy"},
     "network": {"tqdm"},
     "plots": {"IPython"},
-    "audit": {"jax"},
     "report": {"winit.plots"},
+    "jax": {"winit.judge", "winit.redraw"},
+    "keras": {"winit.jax", "winit.judge"},
+    "__main__": {"keras", "winit", "winit.keras"},
     "__init__": {f"winit.{name}" for name in AT_LOADING},
 }
 

@@ -151,7 +151,7 @@ def install_packages(state, lock):
             # Dozens of kernels start in `make test`, and each would compile what it imports.
             options.append("--compile-bytecode")
         commands.append([UV, "pip", "sync", "--python", PYTHON] + options + [lock])
-    commands.append([PYTHON, "-m", "pip", "install", "--require-hashes", "-r", lock])
+    commands.append([PYTHON, "-m", "pip", "install", "--no-deps", "--require-hashes", "-r", lock])
     attempt(state, "packages", "installing " + lock, commands)
     state["packages"] = [lock, digest(lock)]
     write_state(state)

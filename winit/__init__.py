@@ -38,10 +38,11 @@ from winit.initializers import (
 
 __version__ = "0.1.0"
 
-# What `from winit import *` brings: all that needs no optional package, so not `keras`.
+# What `from winit import *` brings: all that needs no optional package, so not `jax` and `keras`.
 __all__ = [
     "activations",
     "article",
+    "audit",
     "constant",
     "diagnostics",
     "fans",
@@ -59,6 +60,7 @@ __all__ = [
     "ones",
     "orthogonal",
     "plots",
+    "reinitialize",
     "theory",
     "truncated_normal",
     "uniform",
@@ -73,24 +75,28 @@ __all__ = [
 # function under the module that holds it. A name here stands among the imports below, too.
 _LATER = {
     "activations": "winit.activations",
-    "audit": "winit.audit",
+    "audit": "winit.frameworks",
     "diagnostics": "winit.diagnostics",
+    "jax": "winit.jax",
     "keras": "winit.keras",
     "network": "winit.network",
     "plots": "winit.plots",
+    "reinitialize": "winit.frameworks",
     "theory": "winit.theory",
 }
 
 if TYPE_CHECKING:  # so that a type checker knows each name, and `winit.he_nromal` is an error
     from winit import activations as activations
     from winit import article as article
-    from winit import audit as audit
     from winit import diagnostics as diagnostics
     from winit import initializers as initializers
+    from winit import jax as jax
     from winit import keras as keras
     from winit import network as network
     from winit import plots as plots
     from winit import theory as theory
+    from winit.frameworks import audit as audit
+    from winit.frameworks import reinitialize as reinitialize
 else:
 
     def __getattr__(name: str) -> object:

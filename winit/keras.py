@@ -1,68 +1,64 @@
-"""The bridge to Keras 3: every scheme as a Keras initializer, and models drawn anew.
+"""Keras 3: schemes as initializers, and `audit` and `reinitialize` for Keras models.
 
 ``keras.layers.Dense(64, kernel_initializer=winit.keras.Initializer("he_normal", seed=0))`` draws
-with `winit` in the layer's true geometry; `reinitialize` does it for a whole model that exists, and
-`audit` (from `winit.audit`) says layer by layer how a model's start stands.
+with `winit` in the layer's true geometry. A model is read by what it computes, not by its layers:
+see `winit.program`; `Initializer` alone must know layers, since it draws before anything is run.
 """
 
 from __future__ import annotations
 
 import inspect
+import math
 import random
 import sys
-import uuid
-import weakref
-from collections.abc import Container
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from winit import _checks, initializers, kernels
+from winit import _checks, initializers, redraw
 from winit._checks import RNG
-from winit.audit import audit, recommended
-from winit.kernels import keras
-from winit.report import Audit
-from winit.trace import kernels_of
+from winit.program import Array, Contract, Kernel, Site
 
-__all__ = ["Audit", "Initializer", "audit", "reinitialize"]
+try:
+    import keras
+    from keras.src.trainers.compile_utils import CompileLoss  # pairs losses, targets and outputs
+except ModuleNotFoundError as error:
+    if error.name == "keras":
+        reason = 'winit.keras needs Keras and a backend: pip install "winit[keras]"'
+    else:
+        reason = (
+            f"Keras found no backend ({error.name} is not installed): set the environment variable "
+            "KERAS_BACKEND to the one that you have, such as jax, before Keras is imported"
+        )
+    raise ImportError(reason) from None
 
+if TYPE_CHECKING:
+    from winit.report import Audit
+
+__all__ = ["Initializer", "audit", "reinitialize"]
+
+EXAMPLES = 8
+LAYERS = keras.layers
 CONSTANTS = (keras.initializers.Zeros, keras.initializers.Ones, keras.initializers.Constant)
-# What a layer sets by itself, and a user of the initializer does not.
-RESERVED = {"shape", "rng", "dtype", "in_axis", "out_axis", "batch_axis", "draw"}
+DEPTHWISE = (LAYERS.DepthwiseConv1D, LAYERS.DepthwiseConv2D)
+SEPARABLE = (LAYERS.SeparableConv1D, LAYERS.SeparableConv2D)
+CONVOLUTIONS = (LAYERS.Conv1D, LAYERS.Conv2D, LAYERS.Conv3D)
+TRANSPOSED = (LAYERS.Conv1DTranspose, LAYERS.Conv2DTranspose, LAYERS.Conv3DTranspose)
+GATES = {"LSTMCell": 4, "GRUCell": 3, "ConvLSTMCell": 4}
 
 
-class _Stream:
-    """One sequence of draws, shared by all clones of an initializer (weakly referable)."""
-
-    def __init__(self, seed: int) -> None:
-        self.rng = np.random.default_rng(seed)
-
-
-_streams: weakref.WeakValueDictionary[str, _Stream] = weakref.WeakValueDictionary()
-
-
-def _check_options(scheme: str, options: dict[str, Any]) -> None:
-    """Refuse at construction what would fail, or be ignored, when a layer is built."""
-    parameters = inspect.signature(initializers.get(scheme)).parameters
-    allowed = [name for name in parameters if name not in RESERVED]
-    for name in options:
-        if not allowed:
-            raise ValueError(f"{scheme} takes no options, got {name!r}")
-        _checks.choice(name, f"an option of {scheme}", allowed)
-    for name in allowed:
-        if parameters[name].default is inspect.Parameter.empty and name not in options:
-            raise ValueError(f"{scheme} needs the option {name!r}")
-    initializers.get(scheme)((2, 2), rng=0, **options)
+# ------------------------------------------------------------------ the initializer
 
 
 class Initializer(keras.initializers.Initializer):  # type: ignore[misc]
     """A scheme of `winit` as a Keras initializer.
 
-    It draws in the true geometry of the layer that asks (see `winit.kernels`); called by hand with
-    a shape it takes the last two axes as in and out, as Keras does. Every call draws on, so that
-    layers that share one instance get kernels of their own, and so do the clones that Keras makes
-    through the config (attention layers do). A new instance with the same seed starts the same
-    sequence again. A saved model needs ``import winit.keras`` before it is loaded.
+    It draws in the true geometry of the layer that asks; called by hand with a shape it takes the
+    last two axes as in and out, as Keras does. Every call draws on, so that layers that share one
+    instance get kernels of their own, and so do the copies that Keras makes from its config
+    (attention layers do): each config carries its number. The same building code gives the same
+    kernels whenever it runs. A saved model needs ``import winit.keras`` before it is loaded.
 
     Parameters
     ----------
@@ -80,46 +76,42 @@ class Initializer(keras.initializers.Initializer):  # type: ignore[misc]
     """
 
     def __init__(self, scheme: str, seed: int | None = None, **options: Any) -> None:
-        token = options.pop("stream", None)  # only `from_config` hands it in
-        _check_options(scheme, options)
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
-            raise TypeError(f"seed must be None or a whole number, got {seed!r}")
-        if seed is not None and seed < 0:
-            raise ValueError(f"seed must be 0 or larger, got {seed!r}")
-        self.scheme, self.seed, self.options = scheme, seed, options
-        self._token = token or uuid.uuid4().hex
-        stream = _streams.get(self._token)
-        if stream is None:
-            # Python's own generator is what Keras seeds and asks.
-            stream = _Stream(random.randint(1, 10**9) if seed is None else seed)
-            _streams[self._token] = stream
-        self._stream = stream
+        copy = options.pop("copy", ())  # only `from_config` gives it
+        redraw.check_options(scheme, options)
+        self.seed = None if seed is None else _checks.size(seed, "seed", minimum=0)
+        self.scheme, self.options, self._copy, self._copies = scheme, options, tuple(copy), 0
+        # Python's own generator is what Keras seeds and asks.
+        first = random.randint(1, 10**9) if self.seed is None else self.seed
+        self._rng = np.random.default_rng(np.random.SeedSequence(first, spawn_key=self._copy))
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         """Draw a tensor of that shape for the layer that is being built."""
         shape = tuple(int(n) for n in shape)
-        layer, name = _asking()
-        kernel = kernels.kernel_of(layer, name, shape)
-        if kernel is None and len(shape) > 1:
-            kernel = kernels.plain(shape)
-        if kernel is None:
-            values = initializers.get(self.scheme)(shape, rng=self._stream.rng, **self.options)
+        site = _geometry(*_asking(), shape)
+        if site is None:
+            values = initializers.get(self.scheme)(shape, rng=self._rng, **self.options)
         else:
-            values = kernel.draw(self.scheme, self._stream.rng, **self.options)
+            plan = redraw.Plan(self.scheme, math.nan, self.options)
+            index, drawn = redraw.draw(site, plan, self._rng)
+            values = np.empty(shape)
+            values.reshape(-1)[... if index is None else index] = (
+                drawn.reshape(-1) if index is None else drawn
+            )
         return keras.ops.convert_to_tensor(values, dtype=dtype or keras.config.floatx())
 
     def get_config(self) -> dict[str, Any]:
-        """What Keras saves, and clones from."""
-        return {
-            "scheme": self.scheme,
-            "seed": self.seed,
-            "stream": self._token,
-            **self.options,
-        }
+        """What Keras saves, and copies from: each time for another copy."""
+        self._copies += 1
+        copy = [*self._copy, self._copies]
+        return {"scheme": self.scheme, "seed": self.seed, "copy": copy, **self.options}
 
     def __repr__(self) -> str:
         options = "".join(f", {name}={value!r}" for name, value in self.options.items())
         return f"winit.keras.Initializer({self.scheme!r}, seed={self.seed!r}{options})"
+
+
+# Called, not put above the class: the book is built without Keras, where it would hide the class.
+keras.saving.register_keras_serializable(package="winit")(Initializer)
 
 
 def _asking() -> tuple[Any, str]:
@@ -135,16 +127,95 @@ def _asking() -> tuple[Any, str]:
         if variable is None and isinstance(caller, keras.Variable):
             variable = caller
         elif variable is not None and isinstance(caller, keras.Layer):
-            for layer in caller._flatten_layers():
-                if any(variable is weight for weight in layer._trainable_variables):
-                    return layer, variable.name
-            return caller, variable.name
+            layers = [layer for layer in caller._flatten_layers()
+                      if any(variable is w for w in layer._trainable_variables)]  # fmt: skip
+            return (layers or [caller])[0], variable.name
         frame = frame.f_back  # type: ignore[assignment]
     return None, ""
 
 
-# Called, not put above the class: the book is built without Keras, where it would hide the class.
-keras.saving.register_keras_serializable(package="winit")(Initializer)
+def _geometry(layer: Any, name: str, shape: tuple[int, ...]) -> Site | None:
+    """What each axis of a layer's weight will be, by the kind of layer; None for a vector."""
+    last = len(shape) - 1
+    if last < 1:
+        return None
+    order: list[tuple[int, ...]] = [(), (last,), (last - 1,), tuple(range(last - 1))]
+    split, gates, strides = 1, 1, getattr(layer, "strides", ())
+    stride_in, stride_out = 1, math.prod(strides) if isinstance(strides, tuple) else 1
+    if isinstance(layer, (LAYERS.Embedding, *DEPTHWISE)) or (
+        isinstance(layer, SEPARABLE) and name.startswith("depth")
+    ):
+        order[0], order[2] = order[2], ()
+    elif isinstance(layer, LAYERS.EinsumDense) and not name.startswith("lora"):
+        order = _einsum(layer.equation)
+    elif isinstance(layer, TRANSPOSED):
+        order[1], order[2] = order[2], order[1]
+        stride_in, stride_out = stride_out, 1
+    elif isinstance(layer, CONVOLUTIONS):
+        split = layer.groups
+    else:
+        gates = next((GATES[k.__name__] for k in type(layer).mro() if k.__name__ in GATES), 1)
+    contract = Contract(order, shape, split, stride_in, stride_out)
+    index = contract.index(lambda: [np.arange(math.prod(shape)).reshape(shape)])
+    fan_in, fan_out = contract.fans
+    return Site(name, (Kernel(name, shape, index=index),), False, fan_in, fan_out / gates,
+                blocks=gates)  # fmt: skip
+
+
+def _einsum(equation: str) -> list[tuple[int, ...]]:
+    """Axes in all three terms are groups, new ones outputs, those that are summed inputs."""
+    terms, result = equation.replace("...", "").replace(" ", "").split("->")
+    data, kernel = terms.split(",")
+    inputs = tuple(i for i, letter in enumerate(kernel) if letter not in result)
+    outputs = tuple(i for i, letter in enumerate(kernel) if letter not in data)
+    groups = tuple(i for i, letter in enumerate(kernel) if letter in data and letter in result)
+    return [groups, outputs, inputs, ()]
+
+
+# ------------------------------------------------------------------ models
+
+
+def audit(
+    model: Any,
+    x: Any = None,
+    y: Any = None,
+    loss: Any = None,
+    *,
+    training: bool = True,
+    cures: bool = True,
+    rng: RNG = 0,
+) -> Audit:
+    """Measure how a built model starts, site by site, and say what is wrong and what cures it.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built, and of any kind.
+    x : inputs as the model takes them
+        By default 8 examples of unit Gaussian noise (as it is after a built-in rescaling), of
+        random tokens where a table is looked up.
+    y, loss : targets, and a Keras loss or its name, or those of several outputs
+        By default what goes back is a random direction at the outputs.
+    training : bool
+        As in the first step of training, or in inference: what BatchNormalization and Dropout do.
+    cures : bool
+        False does not run what the named cure would do.
+    rng : seed or generator
+        For inputs and direction; the same seed gives the same report.
+
+    Raises
+    ------
+    TypeError
+        Not a Keras model, or a flag that is none.
+    ValueError
+        A model that is not built, inputs of the wrong shape or not finite, a target without a
+        loss or one that does not fit, an input shape that is not known, a backend that cannot be
+        read.
+    """
+    from winit.judge import judge  # with what it needs, when it is needed
+
+    training, cures = _checks.flag(training, "training"), _checks.flag(cures, "cures")
+    return judge(_subject(model, x, y, loss, training, rng), cures=cures)
 
 
 def reinitialize(
@@ -156,118 +227,198 @@ def reinitialize(
     x: Any = None,
     **options: Any,
 ) -> dict[str, str]:
-    """Draw every kernel anew, and put the other weights at their conventional start.
+    """Draw every kernel by its site, and put the other weights at their conventional start.
 
-    Biases become 0 (the forget gate of an LSTM 1 where the layer asks for it), normalisation 1 and
-    0 with fresh statistics, or the constant that their layer asks for; embeddings uniform within
-    0.05 as Keras draws them. Weights of other names stay.
-    An optimizer's state is left alone: compile the model again after `force`.
-
-    Parameters
-    ----------
-    model : a built Keras model
-    scheme : "auto" or a scheme's name
-        "auto" takes for each kernel what `winit.theory.recommend` says of the activation that
-        follows (He's rule for silu and softplus too, whose own gain lasts a few layers only;
-        orthogonal for recurrent kernels); `options` go with a name only.
-    force : bool
-        Needed for a model that was trained: an optimizer that took steps, or biases or
-        normalisation statistics that are not at their start. A trained model without any of
-        these three cannot be told from a new one.
-    x : inputs
-        Where the model's input shape is not known; their values do not matter.
-
-    Returns
-    -------
-    dict
-        The path of each weight that changed, and what it is now.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Not a model, not built, trained, an unknown scheme or option. On any error, an interrupt
-        by the keyboard included, the model is left as it was.
+    See `winit.redraw.reinitialize`. An optimizer's state is left alone: compile the model again
+    after `force`. `x` is needed where the model's input shape is not known; its values do not
+    matter.
     """
-    draws = _checks.as_rng(rng)
-    if scheme == "auto":
-        if options:
-            raise ValueError(f"options go with a named scheme, not with 'auto': {options!r}")
-    else:
-        _checks.choice(scheme, "scheme", ("auto", *initializers.SCHEMES))
-        _check_options(scheme, options)
-    chosen = recommended(model, x) if scheme == "auto" else {}
-    owners = kernels_of(model)
-    if not force and (sign := _trained(model, owners)):
+    subject = _subject(model, x, None, None, False, 0)
+    return redraw.reinitialize(subject, scheme, rng=rng, force=force, **options)
+
+
+class _Model:
+    """What only Keras knows of a model's variables; goes before a framework's `Subject`."""
+
+    model: Any
+    variables: dict[str, Any]
+    arrays: dict[str, Any]
+    program: Any
+    like: Any
+    value: Any
+
+    @property
+    def used(self) -> set[str]:
+        """The kernels of the sites."""
+        return {kernel.name for site in self.program.sites for kernel in site.kernels}
+
+    def owner(self, name: str) -> Any:
+        """The layer that holds a variable."""
+        variable = self.variables[name]
+        for layer in self.model._flatten_layers():
+            own = layer._trainable_variables + layer._non_trainable_variables
+            if any(v is variable for v in own):
+                return layer
+        return None
+
+    def assign(self, name: str, value: Array) -> None:
+        """Set a variable."""
+        variable = self.variables[name]
+        variable.assign(self.like(value, variable.value))
+        self.arrays[name] = variable.value
+
+    def start(self, name: str) -> tuple[Array, str] | None:
+        """The conventional start of what is no kernel, and its name; None if there is none."""
+        return _start(self.owner(name), self.variables[name])
+
+    def kept(self, name: str) -> str:
+        """Why a variable is to be left alone, or ""."""
+        layer, variable, kernel = self.owner(name), self.variables[name], name in self.used
+        if layer is not None and (not layer.trainable or (kernel and not variable.trainable)):
+            return "frozen"
+        asked = _asked(layer, variable)
+        given = isinstance(asked, keras.initializers.Constant) and np.size(asked.value) > 1
+        return "given as a constant" if kernel and given else ""
+
+    def trained(self) -> str:
+        """The sign that the model was trained, or ""."""
+        steps = getattr(getattr(self.model, "optimizer", None), "iterations", 0)
+        if int(steps):
+            return f"its optimizer took {int(steps)} steps"
+        for name in sorted(self.variables.keys() - self.used):
+            start, asked = self.start(name), _asked(self.owner(name), self.variables[name])
+            known = asked is None or isinstance(asked, CONSTANTS)  # of draws nobody knows the start
+            if start is not None and known and not np.allclose(self.value(name), start[0]):
+                return f"{name} is not {start[1]}"
+        return ""
+
+
+def _subject(model: Any, x: Any, y: Any, loss: Any, training: bool, rng: RNG) -> Any:
+    """The model as `winit.program.Subject`, by Keras's backend."""
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"model must be a Keras model, got {_checks.shown(model)}")
+    if not model.built or not all(layer.built for layer in model._flatten_layers()):
         raise ValueError(
-            f"{model.name} looks trained ({sign}), and its weights would be lost: "
-            "force=True draws them anew all the same"
+            f"{model.name} is not built, so it has no weights yet: call it on data, or give it an "
+            "Input"
         )
-    values: list[tuple[Any, Any, str]] = []
-    for layer in model._flatten_layers():
-        for variable in layer._trainable_variables + layer._non_trainable_variables:
-            if id(variable) in owners:
-                name, keywords = chosen.get(id(variable), (scheme, options))
-                kernel = owners[id(variable)]
-                drawn = kernel.draw(name, draws, dtype=np.float64, **keywords)
-                text = ", ".join(
-                    [
-                        name,
-                        *(
-                            f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
-                            for key, value in keywords.items()
-                        ),
-                    ]
-                )
-                values.append((variable, drawn, text))
-            elif (start := _start(layer, variable, draws)) is not None:
-                values.append((variable, *start))
-    before = [np.array(keras.ops.convert_to_numpy(variable.value)) for variable, _, _ in values]
-    try:
-        for variable, value, _ in values:
-            variable.assign(value)
-    except BaseException:
-        for (variable, _, _), value in zip(values, before, strict=True):
-            variable.assign(value)
-        raise
-    return {variable.path: text for variable, _, text in values}
+    if (backend := keras.backend.backend()) != "jax":
+        raise ValueError(
+            f"Keras computes with {backend} here, where a model cannot be read: save it, set "
+            "KERAS_BACKEND=jax, and load it again"
+        )
+    from winit import jax  # only where it is the backend
+
+    variables = _variables(model)
+    trainable = [n for n, v in variables.items() if any(v is t for t in model.trainable_variables)]
+    fixed = [n for n in variables if n not in trainable]
+    takes = "training" in inspect.signature(model.call).parameters
+
+    def call(arrays: Mapping[str, Any], inputs: Any) -> Any:
+        first, second = ([arrays[n] for n in names] for names in (trainable, fixed))
+        keywords = {"training": training} if takes else {}
+        return model.stateless_call(first, second, inputs, **keywords)[0]
+
+    targets = None if y is None else keras.tree.map_structure(np.asarray, y)
+    subject: Any = type("Model", (_Model, jax.Subject), {"model": model, "variables": variables})
+    return subject(model.name, call, {n: v.value for n, v in variables.items()}, _inputs(model, x),
+                   loss=_loss(model, targets, loss), targets=targets, trainable=trainable, rng=rng,
+                   made=x is None)  # fmt: skip
 
 
-def _start(layer: Any, variable: Any, rng: _checks.Draws) -> tuple[Any, str] | None:
+def _variables(model: Any) -> dict[str, Any]:
+    """Every variable by its path, made unique."""
+    variables: dict[str, Any] = {}
+    for v in model.trainable_variables + model.non_trainable_variables:
+        name, n = v.path, 1
+        while name in variables:
+            n += 1
+            name = f"{v.path} ({n})"
+        variables[name] = v
+    return variables
+
+
+def _inputs(model: Any, x: Any) -> Any:
+    """The given inputs, checked; or zeros of the model's input shape, for noise to be put in."""
+    known = getattr(model, "inputs", None) or []
+    if x is None:
+        return _zeros(model, known)
+    single = all(np.ndim(part) == 0 for part in keras.tree.flatten(x))  # lists of numbers
+    x = np.asarray(x) if single else keras.tree.map_structure(np.asarray, x)
+    flat = keras.tree.flatten(x)
+    if known and len(flat) != len(known):
+        raise ValueError(f"{model.name} takes {len(known)} inputs, got {len(flat)}")
+    for i, part in enumerate(flat):
+        _numbers("x", part)
+        if part.shape[:1] != flat[0].shape[:1]:
+            raise ValueError(f"x has {len(flat[0])} examples in one input, {len(part)} in another")
+        wanted = tuple(known[i].shape)[1:] if known else part.shape[1:]
+        same = [w in (None, n) for w, n in zip(wanted, part.shape[1:], strict=False)]
+        if len(part.shape) != len(wanted) + 1 or not all(same):
+            which = f"x for {known[i].name}" if len(known) > 1 else "x"
+            text = ", ".join(["examples", *map(str, wanted)])
+            raise ValueError(f"{which} must have shape ({text}), got {part.shape}")
+    return keras.tree.map_structure(keras.ops.convert_to_tensor, x)
+
+
+def _zeros(model: Any, known: list[Any]) -> Any:
+    """Zeros of the model's input shape, 8 examples where it leaves their number open."""
+    if not known:
+        shape = (model.get_build_config() or {}).get("input_shape")
+        if not isinstance(shape, (tuple, list)) or not all(isinstance(n, int) for n in shape[1:]):
+            raise ValueError(f"the input shape of {model.name} is not known: give x")
+        return keras.ops.zeros((EXAMPLES, *shape[1:]))
+    for tensor in known:
+        if None in tensor.shape[1:]:
+            shape = tuple(tensor.shape)
+            raise ValueError(f"the input shape {shape} of {model.name} is open: give x")
+    made = [keras.ops.zeros((t.shape[0] or EXAMPLES, *t.shape[1:]), t.dtype) for t in known]
+    structure = getattr(model, "_inputs_struct", known)
+    return keras.tree.pack_sequence_as(structure, made) if len(made) > 1 else made[0]
+
+
+def _numbers(name: str, part: Any) -> None:
+    """Refuse an array that holds no examples, or what cannot be computed with."""
+    if part.dtype.kind not in "fiub" and part.dtype.name != "bfloat16":
+        raise ValueError(f"{name} must hold numbers, got {part.dtype}")
+    if not part.size or not np.isfinite(part.astype(np.float32)).all():
+        raise ValueError(f"{name} must hold at least one example and finite values")
+
+
+def _loss(model: Any, y: Any, loss: Any) -> Any:
+    """A loss of outputs and targets, paired as Keras does, or None without targets."""
+    if y is None:
+        if loss is not None:
+            raise ValueError("a loss needs targets: give y")
+        return None
+    loss = loss if loss is not None else getattr(model, "loss", None)
+    if loss is None:
+        raise ValueError("targets need a loss: give loss, or compile the model with one")
+    for part in keras.tree.flatten(y):
+        _numbers("y", part)
+
+    names = getattr(model, "output_names", None)
+    return lambda outputs, y: CompileLoss(loss, output_names=names)(y, outputs)
+
+
+def _asked(layer: Any, variable: Any) -> Any:
+    """The initializer that a layer was given for a variable, or None."""
+    return getattr(layer, f"{variable.name}_initializer", None)
+
+
+def _start(layer: Any, variable: Any) -> tuple[Array, str] | None:
     """The conventional start of a weight that is no kernel, and its name; None to leave it."""
     name, shape = variable.name, tuple(variable.shape)
-    if name == "embeddings":
-        return initializers.uniform(shape, limit=0.05, rng=rng), "uniform, limit=0.05"
-    if name == "lora_kernel_b":  # then the layer is at first as it was without
-        return np.zeros(shape), "zeros"
     if name == "bias" and getattr(layer, "unit_forget_bias", False):
-        units = shape[0] // 4
-        return np.repeat([0.0, 1.0, 0.0, 0.0], units), "zeros, forget gate 1"
-    normalises = "Normalization" in type(layer).__name__
-    asked = getattr(layer, f"{name}_initializer", None)
+        return np.repeat([0.0, 1.0, 0.0, 0.0], shape[0] // 4), "zeros, forget gate 1"
+    asked = _asked(layer, variable)
     if isinstance(asked, CONSTANTS):
-        value = np.array(keras.ops.convert_to_numpy(asked(shape)))
+        value = np.array(keras.ops.convert_to_numpy(asked(shape)), dtype=np.float64)
         text = "zeros" if not value.any() else "ones" if (value == 1).all() else "as asked for"
         return value, text
-    if name == "bias" or (normalises and name in ("beta", "moving_mean")):
+    normalizes = "Normalization" in type(layer).__name__
+    if name in ("bias", "lora_kernel_b") or (normalizes and name in ("beta", "moving_mean")):
         return np.zeros(shape), "zeros"
-    if normalises and name in ("gamma", "moving_variance"):
+    if normalizes and name in ("gamma", "moving_variance"):
         return np.ones(shape), "ones"
     return None
-
-
-def _trained(model: Any, kernels: Container[int]) -> str:
-    """The sign that a model was trained, or nothing."""
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and (steps := int(optimizer.iterations)):
-        return f"its optimizer took {steps} steps"
-    rng = np.random.default_rng()
-    for layer in model._flatten_layers():
-        for variable in layer._trainable_variables + layer._non_trainable_variables:
-            asked = getattr(layer, f"{variable.name}_initializer", None)
-            drawn = id(variable) in kernels or variable.name == "embeddings"
-            start = None if drawn else _start(layer, variable, rng)
-            if start is None or not (asked is None or isinstance(asked, CONSTANTS)):
-                continue  # draws, whose start nobody can know
-            if not np.allclose(keras.ops.convert_to_numpy(variable.value), start[0]):
-                return f"{variable.path} is not {start[1]}"
-    return ""

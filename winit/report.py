@@ -1,209 +1,189 @@
-"""What an audit found: a row for each kernel in each call, and the report that holds them."""
+"""What an audit found, to print, plot and assert: the numbers are measured, the verdicts judged."""
 
 from __future__ import annotations
 
 import html
+import json
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from winit import activations, theory
-from winit.activations import Activation
+from winit import _checks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-
-@dataclass
-class Row:
-    """One kernel in one call.
-
-    `input` is E x² of what goes in, `q` E z² of what comes out before the activation. `ratio` is q
-    over the q of the call before, `predicted` what theory says of it, `other` the factor that is
-    not the initializer's (`cause` names it). `gradient` is the squared norm of the loss's gradient
-    at z for one example, `gradient_ratio` that over the gradient at the next call. None is what
-    cannot be measured, or does not apply.
-    """
-
-    name: str
-    kind: str
-    kernel: str
-    shape: tuple[int, ...]
-    fan_in: int
-    fan_out: int
-    activation: str
-    initializer: str
-    std: float
-    ideal: float | None
-    scheme: str
-    coverage: float = 1.0
-    input: float | None = None
-    q: float | None = None
-    ratio: float | None = None
-    predicted: float | None = None
-    other: float | None = None
-    cause: str = ""
-    gradient: float | None = None
-    gradient_ratio: float | None = None
-    saturated: float | None = None
-    dead: float | None = None
-    distinct: int | None = None
-    units: int = 0
-    verdict: str = "good"
-    reason: str = ""
-    mend: str = ""
-    # What the judgement works with: the factor that is the initializer's, and its links.
-    factor: float | None = field(default=None, repr=False)
-    back: float | None = field(default=None, repr=False)  # what the gradient does on its way back
-    clean: bool = field(default=False, repr=False)
-    joins: bool = field(default=False, repr=False)
-    normaliser: float | None = field(
-        default=None, repr=False
-    )  # the epsilon of the one that follows
-    phi: Activation = field(default=activations.linear, repr=False)  # what acts before it
-
-    @property
-    def kept(self) -> float:
-        """The gradient's factor a layer, where the signal settles under the ideal scale."""
-        sigma = (self.ideal or self.std) * math.sqrt(self.fan_in)
-        q = theory.fixed_point(self.phi, sigma).q_star
-        return theory.chi_1(self.phi, sigma, min(max(q, theory.SMALLEST_Q), theory.LARGEST_Q))
-
-    @property
-    def alike(self) -> bool:
-        """Whether half of the units or more are copies of others."""
-        return self.distinct is not None and 1 < self.units >= 2 * self.distinct
-
-    @property
-    def scaled(self) -> bool:
-        """Whether the weights have their ideal std, up to a tenth."""
-        return self.ideal is not None and abs(self.std / self.ideal - 1) < 0.1
-
-
-# Fields of Row as columns of the report.
-COLUMNS = {
-    "name": "layer",
+NAN = math.nan
+PAGE = 'The book explains it: "What each verdict means".'  # below every report with a finding
+COLUMNS = {  # what a report shows, and the titles; `Audit.table` has all fields of Row
+    "name": "kernel",
     "verdict": "verdict",
-    "kind": "kind",
-    "shape": "kernel",
-    "fan_in": "fan_in",
-    "fan_out": "fan_out",
-    "activation": "then",
-    "initializer": "initializer",
     "std": "std",
     "ideal": "ideal",
-    "q": "E z²",
-    "ratio": "ratio",
-    "predicted": "theory",
-    "other": "other",
-    "gradient_ratio": "gradient",
+    "z2": "E z²",
+    "effect": "gradient",
 }
 
 
-@dataclass
+@dataclass(frozen=True)
+class Row:
+    """A place where data meets a kernel. NaN is what was not measured, or does not apply.
+
+    `before` and `after` are the activations around the kernel, `ideal` the std that `reinitialize`
+    would draw. `x2` and `z2` are E x² of what it reads and E z² of its result, `drift` ln of E x²
+    over that of its roots, `g2` E of the squared gradient at z, `effect` std² ‖∂L/∂W‖²,
+    what a relative redraw does to the loss. `x_share` and `z_share` say how much varies over the
+    examples, `elasticity` is d ln E z² at the last kernel by d ln of this one's scale.
+    """
+
+    name: str
+    verdict: str = "good"
+    shape: tuple[int, ...] = ()
+    fan_in: float = NAN
+    fan_out: float = NAN
+    before: str = "linear"
+    after: str = "linear"
+    std: float = NAN
+    ideal: float = NAN
+    scheme: str = ""
+    x2: float = NAN
+    z2: float = NAN
+    g2: float = NAN
+    drift: float = NAN
+    effect: float = NAN
+    x_share: float = NAN
+    z_share: float = NAN
+    saturated: float = NAN
+    dead: float = NAN
+    distinct: float = NAN
+    units: int = 0
+    elasticity: float = NAN
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A fault: who did it (nobody, where it is the whole's), why, and a cure that was run.
+
+    `meaning` says what it is to SGD and to Adam.
+    """
+
+    verdict: str
+    names: tuple[str, ...]
+    reason: str
+    cure: str = ""
+    meaning: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.verdict}: {listed(self.names)}." if self.names else f"{self.verdict}."
+        cure = f"Cure: {self.cure}." if self.cure else ""
+        return " ".join(filter(None, [where, self.reason, cure, self.meaning]))
+
+
+@dataclass(frozen=True)
 class Audit:
-    """A model's layers with their numbers and verdicts: print it, plot it, or assert its `ok`."""
+    """How a model starts: print it, plot it, or assert its `ok`.
+
+    `judged` says whether anything was measured that a verdict can rest on, `blind` is the loss of a
+    network that knows nothing, `inputs` has E x² of each input of numbers.
+    """
 
     model: str
-    rows: list[Row]
-    notes: list[str]
+    rows: tuple[Row, ...]
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    judged: bool = True
+    loss: float = NAN
+    blind: float = NAN
+    inputs: dict[str, float] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
-        """Whether every layer is good."""
-        return all(row.verdict == "good" for row in self.rows)
+        """Whether something was judged, and nothing found."""
+        return self.judged and not self.findings
 
-    def findings(self) -> list[str]:
-        """What is wrong, one line for each kind, with the change that mends it."""
-        groups: dict[tuple[str, str, str], list[str]] = {}
-        for row in self.rows:
-            if row.verdict != "good":
-                groups.setdefault((row.verdict, row.reason, row.mend), []).append(row.name)
-        lines = []
-        for (verdict, reason, mend), names in groups.items():
-            lines.append(f"{verdict}: {listed(names)}. {reason} Change: {mend}")
-        return lines
-
-    def _headline(self) -> str:
+    def _lines(self) -> tuple[str, list[str]]:
+        """The headline, and what stands below the table."""
         bad = sum(row.verdict != "good" for row in self.rows)
-        state = "ok" if self.ok else f"{bad} of {len(self.rows)} kernels not good"
-        return f"{self.model}: {state}"
+        parts = [finding.verdict for finding in self.findings if not finding.names]
+        parts += [f"{bad} of {len(self.rows)} kernels not good"] if bad else []
+        state = ", ".join(parts) or ("ok" if self.judged else "nothing was judged")
+        blind = "" if math.isnan(self.blind) else f" (knowing nothing: {self.blind:.3g})"
+        loss = "" if math.isnan(self.loss) else f"; first loss {self.loss:.3g}{blind}"
+        said = [*map(str, self.findings), *([PAGE] if self.findings else []), *self.notes]
+        return f"{self.model}: {state}{loss}", said
 
-    def _cells(self) -> list[list[str]]:
-        return [[_cell(row, key) for key in COLUMNS] for row in self.rows]
+    def table(self, *columns: str) -> str:
+        """The rows as text: all fields of `Row`, or those that are named.
+
+        Raises
+        ------
+        ValueError
+            A name that is no field of `Row`.
+        """
+        known = [f.name for f in fields(Row)]
+        chosen = [_checks.choice(name, "a column", known) for name in columns] or known
+        lines = [[COLUMNS.get(name, name) for name in chosen], *self._cells(chosen)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        padded = [zip(line, widths, strict=True) for line in lines]
+        return "\n".join("  ".join(f"{cell:<{n}}" for cell, n in line).rstrip() for line in padded)
+
+    def _cells(self, columns: Any) -> list[list[str]]:
+        return [[_cell(getattr(row, name)) for name in columns] for row in self.rows]
 
     def __str__(self) -> str:
-        lines = [[*COLUMNS.values()], *self._cells()]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        table = [
-            "  ".join(f"{cell:<{n}}" for cell, n in zip(line, widths, strict=True)).rstrip()
-            for line in lines
-        ]
-        return "\n".join([self._headline(), *table, *self.findings(), *self.notes])
+        headline, texts = self._lines()
+        return "\n".join([headline, self.table(*COLUMNS), *texts])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
+        headline, texts = self._lines()
         head = "".join(f"<th scope='col'>{title}</th>" for title in COLUMNS.values())
-        body = "".join(
-            f"<tr><th scope='row'>{html.escape(name)}</th>"
-            + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
-            + "</tr>"
-            for name, *cells in self._cells()
-        )
-        text = "".join(f"<p>{html.escape(line)}</p>" for line in [*self.findings(), *self.notes])
+        body = ""
+        for line in self._cells(COLUMNS):
+            name, *cells = map(html.escape, line)
+            body += f"<tr><th scope='row'>{name}</th>{''.join(f'<td>{c}</td>' for c in cells)}</tr>"
         return (
-            f"<table><caption>{html.escape(self._headline())}</caption>"
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{text}"
+            f"<table><caption>{html.escape(headline)}</caption>"
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            + "".join(f"<p>{html.escape(text)}</p>" for text in texts)
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, in types that JSON knows; numbers that are not finite become None."""
-        return {
-            "model": self.model,
-            "ok": self.ok,
-            "rows": [
-                {f.name: _finite(getattr(row, f.name)) for f in fields(row) if f.repr}
-                for row in self.rows
-            ],
-            "findings": self.findings(),
-            "notes": self.notes,
-        }
+        text = json.dumps({"ok": self.ok, **asdict(self)})
+        return json.loads(text, parse_constant=lambda _: None)  # type: ignore[no-any-return]
 
     def plot(self) -> Figure:
-        """The signal and the gradient by layer, each as a multiple of where it sets out."""
+        """The signal and the gradient by kernel, each as a multiple of where it sets out.
+
+        Raises
+        ------
+        ValueError
+            Nothing was measured.
+        """
         from winit import plots  # Matplotlib loads when a figure is asked for
 
-        rows = [row for row in self.rows if row.q is not None]
+        rows = [row for row in self.rows if math.isfinite(row.z2)]
         if not rows:
             raise ValueError(f"{self.model} has no kernel that was measured: nothing to plot")
-        signal = np.array([row.q for row in rows], dtype=float)
-        curves = {"signal": signal / (signal[0] or 1.0)}
-        gradient = np.array([np.nan if row.gradient is None else row.gradient for row in rows])
-        if np.isfinite(gradient).all() and len(gradient):
+        curves = {"signal": np.array([row.z2 for row in rows]) / (rows[0].z2 or 1.0)}
+        gradient = np.array([row.effect for row in rows])
+        if np.isfinite(gradient).all():
             curves["gradient"] = gradient / (gradient[-1] or 1.0)
         return plots.by_layer(curves, ylabel="relative second moment", xlabel="kernel, input first")
 
 
-def listed(names: list[str]) -> str:
+def listed(names: tuple[str, ...]) -> str:
     """The first three names, and how many more there are."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _cell(row: Row, key: str) -> str:
-    value = getattr(row, key)
-    if value is None:
-        return "–"
-    if key == "name":
-        return value if row.kernel in ("kernel", "embeddings") else f"{value}.{row.kernel}"
-    if key == "shape":
+def _cell(value: Any) -> str:
+    if isinstance(value, tuple):
         return "×".join(map(str, value))
     if isinstance(value, float):
-        return f"{value:.3g}" if key in ("std", "ideal") else f"{value:.2g}"
+        return "–" if math.isnan(value) else f"{value:.3g}"
     return str(value)

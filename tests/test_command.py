@@ -1,0 +1,134 @@
+"""``python -m winit audit …``: what it prints and writes, how it ends, and what it never runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from winit.__main__ import NOT_OK, OK, UNREADABLE, main
+
+layers = keras.layers
+
+
+def net(std: float = 0.25, *extra: Any) -> keras.Model:
+    """Three ReLU layers of width 32: the std of He is .25."""
+    normal = keras.initializers.RandomNormal(stddev=std, seed=0)
+    hidden = [layers.Dense(32, "relu", kernel_initializer=normal) for _ in range(3)]
+    return keras.Sequential([keras.Input((16,)), *extra, *hidden, layers.Dense(3)])
+
+
+def one() -> keras.Model:
+    """The smallest model: what a factory may be."""
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([keras.Input((4,)), layers.Dense(2)])
+
+
+def one_on_data(scale: float) -> tuple[Any, ...]:
+    """A model with data: what else a factory may give."""
+    x = scale * np.random.default_rng(0).standard_normal((8, 4))
+    return one(), x.astype("float32")
+
+
+def broken() -> None:
+    """A factory that fails."""
+    raise RuntimeError("no such data")
+
+
+def test_a_file_is_read_reported_and_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, page, data = tmp_path / "m.keras", tmp_path / "m.html", tmp_path / "m.json"
+    net(1e-3).save(file)
+    arguments = ["audit", str(file), "--no-cures", "--html", str(page), "--json", str(data)]
+    assert main(arguments) == NOT_OK
+    out = capsys.readouterr().out
+    assert "shrinking" in out and "Cure" not in out
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>") and "<table>" in text and "shrinking" in text
+    assert json.loads(data.read_text(encoding="utf-8"))["ok"] is False
+
+
+def test_a_factory_gives_a_model_or_a_model_with_data(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", f"{__name__}:one"]) == OK
+    assert ": ok" in capsys.readouterr().out
+    data = ["audit", f"{__name__}:one_on_data", "--arguments"]
+    assert main([*data, '{"scale": 1e3}']) == NOT_OK
+    assert "inputs unscaled" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("no_such.keras", "ValueError"),
+        ("model.h5", "model must be a file.keras or module:factory, got 'model.h5'"),
+        ("no_such_module:make", "ModuleNotFoundError"),
+        (f"{__name__}:no_such", "AttributeError"),
+        (f"{__name__}:broken", "RuntimeError: no such data"),
+        (f"{__name__}:net.__doc__", "AttributeError"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_one_line(
+    target: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", target]) == UNREADABLE
+    seen = capsys.readouterr()
+    assert not seen.out and seen.err.startswith(f"{target}: ") and words in seen.err
+
+
+def test_a_file_that_is_none_is_called_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "m.keras"
+    file.write_text("weights")
+    assert main(["audit", str(file)]) == UNREADABLE
+    assert "it is no zip archive" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "words"), [("{scale: 1}", "no JSON"), ("[1]", "be an object")])
+def test_arguments_must_be_an_object(
+    text: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["audit", f"{__name__}:one", "--arguments", text])
+    assert end.value.code == UNREADABLE and words in capsys.readouterr().err
+    assert main(["audit", "m.keras", "--arguments", '{"scale": 1}']) == UNREADABLE
+    assert "for a factory" in capsys.readouterr().err
+
+
+def test_a_call_without_a_model_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["audit"])
+    assert end.value.code == UNREADABLE and "usage" in capsys.readouterr().err
+
+
+def test_nothing_in_a_file_is_run_unless_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mark = tmp_path / "ran"
+    code = f"lambda x: (__import__('pathlib').Path({str(mark)!r}).write_text('ran'), x)[1]"
+    model = keras.Sequential([keras.Input((4,)), layers.Lambda(eval(code)), layers.Dense(2)])
+    file = tmp_path / "lambda.keras"
+    model.save(file)
+    mark.unlink()  # building the model ran it
+    assert main(["audit", str(file)]) == UNREADABLE
+    assert "unsafe" in capsys.readouterr().err and not mark.exists()
+    assert main(["audit", str(file), "--unsafe"]) in (OK, NOT_OK)
+    assert mark.exists()
+
+
+def test_it_runs_as_a_command_of_its_own(tmp_path: Path) -> None:
+    one().save(tmp_path / "m.keras")
+    environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+    command = [sys.executable, "-m", "winit", "audit", "m.keras"]
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == OK and ": ok" in ended.stdout, ended.stderr

@@ -1,0 +1,463 @@
+"""What one run measures, held against plain JAX, and against what must follow from a change."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import winit
+import winit.jax
+from winit.jax import Function
+from winit.program import Measured
+
+ROOT = Path(__file__).resolve().parent.parent
+RNG = np.random.default_rng
+
+
+def kernels(*shapes: tuple[int, ...], gain: float = 1.0, seed: int = 0) -> dict[str, Any]:
+    rng = RNG(seed)
+    return {
+        f"w{i}": (gain * rng.standard_normal(s) / np.sqrt(s[0])).astype("float32")
+        for i, s in enumerate(shapes)
+    }
+
+
+def data(*shape: int, seed: int = 1) -> Any:
+    return RNG(seed).standard_normal(shape).astype("float32")
+
+
+def chain(act: Any, depth: int) -> Any:
+    def f(p: Any, x: Any) -> Any:
+        for i in range(depth):
+            x = act(x @ p[f"w{i}"]) if i < depth - 1 else x @ p[f"w{i}"]
+        return x
+
+    return f
+
+
+def measured(f: Any, params: Any, x: Any, y: Any = None, loss: Any = None) -> Measured:
+    return Function(f, params, x, y, loss, None, 0).measure()
+
+
+def second(values: Any) -> float:
+    return float(np.mean(np.square(np.asarray(values, dtype=np.float64))))
+
+
+# ------------------------------------------------------------------ numbers
+
+
+def squares(outputs: Any, y: Any) -> Any:
+    return jnp.mean(jnp.square(outputs - y))
+
+
+@pytest.mark.parametrize("act", [jnp.tanh, jax.nn.relu])
+def test_signal_and_gradient_are_those_of_plain_jax(act: Any) -> None:
+    p, x, y = kernels((7, 33), (33, 21), (21, 3), gain=1.4), data(10, 7), data(10, 3, seed=2)
+
+    def nudged(zeros: Any) -> Any:
+        h, xs, zs = x, [], []
+        for i in range(3):
+            xs.append(h)
+            z = h @ p[f"w{i}"] + zeros[i]
+            zs.append(z)
+            h = act(z) if i < 2 else z
+        return squares(h, y), (xs, zs)
+
+    zeros = [jnp.zeros((10, n)) for n in (33, 21, 3)]
+    deltas, (xs, zs) = jax.grad(nudged, has_aux=True)(zeros)
+    weights = jax.grad(lambda p: squares(chain(act, 3)(p, x), y))(p)
+    m = measured(chain(act, 3), p, x, y, squares)
+    for i in range(3):
+        w = p[f"w{i}"].astype(np.float64)
+        assert m.x2[i] == pytest.approx(second(xs[i]), rel=1e-6)
+        assert m.z2[i] == pytest.approx(second(zs[i]), rel=1e-6)
+        assert m.g2[i] == pytest.approx(second(deltas[i]), rel=1e-6)
+        assert m.std[i] == pytest.approx(w.std(), rel=1e-6)
+        effect = w.std() ** 2 * np.sum(np.asarray(weights[f"w{i}"], np.float64) ** 2)
+        assert m.effect[i] == pytest.approx(effect, rel=1e-5)
+        varies = np.var(np.asarray(xs[i], np.float64), axis=0, ddof=1).mean() / second(xs[i])
+        assert m.x_share[i] == pytest.approx(varies, rel=1e-5)
+    out = np.asarray(zs[2])
+    assert m.loss == pytest.approx(second(out - y), rel=1e-6)
+    assert m.finite
+    assert m.root2[0] == m.input2["x"] == pytest.approx(second(x), rel=1e-6)
+
+
+def test_many_numbers_are_added_up_without_losing_digits() -> None:
+    x = 1 + 1e-3 * data(8, 50_021)  # a prime: no block fits
+    p = {"w0": np.full((50_021, 2), 1e-3, "float32")}
+    assert measured(chain(jnp.tanh, 1), p, x).x2[0] == pytest.approx(second(x), rel=1e-7)
+
+
+def test_loops_measure_what_they_do_unrolled() -> None:
+    p, x = kernels((8, 8), gain=1.4), data(6, 8)
+
+    def rolled(p: Any, x: Any) -> Any:
+        return jax.lax.fori_loop(0, 4, lambda _, h: jax.nn.relu(h @ p["w0"]), x)
+
+    def counted(p: Any, x: Any) -> Any:
+        def step(state: Any) -> Any:
+            return state[0] + 1, jax.nn.relu(state[1] @ p["w0"])
+
+        return jax.lax.while_loop(lambda state: state[0] < 4, step, (0, x))[1]
+
+    def flat(p: Any, x: Any) -> Any:
+        for _ in range(4):
+            x = jax.nn.relu(x @ p["w0"])
+        return x
+
+    one, two, whole = (measured(f, p, x) for f in (rolled, counted, flat))
+    for loop in (one, two):
+        assert loop.x_steps[0] == pytest.approx(whole.x2, rel=1e-5)
+        assert loop.g_steps[0] == pytest.approx(whole.g2, rel=1e-5)
+        assert loop.z2[0] == pytest.approx(whole.z2.mean(), rel=1e-5)
+        assert loop.effect[0] == pytest.approx(whole.effect[0], rel=1e-5)
+
+
+def test_steps_are_counted_from_the_first_that_runs() -> None:
+    p, x = kernels((8, 8), gain=2.0), data(6, 8)
+
+    def f(p: Any, x: Any, reverse: bool) -> Any:
+        scales = jnp.array([1.0, 2.0, 3.0])[:: -1 if reverse else 1]
+        step = lambda h, s: (s * jnp.tanh(h @ p["w0"]), None)  # noqa: E731
+        return jax.lax.scan(step, x, scales, reverse=reverse)[0]
+
+    there, back = (measured(lambda p, x, r=r: f(p, x, r), p, x) for r in (False, True))
+    assert back.x_steps[0] == pytest.approx(there.x_steps[0], rel=1e-6)
+    assert back.g_steps[0] == pytest.approx(there.g_steps[0], rel=1e-6)
+
+
+def test_of_branches_the_one_that_is_taken_counts() -> None:
+    p, x = kernels((8, 8), (8, 8)), np.abs(data(6, 8))
+
+    def f(p: Any, x: Any) -> Any:
+        return jax.lax.cond(x.sum() > 0, lambda: x @ p["w0"], lambda: x @ p["w1"])
+
+    subject = Function(f, p, x, None, None, None, 0)
+    m, names = subject.measure(), [site.name for site in subject.program.sites]
+    taken, other = names.index("w0"), names.index("w1")
+    assert m.z2[taken] == pytest.approx(second(x @ p["w0"]), rel=1e-5)
+    assert np.isnan(m.z2[other]) and np.isnan(m.x2[other]) and m.effect[other] == 0
+
+
+def test_nested_loops_with_ends_of_their_own() -> None:
+    p, x = kernels((4, 4), gain=1.5), data(3, 4)
+
+    def f(p: Any, x: Any) -> Any:
+        def inner(n: Any, h: Any) -> Any:
+            return jax.lax.while_loop(
+                lambda s: s[0] < n, lambda s: (s[0] + 1, s[1] @ p["w0"]), (0, h)
+            )[1]
+
+        return jax.lax.scan(lambda h, n: (inner(n, h), None), x, jnp.arange(1, 4))[0]
+
+    h, seen = x.astype(np.float64), []
+    for _ in range(6):
+        seen.append(second(h))
+        h = h @ p["w0"]
+    m = measured(f, p, x)
+    steps = m.x_steps[0][~np.isnan(m.x_steps[0])]
+    assert steps == pytest.approx(seen, rel=1e-5)
+
+
+# ------------------------------------------------------------------ flat, dead, alike
+
+
+def test_saturated_is_what_normal_numbers_are_not() -> None:
+    for gain, low, high in ((1.0, -0.05, 0.05), (20.0, 0.75, 1.0)):
+        p = kernels((64, 64), (64, 64), (64, 4), gain=gain)
+        share = measured(chain(jnp.tanh, 3), p, data(16, 64)).saturated
+        assert low < share[0] < high and low < share[1] < high and np.isnan(share[2])
+    relu = measured(chain(jax.nn.relu, 3), p, data(16, 64)).saturated
+    assert np.isnan(relu).all()  # its flat half is at 0
+
+
+def test_units_that_nothing_comes_back_to_are_dead_and_copies_are_counted_once() -> None:
+    p = kernels((8, 10), (10, 3)) | {"b": np.zeros(10, "float32")}
+    p["b"][:4] = -100.0
+    p["w0"][:, 9] = p["w0"][:, 8]
+    p["w1"][9] = p["w1"][8]
+
+    def f(p: Any, x: Any) -> Any:
+        return jax.nn.relu(x @ p["w0"] + p["b"]) @ p["w1"]
+
+    m = measured(f, p, data(32, 8))
+    assert m.dead[0] == pytest.approx(0.4) and m.dead[1] == 0
+    assert m.distinct[0] == 9 and m.distinct[1] == 3
+    p["w1"][9] = 1.0
+    assert measured(f, p, data(32, 8)).distinct[0] == 10  # alike in z, not in the gradient
+
+
+def test_what_varies_over_the_examples_is_found_wherever_they_lie() -> None:
+    p, x = kernels((6, 5)), data(8, 4, 6)
+    x[1:] = x[:1]  # all examples are one
+    forms = {
+        "as it is": lambda p, x: x @ p["w0"],
+        "merged": lambda p, x: x.reshape(32, 6) @ p["w0"],
+        "vmapped": lambda p, x: jax.vmap(lambda r: (p["w0"].T @ r.T).T)(x),
+        "turned": lambda p, x: (x.swapaxes(0, 1) @ p["w0"]).swapaxes(0, 1),
+    }
+    for name, f in forms.items():
+        assert measured(f, p, x).z_share[0] < 1e-9, name
+        assert 0.8 < measured(f, p, data(8, 4, 6)).z_share[0] < 1.2, name
+    assert math.isnan(measured(forms["as it is"], p, data(1, 4, 6)).z_share[0])
+
+
+# ------------------------------------------------------------------ again, with changes
+
+
+def test_a_changed_run_compiles_nothing_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    p, x = kernels((8, 8), (8, 8), (8, 3)), data(6, 8)
+    subject = Function(chain(jnp.abs, 3), p, x, None, None, None, 0)
+    before, kept = subject.measure(), {n: v.copy() for n, v in p.items()}
+    monkeypatch.setattr(winit.jax, "_compile", lambda *_: pytest.fail("compiled again"))
+    doubled = subject.measure(scales={"w0": 2.0})
+    assert doubled.z2 == pytest.approx(4 * before.z2, rel=1e-5)  # |x| is homogeneous
+    assert doubled.std[0] == pytest.approx(2 * before.std[0])
+    drawn = RNG(5).standard_normal((8, 8))
+    other = subject.measure(values={"w1": drawn})
+    assert other.std[1] == pytest.approx(drawn.std(), rel=1e-6) and other.z2[0] == before.z2[0]
+    assert subject.measure(standardized=True).input2["x"] == pytest.approx(1, rel=1e-5)
+    again = subject.measure()
+    assert np.array_equal(again.z2, before.z2) and np.array_equal(again.g2, before.g2)
+    for n, v in p.items():
+        assert np.array_equal(v, kept[n]) and subject.arrays[n] is v
+
+
+def test_what_multiplies_is_told_from_what_shifts() -> None:
+    p = kernels((6, 6), (6, 6)) | {"gate": np.zeros(1, "float32"), "b": np.zeros(6, "float32")}
+
+    def f(p: Any, x: Any) -> Any:
+        return x @ p["w0"] + p["gate"] * jnp.tanh(x @ p["w1"] + p["b"])
+
+    subject = Function(f, p, data(5, 6), None, None, None, 0)
+    closed = subject.measure()
+    assert set(subject.program.factors) == {"w0", "w1", "gate"}
+    assert closed.g2[1] == 0 and closed.dead[1] == 1
+    assert closed.kernels["gate"].zero and not closed.kernels["w0"].zero
+    assert subject.measure(values={"gate": np.full(1, 0.02)}).g2[1] > 0
+
+
+def cross_entropy(logits: Any, y: Any) -> Any:
+    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], axis=1))
+
+
+def binary(logits: Any, y: Any) -> Any:
+    return jnp.mean(jax.nn.softplus(logits) - y * logits)
+
+
+def test_the_loss_of_a_network_that_knows_nothing() -> None:
+    p, x = kernels((6, 10)), data(8, 6)
+    m = measured(chain(jnp.tanh, 1), p, x, np.arange(8) % 3, cross_entropy)
+    assert m.blind == pytest.approx(math.log(10), rel=1e-6)
+    y = data(8, 10, seed=3) + 5
+    m = measured(chain(jnp.tanh, 1), p, x, y, squares)
+    assert m.blind == pytest.approx(np.var(y, axis=0).mean(), rel=1e-5)
+    one = kernels((6, 1))
+    m = measured(chain(jnp.tanh, 1), one, x, (y[:, :1] > 5).astype("float32"), binary)
+    assert m.blind == pytest.approx(math.log(2), rel=1e-6)
+    assert math.isnan(measured(chain(jnp.tanh, 1), p, x).blind)
+
+
+# ------------------------------------------------------------------ randomness
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7, 2**40])
+def test_the_own_noise_is_no_draw_of_the_same_seed(seed: int) -> None:
+    subject = Function(chain(jnp.tanh, 1), kernels((6, 500)), data(8, 6), None, None, None, seed)
+    subject.measure()
+    drawn = RNG(seed).standard_normal(4000)
+    assert abs(np.corrcoef(np.ravel(subject.directions[0]), drawn)[0, 1]) < 5 / np.sqrt(4000)
+
+
+def test_the_same_seed_gives_the_same_report_and_generators_move_on() -> None:
+    p, x = kernels((6, 6), (6, 3)), data(8, 6)
+    reports = [str(winit.jax.audit(chain(jnp.tanh, 2), p, x, rng=s)) for s in (0, 0, 1)]
+    assert reports[0] == reports[1] != reports[2]
+    rng = RNG(0)
+    first, second_ = (winit.jax.audit(chain(jnp.tanh, 2), p, x, rng=rng) for _ in range(2))
+    assert str(first) != str(second_)
+
+
+# ------------------------------------------------------------------ Flax, Equinox, other arrays
+
+
+def test_a_module_of_flax() -> None:
+    nnx = pytest.importorskip("flax.nnx")
+
+    class Net(nnx.Module):  # type: ignore[misc,name-defined]
+        def __init__(self, rngs: Any) -> None:
+            self.layers = nnx.List([nnx.Linear(16, 16, rngs=rngs) for _ in range(24)])
+            self.head = nnx.Linear(16, 4, rngs=rngs)
+
+        def __call__(self, x: Any) -> Any:
+            for one in self.layers:
+                x = nnx.relu(one(x))
+            return self.head(x)
+
+    graph, state = nnx.split(Net(nnx.Rngs(0)))
+
+    def f(state: Any, x: Any) -> Any:
+        return nnx.merge(graph, state)(x)
+
+    report = winit.jax.audit(f, state, data(8, 16))
+    assert not report.ok and len(report.rows) == 25 and "head" in report.rows[-1].name
+    drawn = winit.jax.reinitialize(f, state, data(8, 16), rng=0)
+    assert winit.jax.audit(f, drawn, data(8, 16)).ok
+    assert jax.tree.structure(drawn) == jax.tree.structure(state)
+    assert not np.array_equal(jax.tree.leaves(drawn)[1], jax.tree.leaves(state)[1])
+
+
+def test_a_module_of_equinox() -> None:
+    eqx = pytest.importorskip("equinox")
+    model = eqx.nn.MLP(16, 4, 32, 2, key=jax.random.key(0))
+
+    def f(model: Any, x: Any) -> Any:
+        return jax.vmap(model)(x)
+
+    report = winit.jax.audit(f, model, data(8, 16))
+    assert report.ok and [row.fan_in for row in report.rows] == [16, 32, 32]
+    drawn = winit.jax.reinitialize(f, model, data(8, 16), rng=0)
+    assert drawn.layers[1].weight.std() == pytest.approx(np.sqrt(2 / 32), rel=0.1)
+    assert drawn.activation is model.activation
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_narrow_floats(dtype: str) -> None:
+    p = {n: jnp.asarray(w, dtype) for n, w in kernels((64, 64), (64, 8)).items()}
+    x = jnp.asarray(data(8, 64), dtype)
+    m = measured(chain(jax.nn.relu, 2), p, x)
+    z = np.asarray((x @ p["w0"]).astype("float32"))
+    # A bfloat16 is rounded to 2⁻⁹ of itself, or not, as it is compiled.
+    assert m.z2[0] == pytest.approx(second(z), rel=2**-8) and m.finite and (m.g2 > 0).all()
+
+
+def test_several_inputs_and_outputs_by_name() -> None:
+    def f(p: Any, x: Any) -> Any:
+        return {"sum": x["a"] @ p["w0"] + x["b"] @ p["w1"], "ids": jnp.argmax(x["a"], 1)}
+
+    m = measured(f, kernels((6, 3), (4, 3)), {"a": data(5, 6), "b": 2 * data(5, 4)})
+    assert set(m.input2) == {"a", "b"} and m.input2["b"] == pytest.approx(second(2 * data(5, 4)))
+
+
+def test_bad_input_is_refused_in_words() -> None:
+    f, p, x = chain(jnp.tanh, 1), kernels((6, 3)), data(5, 6)
+    with pytest.raises(TypeError, match=r"f must be a function of \(params, x\), got 3"):
+        winit.jax.audit(3, p, x)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="params must hold at least one array"):
+        winit.jax.audit(f, {}, x)
+    with pytest.raises(TypeError, match="x must hold arrays of numbers"):
+        winit.jax.audit(f, p, np.full((5, 6), "a"))
+    with pytest.raises(TypeError, match="cures must be True or False"):
+        winit.jax.audit(f, p, x, cures=1)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="x must hold finite values"):
+        winit.jax.audit(f, p, np.full((5, 6), np.nan))
+    with pytest.raises(ValueError, match="give both y and loss"):
+        winit.jax.audit(f, p, x, loss=squares)
+    with pytest.raises(TypeError, match=r"there is winit\.jax\.audit"):
+        winit.audit(f)
+    with pytest.raises(TypeError, match="rng must be"):
+        winit.jax.audit(f, p, x, rng="zero")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="trainable must be a function, got 'w0'"):
+        winit.jax.audit(f, p, x, trainable="w0")  # type: ignore[arg-type]
+    for none in (x[:0], 3.0, None):
+        with pytest.raises(ValueError, match="x must be arrays of at least one example"):
+            winit.jax.audit(f, p, none)
+    for made in ("hi", jnp.zeros(()), None):
+        with pytest.raises(TypeError, match="f must return arrays, examples first"):
+            winit.jax.audit(lambda p, x, made=made: made, p, x)
+
+
+def test_a_loss_that_gives_nothing_back_is_refused_in_words() -> None:
+    f, p, x = chain(jnp.tanh, 1), kernels((6, 3)), data(5, 6)
+    for y, loss, words in (
+        (x[:, :3], lambda o, y: (o - y) ** 2, r"a single number, got shapes \[\(5, 3\)\]"),
+        (x[:, :3], lambda o, y: jnp.mean(y), "must depend on the outputs"),
+        (x[:2, :3], squares, "y and loss do not fit the outputs of f"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            winit.jax.audit(f, p, x, y, loss)
+
+
+def test_a_gradient_too_large_to_square_explodes_and_is_not_dead() -> None:
+    f, p, x = chain(jnp.tanh, 2), kernels((6, 6), (6, 3)), data(50, 6)
+    report = winit.jax.audit(f, p, x, x, lambda o, y: 1e25 * jnp.sum(o), cures=False)
+    assert [row.verdict for row in report.rows] == ["good", "exploding"]
+    assert "too large to square" in report.findings[0].reason
+
+
+def test_two_zeros_that_multiply_never_open() -> None:
+    def f(p: Any, x: Any) -> Any:
+        return jnp.tanh(x @ (p["w0"] + p["a"] @ p["b"])) @ p["w1"]
+
+    p, x = kernels((6, 6), (6, 3)), data(50, 6)
+    p |= {"a": data(6, 2), "b": jnp.zeros((2, 6))}
+    report = winit.jax.audit(f, p, x)
+    assert report.ok and report.notes[0].startswith("a: waits one step, until b is")
+    assert (winit.jax.reinitialize(f, p, x, rng=0)["b"] == 0).all()
+    for chosen in (None, lambda name: name in ("a", "b")):
+        report = winit.jax.audit(f, p | {"a": jnp.zeros((6, 2))}, x, trainable=chosen)
+        (finding,) = report.findings
+        assert finding.verdict == "dead" and finding.reason.startswith("a, b: 0")
+        assert finding.cure.startswith("draw a at random") and str(report).startswith("f: dead")
+
+
+def test_where_nothing_can_train_nothing_is_ok() -> None:
+    f, p, x = chain(jnp.tanh, 2), kernels((6, 6), (6, 3)), data(50, 6)
+    assert winit.jax.audit(f, p, x).ok
+    report = winit.jax.audit(f, p, x, trainable=lambda name: False)
+    assert not report.ok and "Nothing can train: every parameter is frozen." in report.notes
+
+
+# ------------------------------------------------------------------ more than one device
+
+
+def test_eight_devices_give_the_numbers_of_one_and_keep_their_layouts() -> None:
+    code = """
+        import jax, jax.numpy as jnp, numpy as np
+        from jax.sharding import NamedSharding, PartitionSpec as P
+        from winit.jax import Function, reinitialize
+        assert jax.device_count() == 8
+        rng = np.random.default_rng(0)
+        p = {f"w{i}": (rng.standard_normal((16, 16)) / 3).astype("float32") for i in range(3)}
+        x = rng.standard_normal((16, 16)).astype("float32")
+        def f(p, x):
+            for i in range(3):
+                x = jax.nn.relu(x @ p[f"w{i}"])
+            return x
+        mesh = jax.make_mesh((4, 2), ("data", "model"))
+        spread = {n: jax.device_put(w, NamedSharding(mesh, P(None, "model"))) for n, w in p.items()}
+        cut = jax.device_put(x, NamedSharding(mesh, P("data")))
+        pairs = ((p, x), (spread, cut))
+        one, many = (Function(f, *a, None, None, None, 0).measure() for a in pairs)
+        for name in ("x2", "z2", "g2", "effect", "x_share", "dead", "distinct"):
+            a, b = getattr(one, name), getattr(many, name)
+            assert np.allclose(a, b, rtol=1e-5), (name, a, b)
+        drawn = reinitialize(f, spread, cut, rng=0)
+        same = reinitialize(f, p, x, rng=0)
+        for n in p:
+            assert drawn[n].sharding == spread[n].sharding
+            assert np.array_equal(drawn[n], same[n])
+        print("same")
+    """
+    flags = "--xla_force_host_platform_device_count=8"
+    out = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"XLA_FLAGS": flags},
+    )
+    assert out.stdout.strip() == "same", out.stderr

@@ -1,0 +1,74 @@
+"""The page "What each verdict means": its thresholds are the judge's, its sections the verdicts."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from winit import judge
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "book" / "_ext"))
+
+import thresholds  # noqa: E402  (a Sphinx extension, which no package holds)
+
+TEXT = (ROOT / "book" / "verdicts.md").read_text(encoding="utf-8")
+NAMED = re.findall(r"\{threshold\}`(\w+)`", TEXT)
+# Numbers of the judge that decide no verdict: of what blames and opens, and a seed.
+INNER = {"HEAD", "OPENED", "KEY"}
+
+
+def test_every_threshold_of_the_judge_is_on_the_page() -> None:
+    numbers = {n for n, v in vars(judge).items() if n.isupper() and isinstance(v, (int, float))}
+    assert numbers - INNER == set(NAMED)
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMED)))
+def test_threshold_is_the_judges(name: str) -> None:
+    assert thresholds.value(name) == getattr(judge, name)
+
+
+def test_no_threshold_is_typed_by_hand() -> None:
+    """The page's other numbers are known: what they are, it says beside them."""
+    typed = set(re.findall(r"(?<![\w`])\d[\d,.]*\d(?![\w`])", re.sub(r"\]\([^)]*\)", "]", TEXT)))
+    assert typed <= {"255", "0.01", "1.47", "10"}  # 10 is a chapter
+
+
+def test_every_verdict_has_its_section() -> None:
+    headings = " ".join(re.findall(r"^## (.*)$", TEXT, re.M)).lower()
+    assert not [rule.verdict for rule in judge.RULES if rule.verdict not in headings]
+
+
+def test_sections_stand_in_the_order_of_the_rules() -> None:
+    """Two rules share a heading, and the gradient's own section comes last."""
+    headings = re.findall(r"^## (.*)$", TEXT, re.M)
+    found = [
+        next(i for i, heading in enumerate(headings) if rule.verdict in heading.lower())
+        for rule in judge.RULES[1:-2]
+    ]
+    assert found == sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [
+        (100.0, "100"),
+        (1e6, "1,000,000"),
+        (0.75, "0.75"),
+        (1e-4, "0.0001"),
+        (2.0**-16, "2⁻¹⁶"),
+        (4, "4"),
+        (0.5, "0.5"),
+    ],
+)
+def test_numbers_as_the_page_writes_them(number: float, written: str) -> None:
+    assert thresholds.words(number) == written
+
+
+@pytest.mark.parametrize("name", ["BOUNDS", "RULES", "math"])
+def test_unknown_threshold_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="has no threshold"):
+        thresholds.value(name)

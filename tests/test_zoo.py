@@ -1,0 +1,97 @@
+"""The page "How the zoo starts": what it says is what is stored, and what is stored is measured."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import zoo
+
+STORED: dict[str, Any] = zoo.stored()
+MODELS = STORED["models"]
+TEXT = zoo.PAGE.read_text(encoding="utf-8")
+
+
+def test_page_says_what_is_stored() -> None:
+    assert zoo.page(TEXT, STORED) == TEXT, "tools/zoo.py --page makes the page again"
+
+
+def test_table_has_every_model_with_its_numbers() -> None:
+    """Read from the page, not from the code that wrote it."""
+    lines = re.findall(r"^\| (\w+) \| .* \|$", TEXT, re.M)
+    assert [name for name in lines if name != "Model"] == list(MODELS)
+    for name, entry in MODELS.items():
+        (line,) = re.findall(rf"^\| {name} \| (.*) \|$", TEXT, re.M)
+        _, kernels, signal, gradient, verdict = line.split(" | ")
+        assert int(kernels) == entry["kernels"]
+        assert (verdict == "good") == entry["ok"]
+        for cell, what in ((signal, "signal"), (gradient, "gradient")):
+            written = re.sub(r"\$(.*) \\cdot 10\^\{(.*)\}\$", r"\1e\2", cell).replace(",", "")
+            assert float(written) == pytest.approx(entry[what]["end"], rel=0.05)
+
+
+def test_a_changed_digit_is_seen() -> None:
+    name = next(iter(MODELS))
+    (line,) = re.findall(rf"^\| {name} .*\|$", TEXT, re.M)
+    changed = TEXT.replace(line, re.sub(r"\d", lambda d: str((int(d[0]) + 1) % 10), line))
+    assert changed != TEXT and zoo.page(changed, STORED) == TEXT
+
+
+def test_a_place_that_is_missing_is_named() -> None:
+    with pytest.raises(ValueError, match="no place for versions"):
+        zoo.page(TEXT.replace("<!-- versions -->", ""), STORED)
+
+
+def test_stored_result_has_the_models_in_order_and_no_date() -> None:
+    assert list(MODELS) == [name for name in zoo.NAMES if name in MODELS]
+    assert set(STORED) == {"versions", "models"}
+    assert not re.search(r"20\d\d-\d\d", zoo.STORED.read_text(encoding="utf-8"))
+    for entry in MODELS.values():
+        assert entry["ok"] == (not entry["verdicts"])
+        for what in (zoo.SIGNAL, zoo.GRADIENT):
+            assert entry[what]["least"] <= min(1, entry[what]["end"])
+            assert entry[what]["most"] >= max(1, entry[what]["end"])
+
+
+def test_picture_shows_what_is_stored(tmp_path: Path) -> None:
+    zoo.save(tmp_path / "zoo.png")
+    drawn, stored = (
+        np.asarray(Image.open(path).convert("RGBA"), dtype=float)
+        for path in (tmp_path / "zoo.png", zoo.PICTURE)
+    )
+    assert drawn.shape == stored.shape
+    assert np.sqrt(np.mean((drawn - stored) ** 2)) < 0.5, "tools/zoo.py --page draws it again"
+
+
+def test_one_small_entry_comes_out_again() -> None:
+    """The draws differ from processor to processor in the last digits alone."""
+    name = "DistilBERT"
+    entry, before = zoo.measure(name), MODELS[name]
+    for what in (zoo.SIGNAL, zoo.GRADIENT):
+        assert entry.pop(what) == pytest.approx(before[what], rel=0.02)
+    assert entry == {key: value for key, value in before.items() if key in entry}
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0.5, "0.5"),
+        (12.34, "12"),
+        (0.00123, "0.0012"),
+        (1234.0, "1,200"),
+        (0.000123, r"$1.2 \cdot 10^{-4}$"),
+        (45678.0, r"$4.6 \cdot 10^{4}$"),
+    ],
+)
+def test_numbers_as_the_page_writes_them(value: float, written: str) -> None:
+    assert zoo.number(value) == written
+
+
+def test_the_way_of_a_signal() -> None:
+    way = zoo.travel([2.0, 0.0, 1.0, 8.0, 4.0])
+    assert way == {"end": 2.0, "least": 0.5, "most": 4.0}

@@ -1,0 +1,89 @@
+"""The command ``python -m winit audit model.keras``, for continuous integration.
+
+It ends with 0 where the model is ok, with 1 where it is not, with 2 where it could not be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+OK, NOT_OK, UNREADABLE = 0, 1, 2
+MODEL = "a file.keras, or module:factory, which gives a model or a tuple (model, x, y, loss)"
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m winit")
+    audit = parser.add_subparsers(required=True).add_parser("audit", description=__doc__)
+    add = audit.add_argument
+    add("model", help=MODEL)
+    add("--arguments", metavar="JSON", type=_keywords, default={}, help="the factory's keywords")
+    add("--html", metavar="FILE", type=Path, help="write the report as a page")
+    add("--json", metavar="FILE", type=Path, help="write all numbers")
+    add("--seed", type=int, default=0, help="of the inputs, where none are given")
+    add("--no-cures", action="store_true", help="do not look for cures: quicker")
+    add("--unsafe", action="store_true", help="run code that the file brings with it (Lambda)")
+    return parser.parse_args(arguments)
+
+
+def _keywords(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError(f'must be an object such as {{"width": 8}}, got {text}')
+    return found
+
+
+def _loaded(asked: argparse.Namespace) -> tuple[Any, ...]:
+    """The model, and what else to give to `winit.audit`."""
+    module, _, factory = asked.model.partition(":")
+    if factory:
+        made = getattr(importlib.import_module(module), factory)(**asked.arguments)
+        return made if isinstance(made, tuple) else (made,)
+    if not asked.model.endswith(".keras"):
+        raise ValueError(f"model must be a file.keras or module:factory, got {asked.model!r}")
+    if asked.arguments:
+        raise ValueError("--arguments are for a factory, and a file has none")
+    if Path(asked.model).is_file() and not zipfile.is_zipfile(asked.model):
+        raise ValueError("the file is damaged, or no .keras: it is no zip archive")
+    import keras
+
+    importlib.import_module("winit.keras")  # registers what a file may name
+    load = keras.saving.load_model
+    return (load(asked.model, compile=False, safe_mode=not asked.unsafe),)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command, and return how it ends."""
+    asked = _parsed(arguments)
+    os.environ.setdefault("KERAS_BACKEND", "jax")  # before Keras is imported
+    import winit
+
+    try:
+        report = winit.audit(*_loaded(asked), rng=asked.seed, cures=not asked.no_cures)
+    except Exception as error:  # of a file, factory or model of the user's: it may be any
+        print(f"{asked.model}: {type(error).__name__}: {error}", file=sys.stderr)
+        return UNREADABLE
+    print(report)
+    if asked.html:
+        page = (
+            f"<!doctype html><meta charset='utf-8'><title>winit audit</title>{report._repr_html_()}"
+        )
+        asked.html.write_text(page, encoding="utf-8")
+    if asked.json:
+        data = json.dumps(report.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+        asked.json.write_text(data, encoding="utf-8")
+    return OK if report.ok else NOT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,799 @@
+"""JAX functions with their parameters, read as programs and measured: `audit` and `reinitialize`.
+
+An `Interpreter` goes through a function's jaxpr, equation by equation, and numbers what each
+gives. `Reading` asks `winit.program.Reader` what is known of it; `Running` computes it, with an
+identity at every site whose derivative notes the squares of what comes back: one compiled pass,
+forward and back, measures everything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+from jax.interpreters import partial_eval
+from jax.sharding import Mesh, NamedSharding
+
+from winit import _checks
+from winit._checks import RNG
+from winit.diagnostics import FLAT
+from winit.program import KEY, Contract, Draft, Op, Program, Reader, Value
+from winit.program import Subject as Base
+
+if TYPE_CHECKING:
+    from winit.report import Audit
+
+KINDS = {
+    "affine": "neg convert_element_type copy real reduce_precision stop_gradient",
+    "add": "add add_any sub",
+    "mul": "mul",
+    "div": "div",
+    "choose": "select_n",
+    "map": "max min abs sign floor ceil round exp exp2 expm1 log log1p sqrt rsqrt cbrt square pow "
+    "integer_pow tan tanh sin cos asin acos atan atan2 sinh cosh asinh acosh atanh logistic erf "
+    "erfc erf_inv lgamma clamp is_finite rem and or xor not eq ne lt le gt ge",
+    "move": "reshape transpose broadcast_in_dim squeeze expand_dims slice rev split pad",
+    "join": "concatenate",
+    "reduce": "reduce_sum reduce_max reduce_min reduce_prod reduce_and reduce_or argmax argmin "
+    "reduce_window_sum reduce_window_max reduce_window_min reduce_window cumsum cumprod cummax "
+    "cumlogsumexp sort top_k",
+}
+KIND = {name: kind for kind, names in KINDS.items() for name in names.split()}
+# Compiled once and run a few times: optimizing it takes longer than it saves.
+OPTIONS: dict[str, Any] = {
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+}
+BLOCK = 512  # so many squares are added up on the device in float32, the rest in float64
+
+
+def _auto(array: Any) -> Any:
+    """An array whose layout is the compiler's affair, where it was a part of its type."""
+    layout = getattr(array, "sharding", None)
+    if not isinstance(layout, NamedSharding):
+        return array
+    mesh = Mesh(layout.mesh.devices, layout.mesh.axis_names)
+    return jax.device_put(array, NamedSharding(mesh, layout.spec))
+
+
+def _floats(value: Any) -> bool:
+    return bool(jnp.issubdtype(value.dtype, jnp.floating))
+
+
+# ------------------------------------------------------------------ going through a jaxpr
+
+
+@dataclass(frozen=True)
+class Loop:
+    """An equation that is a loop; `body` gives the states after a step, and what is kept of it."""
+
+    eqn: Any
+    inside: Sequence[Any]  # the variables of states and parts in its body
+    states: list[Any]
+    parts: list[Any]  # of these inputs each step takes one
+    body: Callable[[Sequence[Any], Sequence[Any]], list[Any]]
+    goes: Callable[[Sequence[Any]], Any] | None = None  # whether the states ask for another step
+
+
+class Interpreter:
+    """Runs a jaxpr on values of a kind of its own, which subclasses know."""
+
+    def __init__(self) -> None:
+        self.count = 0  # results so far: every pass numbers them alike
+
+    def new(self, variables: Sequence[Any]) -> range:
+        """Numbers for the next results."""
+        self.count += len(variables)
+        return range(self.count - len(variables), self.count)
+
+    def run(self, jaxpr: Any, arguments: Sequence[Any]) -> list[Any]:
+        """The results of a jaxpr, closed or open."""
+        consts, jaxpr = getattr(jaxpr, "consts", ()), getattr(jaxpr, "jaxpr", jaxpr)
+        env = dict(zip(jaxpr.invars, arguments, strict=True))
+        env |= {v: self.constant(c) for v, c in zip(jaxpr.constvars, consts, strict=True)}
+
+        def at(v: Any) -> Any:
+            return self.constant(v.val) if isinstance(v, core.Literal) else env[v]
+
+        for eqn in jaxpr.eqns:
+            inputs = [at(v) for v in eqn.invars]
+            env.update(zip(eqn.outvars, self._rule(eqn)(eqn, inputs), strict=True))
+        return [at(v) for v in jaxpr.outvars]
+
+    def _rule(self, eqn: Any) -> Callable[[Any, list[Any]], list[Any]]:
+        name = eqn.primitive.name
+        if name in ("scan", "while", "cond"):
+            return getattr(self, f"_{name}")  # type: ignore[no-any-return]
+        calls = _inner(eqn) is not None and name not in ("pallas_call", "shard_map")
+        return self.call if calls else self.equation
+
+    def constant(self, value: Any) -> Any:
+        """A literal, or a constant of the jaxpr."""
+        return value
+
+    def equation(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        """An equation without a rule of its own."""
+        return _bind(eqn, *inputs)
+
+    def call(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        """A jaxpr that an equation only calls."""
+        inner = _inner(eqn)
+        return self.run(inner, inputs[len(inputs) - len(getattr(inner, "jaxpr", inner).invars) :])
+
+    def loop(self, loop: Loop) -> list[Any]:
+        """What a loop gives."""
+        raise NotImplementedError
+
+    def _scan(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        p = eqn.params
+        first, carried = p["num_consts"], p["num_consts"] + p["num_carry"]
+
+        def body(states: Sequence[Any], parts: Sequence[Any]) -> list[Any]:
+            return self.run(p["jaxpr"], [*inputs[:first], *states, *parts])
+
+        inside = p["jaxpr"].jaxpr.invars[first:]
+        return self.loop(Loop(eqn, inside, inputs[first:carried], inputs[carried:], body))
+
+    def _while(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        p = eqn.params
+        skip, first = p["cond_nconsts"], p["cond_nconsts"] + p["body_nconsts"]
+        test = partial(jax.core.eval_jaxpr, p["cond_jaxpr"].jaxpr, p["cond_jaxpr"].consts)
+
+        def body(states: Sequence[Any], parts: Sequence[Any]) -> list[Any]:
+            return self.run(p["body_jaxpr"], [*inputs[skip:first], *states])
+
+        def goes(states: Sequence[Any]) -> Any:
+            return test(*inputs[:skip], *states)[0]
+
+        inside = p["body_jaxpr"].jaxpr.invars[p["body_nconsts"] :]
+        return self.loop(Loop(eqn, inside, inputs[first:], [], body, goes))
+
+
+def _inner(eqn: Any) -> Any:
+    names = ("jaxpr", "call_jaxpr", "fun_jaxpr")
+    return next((eqn.params[name] for name in names if name in eqn.params), None)
+
+
+def _bind(eqn: Any, *inputs: Any) -> list[Any]:
+    """What an equation gives."""
+    made = eqn.primitive.bind(*inputs, **eqn.params)
+    return list(made) if eqn.primitive.multiple_results else [made]
+
+
+def _called(eqn: Any, *inputs: Any) -> list[Any]:
+    """What an equation gives that calls a jaxpr, by the derivative that it has of its own."""
+    pairs = zip(eqn.invars, inputs, strict=True)
+    given = {v: a for v, a in pairs if not isinstance(v, core.Literal)}
+    inner = _inner(eqn)
+    alone = getattr(inner, "jaxpr", inner).replace(
+        constvars=[], invars=[*given], outvars=[*eqn.outvars], eqns=[eqn]
+    )
+    return list(jax.core.eval_jaxpr(alone, (), *given.values()))
+
+
+class Counting(Interpreter):
+    """Runs step by step, to see how often each `while` does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trips: dict[int, int] = {}
+
+    def _cond(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        branches = eqn.params["branches"]
+        return self.run(branches[min(max(int(inputs[0]), 0), len(branches) - 1)], inputs[1:])
+
+    def loop(self, loop: Loop) -> list[Any]:
+        """Step by step."""
+        states, p, kept, n = loop.states, loop.eqn.params, [], 0
+        while loop.goes(states) if loop.goes else n < p["length"]:
+            k = p["length"] - 1 - n if p.get("reverse") else n
+            outputs = loop.body(states, [part[k] for part in loop.parts])
+            states, n = outputs[: len(states)], n + 1
+            kept.append(outputs[len(states) :])
+        self.trips[id(loop.eqn)] = max(n, self.trips.get(id(loop.eqn), 1))
+        kept = kept[::-1] if p.get("reverse") else kept
+        return [*states, *(jnp.stack(column) for column in zip(*kept, strict=True))]
+
+
+# ------------------------------------------------------------------ reading it
+
+
+class Reading(Interpreter):
+    """Reads a jaxpr as a program."""
+
+    program: Program  # once all is read
+
+    def __init__(self, trips: Mapping[int, int]) -> None:
+        super().__init__()
+        self.trips, self.reader = trips, Reader()
+        self.ends: dict[int, int] = {}  # of loops, and of calls without a site
+
+    def constant(self, value: Any) -> Value:
+        """A number that is known, or an array that is not looked into."""
+        extended = jnp.issubdtype(getattr(value, "dtype", type(value)), jax.dtypes.extended)
+        if np.size(value) != 1 or extended:
+            return Value()
+        return Value(number=float(np.asarray(value).item()), exact=True)
+
+    def call(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        """Looked into; where there is no site, it will be run whole, for its own derivative."""
+        start, before = self.count, len(self.reader.found)
+        outputs = super().call(eqn, inputs)
+        if eqn.primitive.name.startswith("custom") and len(self.reader.found) == before:
+            self.ends[start] = self.count
+        return outputs
+
+    def equation(self, eqn: Any, inputs: list[Value]) -> list[Value]:
+        """One operation."""
+        name = eqn.primitive.name
+        dtypes = [v.aval.dtype for v in (*eqn.invars, *eqn.outvars)]
+        kind, count = KIND.get(name, "other"), 1.0
+        if any(jnp.issubdtype(dtype, jax.dtypes.extended) for dtype in dtypes):  # keys
+            kind = "other"
+        contract: tuple[Contract | None, ...] = ()
+        run: Any = partial(_numbers, eqn) if kind not in ("move", "join") else partial(_bind, eqn)
+        if name == "dot_general":
+            kind, contract = "contract", (_dot(eqn, 0), _dot(eqn, 1))
+            axes = eqn.params["dimension_numbers"][0][0]
+            count = math.prod(eqn.invars[0].aval.shape[axis] for axis in axes)
+        elif name == "conv_general_dilated":
+            kind, contract = "contract", (None, _convolution(eqn))
+        elif name.startswith("ragged_dot") and eqn.invars[1].aval.ndim == 3:
+            order, axis = ((0,), (2,), (1,), ()), (0,)
+            experts = Contract(order, eqn.invars[1].aval.shape, units=(1,), apart=False,
+                               examples_x=axis, examples_z=axis)  # fmt: skip
+            kind, contract = "contract", (None, experts)
+        elif name in ("gather", "dynamic_slice") and not any(v.level for v in inputs[1:]):
+            kind, run = "move", partial(_bind, eqn) if all(v.exact for v in inputs[1:]) else None
+        elif name == "gather" and not inputs[0].level:
+            kind, contract = "lookup", (_lookup(eqn), None)
+        elif name == "reduce_window_sum":
+            count = math.prod(eqn.params["window_dimensions"])
+        elif name == "reduce_sum":
+            count = math.prod(eqn.invars[0].aval.shape[axis] for axis in eqn.params["axes"])
+        op = Op(
+            kind,
+            self.new(eqn.outvars)[0],
+            run,
+            len(eqn.outvars),
+            shapes=[v.aval.shape for v in eqn.invars],
+            whole=not any(jnp.issubdtype(v.aval.dtype, jnp.inexact) for v in eqn.outvars),
+            stops=name == "stop_gradient",
+            count=count,
+            contract=contract,
+            parts=_parts(eqn),
+            label=f"{name}{eqn.params}" if kind == "move" else "",
+        )
+        return self.reader.apply(op, inputs)
+
+    def _cond(self, eqn: Any, inputs: list[Value]) -> list[Value]:
+        branches = [self.run(branch, inputs[1:]) for branch in eqn.params["branches"]]
+        pairs = zip(self.new(eqn.outvars), zip(*branches, strict=True), strict=True)
+        return [self.reader.apply(Op("join", i), ways)[0] for i, ways in pairs]
+
+    def loop(self, loop: Loop) -> list[Value]:
+        """The body is read until nothing changes."""
+        numbers, results = self.new(loop.inside), self.new(loop.eqn.outvars)
+        start, k = self.count, len(loop.states)
+
+        def body(states: list[Value]) -> list[Value]:
+            self.count, slices = start, []
+            for i, v in zip(numbers[k:], loop.parts, strict=True):
+                op = Op("join" if v.level else "move", i, list, label="steps", shapes=[()])
+                slices += self.reader.apply(op, [v])
+            return loop.body(states, slices)
+
+        steps = loop.eqn.params.get("length") or self.trips.get(id(loop.eqn), 1)
+        outputs = self.reader.loop(numbers[:k], results, loop.states, steps, body)
+        self.ends[start] = self.count
+        return outputs
+
+
+def _single(dtype: Any) -> Any:
+    """Narrow floats are computed with as float32."""
+    return np.float32 if jnp.issubdtype(dtype, jnp.floating) else dtype
+
+
+def _numbers(eqn: Any, *numbers: Any) -> Any:
+    """An elementwise equation on numbers of any one shape."""
+    kind = eqn.primitive.name
+    if kind in ("convert_element_type", "copy", "reduce_precision", "stop_gradient", "real"):
+        (values,) = numbers
+        return values if _floats(eqn.outvars[0].aval) else np.trunc(values)
+    pairs = list(zip(numbers, eqn.invars, strict=True))
+    with np.errstate(all="ignore"):
+        arrays = [np.asarray(n).astype(_single(v.aval.dtype)) for n, v in pairs]
+    return np.asarray(_bind(eqn, *np.broadcast_arrays(*arrays))[0])
+
+
+def _parts(eqn: Any) -> tuple[int, int]:
+    if eqn.primitive.name not in ("slice", "split"):
+        return 1, 0
+    shape, out = eqn.invars[0].aval.shape, [v.aval.shape for v in eqn.outvars]
+    cut = [a for a in range(len(shape)) if out[0][a] != shape[a]]
+    if len(cut) != 1 or len(set(out)) > 1 or shape[cut[0]] % max(1, out[0][cut[0]]):
+        return 1, 0
+    return shape[cut[0]] // out[0][cut[0]], math.prod(shape[cut[0] :])
+
+
+def _dot(eqn: Any, side: int) -> Contract:
+    contracted, batch = eqn.params["dimension_numbers"]
+    shapes = [v.aval.shape for v in eqn.invars]
+    free = [
+        [a for a in range(len(shapes[k])) if a not in (*contracted[k], *batch[k])] for k in (0, 1)
+    ]
+    n = len(batch[0])
+    ends = [range(n, n + len(free[0])), range(n + len(free[0]), n + len(free[0]) + len(free[1]))]
+    order = (batch[side], free[side], contracted[side], ())
+    units = (*range(n), *ends[side])
+    return Contract(order, shapes[side], units=units, examples_x=free[1 - side],
+                    examples_z=ends[1 - side])  # fmt: skip
+
+
+def _convolution(eqn: Any) -> Contract:
+    p, spec = eqn.params, eqn.params["dimension_numbers"]
+    return Contract(
+        ((), spec.rhs_spec[:1], spec.rhs_spec[1:2], spec.rhs_spec[2:]),
+        eqn.invars[1].aval.shape,
+        p["feature_group_count"],
+        math.prod(p["lhs_dilation"]),
+        math.prod(p["window_strides"]),
+        units=spec.out_spec[1:2],
+        examples_x=spec.lhs_spec[:1],
+        examples_z=spec.out_spec[:1],
+    )
+
+
+def _lookup(eqn: Any) -> Contract | None:
+    numbers, shape = eqn.params["dimension_numbers"], eqn.invars[0].aval.shape
+    sizes = eqn.params["slice_sizes"]
+    picked = [a for a in range(len(shape)) if sizes[a] < shape[a]]
+    kept = [a for a in range(len(shape)) if a not in picked]
+    if numbers.operand_batching_dims or any(sizes[a] > 1 for a in picked):
+        return None
+    rows = [a for a in range(len(eqn.outvars[0].aval.shape)) if a not in numbers.offset_dims]
+    indices = range(len(eqn.invars[1].aval.shape) - 1)
+    return Contract((picked, kept, (), ()), shape, units=numbers.offset_dims, apart=False,
+                    examples_x=indices, examples_z=rows)  # fmt: skip
+
+
+# ------------------------------------------------------------------ running it, with meters
+
+
+def _wide(values: Any) -> Any:
+    return values.astype(jnp.promote_types(values.dtype, jnp.float32))
+
+
+def _note(values: Any, units: Sequence[int] = ()) -> dict[str, Any]:
+    """How many values, and sums over blocks of their squares for each unit: (blocks, units)."""
+    rest = [a for a in range(values.ndim) if a not in units]
+    rows = math.prod(values.shape[a] for a in rest)
+    block = next((m for m in range(min(BLOCK, rows), 0, -1) if rows % m == 0), 1)
+    moved = _wide(values.transpose([*rest, *units])).reshape(rows // block, block, -1)
+    return {"n": jnp.full((), values.size, jnp.float32), "x": jnp.sum(moved**2, axis=1)}
+
+
+def _varying(values: Any, axes: Sequence[int], examples: int) -> dict[str, Any]:
+    """Sums of the squares about the mean over the examples, which lie on one of these axes."""
+    sizes = {a: values.shape[a] for a in axes}
+    found = [a for a, n in sizes.items() if n == examples]
+    found += [a for a, n in sizes.items() if n and n % examples == 0]
+    if examples < 2 or not found:
+        return {}
+    shape = (*values.shape[: found[0]], examples, -1, *values.shape[found[0] + 1 :])
+    wide = _wide(values).reshape(shape)
+    return {"v": _note(wide - wide.mean(axis=found[0], keepdims=True))["x"]}
+
+
+@lru_cache
+def _tap(units: tuple[int, ...]) -> Any:
+    """Of (z, slot) z; the derivative by `slot` is the sums of the squares of the gradient at z."""
+    tap = jax.custom_vjp(lambda z, slot: z)
+    tap.defvjp(lambda z, slot: (z, None), lambda _, g: (g, _note(g, units)["x"]))
+    return tap
+
+
+class Running(Interpreter):
+    """Runs a program that was read, and notes what `winit.program.Measured` needs."""
+
+    def __init__(self, reading: Reading, examples: int, slots: Mapping[int, Any]) -> None:
+        super().__init__()
+        self.trips, self.ends, self.roots = reading.trips, reading.ends, reading.reader.roots
+        sites = zip(reading.reader.drafts, reading.program.sites, strict=True)
+        self.sites = {d.z: (d, site.before.tails(FLAT)) for d, site in sites}
+        self.examples, self.slots = examples, slots
+        self.notes: dict[str, Any] = {}
+
+    def watch(self, numbers: Sequence[int], values: Sequence[Any]) -> None:
+        """Note those of these values that are roots."""
+        for i, value in zip(numbers, values, strict=True):
+            if i in self.roots and _floats(value):
+                self.notes[f"root {i}"] = _note(value)
+
+    def call(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        """Whole, if no site lies in it."""
+        if self.count not in self.ends or not eqn.primitive.name.startswith("custom"):
+            return super().call(eqn, inputs)
+        self.count = self.ends[self.count]
+        return _called(eqn, *inputs)
+
+    def equation(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        """One operation, and its notes where it is a site."""
+        numbers, outputs = self.new(eqn.outvars), _bind(eqn, *inputs)
+        if numbers and numbers[0] in self.sites:
+            outputs = [self._site(*self.sites[numbers[0]], inputs, outputs[0])]
+        self.watch(numbers, outputs)
+        return outputs
+
+    def _site(self, d: Draft, tails: Any, inputs: list[Any], z: Any) -> Any:
+        x, w, c = inputs[1 - d.side], inputs[d.side], d.contract
+        self.notes[f"z {d.z}"] = _note(z, c.units) | _varying(z, c.examples_z, self.examples)
+        if _floats(x):
+            self.notes[f"x {d.z}"] = _note(x) | _varying(x, c.examples_x, self.examples)
+        if tails:
+            flat = (x < tails[0]) | (x > tails[1])
+            self.notes[f"flat {d.z}"] = {"x": jnp.mean(flat.astype(jnp.float32))}
+        if not (d.plain or d.lookup):
+            self.notes[f"w {d.z}"] = _note(_wide(w) - _wide(w).mean())
+        return _tap(tuple(c.units))(z, self.slots[d.z]) if d.z in self.slots else z
+
+    def _apart(self, start: int, slots: Any, run: Callable[[], Any]) -> tuple[Any, Any]:
+        """What a part of the program gives, numbered from `start`, and its own notes."""
+        kept = self.notes, self.slots
+        self.count, self.notes, self.slots = start, {}, slots
+        outputs, notes = run(), self.notes
+        self.notes, self.slots = kept
+        return outputs, notes
+
+    def _cond(self, eqn: Any, inputs: list[Any]) -> list[Any]:
+        # Notes of branches that are not taken are 0.
+        starts: list[int] = []
+        each = []
+
+        def branch(k: int) -> Any:
+            run = partial(self.run, eqn.params["branches"][k], inputs[1:])
+            return self._apart(starts[k], self.slots, run)
+
+        for k in range(len(eqn.params["branches"])):
+            starts.append(self.count)
+            each.append(jax.eval_shape(partial(branch, k))[1])
+        whole = {key: note for notes in each for key, note in notes.items()}
+
+        def full(k: int) -> Any:
+            outputs, notes = branch(k)
+            return outputs, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), whole) | notes
+
+        taken, ways = jnp.asarray(inputs[0], jnp.int32), range(len(each))
+        outputs, notes = jax.lax.switch(taken, [partial(full, k) for k in ways])
+        self.notes |= notes
+        self.watch(self.new(eqn.outvars), outputs)
+        return list(outputs)
+
+    def loop(self, loop: Loop) -> list[Any]:
+        """As a scan, notes and slots with an entry a step, the first that runs in front."""
+        numbers, results = self.new(loop.inside), self.new(loop.eqn.outvars)
+        start, k, p = self.count, len(loop.states), loop.eqn.params
+        turn = 1 - 2 * p.get("reverse", False)
+
+        def step(states: Any, sliced: Any) -> Any:
+            def run() -> list[Any]:
+                self.watch(numbers, [*states, *sliced[0]])
+                return loop.body(states, sliced[0])
+
+            outputs, notes = self._apart(start, sliced[1], run)
+            new = outputs[:k]
+            if loop.goes is not None:
+                on = loop.goes(states)
+                new = [jnp.where(on, a, b) for a, b in zip(new, states, strict=True)]
+                notes = jax.tree.map(lambda a: a * on, notes)
+            return new, (outputs[k:], notes)
+
+        slots = {z: a[::turn] for z, a in self.slots.items() if start <= z < self.ends[start]}
+        length = p.get("length") or self.trips.get(id(loop.eqn), 1)
+        first = [jnp.asarray(s) for s in loop.states]
+        new, (ys, notes) = jax.lax.scan(step, first, (loop.parts, slots), length, turn < 0)
+        self.notes |= jax.tree.map(lambda a: a[::turn], notes)
+        self.watch(results, [*new, *ys])
+        return [*new, *ys]
+
+
+# ------------------------------------------------------------------ a model of JAX
+
+_compiled: dict[str, Any] = {}  # by their text: audited before and after a change, compiled once
+KEPT = 4
+
+
+def _compile(function: Callable[..., Any], *arguments: Any) -> Any:
+    lowered = jax.jit(function, keep_unused=True).lower(*arguments)
+    text = f"{lowered.as_text()}{jax.tree.structure(arguments)}{lowered.out_tree}"
+    program = hashlib.sha256(text.encode()).hexdigest()
+    if program not in _compiled:
+        _compiled[program] = lowered.compile(compiler_options=OPTIONS)
+        while len(_compiled) > KEPT:
+            del _compiled[next(iter(_compiled))]
+    return _compiled[program]
+
+
+class Subject(Base):
+    """A function of parameters by name and of inputs.
+
+    Parameters
+    ----------
+    name : for people
+    function : of a dict of arrays and the inputs
+    arrays : the parameters, by path
+    x : inputs, a tree of arrays, examples first
+    loss, targets : a function of (outputs, targets); without one, a random direction goes back
+    trainable : paths; all by default
+    made : x holds only shapes: put in noise, or tokens where a table is looked up
+    """
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[[dict[str, Any], Any], Any],
+        arrays: Mapping[str, Any],
+        x: Any,
+        *,
+        loss: Callable[[Any, Any], Any] | None = None,
+        targets: Any = None,
+        trainable: Collection[str] | None = None,
+        rng: RNG = 0,
+        made: bool = False,
+    ) -> None:
+        self.name, self.loss, self.targets = name, loss, targets
+        self.arrays = {n: arrays[n] for n in sorted(arrays)}  # as JAX flattens a dict
+        self.x = jax.tree.leaves(x)
+        draws, seed = _checks.as_rng(rng), _checks.whole(rng)
+        own = [*draws.bytes(8)] if seed is None else [seed]
+        self.stream = np.random.default_rng(np.random.SeedSequence([KEY, *own]))
+        made_of = jax.tree.map(_auto, (self.arrays, x))
+        closed, self.shape = jax.make_jaxpr(function, return_shape=True)(*made_of)
+        if loss is not None:
+            self._check_loss()
+        self.floats = [_floats(v.aval) for v in closed.jaxpr.outvars]
+        alive, _ = partial_eval.dce_jaxpr(closed.jaxpr, self.floats, instantiate=True)
+        self.jaxpr = core.ClosedJaxpr(alive, closed.consts)
+        self.examples = next((a.shape[0] for a in self.x if np.ndim(a)), 1)
+        counting = Counting()
+        if " while[" in str(alive):
+            counting.run(self.jaxpr, [*self.arrays.values(), *self.x])
+        self.reading = Reading(counting.trips)
+        self.reader = self.reading.reader
+        paths = jax.tree_util.tree_flatten_with_path(x)[0]
+        names = [jax.tree_util.keystr(p, simple=True, separator="/") or "x" for p, _ in paths]
+        known = [self._parameter(n, a, trainable is None or n in trainable)
+                 for n, a in self.arrays.items()]  # fmt: skip
+        self.arguments = self.reading.new(names)
+        pairs = zip(self.arguments, names, self.x, strict=True)
+        known += [self.reader.input(i, n, _floats(a)) for i, n, a in pairs]
+        outputs = self.reading.run(self.jaxpr, known)
+        narrow = [n for n, a in self.arrays.items() if a.dtype.itemsize == 1 and a.ndim > 1]
+        note = f"{', '.join(narrow)}: of whole numbers (quantized), neither judged nor drawn."
+        self.program = self.reading.program = self.reader.program(outputs, [note] * bool(narrow))
+        if made:
+            self.x = [self._made(k, a) for k, a in enumerate(self.x)]
+        self.step: Any = None
+
+    def _check_loss(self) -> None:
+        """Refuse a loss that fails on these outputs and targets, or gives back no gradient."""
+        try:
+            closed = jax.make_jaxpr(self.loss)(self.shape, self.targets)
+        except (IndexError, KeyError, TypeError, ValueError) as error:  # in others' words
+            said = str(error).partition("\n")[0]
+            raise ValueError(f"y and loss do not fit the outputs of {self.name}: {said}") from None
+        shapes = [v.aval.shape for v in closed.jaxpr.outvars]
+        if shapes != [()]:
+            raise ValueError(f"loss must return a single number, got shapes {shapes}")
+        used = partial_eval.dce_jaxpr(closed.jaxpr, [True])[1]
+        if not any(used[: len(jax.tree.leaves(self.shape))]):
+            raise ValueError("loss must depend on the outputs: this one is constant")
+
+    def _parameter(self, name: str, array: Any, trainable: bool) -> Value:
+        if not _floats(array):
+            return Value()
+        mean = float(np.mean(self.numpy(array)))
+        return self.reader.parameter(name, tuple(array.shape), mean, trainable)
+
+    def _made(self, i: int, shaped: Any) -> Any:
+        """An input that suits what the model does with it first."""
+        words = self.reader.vocabulary(i)
+        if words or not _floats(shaped):
+            high = words or (256 if shaped.dtype == np.uint8 else 2)
+            return self.like(self.stream.integers(0, high, shaped.shape), shaped)
+        scale, shift = self.reader.entry(i)
+        return self.like((self.stream.standard_normal(shaped.shape) - shift) / scale, shaped)
+
+    def prepare(self) -> None:
+        """Compile the one pass: done when it is first wanted, since a redraw needs no run."""
+        flat = [_auto(a) for a in [*self.arrays.values(), *self.x]]
+        out, notes = jax.eval_shape(partial(self._forward, slots={}), flat)
+        zs = {d.z: notes.get(f"z {d.z}") for d in self.reader.drafts}
+        self.slots = {z: np.zeros(n["x"].shape, np.float32) for z, n in zs.items() if n is not None}
+        self.directions = [self.stream.standard_normal(o.shape).astype(o.dtype) for o in out]
+        self.step = _compile(self._pass, *self._arguments(self.arrays, self.x))
+
+    def _arguments(self, arrays: Mapping[str, Any], x: list[Any]) -> tuple[Any, ...]:
+        arrays, x = jax.tree.map(_auto, (arrays, x))
+        return arrays, self.slots, x, self.directions, self.targets
+
+    def _forward(self, flat: Sequence[Any], slots: Any) -> tuple[list[Any], Any]:
+        """The outputs of floats, and the notes."""
+        running = Running(self.reading, self.examples, slots)
+        running.watch(running.new(self.x), flat[len(self.arrays) :])
+        outputs = running.run(self.jaxpr, flat)
+        return outputs, running.notes
+
+    def _pass(self, arrays: Any, slots: Any, x: Any, directions: Any, y: Any) -> Any:
+        def scalar(floats: Any, slots: Any) -> Any:
+            outputs, notes = self._forward([*(arrays | floats).values(), *x], slots)
+            value = self._value(outputs, directions, y)
+            return value, (value, outputs, notes)
+
+        floats = {n: a for n, a in arrays.items() if _floats(a)}
+        gradient = jax.grad(scalar, (0, 1), has_aux=True)
+        (weights, back), (value, outputs, notes) = gradient(floats, slots)
+        notes |= {f"weight {n}": _note(g) for n, g in weights.items()}
+        for n, a in floats.items():
+            mean = _wide(a).mean()
+            notes[f"value {n}"] = {"mean": mean} | _note(_wide(a) - mean)
+        notes |= {f"g {z}": {"x": g} for z, g in back.items()}
+        ends = [jnp.isfinite(a).all() for a in jax.tree.leaves((value, outputs, weights))]
+        notes["finite"] = {"x": jnp.stack(ends)}
+        if self.loss is not None:
+            zero, even, *mean = (self._value(each, None, y) for each in self._constants(outputs, y))
+            even = jnp.where(zero <= 2 * even, zero, even)  # outputs are logits, or shares
+            notes |= {"loss": {"x": value}, "blind": {"x": jnp.stack([even, *mean])}}
+        return notes
+
+    def _value(self, outputs: Sequence[Any], directions: Any, y: Any) -> Any:
+        if self.loss is not None:
+            left = iter(outputs)
+            found = [next(left) if f else None for f in self.floats]
+            return self.loss(jax.tree.unflatten(jax.tree.structure(self.shape), found), y)
+        total = jnp.zeros(())
+        for d, o in zip(directions, outputs, strict=True):
+            norm = jnp.sqrt(jnp.sum(jnp.square(_wide(o))))
+            total += jnp.sum(_wide(d * o)) / jax.lax.stop_gradient(jnp.where(norm > 0, norm, 1.0))
+        return total
+
+    def _constants(self, outputs: Sequence[Any], y: Any) -> list[list[Any]]:
+        """Outputs that know nothing: 0, even shares, and the mean of targets that are no marks."""
+        shares = [1 / max(2, o.shape[-1] if o.ndim > 1 else 2) for o in outputs]
+        tries = [[jnp.zeros_like(o) for o in outputs]]
+        tries += [[jnp.full_like(o, c) for o, c in zip(outputs, shares, strict=True)]]
+        pairs = list(zip(jax.tree.leaves(y), outputs, strict=False))
+        marks = all(np.isin(t, (0, 1)).all() for t in jax.tree.leaves(self.targets))
+        if len(pairs) == len(outputs) and all(t.size == o.size for t, o in pairs) and not marks:
+            means = [(jnp.mean(t.reshape(o.shape), axis=0), o) for t, o in pairs]
+            tries += [[jnp.broadcast_to(m, o.shape).astype(o.dtype) for m, o in means]]
+        return tries
+
+    def execute(self, arrays: Mapping[str, Any], standardized: bool) -> Any:
+        """One run of the compiled pass."""
+        if self.step is None:
+            self.prepare()
+        x = [self._standard(a) if standardized and _floats(a) else a for a in self.x]
+        return jax.tree.map(np.asarray, self.step(*self._arguments(arrays, x)))
+
+    def _standard(self, array: Any) -> Any:
+        wide = self.numpy(array)
+        return self.like((wide - wide.mean()) / (wide.std() or 1.0), array)
+
+    def like(self, value: Any, old: Any) -> Any:
+        """A value in the dtype and layout of an array."""
+        made = np.asarray(value).astype(old.dtype)
+        return jax.device_put(made, old.sharding) if hasattr(old, "sharding") else made
+
+
+# ------------------------------------------------------------------ functions of JAX
+
+
+def audit(
+    f: Callable[[Any, Any], Any],
+    params: Any,
+    x: Any,
+    y: Any = None,
+    loss: Callable[[Any, Any], Any] | None = None,
+    *,
+    trainable: Callable[[str], bool] | None = None,
+    cures: bool = True,
+    rng: RNG = 0,
+) -> Audit:
+    """Measure how a function of parameters starts, and say what is wrong and what cures it.
+
+    Parameters
+    ----------
+    f : function of (params, x)
+        It returns outputs, examples first: `jax.vmap` over single examples is one.
+    params : tree of arrays
+        Leaves of other types (an Equinox module has functions) stay where they are.
+    x : tree of arrays, examples first
+    y, loss : targets, and a function of (outputs, y)
+    trainable : function of a parameter's path, such as "layers/0/weight"
+    cures, rng : as in `winit.keras.audit`
+
+    Raises
+    ------
+    TypeError, ValueError
+        Not a function, no parameters, inputs that are not finite, a loss without targets.
+    """
+    from winit.judge import judge  # with what it needs, when it is needed
+
+    cures = _checks.flag(cures, "cures")
+    return judge(Function(f, params, x, y, loss, trainable, rng), cures=cures)
+
+
+def reinitialize(
+    f: Callable[[Any, Any], Any],
+    params: Any,
+    x: Any,
+    scheme: str = "auto",
+    *,
+    rng: RNG = None,
+    trainable: Callable[[str], bool] | None = None,
+    force: bool = False,
+    **options: Any,
+) -> Any:
+    """New parameters, drawn as `winit.redraw.reinitialize` says; `params` stays as it is."""
+    from winit import redraw  # with what it needs, when it is needed
+
+    subject = Function(f, params, x, None, None, trainable, 0)
+    redraw.reinitialize(subject, scheme, rng=rng, force=force, **options)
+    return subject.whole(subject.arrays)
+
+
+def _check_inputs(x: Any) -> None:
+    """Refuse what holds no examples, or what cannot be computed with."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(x)]
+    for leaf in leaves:
+        if not jnp.issubdtype(leaf.dtype, jnp.number) and leaf.dtype != bool:
+            raise TypeError(f"x must hold arrays of numbers, got {_checks.shown(leaf)}")
+        if not np.isfinite(leaf.astype(np.float64)).all():
+            raise ValueError("x must hold finite values")
+    if not any(leaf.ndim for leaf in leaves) or not all(leaf.size for leaf in leaves):
+        raise ValueError(f"x must be arrays of at least one example, got {_checks.shown(x)}")
+
+
+def _outputs(made: Any) -> Any:
+    """What a function gives, if it can be measured."""
+    leaves = jax.tree.leaves(made)
+    if not all(hasattr(leaf, "dtype") for leaf in leaves) or not any(map(np.ndim, leaves)):
+        raise TypeError(f"f must return arrays, examples first, got {_checks.shown(made)}")
+    return made
+
+
+class Function(Subject):
+    """A plain function: nothing is known of its parameters beyond what it computes."""
+
+    def __init__(
+        self, f: Any, params: Any, x: Any, y: Any, loss: Any, trainable: Any, rng: RNG
+    ) -> None:
+        if not callable(f):
+            raise TypeError(f"f must be a function of (params, x), got {_checks.shown(f)}")
+        if (loss is None) != (y is None):
+            raise ValueError("a loss needs targets and targets a loss: give both y and loss")
+        _check_inputs(x)
+        leaves, self.tree = jax.tree_util.tree_flatten_with_path(params)
+        self.leaves = {jax.tree_util.keystr(p, simple=True, separator="/"): v for p, v in leaves}
+        arrays = {n: v for n, v in self.leaves.items() if isinstance(v, (jax.Array, np.ndarray))}
+        if not arrays:
+            raise ValueError("params must hold at least one array")
+        chosen = None
+        if trainable is not None:
+            chosen = [n for n in arrays if _checks.function(trainable, "trainable")(n)]
+        name, x = getattr(f, "__name__", type(f).__name__), jax.tree.map(jnp.asarray, x)
+        call = lambda found, inputs: _outputs(f(self.whole(found), inputs))  # noqa: E731
+        super().__init__(name, call, arrays, x, loss=loss, targets=y, trainable=chosen, rng=rng)
+
+    def whole(self, arrays: Mapping[str, Any]) -> Any:
+        """The tree of parameters with these arrays in it."""
+        return jax.tree.unflatten(self.tree, list((self.leaves | dict(arrays)).values()))

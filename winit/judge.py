@@ -1,0 +1,569 @@
+"""Verdict, cause and cure, from measurements alone: no framework, no layer's or operation's name.
+
+`RULES` is the table of all that can be wrong, in the order in which one hides the next: the first
+rule that finds something speaks. A kernel is blamed if putting it right alone, at the std that
+`winit.redraw` would draw, brings the run nearer to the rule's bound. A cure is printed only if no
+rule objects to the run that it makes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+
+from winit import redraw
+from winit.program import Array, Measured, Program, Subject
+from winit.report import Audit, Finding, Row, listed
+
+# Second moments, against where the signal set out: ten in rms, which one learning rate can bridge.
+BOUND = 100.0
+# One draw of a good scheme moves ln E x² by sd = √(Σ 5 / units) (Hanin 2018: 5 for ReLU, the most
+# of all activations here): never an alarm within this many of them.
+SPREADS, HANIN = 4.0, 5.0
+# Between the first kernels and the others, a hundred in rms: no learning rate is right for both.
+STEEP = BOUND**2
+# Batch normalization multiplies the gradient by π/(π - 1) = 1.47 a layer of ReLU (Yang et al.
+# 2019): this is 36 such layers. With 30 digits are still learned, with 40 it does not begin.
+STEEP_NORMALIZED = 1e6
+# What varies over the examples is then below bfloat16's rounding, (2⁻⁸)², and no larger than what a
+# step of 0.4 % in a bias does. Sixty ReLU layers keep .01, three sigmoids 3e-4, six 1e-6.
+COLLAPSED = 2.0**-16
+# Inputs of rms above 10 saturate what follows, or ask for a tenth of the learning rate; those below
+# 0.01 drown in the first biases' steps (one of 10,000 classes, as 0 and 1, is just above).
+LOW, HIGH = 1 / BOUND**2, BOUND
+# Four times what knowing nothing costs: logits of rms 5 to 7, for 2 to 50,000 classes.
+LOSS = 4.0
+# Share of flat slopes beyond that of a unit normal signal. The critical gain of deep sigmoids, 10,
+# flattens 0.7 and trains; the next one that is good, 6.5 for ten layers, one half.
+SATURATED = 0.75
+# Share of a site's units to which no gradient comes back, before the site is called dead.
+MOSTLY = 0.95
+# Share of a site's units that differ: at this or less the site is called symmetric.
+ALIKE = 0.5
+# A kernel nearer to its ideal, in ln of the std, is not suspected (nearer still where there are
+# many); a head only above He's gain, since small heads are good ones.
+NEAR, HEAD = 0.2, math.sqrt(2)
+ROUNDS = 4  # steps in which what starts at 0 must give way
+OPENED = 0.02  # the std of what takes its place
+KEY = (0x77696E6974, 0x6A756467)  # of the judge's own draws, which no seed of a user's starts
+
+
+# ------------------------------------------------------------------ what the rules look at
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run, and what the rules know of the model.
+
+    `spread` is the variance of ln E x² at a site over good draws, `owner` the site that answers for
+    a kernel, `opened` what took the place of zeros, `closed` the run before.
+    """
+
+    program: Program
+    plans: list[redraw.Plan]
+    spread: Array
+    owner: Mapping[str, int]
+    m: Measured
+    closed: Measured
+    opened: Mapping[str, Array] = field(default_factory=dict)
+
+    def each(self, name: str) -> Array:
+        """One of the sites' properties, for each site."""
+        found = [getattr(site, name) for site in self.program.sites]
+        return np.array(found) if found else np.zeros(0, dtype=bool)
+
+    @property
+    def order(self) -> list[int]:
+        """The sites that answer for kernels and lookups, each once, those near the inputs first."""
+        return sorted(self.owner.values(), key=lambda i: (self.program.sites[i].depth, i))
+
+    @property
+    def kernels(self) -> list[int]:
+        """Those of them that multiply."""
+        return [i for i in self.order if not self.program.sites[i].lookup]
+
+    @property
+    def first(self) -> list[int]:
+        """The sites that read data and nothing else."""
+        inside = (i for i, site in enumerate(self.program.sites) if not site.parents)
+        return [i for i in inside if self.program.sites[i].reads_data]
+
+    @property
+    def heads(self) -> Array:
+        """Whether the outputs come from a site."""
+        return self.each("head") & ~self.each("lookup")
+
+    @property
+    def bounds(self) -> Array:
+        """How far ln E x² may lie from where it set out, or as far as good draws differ."""
+        return np.maximum(math.log(BOUND), SPREADS * np.sqrt(self.spread))
+
+    @property
+    def varied(self) -> bool:
+        """Whether the examples differ where they enter."""
+        entries = self.each("reads_data") | self.each("lookup")
+        return bool(np.any(self.m.z_share[entries] > COLLAPSED))
+
+
+def start(subject: Subject) -> Case:
+    """The model as it is, once what starts at 0 has given way."""
+    program, owner = subject.program, dict[str, int]()
+    spread = np.zeros(len(program.sites))
+    for i, site in enumerate(program.sites):
+        # of the longest way here, and of equally long ones the widest
+        ways = [
+            (-program.sites[p].depth, spread[p] + HANIN / program.sites[p].units, p)
+            for p in site.parents
+            if p < i and redraw.together(program, p, i)
+        ]
+        if ways:
+            _, spread[i], p = min(ways)
+            spread[i] = 0.0 if program.sites[p].lookup else spread[i]
+    for i in redraw.first_places(program):
+        owner.setdefault(program.sites[i].kernel.name, i)
+    m = subject.measure()
+    case = Case(program, redraw.plan(program), spread, owner, m, m)
+    for _ in range(ROUNDS):
+        weights = {name: case.m.kernels[name] for name in program.factors}
+        give = [name for name, weight in weights.items() if weight.zero and weight.gradient > 0]
+        if not give:
+            break
+        opened = dict(case.opened) | {name: _opening(case, name, subject) for name in give}
+        case = replace(case, opened=opened, m=subject.measure(values=opened))
+    return case
+
+
+def _opening(case: Case, name: str, subject: Subject) -> Array:
+    """Noise in place of zeros, the same for inputs and for units that nothing tells apart."""
+    rng = np.random.default_rng(np.random.SeedSequence([*KEY, *name.encode()]))
+    value, i = OPENED * rng.standard_normal(subject.parameters[name]), case.owner.get(name)
+    if i is None or (index := case.program.sites[i].kernel.index) is None:
+        return value
+    at, alike = index(), (case.m.distinct == 1) & (case.each("units") > 1)
+    noise, parents = value.reshape(-1)[at], list(case.program.sites[i].parents)
+    noise = noise[:, :1] if alike[i] else noise
+    noise = noise[:, :, :1] if parents and alike[parents].all() else noise
+    value.reshape(-1)[at] = np.broadcast_to(noise, at.shape)
+    return value
+
+
+# ------------------------------------------------------------------ the rules
+# Each says how far every site is beyond its bound (an alarm above 0; NaN where it says nothing), or
+# the whole, in one number.
+
+
+def not_finite(case: Case) -> Array:
+    """Weights, outputs, loss or gradients that are not numbers, or gradients too large to square.
+
+    A signal first overflows near the inputs, a gradient near the outputs.
+    """
+    m, huge = case.m, np.isinf(case.m.g2) | np.isinf(case.m.effect)
+    if m.finite and not huge.any():
+        return np.array([-math.inf])
+    first = np.isinf(m.z2) & (np.cumsum(np.isinf(m.z2)) == 1)
+    last = huge & (np.cumsum(huge[::-1])[::-1] == 1)
+    found = next((bad for bad in (~np.isfinite(m.std), first, last) if bad.any()), None)
+    return np.array([math.inf]) if found is None else np.where(found, math.inf, math.nan)
+
+
+def unscaled(case: Case) -> Array:
+    """Data far from unit scale where a kernel reads it and nothing normalizes the result."""
+    sites, kinds = case.program.sites, [root.kind for root in case.program.roots]
+    x2 = np.full(len(sites), math.nan)
+    for i in case.first:
+        raw = all(kinds[r] == "input" for r in sites[i].roots)
+        if raw and not (sites[i].lookup or sites[i].normalized) and case.m.x2[i] > 0:
+            x2[i] = case.m.x2[i]
+    return np.log(np.maximum(LOW / x2, x2 / HIGH))
+
+
+def dead(case: Case) -> Array:
+    """Sites that no signal or no gradient passes, also after what starts at 0 gave way.
+
+    Of a kernel that is used at several, none may be alive: some calls only choose.
+    """
+    names = np.array([site.kernel.name for site in case.program.sites])
+    given = case.each("reads_data") & (case.m.x2 == 0)  # which is said in the notes
+    share = np.where((case.m.z2 == 0) | (case.m.g2 == 0), 1.0, case.m.dead)
+    share[np.isin(names, case.program.stopped) & (case.m.z2 > 0) | given] = math.nan
+    for name in set(names):
+        share[names == name] = np.fmin.reduce(share[names == name])
+    return share - MOSTLY
+
+
+def stays(case: Case) -> list[str]:
+    """Parts of kernels that are 0 with a gradient of 0, also after what starts at 0 gave way."""
+    parts = [k for site, z2 in zip(case.program.sites, case.m.z2, strict=True) if z2 > 0
+             for k in site.kernels[1:] if k.trainable]  # fmt: skip
+    weights = {k.name: case.m.kernels[k.name] for k in parts}
+    return [name for name, weight in weights.items() if weight.zero and weight.gradient == 0]
+
+
+def stuck(case: Case) -> Array:
+    """Products of parameters of which two are 0, where the kernel as a whole is not."""
+    return np.array([len(stays(case)) - 0.5])
+
+
+def symmetric(case: Case) -> Array:
+    """Sites of which half of the units or more are copies, in signal and gradient."""
+    units = case.each("units")
+    return np.where((units > 1) & (case.m.z2 > 0), ALIKE + 1e-9 - case.m.distinct / units, math.nan)
+
+
+def saturated(case: Case) -> Array:
+    """Sites whose signal lies where a bounded activation is flat."""
+    return case.m.saturated - SATURATED
+
+
+def collapsed(case: Case) -> Array:
+    """Heads at which all examples look alike, though the inputs differ."""
+    told = case.heads & (case.m.z2 > 0) & case.varied
+    return np.where(told, np.log(COLLAPSED / np.maximum(case.m.z_share, 1e-30)), math.nan)
+
+
+def drift(case: Case) -> Array:
+    """ln of E x² over that of the site's roots: 0 between the smallest and the largest of them.
+
+    Data sets out where the first kernels read it. In a loop the last step speaks; a state that sums
+    its input up sets out from its first step.
+    """
+    program, m, drifts = case.program, case.m, np.zeros(len(case.program.sites))
+    read = {r: [m.x2[i] for i in case.first if program.sites[i].roots == (r,)]
+            for r, root in enumerate(program.roots) if root.kind == "input"}  # fmt: skip
+    for i, site in enumerate(program.sites):
+        bearing = [r for r in site.roots if program.roots[r].kind != "softmax"]
+        x, roots = m.x2[i], [x2 for r in bearing for x2 in read.get(r) or [m.root2[r]]]
+        if site.recurrent and site.steps > 1:
+            x = m.x_steps[i][-1]
+            if site.summed > 1:
+                roots = [value for value in m.x_steps[i][:-1] if value > 0][:1]
+                x = max([x, *roots])
+        roots = [root for root in roots if 0 < root < math.inf]
+        if roots and not math.isnan(x):
+            up, down = (math.log(max(x, 1e-300) / root) for root in (max(roots), min(roots)))
+            drifts[i] = max(up, 0.0) + min(down, 0.0)
+    return drifts
+
+
+def judged(case: Case) -> Array:
+    """Where every path leads through, or a loop's state does."""
+    return (case.each("cut") | case.each("recurrent")) & ~case.each("lookup")
+
+
+def grows(case: Case) -> Array:
+    """A signal that explodes; where no loss is given, outputs too large for any."""
+    outputs = np.where(case.heads & math.isnan(case.m.loss), np.log(case.m.z2), math.nan)
+    return np.fmax(np.where(judged(case), drift(case), math.nan), outputs) - case.bounds
+
+
+def fades(case: Case) -> Array:
+    """A signal that shrinks; a mean over n may lose n by nature."""
+    low = case.bounds + case.spread / 2 + np.log(np.maximum(case.each("averaged"), 1.0))
+    return np.where(judged(case), -drift(case) - low, math.nan)
+
+
+def first_loss(case: Case) -> Array:
+    """A first loss far above that of a network that knows nothing."""
+    return np.log([case.m.loss / case.m.blind / LOSS])
+
+
+def effects(case: Case) -> tuple[Array, float, float]:
+    """The first kernels; ln of the largest effect of all, and of the last, over theirs."""
+    stopped, mask = case.program.stopped, np.zeros(len(case.program.sites), dtype=bool)
+    flows = [i for i in case.order if case.program.sites[i].kernel.name not in stopped]
+    told = [float(case.m.effect[i]) for i in flows if case.m.effect[i] >= 0]
+    n = max(1, len(told) // 4)
+    mask[flows[:n]] = True
+    first, last = (max(part, default=0.0) for part in (told[:n], told[-n:]))
+    if not first * last > 0:
+        return mask, 0.0, 0.0
+    return mask, math.log(max(told) / first), math.log(last / first)
+
+
+def starves(case: Case) -> Array:
+    """The first kernels, if redrawing them does next to nothing beside redrawing others."""
+    mask, most, _ = effects(case)
+    bound = max(math.log(STEEP), SPREADS * math.sqrt(case.spread.max(initial=0.0)))
+    return np.where(mask, most - bound, math.nan)
+
+
+def bursts(case: Case) -> Array:
+    """The first kernels, if redrawing them does far more than redrawing the last."""
+    mask, _, last = effects(case)
+    top = STEEP_NORMALIZED if case.each("normalized").any() else STEEP
+    bound = max(math.log(top), SPREADS * math.sqrt(case.spread.max(initial=0.0)))
+    return np.where(mask, -last - bound, math.nan)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What can be wrong, why (from the worst row), what it means for training, and what cures it.
+
+    `advice` is for where no redraw does. `scaled`: a kernel's scale can answer for it; `moved`: the
+    verdict stands at those that did it; `whole`: at none; `summed`: each site is its own matter.
+    """
+
+    find: Callable[[Case], Array]
+    verdict: str
+    reason: str
+    meaning: str
+    advice: str
+    scaled: bool = True
+    moved: bool = False
+    whole: bool = False
+    summed: bool = False
+
+    def excess(self, case: Case) -> Array:
+        """How far every site, or the whole, is beyond the bound."""
+        with np.errstate(all="ignore"):
+            return np.nan_to_num(self.find(case), nan=-math.inf, posinf=math.inf, neginf=-math.inf)
+
+    def level(self, case: Case) -> float:
+        """How far the run is."""
+        found = self.excess(case)
+        return float(np.maximum(found, 0.0).sum() if self.summed else found.max(initial=-math.inf))
+
+
+SGD = "SGD needs a rate of its own for it, if one exists; Adam divides much of it away."
+SOME = "SGD moves some kernels and leaves the others; Adam moves all."
+SCALE = "normalize between the kernels, or divide sums of n by √n"
+PATHS = "add skip connections, normalize between the kernels, or take another activation"
+ALIVE = "take a leaky activation, or none, where it is dead, and biases of 0"
+UNTIE = "draw at random what stands between the kernels too"
+TARGETS = "standardize the targets, or start the last bias at their mean"
+BACK = "The first steps go into taking the outputs back."
+OFF = "E x² there is {x2:.2g}, by ln {drift:.1f} off its start, and E z² {z2:.2g}."
+RULES = (
+    Rule(not_finite, "exploding", "Weights, outputs, loss or gradients are not finite, or too "
+         "large to square.",
+         "No optimizer can take a step.", SCALE, moved=True),
+    Rule(unscaled, "inputs unscaled", "E x² of what {name} reads is {x2:.2g}, where 1 is usual.",
+         "Adam makes up for a part of it, SGD for none.", "standardize the inputs",
+         scaled=False, whole=True),
+    Rule(dead, "dead", "No signal passes, or no gradient comes back to its units, for any example.",
+         "No optimizer moves what gets no gradient.", ALIVE, scaled=False),
+    Rule(stuck, "dead", "{stuck}: 0, and so is the gradient, since what it is multiplied by is 0.",
+         "No optimizer moves what gets no gradient.", ALIVE, scaled=False, whole=True),
+    Rule(symmetric, "symmetric", "Of {units} units {distinct:.0f} differ, in signal and gradient.",
+         "No optimizer breaks it: the gradients are equal, too.", UNTIE, scaled=False),
+    Rule(saturated, "saturated", "Of the slopes after it {saturated:.0%} more are flat than with a "
+         "unit signal.", "Neither SGD nor Adam moves what is flat.", PATHS, summed=True),
+    Rule(collapsed, "collapsed", "Of its E z² {z_share:.1g} varies over the examples: all look "
+         "alike to it.", "SGD does not begin; Adam begins late, if it is above rounding.", PATHS),
+    Rule(grows, "exploding", OFF, SGD, SCALE, moved=True),
+    Rule(fades, "shrinking", OFF, SGD, SCALE, moved=True),
+    Rule(first_loss, "first loss far too high", "It is {loss:.3g}, where knowing nothing costs "
+         "{blind:.3g}.", BACK, TARGETS, whole=True),
+    Rule(starves, "shrinking", "Redrawing the first kernels does far less than redrawing others.",
+         SOME, PATHS, moved=True),
+    Rule(bursts, "exploding", "Redrawing the first kernels does far more than redrawing the last.",
+         SOME, PATHS, moved=True),
+)  # fmt: skip
+
+
+def fault(case: Case) -> Rule | None:
+    """The first rule that finds something."""
+    return next((rule for rule in RULES if (rule.excess(case) > 0).any()), None)
+
+
+# ------------------------------------------------------------------ blame and cure
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a cure changes, and how it is said."""
+
+    text: str = ""
+    scales: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, Array] = field(default_factory=dict)
+    standardized: bool = False
+
+    def run(self, subject: Subject, case: Case) -> Case:
+        """What would be measured with it."""
+        values = {**case.opened, **self.values}
+        m = subject.measure(self.scales, values, standardized=self.standardized)
+        return replace(case, m=m)
+
+
+def suspects(case: Case) -> dict[str, float]:
+    """Kernels away from their ideal, with the factor that brings each there."""
+    found = {}
+    near = min(NEAR, math.log(BOUND) / 2 / max(len(case.kernels), 1))
+    for name, i in case.owner.items():
+        site, std, ideal = case.program.sites[i], float(case.m.std[i]), case.plans[i].std
+        small = site.head and std * math.sqrt(site.fan_in) <= HEAD * math.exp(NEAR)
+        scales = 0 < std < math.inf and ideal > 0 and site.kernel.power and not small
+        if scales and abs(math.log(ideal / std)) > near:
+            found[name] = (ideal / std) ** (1 / site.kernel.power)
+    return found
+
+
+def blamed(
+    case: Case, rule: Rule, factors: Mapping[str, float], tried: Mapping[str, Case]
+) -> list[str]:
+    """The kernels that bring the run nearer to the bound when they are put right alone.
+
+    By half of an even share of what is too much, at least. Where they were not tried, or none
+    alone ends an overflow, a kernel's own factor speaks.
+    """
+    before = rule.level(case)
+    if not (tried and before < math.inf):
+        alone = [name for name, run in tried.items() if rule.level(run) < before]
+        down = [name for name, f in factors.items() if (f > 1) == (rule.verdict == "shrinking")]
+        return alone or down
+    gained = {name: before - rule.level(tried[name]) for name in factors}
+    return [name for name in factors if gained[name] > before / (2 * len(factors))]
+
+
+def changes(
+    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, float]
+) -> Iterator[Change]:
+    """Cures to try, the smallest first."""
+    first = Change("standardize the inputs", standardized=rule.find is unscaled)
+    found, sites = [first] * first.standardized, case.program.sites
+    heads = [name for name in factors if sites[case.owner[name]].head]
+    for names in (named, [*named, *heads], list(factors)):
+        at = [case.owner[name] for name in names]
+        schemes, who = {str(case.plans[i]) for i in at}, listed(tuple(dict.fromkeys(names)))
+        ideal = "at its ideal std" if len(set(names)) == 1 else "at their ideal stds"
+        text = f"draw {who} with {min(schemes)}" if len(schemes) == 1 else f"draw {who} {ideal}"
+        if at and (ends := min(sites[i].summed for i in at)) > 2:
+            text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
+        found += [Change(text, {name: factors[name] for name in names})] * bool(at)
+    drawn = redraw.values(subject, np.random.default_rng(np.random.SeedSequence(KEY)))
+    values = {k: v for k, (v, _) in drawn.items() if v.any() or k not in case.opened}
+    if rule.find is stuck and (own := {k: values[k] for k in stays(case) if k in values}):
+        who = listed(tuple(k for k, v in own.items() if v.any()))
+        found.append(Change(f"draw {who} at random, and leave the others at 0", values=own))
+    found.append(Change("draw the whole model again (reinitialize)", values=values))
+    for change in found:
+        both = first.standardized and change is not first
+        text = f"{first.text} and {change.text}" if both else change.text
+        yield replace(change, text=text, standardized=first.standardized)
+
+
+def cure(
+    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, float]
+) -> Change | None:
+    """The first change after which nothing is wrong."""
+    for change in changes(subject, case, rule, named, factors):
+        after = change.run(subject, case)
+        if fault(after) is None and not after.m.loss > max(case.m.loss, LOSS * case.m.blind):
+            return change
+    return None
+
+
+def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]:
+    """As `judge`, and the change that cures what was found: None where there is none."""
+    case = start(subject)
+    rows, change, findings = _rows(case), None, list[Finding]()
+    if rule := fault(case):
+        factors, tried, text = suspects(case) if rule.scaled else {}, dict[str, Case](), ""
+        if cures:
+            tried = {k: Change(scales={k: f}).run(subject, case) for k, f in factors.items()}
+        named = blamed(case, rule, factors, tried)
+        if cures:
+            change = cure(subject, case, rule, named, factors)
+            text = f"no redraw cures this: {rule.advice}" if change is None else change.text
+            named = list(change.scales) if change and change.scales else named
+        excess = rule.excess(case)
+        at = [i for i, row in enumerate(case.program.sites) if row.kernel.name in named]
+        if not (rule.moved and at):
+            at = list(np.flatnonzero(excess > 0)) if len(excess) == len(rows) else []
+        at = [] if rule.whole else at
+        told = asdict(rows[int(excess.argmax())]) if rows else {}
+        losses = {"loss": case.m.loss, "blind": case.m.blind, "stuck": listed(tuple(stays(case)))}
+        names, reason = tuple(rows[i].name for i in at), rule.reason.format(**told, **losses)
+        findings = [Finding(rule.verdict, names, reason, text, rule.meaning)]
+        for other in RULES:  # what follows from it
+            if rule is not other and other.find is first_loss and other.level(case) > 0:
+                findings += [Finding(other.verdict, (), other.reason.format(**losses), text)]
+        for i in at:
+            rows[i] = replace(rows[i], verdict=rule.verdict)
+        for name, run in tried.items():
+            rows = [replace(row, elasticity=_elasticity(case, run, factors[name]))
+                    if site.kernel.name == name else row
+                    for row, site in zip(rows, case.program.sites, strict=True)]  # fmt: skip
+    judged = bool((~np.isnan(case.m.z2) & ~case.each("lookup")).any()) and trains(subject)
+    report = Audit(subject.name, tuple(rows), tuple(findings), tuple(_notes(subject, case)), judged,
+                   case.m.loss, case.m.blind, dict(case.m.input2))  # fmt: skip
+    return report, change
+
+
+def judge(subject: Subject, cures: bool = True) -> Audit:
+    """Measure a model, judge it, and look for a cure that stands. The model is not changed.
+
+    Without `cures` no kernel is put right and run again: one run for each that is suspected, one
+    for each cure that is tried. A sound model needs none.
+    """
+    return examine(subject, cures)[0]
+
+
+# ------------------------------------------------------------------ the report
+
+
+def _elasticity(case: Case, run: Case, factor: float) -> float:
+    """d ln E z² at the last head by d ln of the scale that was changed by a factor."""
+    before, after = (c.m.z2[case.heads][-1:] for c in (case, run))
+    with np.errstate(all="ignore"):
+        return float(np.log(after / before).sum() / math.log(factor)) if len(after) else math.nan
+
+
+def _rows(case: Case) -> list[Row]:
+    known = [f.name for f in fields(Measured) if f.name in {f.name for f in fields(Row)}]
+    rows, drifts = [], drift(case)
+    for i, (site, own) in enumerate(zip(case.program.sites, case.plans, strict=True)):
+        found: dict[str, Any] = {key: float(getattr(case.m, key)[i]) for key in known}
+        found["std"] = float(case.closed.std[i])
+        found |= {key: getattr(site, key) for key in ("name", "fan_in", "fan_out", "units")}
+        found |= {"shape": site.kernel.shape, "ideal": own.std, "scheme": str(own)}
+        found |= {k: redraw.activation(getattr(site, k)).name for k in ("before", "after")}
+        rows.append(Row(**found, drift=float(drifts[i])))
+    return rows
+
+
+def trains(subject: Subject) -> bool:
+    """Whether any parameter may change."""
+    names = subject.parameters
+    return not names or any(subject.kept(name) != "frozen" for name in names)
+
+
+def _notes(subject: Subject, case: Case) -> Iterator[str]:
+    """What is no fault and worth knowing; what could not be told, and why."""
+    program, m, sites = case.program, case.m, case.program.sites
+    parts = {k.name: k.trainable for site in sites for k in site.kernels}
+    before = case.closed.kernels
+    waits = [k for k in parts if parts[k] and before[k].gradient == 0 < m.kernels[k].gradient]
+    made = dict.fromkeys(k.name for site in sites if redraw.generated(site) for k in site.kernels)
+    empty = [site.name for i, site in enumerate(sites) if site.reads_data and m.x2[i] == 0]
+    said = (
+        (
+            waits,
+            f"waits one step, until {listed(tuple(sorted(case.opened)))} is no longer 0, for which "
+            f"the table has noise of std {OPENED}.",
+        ),
+        (made, "make kernels together, and std and ideal are of what they make."),
+        (program.stopped, "no gradient comes back, because the model stops it."),
+        (program.unused, "no place was found that uses it, so it is not judged."),
+        (empty, "cannot tell what it does: all that it reads is 0."),
+    )
+    yield from (f"{listed(tuple(names))}: {text}" for names, text in said if names)
+    equal: dict[tuple[float, bytes], list[str]] = {}
+    stds = [case.closed.kernels[name].std for name in case.owner]
+    for name, std in zip(case.owner, stds, strict=True):
+        if std > 0 and stds.count(std) > 1:
+            equal.setdefault((std, subject.value(name).tobytes()), []).append(name)
+    for same in equal.values():
+        if len(same) > 1:
+            yield f"{listed(tuple(same))}: start equal; their gradients differ, and they part."
+    if not trains(subject):
+        yield "Nothing can train: every parameter is frozen."
+    if case.each("lookup").all():
+        yield "Cannot tell anything: no place was found where data meets a kernel."
+    elif not case.varied:
+        yield "Cannot tell whether examples come to look alike: the given ones hardly differ."
+    yield from program.notes

@@ -1,0 +1,914 @@
+"""What any model is: primitive operations on data and named parameters, whatever its layers' names.
+
+A *site* is a place where data meets a kernel: a contraction, convolution or lookup with one side
+that depends on the data and one that depends on parameters alone. A framework's module, such as
+`winit.jax`, goes through a model's operations and asks a `Reader` at each what is known of its
+result: a `Value`. So the sites are found, their fans and what lies between two of them. A `Subject`
+is run and says what was `Measured` there. `winit.judge` works from these types alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import or_
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from winit.diagnostics import FLAT
+
+Array = NDArray[Any]
+Index = Callable[[], NDArray[np.int64]]
+KEY = 0x77696E6974  # the audit's own branch of every seed: its noise is nobody's draw
+SILENT = 1e-6  # a unit to which this share of the mean squared gradient comes back is dead
+# Where functions of single numbers are known: the kinks of ReLU6 and its like lie on the grid.
+POINTS = np.linspace(-40.0, 40.0, 8001)
+NORMAL = np.array([NormalDist().inv_cdf((i + 0.5) / 1000) for i in range(1000)])
+
+
+@dataclass(frozen=True, eq=False)
+class Elementwise:
+    """What acts on each number alone between two places: an activation, or nothing (`linear`).
+
+    Its values at `POINTS`; equal ones in a program are one object. Biases in it stand at 0, scales
+    at 1, and other parameters, such as a PReLU's slopes, at their mean.
+    """
+
+    curve: Array | None = None
+
+    @property
+    def linear(self) -> bool:
+        """Whether nothing bends."""
+        return self.curve is None
+
+    def __call__(self, values: Array) -> Array:
+        """The function's values, between the points by straight lines."""
+        return values if self.curve is None else np.interp(values, POINTS, self.curve)
+
+    def tails(self, share: float) -> tuple[float, float, float] | None:
+        """Between which results it is steep, and the share of N(0, 1) outside.
+
+        None unless it is flat on both sides; `share` is of the steepest slope at N(0, 1).
+        """
+        curve = POINTS if self.curve is None else self.curve
+        steep = np.abs(np.gradient(curve, POINTS))
+        near = np.interp(NORMAL, POINTS, steep).max()
+        found = np.flatnonzero(steep >= share * near)
+        if not len(found) or found[0] == 0 or found[-1] == len(POINTS) - 1:
+            return None
+        low, high = np.sort(curve[found[[0, -1]]])
+        normal = self(NORMAL)
+        return low, high, float(np.mean((normal < low) | (normal > high)))
+
+
+LINEAR = Elementwise()
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A parameter as one site uses it."""
+
+    name: str
+    shape: tuple[int, ...]
+    # d ln of the effective kernel by d ln of it: 1 for a plain kernel and weight normalization's g,
+    # 0 where a transform takes its scale away (v, spectral normalization) and for LoRA's pair.
+    power: float = 1.0
+    trainable: bool = True
+    # Gives the flat positions in it that the site reads, as (groups, outputs, inputs, *window), so
+    # that `values.flat[index()] = drawn`; None where they are not a rearrangement of its own.
+    index: Index | None = None
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place where data meets a kernel."""
+
+    name: str  # the main kernel's path, and the number of the call where it is used again
+    kernels: tuple[Kernel, ...]  # what makes the effective kernel, the main one first
+    lookup: bool  # rows are picked by whole numbers that come from the data
+    fan_in: float  # inputs that reach an output, far from edges; strides count
+    fan_out: float  # outputs that an input reaches
+    groups: int = 1  # independent ones: grouped and depthwise kernels, experts, stacked layers
+    blocks: int = 1  # equal parts in which the units are used apart (gates); fan_out is of one
+    units: int = 1
+    before: Elementwise = LINEAR  # on what the kernel reads; pooling and moves are looked through
+    after: Elementwise = LINEAR  # that of the sites that read its result; linear if they differ
+    parents: tuple[int, ...] = ()  # sites whose results reach this one with none in between
+    roots: tuple[int, ...] = ()  # indices of `Program.roots`: what set the scale that arrives here
+    reads_data: bool = False  # model inputs reach it with no site in between
+    head: bool = False  # it reaches an output with no site in between
+    cut: bool = False  # every path from the inputs to some output leads through it
+    normalized: bool = False  # on every path, a normalizer comes before the next site
+    averaged: float = 1.0  # values that were averaged or summed since the roots, at the most
+    summed: int = 1  # sites whose results meet, at the most, in the sums that follow
+    recurrent: bool = False  # what it reads depends on the state of the loop that it is in
+    steps: int = 1  # of the loops that it is in
+    depth: int = 1  # sites on the longest path to here, this one included; a loop's steps count
+
+    @property
+    def kernel(self) -> Kernel:
+        """The main kernel."""
+        return self.kernels[0]
+
+
+@dataclass(frozen=True)
+class Root:
+    """Where a scale is set: what lies before can be forgotten.
+
+    `kind` is "input", "lookup" (an embedding's result), "state" (a loop's, if it does not start
+    with data), "normalizer" (a reducing program whose result, at a large scale, no longer changes
+    with its input's) or "softmax" (one with exponentials).
+    """
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """A model as its operations tell it, before anything was run."""
+
+    sites: tuple[Site, ...]  # in the order in which they run
+    roots: tuple[Root, ...]
+    depth: int  # of the longest path
+    unused: tuple[str, ...] = ()  # parameters of two axes or more that neither sites nor sums read
+    factors: tuple[str, ...] = ()  # parameters that multiply data: kernels, scales, gates
+    stopped: tuple[str, ...] = ()  # kernels that no gradient reaches, since the model stops it
+    notes: tuple[str, ...] = ()  # about the reading itself, in sentences
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A parameter's std, ‖∂L/∂W‖², and whether it is 0 all over, in one run."""
+
+    std: float
+    gradient: float
+    zero: bool
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one run, forward and back, measured; arrays have an entry a site.
+
+    NaN is what could not be measured, or a branch that was not taken.
+    """
+
+    x2: Array  # E x² of what the kernel reads; the mean over a loop's steps, as all below
+    z2: Array  # E z²
+    g2: Array  # E of the squared gradient at z
+    x_share: Array  # the share of x2 that is variance over the examples
+    z_share: Array
+    x_steps: tuple[Array, ...]  # x2 for each step of the site's loops
+    g_steps: tuple[Array, ...]
+    saturated: Array  # share of flat slopes, beyond that of N(0, 1); where both ends are flat
+    dead: Array  # share of units to which no gradient comes back for any example
+    distinct: Array  # units that differ in z or in its gradient
+    std: Array  # of the effective kernel
+    effect: Array  # std² ‖∂L/∂W‖² of the main kernel: what a relative redraw does
+    root2: Array  # E x² at each of `Program.roots`
+    loss: float  # NaN without one
+    blind: float  # the loss of a network that knows nothing, NaN where it is not known
+    input2: Mapping[str, float]  # E x² of each input of floats
+    finite: bool  # outputs, loss and gradients
+    kernels: Mapping[str, Weight]  # every parameter of floats
+
+
+# ------------------------------------------------------------------ what a framework writes down
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The axes of a contraction, convolution or lookup, seen from its kernel."""
+
+    order: Sequence[Sequence[int]]  # of the kernel: groups, outputs, inputs, window
+    shape: tuple[int, ...]
+    split: int = 1  # groups side by side on the output axis
+    stride_in: float = 1.0  # dilated inputs: how much rarer they are
+    stride_out: float = 1.0
+    units: Sequence[int] = ()  # axes of z
+    apart: bool = True  # each group has units of its own: rows and chosen experts share them
+    examples_x: Sequence[int] = ()  # axes of x and of z that come from the data alone
+    examples_z: Sequence[int] = ()
+
+    def size(self, part: int) -> int:
+        """The product of one part's axes."""
+        return math.prod(self.shape[axis] for axis in self.order[part])
+
+    @property
+    def fans(self) -> tuple[float, float]:
+        """fan_in and fan_out."""
+        taps, outputs = self.size(3), self.size(1) // self.split
+        return self.size(2) * taps / self.stride_in, outputs * taps / self.stride_out
+
+    def arrange(self, values: Array) -> Array:
+        """An array of the kernel's shape as (groups, outputs, inputs, *window)."""
+        moved = values.transpose([axis for part in self.order for axis in part])
+        sizes = self.size(0) * self.split, self.size(1) // self.split, self.size(2)
+        return moved.reshape(*sizes, *(self.shape[axis] for axis in self.order[3]))
+
+    def index(self, entries: Callable[[], list[Array]]) -> Index:
+        """Gives positions so arranged; those of several steps are groups."""
+        return lambda: np.concatenate([self.arrange(e) for e in entries()]).astype(np.int64)
+
+
+# ------------------------------------------------------------------ reading it
+
+# What a value depends on. Whole numbers that come from the data pick and mask, and carry no signal;
+# picked rows are a lookup's result, or a kernel that is chosen for the data.
+PARAMETERS, ROUTING, PICKED, SIGNAL = range(4)
+ELEMENTWISE = ("affine", "add", "mul", "div", "map", "choose")
+EVERY = -1  # as a set of sites in bits: neutral in an intersection
+GROWN = 1e9  # stands for the growth of an exponential
+# Two magnitudes far beyond any epsilon, on either side, at 32 points each: sine must not look odd.
+FAR = np.linspace(1.0, 2.0, 32) * np.array([1e4, 1e5, -1e4, -1e5])[:, None]
+
+
+@dataclass(frozen=True)
+class Op:
+    """One primitive operation, whose first result has this number.
+
+    `kind` is "affine" (a sign, a cast), "add", "mul", "div", "map" (any other function of single
+    numbers), "choose" (the first input picks among the others), "move" (numbers at other places),
+    "join" (several side by side), "reduce", "contract", "lookup" or "other". `run` does it in
+    NumPy: the first six kinds on numbers of any one shape, moves and joins on what they move.
+    """
+
+    kind: str
+    number: int
+    run: Callable[..., Any] | None = None
+    outputs: int = 1
+    shapes: Sequence[tuple[int, ...]] = ()  # of the inputs
+    whole: bool = False  # gives whole numbers or truth values
+    stops: bool = False  # no gradient passes
+    count: float = 1.0  # values that a sum adds up
+    contract: Sequence[Contract | None] = ()  # by the position of the kernel
+    parts: tuple[int, int] = (1, 0)  # of how many parts a move takes one, and the axis' span
+    label: str = ""  # tells moves apart
+
+
+@dataclass(frozen=True)
+class Value:
+    """What is known of a value; it is a function, number by number, of the value `source`.
+
+    Sets of sites, roots, loops, inputs and parameters are bits of a whole number.
+    """
+
+    level: int = PARAMETERS
+    source: int = -1
+    layout: int = 0  # the moves since the source
+    straight: bool = True  # affine in the source
+    curve: Array = field(default_factory=lambda: POINTS, compare=False)  # of the source
+    act: Elementwise = field(default=LINEAR, compare=False)  # what acted before the source
+    degree: float = 1.0  # the power of the data's scale with which it grows
+    bounded: bool = False
+    reduced: bool = False  # a reduction lies before it
+    pending: bool = False  # degree 0 by a reduction: the last such value is a normalizer's result
+    soft: bool = False  # so by exponentials
+    averaged: float = 1.0
+    depth: int = 0
+    dom: int = EVERY  # sites on every path to it
+    parents: int = 0
+    bare: int = 0  # the parents that no normalizer separates from it
+    intact: int = 0  # sites whose result it is, shifted and moved
+    roots: int = 0
+    loops: int = 0
+    origins: int = 0  # inputs that reach it with no site in between
+    flows: int = 0  # parameters to which a gradient comes back through it
+    # Of what depends on parameters alone: a typical number, whether it is that one exactly, the
+    # powers of the parameters in it, and where the entries of each lie in it, step by step.
+    number: float = 0.25
+    exact: bool = False
+    powers: Mapping[int, float] = field(default_factory=dict)
+    entries: Mapping[int, Callable[[], list[Array]]] = field(default_factory=dict, compare=False)
+
+
+def _all(masks: Iterable[int]) -> int:
+    return reduce(or_, masks, 0)
+
+
+def _union(values: Sequence[Value], source: int) -> Value:
+    """A value made of several: it inherits from all, its scale from what is not bounded."""
+    carriers = [v for v in values if v.level > ROUTING] or list(values)
+    strong = [v for v in carriers if not v.bounded] or carriers
+    return Value(
+        level=max(v.level for v in values),
+        source=source,
+        degree=max(v.degree for v in carriers),
+        bounded=all(v.bounded for v in carriers),
+        reduced=any(v.reduced for v in carriers),
+        averaged=max(v.averaged for v in strong),
+        depth=max(v.depth for v in carriers),
+        dom=reduce(lambda dom, v: dom & v.dom, carriers, EVERY),
+        parents=_all(v.parents for v in carriers),
+        bare=_all(v.bare for v in carriers),
+        loops=_all(v.loops for v in carriers),
+        roots=_all(v.roots for v in strong),
+        origins=_all(v.origins for v in values),
+        flows=_all(v.flows for v in values),
+        powers={p: n for v in values if v.level == PICKED for p, n in v.powers.items()},
+    )
+
+
+def bits(mask: int) -> list[int]:
+    """The members of a set of bits."""
+    return [i for i in range(mask.bit_length()) if mask >> i & 1]
+
+
+def growth(function: Callable[[Array], Any]) -> float:
+    """The power of x with which a function grows, far out: on the right, or else on the left."""
+    values = np.broadcast_to(np.asarray(function(FAR), dtype=np.float64), FAR.shape)
+    with np.errstate(all="ignore"):
+        size = np.sqrt(np.mean(np.square(values), axis=1))
+    for low, high in (size[:2], size[2:]):
+        if high == np.inf:
+            return GROWN
+        if low > 0 and high > 0:
+            return round(4 * math.log10(high / low)) / 4
+    return 0.0
+
+
+@dataclass
+class Draft:
+    """A site while the program is read: the values there, and the place of the kernel's."""
+
+    number: int
+    z: int
+    side: int
+    lookup: bool
+    contract: Contract
+    kernel: Value
+    x: Value
+    steps: int
+    recurrent: bool
+
+    @property
+    def plain(self) -> bool:
+        """Whether the kernel is a parameter as it stands."""
+        return self.kernel.level == PARAMETERS and self.kernel.source >= 0
+
+
+class Reader:
+    """Says what is known of each operation's result, and keeps the sites and roots it meets."""
+
+    def __init__(self) -> None:
+        self.parameters: list[Kernel] = []
+        self.inputs: list[int] = []
+        self.found: dict[int, Draft] = {}
+        self.roots: dict[int, tuple[int, str, int]] = {}  # place, kind, parents
+        self.root_names: dict[int, str] = {}
+        self.picked: set[int] = set()
+        self.summed: dict[int, int] = {}
+        self.blocks: dict[int, int] = {}
+        self.factors: set[int] = set()
+        self.shifts: set[int] = set()
+        self.steps: list[int] = []
+        self.functions: dict[bytes, Elementwise] = {}
+
+    @property
+    def drafts(self) -> list[Draft]:
+        """The sites; rows that are picked to be a kernel are none."""
+        return [d for d in self.found.values() if d.z not in self.picked]
+
+    def input(self, number: int, name: str, floats: bool) -> Value:
+        """An input; one of whole numbers carries no signal."""
+        self.inputs.append(number)
+        origins = 1 << (len(self.inputs) - 1)
+        if not floats:
+            return Value(ROUTING, number, origins=origins)
+        self.root_names[number] = name
+        root = self._root(number, "input", 0)
+        return Value(SIGNAL, number, dom=0, roots=root, origins=origins)
+
+    def parameter(
+        self, name: str, shape: tuple[int, ...], mean: float, trainable: bool = True
+    ) -> Value:
+        """A parameter."""
+        p = len(self.parameters)
+        self.parameters.append(Kernel(name, shape, trainable=trainable))
+        entries = {p: lambda: [np.arange(math.prod(shape), dtype=np.int32).reshape(shape)]}
+        return Value(PARAMETERS, p, number=mean, powers={p: 1.0}, entries=entries, flows=1 << p)
+
+    def _root(self, i: int, kind: str, parents: int) -> int:
+        place, *_ = self.roots.get(i, (len(self.roots),))
+        self.roots[i] = (place, kind, parents)
+        return 1 << place
+
+    def _used(self, v: Value) -> Value:
+        """What is known of a value that something else than a normalizer uses."""
+        if not v.pending:
+            return v
+        root = self._root(v.source, "softmax" if v.soft else "normalizer", v.parents)
+        v = replace(v, pending=False, soft=False, bounded=v.soft, reduced=False, bare=0)
+        return replace(v, degree=1.0, roots=root, averaged=1.0)
+
+    def acting(self, v: Value) -> Elementwise:
+        """The activation on the way to a value; pooling, moves, joins of equals looked through."""
+        if v.straight:
+            return v.act
+        curve = np.broadcast_to(np.asarray(v.curve, dtype=np.float64), POINTS.shape)
+        return self.functions.setdefault(np.round(curve, 4).tobytes(), Elementwise(curve))
+
+    def apply(self, op: Op, inputs: Sequence[Value]) -> list[Value]:
+        """What is known of an operation's results."""
+        single = op.kind in ELEMENTWISE or op.kind == "move"
+        made = (self._single if single else self._whole)(op, inputs)
+        if op.whole and made.level > ROUTING:
+            kept = {n: getattr(made, n) for n in ("source", "straight", "curve", "loops")}
+            made = Value(ROUTING, origins=made.origins, **kept)
+        flows = 0 if op.stops or op.whole else _all(v.flows for v in inputs)
+        intact = made.intact
+        if op.kind in ("add", "affine", "move", "join"):
+            intact = _all(v.intact for v in inputs)
+        parts, span = op.parts
+        for n in bits(intact) if parts > 1 else ():
+            units = next(d.contract.size(1) for d in self.found.values() if d.number == n)
+            if span <= units and units % parts == 0:
+                self.blocks[n] = max(parts, self.blocks.get(n, 1))
+        results = []
+        for i in range(op.number, op.number + op.outputs):
+            source = i if made.source == op.number else made.source
+            moves = op.kind == "move" and made.level and source != i
+            layout = hash((made.layout, op.label, i - op.number)) if moves else made.layout
+            placed: Any = {"source": source, "layout": layout, "flows": flows, "intact": intact}
+            entries = self._entries(op, inputs, i - op.number) if not made.level else {}
+            results.append(replace(made, **placed, entries=entries))
+        return results
+
+    # Functions of single numbers, and moves.
+
+    def _main(self, op: Op, inputs: Sequence[Value]) -> list[int]:
+        """The places of what is looked at; other inputs are sides, as constants are."""
+        top = max((v.level for v in inputs), default=PARAMETERS)
+        if top == PARAMETERS:
+            return []
+        cases = range(op.kind == "choose", len(inputs))
+        chosen = [k for k in cases if inputs[k].level in (top, PICKED, SIGNAL)]
+        sources = {inputs[k].source for k in chosen}
+        same = [k for k, v in enumerate(inputs) if k in chosen or (v.level and v.source in sources)]
+        return same or [0]
+
+    def _single(self, op: Op, inputs: Sequence[Value]) -> Value:
+        main = self._main(op, inputs)
+        if not main:
+            return self._alone(op, inputs)
+        sides = [v for k, v in enumerate(inputs) if k not in main]
+        made_of = {p for v in sides for p in v.powers}
+        self.factors |= made_of if op.kind == "mul" else set()
+        self.shifts |= made_of if op.kind not in ("mul", "move") else set()
+        lone = main == [0] or (op.kind == "mul" and len(main) == 1)
+        straight = lone if op.kind in ("mul", "div") else op.kind in ("affine", "add", "move")
+        straight = (straight or (op.kind == "choose" and 0 not in main)) and all(
+            inputs[k].straight for k in main
+        )
+        pending = straight and all(inputs[k].pending for k in main)
+        known = [inputs[k] if pending else self._used(inputs[k]) for k in main]
+        first = max(known, key=lambda v: v.level)
+        degree = self._degree(op, inputs, dict(zip(main, (v.degree for v in known), strict=True)))
+        level = PICKED if first.level == ROUTING and made_of else first.level
+        if len({(v.source, v.layout) for v in known}) > 1:
+            return replace(self._mixed(op, known, degree, pending), level=level)
+        open_ended = not all(v.exact for v in sides)
+        powers = first.powers if level == first.level else self._powers(op, inputs)
+        made = replace(first, level=level, straight=straight, powers=powers)
+        if pending:
+            return replace(made, source=op.number, layout=0) if open_ended else made
+        # A shift that is not known stands at 0, a scale at 1, and nothing is masked.
+        skips = open_ended and len(main) == 1 and straight and op.kind != "affine"
+        if op.kind != "move" and not skips:
+            assert op.run is not None
+            numbers = [v.curve if k in main else v.number for k, v in enumerate(inputs)]
+            made = replace(made, curve=op.run(*numbers))
+        # A function that no longer grows far out, such as tanh, sets a scale of its own.
+        bounded = all(v.bounded for v in known) or degree == 0
+        return replace(made, degree=degree or 1.0, bounded=bounded)
+
+    def _alone(self, op: Op, inputs: Sequence[Value]) -> Value:
+        """Of parameters and constants alone."""
+        number, single = inputs[0].number if inputs else 0.25, op.kind in ELEMENTWISE
+        if op.run is not None and single:
+            number = float(op.run(*(v.number for v in inputs)))
+        exact = bool(inputs) and (single or op.kind == "move") and all(v.exact for v in inputs)
+        return Value(number=number, exact=exact, powers=self._powers(op, inputs))
+
+    def _powers(self, op: Op, inputs: Sequence[Value]) -> dict[int, float]:
+        """With which power each parameter takes part; a product of matrices beside a whole, 0."""
+        found = {}
+        for p in dict.fromkeys(p for v in inputs for p in v.powers):
+            known = {k: v.powers[p] for k, v in enumerate(inputs) if p in v.powers}
+            found[p] = self._degree(op, inputs, known)
+            if op.kind == "add" and any(v.entries for v in inputs):
+                found[p] *= any(p in v.entries for v in inputs)
+        return found
+
+    def _degree(self, op: Op, inputs: Sequence[Value], known: Mapping[int, float]) -> float:
+        """The power of a scale in a result, from those in inputs, by their places."""
+        if op.kind in ("mul", "contract"):
+            return sum(known.values())
+        if op.kind == "div":
+            return known.get(0, 0.0) - known.get(1, 0.0)
+        if op.kind != "map" or len(known) > 1 or op.run is None:
+            return max(known.values())
+        ((k, power),) = known.items()
+        run = op.run
+        return power * growth(
+            lambda far: run(*(far if j == k else v.number for j, v in enumerate(inputs)))
+        )
+
+    def _entries(self, op: Op, inputs: Sequence[Value], out: int) -> dict[int, Any]:
+        """Where each parameter's entries went: kept by elementwise operations, moved by others."""
+        if op.kind not in (*ELEMENTWISE, "move", "join"):
+            return {}
+        found: dict[int, Any] = {}
+        moves, whole = op.kind in ("move", "join"), max(op.shapes, key=math.prod, default=())
+        for p in {p for v in inputs for p in v.entries}:
+            have = [k for k, v in enumerate(inputs) if p in v.powers]
+            have = [k for k in have if moves or op.shapes[k] == whole]
+            if len(have) == 1 and p in inputs[have[0]].entries and (op.run or not moves):
+                entries = inputs[have[0]].entries[p]
+                found[p] = self._moved(op, inputs, have[0], out, entries) if moves else entries
+        return found
+
+    def _moved(self, op: Op, inputs: Sequence[Value], place: int, out: int, entries: Any) -> Any:
+        run = op.run
+        assert run is not None
+        if op.label == "steps":  # a loop takes another part at each step
+            return lambda: [part for e in entries() for part in e]
+
+        def moved() -> list[Array]:
+            pairs = list(zip(op.shapes, inputs, strict=True))
+            rest = [np.full(s, int(v.number) if v.exact else -1, np.int32) for s, v in pairs]
+            each = (run(*rest[:place], e, *rest[place + 1 :]) for e in entries())
+            return [np.asarray(m[out]) for m in each]
+
+        return moved
+
+    def _mixed(self, op: Op, known: Sequence[Value], degree: float, pending: bool) -> Value:
+        """Values of several sources, number by number: the result is a source of its own."""
+        made = _union(known, op.number)
+        if op.kind == "add":
+            for n in bits(made.bare):
+                self.summed[n] = max(self.summed.get(n, 1), made.bare.bit_count())
+        stays = pending or (degree == 0 and made.reduced and any(v.degree for v in known))
+        soft = stays and any(v.soft or abs(v.degree) > GROWN / 2 for v in known)
+        bounded = made.bounded or (degree == 0 and not stays)
+        degree = degree if degree or stays else 1.0
+        return replace(made, degree=degree, bounded=bounded, pending=stays, soft=soft)
+
+    # All other operations.
+
+    def _whole(self, op: Op, inputs: Sequence[Value]) -> Value:
+        """A new source that inherits everything: a reduction, a join, a site, or the unknown."""
+        side = self._kernel_side(op, inputs)
+        if side is not None:
+            return self._site(op, side, inputs[side], inputs[1 - side])
+        known = [self._used(v) for v in inputs if v.level]
+        if not known:
+            return self._alone(op, inputs)
+        made, acts = _union(known, op.number), {self.acting(v) for v in known if v.level > ROUTING}
+        degree = sum(v.degree for v in known) if op.kind == "contract" else made.degree
+        reduced = made.reduced or op.kind in ("reduce", "contract")
+        act = acts.pop() if len(acts) == 1 else LINEAR
+        averaged = made.averaged * op.count
+        return replace(made, degree=degree, reduced=reduced, averaged=averaged, act=act)
+
+    def _kernel_side(self, op: Op, inputs: Sequence[Value]) -> int | None:
+        """The kernel is of a lower level, and has parameters in it."""
+        for side, contract in enumerate(op.contract):
+            lower = contract is not None and inputs[side].level < inputs[1 - side].level
+            if lower and inputs[side].powers:
+                return side
+        return None
+
+    def _site(self, op: Op, side: int, kernel: Value, x: Value) -> Value:
+        z, x, lookup, contract = op.number, self._used(x), op.kind == "lookup", op.contract[side]
+        assert contract is not None
+        if x.level == ROUTING and not lookup:
+            x = replace(x, dom=0, roots=self._root(x.source, "input", 0))
+        if kernel.level == PICKED:
+            self.picked.add(kernel.source)
+        number = self.found[z].number if z in self.found else len(self.found)
+        mark, inside = 1 << number, (1 << len(self.steps)) - 1
+        steps, recurrent = math.prod(self.steps), bool(x.loops & inside)
+        self.found[z] = Draft(number, z, side, lookup, contract, kernel, x, steps, recurrent)
+        dom = (0 if x.dom == EVERY else x.dom) | mark
+        made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, intact=mark, loops=x.loops)
+        made = replace(made, roots=x.roots, averaged=x.averaged, depth=x.depth + 1)
+        if not lookup:
+            return made
+        root = self._root(z, "lookup", mark)
+        return replace(made, level=PICKED, roots=root, averaged=1.0, powers=kernel.powers)
+
+    def loop(
+        self,
+        inside: Sequence[int],
+        results: Sequence[int],
+        first: Sequence[Value],
+        steps: int,
+        body: Callable[[list[Value]], list[Value]],
+    ) -> list[Value]:
+        """The results of a loop whose states have these numbers; its body is read until it stays.
+
+        `body` gives the states after a step, and then what is kept of each step.
+        """
+        mark, deep = 1 << len(self.steps), max((v.depth for v in first), default=0)
+        self.steps.append(steps)
+        came: list[Value] = [Value()] * len(first)
+        outs: list[Value] = []
+        for _ in range(8):
+            triples = zip(inside, first, came, strict=True)
+            outs = body([self._carried(*triple, mark, deep) for triple in triples])
+            if outs[: len(first)] == came:
+                break
+            came = outs[: len(first)]
+        self.steps.pop()
+        grown = (steps - 1) * max([0, *(v.depth - deep for v in came)])
+        for draft in self.found.values():
+            if draft.recurrent and draft.x.loops & mark and draft.z > max(*inside, *results):
+                draft.x = replace(draft.x, depth=draft.x.depth + grown)
+        return [self._left(i, v, mark, grown) for i, v in zip(results, outs, strict=True)]
+
+    def _carried(self, i: int, first: Value, came: Value, mark: int, depth: int) -> Value:
+        """A state inside a loop."""
+        level = max(first.level, came.level)
+        if level <= ROUTING:
+            powers, flows = {**first.powers, **came.powers}, first.flows | came.flows
+            return Value(level, i if level else -1, loops=mark * level, origins=first.origins,
+                         flows=flows, powers=powers)  # fmt: skip
+        made = _union([v for v in (first, came) if v.level > ROUTING], i)
+        made = replace(made, depth=depth, bounded=False, reduced=False, degree=1.0)
+        made = replace(made, loops=first.loops | came.loops | mark, act=self.acting(came))
+        if first.level > ROUTING:
+            return replace(made, roots=first.roots, averaged=first.averaged)
+        return replace(made, roots=self._root(i, "state", made.parents), averaged=1.0)
+
+    def _left(self, i: int, v: Value, mark: int, grown: int) -> Value:
+        """What a loop gives."""
+        v = self._used(v)
+        depth, act = v.depth + (grown if v.loops & mark else 0), self.acting(v)
+        if not v.level:
+            return replace(v, entries={}, exact=False)
+        return replace(v, source=i, layout=0, straight=True, curve=POINTS, act=act, depth=depth,
+                       loops=v.loops & ~mark)  # fmt: skip
+
+    # The program.
+
+    def program(self, outputs: Sequence[Value], notes: Sequence[str] = ()) -> Program:
+        """The sites and roots that were found on the way to these outputs."""
+        heads = [self._used(v) for v in outputs if v.level > ROUTING] or [Value()]
+        last, drafts = _union(heads, -1), self.drafts
+        cuts = _all(v.dom for v in heads if v.dom != EVERY)
+        bare = last.bare | _all(d.x.bare for d in drafts)
+        ends = ("normalizer", "softmax")
+        normal = _all(parents for _, kind, parents in self.roots.values() if kind in ends) & ~bare
+        place = {d.number: i for i, d in enumerate(drafts)}
+
+        def members(mask: int) -> tuple[int, ...]:
+            return tuple(place[n] for n in bits(mask) if n in place)
+
+        made: list[Site] = []
+        for d in drafts:
+            site, mark = self._made(d), 1 << d.number
+            calls = 1 + sum(other.kernel.name == site.name for other in made)
+            name = site.name + (f" (call {calls})" if calls > 1 else "")
+            made.append(replace(site, name=name, parents=members(d.x.parents),
+                                head=bool(last.parents & mark), cut=bool(cuts & mark),
+                                normalized=bool(normal & mark)))  # fmt: skip
+        for i, site in enumerate(made):
+            acts = {other.before for other in made if i in other.parents}
+            made[i] = replace(site, after=acts.pop()) if len(acts) == 1 else site
+        roots = []
+        for i, (_, kind, parents) in self.roots.items():
+            name = f"after {', '.join(made[n].name for n in members(parents))}"
+            roots.append(Root(self.root_names.get(i, name), kind))
+        used = {kernel.name for site in made for kernel in site.kernels}
+        mains = {site.kernel.name for site in made}
+        named = [(p, k.name) for p, k in enumerate(self.parameters)]
+        apart = [k for p, k in enumerate(self.parameters) if p not in self.shifts]
+        return Program(
+            tuple(made),
+            tuple(roots),
+            last.depth,
+            unused=tuple(k.name for k in apart if k.name not in used and len(k.shape) > 1),
+            factors=tuple(n for p, n in named if p in self.factors or n in used),
+            stopped=tuple(n for p, n in named if n in mains and not last.flows >> p & 1),
+            notes=tuple(notes),
+        )
+
+    def _made(self, d: Draft) -> Site:
+        """A site, as far as it stands alone."""
+        kernels, blocks = self._kernels(d), self.blocks.get(d.number, 1)
+        fan_in, fan_out = d.contract.fans
+        return Site(
+            kernels[0].name,
+            kernels,
+            d.lookup,
+            fan_in,
+            fan_out / blocks,
+            groups=d.contract.size(0) * d.contract.split,
+            blocks=blocks,
+            units=d.contract.size(1) * (d.contract.size(0) if d.contract.apart else 1),
+            before=LINEAR if d.lookup else self.acting(d.x),
+            roots=tuple(bits(d.x.roots)),
+            reads_data=bool(d.x.origins),
+            averaged=d.x.averaged,
+            summed=self.summed.get(d.number, 1),
+            recurrent=d.recurrent,
+            steps=d.steps,
+            depth=d.x.depth + 1,
+        )
+
+    def _kernels(self, d: Draft) -> tuple[Kernel, ...]:
+        """The parameters that make a site's kernel: first the one whose entries lie in it."""
+        made = []
+        for p, power in d.kernel.powers.items():
+            index = d.contract.index(d.kernel.entries[p]) if p in d.kernel.entries else None
+            made.append(replace(self.parameters[p], power=power, index=index))
+        rank = lambda k: (k.index is not None, math.prod(k.shape))  # noqa: E731
+        return tuple(sorted(made, key=rank, reverse=True))
+
+    # What inputs the model expects.
+
+    def vocabulary(self, place: int) -> int:
+        """How many rows the tables have that an input picks from; 0 where it picks from none."""
+        picks = [d for d in self.drafts if d.lookup or d.x.level == ROUTING]
+        mine = [d for d in picks if d.x.origins >> place & 1]
+        return min((d.contract.size(0 if d.lookup else 2) for d in mine), default=0)
+
+    def entry(self, place: int) -> tuple[float, float]:
+        """The scale and shift that an input of floats gets before its first site."""
+        for d in self.drafts:
+            if d.x.source == self.inputs[place] and d.x.straight:
+                low, high = np.interp([0.0, 1.0], POINTS, d.x.curve)
+                return float(high - low) or 1.0, float(low)
+        return 1.0, 0.0
+
+
+# ------------------------------------------------------------------ measuring
+
+# What a run notes, by kind and value: how many numbers ("n"), sums over blocks of their squares
+# ("x"), the same about the mean over the examples ("v"); in loops with an entry a step in front.
+Note = Mapping[str, Array]
+Notes = Mapping[str, Note]
+
+
+class Subject:
+    """A model that can be measured and given other weights; a framework's module completes it."""
+
+    name: str
+    arrays: dict[str, Any]  # the parameters, by path
+    reader: Reader
+    program: Program
+    examples: int
+
+    @property
+    def parameters(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every parameter; states of generators are none."""
+        known = {k.name for k in self.reader.parameters}
+        return {n: tuple(a.shape) for n, a in self.arrays.items() if n in known or a.ndim > 1}
+
+    def execute(self, arrays: Mapping[str, Any], standardized: bool) -> Notes:
+        """Run once, with these parameters, and inputs of floats brought to mean 0 and std 1."""
+        raise NotImplementedError
+
+    def numpy(self, array: Any) -> Array:
+        """One of the framework's arrays, as float64."""
+        return np.asarray(array).astype(np.float64)
+
+    def like(self, value: Any, old: Any) -> Any:
+        """A value in the type, dtype and layout of one of the framework's arrays."""
+        raise NotImplementedError
+
+    def value(self, name: str) -> Array:
+        """A parameter's present value, as float64."""
+        return self.numpy(self.arrays[name])
+
+    def assign(self, name: str, value: Array) -> None:
+        """Set a parameter, in its own dtype and layout."""
+        self.arrays[name] = self.like(value, self.arrays[name])
+
+    def start(self, name: str) -> tuple[Array, str] | None:
+        """The conventional start of what is no kernel, and its name; None if there is none."""
+        shape = self.parameters[name]
+        shift = len(shape) == 1 and name not in self.program.factors
+        return (np.zeros(shape), "zeros") if shift else None
+
+    def kept(self, name: str) -> str:
+        """Why a parameter is to be left alone ("frozen", "given as a constant"), or ""."""
+        free = {k.name for k in self.reader.parameters if k.trainable}
+        return "" if name in free else "frozen"
+
+    def trained(self) -> str:
+        """The sign that the model was trained, or ""."""
+        return ""
+
+    def measure(
+        self,
+        scales: Mapping[str, float] | None = None,
+        values: Mapping[str, Array] | None = None,
+        *,
+        standardized: bool = False,
+    ) -> Measured:
+        """Run once with changed parameters; the model stays as it is, and nothing is compiled.
+
+        `scales` multiplies parameters, `values` replaces them, and `standardized` brings each
+        input of floats to mean 0 and std 1.
+        """
+        arrays = dict(self.arrays)
+        for n, value in (values or {}).items():
+            arrays[n] = self.like(value, arrays[n])
+        for n, factor in (scales or {}).items():
+            arrays[n] = self.like(self.numpy(arrays[n]) * factor, arrays[n])
+        return self._measured(self.execute(arrays, standardized))
+
+    def _measured(self, notes: Notes) -> Measured:
+        kernels = {}
+        for n in (k.name for k in self.reader.parameters):
+            std = math.sqrt(_mean(_steps(notes[f"value {n}"], "x")))
+            gradient = float(np.sum(notes[f"weight {n}"]["x"], dtype=np.float64))
+            kernels[n] = Weight(std, gradient, not (std or notes[f"value {n}"]["mean"]))
+        sites = list(zip(self.reader.drafts, self.program.sites, strict=True))
+        rows = [self._row(d.z, s, kernels[s.kernel.name], notes) for d, s in sites]
+        steps: Any = {n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps")}
+        columns: dict[str, Any] = {n: np.array([r[n] for r in rows]) for n in (rows or [_EMPTY])[0]}
+        flat = columns["saturated"].copy()  # at the sites that read: their parents did it
+        for i in range(len(rows)):
+            read = [f for f, (_, s) in zip(flat, sites, strict=True) if i in s.parents]
+            columns["saturated"][i] = max((f for f in read if f == f), default=math.nan)
+        loss, blind = (np.ravel(notes.get(k, {"x": math.nan})["x"]) for k in ("loss", "blind"))
+        root2 = {i: self._second(notes, f"root {i}")[0] for i in self.reader.roots}
+        inputs = {name: root2[i] for i, name in self.reader.root_names.items()}
+        return Measured(
+            **columns,
+            **steps,
+            root2=np.array(list(root2.values())),
+            loss=float(loss[0]),
+            blind=float(min(blind[blind > 0], default=math.nan)),
+            input2=inputs,
+            finite=bool(notes["finite"]["x"].all()),
+            kernels=kernels,
+        )
+
+    def _second(self, notes: Notes, key: str) -> tuple[float, float, Array]:
+        """E x², the share of it that varies over the examples, and E x² step by step."""
+        note = notes.get(key)
+        steps, varying = _steps(note, "x"), _steps(note, "v")
+        second, unbiased = _mean(steps), self.examples / max(1, self.examples - 1)
+        return second, unbiased * _mean(varying) / second if second else math.nan, steps
+
+    def _row(self, i: int, site: Site, weight: Weight, notes: Notes) -> dict[str, Any]:
+        z, g = notes.get(f"z {i}"), notes.get(f"g {i}")
+        notes = notes if z is None or g is None else {**notes, f"g {i}": {"n": z["n"], **g}}
+        x2, x_share, x_steps = self._second(notes, f"x {i}")
+        z2, z_share, _ = self._second(notes, f"z {i}")
+        g2, _, g_steps = self._second(notes, f"g {i}")
+        std = math.sqrt(self._second(notes, f"w {i}")[0]) if f"w {i}" in notes else weight.std
+        flat, tails = notes.get(f"flat {i}"), site.before.tails(FLAT)
+        beyond = float(np.mean(flat["x"])) - tails[2] if flat and tails else math.nan
+        units = [_units(note) for note in (z, g) if note is not None]
+        dead = math.nan
+        if g is not None and (g2 > 0 or z2 > 0) and g2 < math.inf:
+            dead = float(np.mean(units[-1] <= SILENT * units[-1].mean()))
+        return _EMPTY | {"x2": x2, "z2": z2, "g2": g2, "x_share": x_share, "z_share": z_share,
+                         "saturated": beyond, "dead": dead, "distinct": _distinct(units),
+                         "std": std, "effect": std**2 * weight.gradient,
+                         "x_steps": x_steps, "g_steps": g_steps}  # fmt: skip
+
+
+_EMPTY = dict.fromkeys(("x2", "z2", "g2", "x_share", "z_share", "saturated", "dead", "distinct",
+                        "std", "effect"), math.nan)  # fmt: skip
+
+
+def _steps(note: Note | None, key: str) -> Array:
+    """The mean over a value's entries for each step of its loops; NaN where it was not run."""
+    n = np.ravel(note["n"]).astype(np.float64) if note else np.zeros(1)
+    if note is None or key not in note:
+        return np.full(len(n), math.nan)
+    sums = note[key].astype(np.float64).reshape(len(n), -1).sum(axis=1)
+    n[n == 0] = math.nan
+    return np.asarray(sums / n)
+
+
+def _mean(steps: Array) -> float:
+    """The mean over the steps that were reached."""
+    reached = steps[~np.isnan(steps)]
+    return float(reached.mean()) if len(reached) else math.nan
+
+
+def _units(note: Note) -> Array:
+    """The sum of squares of each unit."""
+    sums = note["x"].astype(np.float64)
+    return np.asarray(sums.reshape(-1, sums.shape[-1]).sum(axis=0))
+
+
+def _distinct(marks: Sequence[Array]) -> float:
+    """How many units differ in any of their sums, up to the roundings of float32."""
+    rows = np.array([m / m.max() for m in marks if 0 < m.max() < math.inf])
+    if not len(rows):
+        return 1.0 if marks else math.nan
+    rows = rows[:, np.argsort(rows.sum(axis=0))]
+    return 1.0 + float((np.abs(np.diff(rows, axis=1)).max(axis=0) > 1e-5).sum())

@@ -1,0 +1,312 @@
+"""What `reinitialize` draws: each kernel by the geometry of its site and the activation before it.
+
+The kernel after an activation answers for what the activation took away: its gain is the one for
+the depth that follows without a normalizer. The first site reads data and takes 1/fan_in, a head
+starts small so that the first loss is that of a network that knows nothing, recurrent kernels are
+orthogonal, and the ends of n branches that are summed are divided by √n. `winit.judge` compares a
+model's weights with the same plan.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from winit import _checks, activations, initializers, theory
+from winit._checks import RNG, Draws
+from winit.activations import Activation
+from winit.program import NORMAL, POINTS, Elementwise, Kernel, Program, Site, Subject
+
+Array = NDArray[np.floating[Any]]
+
+HEAD = 0.1  # logits of this rms cost 0.005 nats; He's rule costs 0.8, LeCun's 0.4 (ten classes)
+EMBEDDING = 0.05  # the limit of uniform draws, as in Keras
+DEEPEST, SUMMED = 10_000, 100  # layers that a gain is found for, and for a table
+GRID = np.linspace(-6.0, 9.0, 301)  # where functions are compared: beyond the kink of ReLU6
+OWN = "own function"  # the name of one that `winit` does not have
+# What a layer sets by itself, and a user of a scheme does not.
+RESERVED = {"shape", "rng", "dtype", "in_axis", "out_axis", "batch_axis", "draw"}
+# Schemes that look at no fan, and those that make one matrix at a time.
+PLAIN = ("zeros", "ones", "constant", "normal", "uniform", "truncated_normal")
+MATRICES = ("orthogonal", "identity")
+
+
+# ------------------------------------------------------------------ the plan
+
+
+@lru_cache(maxsize=256)
+def activation(step: Elementwise) -> Activation:
+    """The activation that an elementwise program is: one that `winit` has, or one made of it."""
+    values = step(GRID)
+    if step.curve is None or not np.isfinite(values).all():
+        return activations.linear
+    slope = round(float(values[0] / GRID[0]), 5)
+    known = (*activations.ACTIVATIONS.values(), activations.leaky_relu(slope))
+    apart = [float(np.abs(phi(GRID) - values).max()) for phi in known]
+    if min(apart) <= 1e-4 * np.abs(values).max():
+        return known[int(np.argmin(apart))]
+    slopes = np.gradient(step.curve, POINTS)
+    return Activation(OWN, step, lambda z: np.interp(z, POINTS, slopes))
+
+
+@lru_cache(maxsize=1024)
+def gain(step: Elementwise, depth: int) -> float:
+    """The gain for so many layers: `theory.depth_gain`.
+
+    For a table, at each of whose points quadrature would see a kink, the same is summed over normal
+    quantiles. It may bend elsewhere than where |x| is about 1, as sin(30 x) does: its argument is
+    first scaled so that its slope's rms is 1.
+    """
+    phi = activation(step)
+    if phi.name != OWN:
+        return theory.depth_gain(phi, min(depth, DEEPEST))
+    unit = math.sqrt(np.mean(phi.derivative(NORMAL) ** 2)) or 1.0
+    one = 1 / math.sqrt(np.mean(phi(NORMAL / unit) ** 2) or 1.0)
+    gains = one * np.geomspace(0.1, 10, 233)  # 2 % apart: the minimum is flat
+    u, back, path = np.zeros_like(gains), np.zeros_like(gains), []
+    for _ in range(min(depth, SUMMED)):
+        path.append([u, back])
+        x = np.exp(np.clip(u, -70, 70) / 2)[:, None] * NORMAL / unit
+        back = back + np.log(np.mean((gains[:, None] * phi.derivative(x) / unit) ** 2, 1) + 1e-300)
+        u = np.log(np.mean((gains[:, None] * phi(x)) ** 2, axis=1) + 1e-300)
+    # where all do as well, as in a single layer, the one that keeps q
+    ranges = np.ptp(path, axis=0).max(axis=0) + 1e-9 * np.abs(np.log(gains / one))
+    return float(gains[np.argmin(ranges)]) / unit
+
+
+def together(program: Program, p: int, i: int) -> bool:
+    """Whether the scale of one site's result still counts at another that follows it."""
+    return bool(set(program.sites[i].roots) & set(program.sites[p].roots))
+
+
+def runs(program: Program) -> list[int]:
+    """For each site, the most sites that follow each other through it without a new root."""
+    before, after = [1] * len(program.sites), [1] * len(program.sites)
+    pairs = [(p, i) for i, site in enumerate(program.sites) for p in site.parents if p < i]
+    pairs = [pair for pair in pairs if together(program, *pair)]
+    for p, i in pairs:
+        before[i] = max(before[i], before[p] + 1)
+    for p, i in reversed(pairs):
+        after[p] = max(after[p], after[i] + 1)
+    return [a + b - 1 for a, b in zip(before, after, strict=True)]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a kernel should be: a scheme with its options, and the std that it comes to.
+
+    `std` is NaN where no scale is better than another (an embedding, whose rows are picked).
+    """
+
+    scheme: str
+    std: float
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return ", ".join([self.scheme, *(f"{k}={v:.4g}" for k, v in self.options.items())])
+
+
+def plan(program: Program) -> list[Plan]:
+    """A plan for every site."""
+    picked = {site.kernel.name for site in program.sites if site.lookup}
+    return [_plan(*pair, picked) for pair in zip(program.sites, runs(program), strict=True)]
+
+
+def _plan(site: Site, run: int, picked: set[str]) -> Plan:
+    if site.kernel.name in picked:  # where a head has the same weights, its logits stay below 1
+        limit = min(EMBEDDING, math.sqrt(3 / site.kernel.shape[-1]))
+        return Plan("uniform", math.nan if site.lookup else limit / math.sqrt(3), {"limit": limit})
+    if site.recurrent and site.summed > 1:
+        side = max(site.fan_in, site.units / site.groups / site.blocks)
+        return Plan("orthogonal", 1 / math.sqrt(side))
+    scale = HEAD if site.head else 1.0
+    if not site.head and (site.recurrent or not site.reads_data):
+        depth = run * (site.steps if site.recurrent else 1)
+        scale = gain(site.before, depth) / math.sqrt(max(site.summed - 1, 1))
+    std, named = scale / math.sqrt(site.fan_in), {1: "lecun_normal", 2: "he_normal"}
+    if abs(scale**2 - round(scale**2)) < 1e-3 and round(scale**2) in named:
+        return Plan(named[round(scale**2)], std)
+    return Plan("variance_scaling", std, {"scale": scale**2})
+
+
+def first_places(program: Program) -> list[int]:
+    """The sites; where several have one kernel, the one that shapes it most comes first."""
+    sites = program.sites
+    keys = [(not site.lookup, site.head, site.reads_data, i) for i, site in enumerate(sites)]
+    return [key[-1] for key in sorted(keys)]
+
+
+# ------------------------------------------------------------------ drawing
+
+
+def generated(site: Site) -> bool:
+    """Whether several parameters multiply to the kernel, and the entries of none are its own."""
+    shaping = [kernel for kernel in site.kernels if kernel.power]
+    return bool(site.kernel.power) and site.kernel.index is None and len(shaping) > 1
+
+
+def draw(site: Site, plan: Plan, rng: Draws) -> tuple[NDArray[np.int64] | None, Array]:
+    """Where the site's kernel lies in its parameter, and values of the plan for those places.
+
+    Schemes count fans by the shape (groups, outputs, inputs, *window); what strides and dilated
+    inputs change is put right after. Without an index the whole parameter is drawn, entry by entry.
+    """
+    function, options, index = initializers.get(plan.scheme), dict(plan.options), None
+    if site.kernel.index is not None and plan.scheme != "uniform":
+        index = site.kernel.index()
+    shape = site.kernel.shape if index is None else index.shape
+    if plan.scheme in PLAIN:
+        return index, function(shape, rng=rng, **options)
+    if index is None:
+        std = plan.std if math.isfinite(plan.std) else 1 / math.sqrt(site.fan_in)
+        return None, initializers.normal(shape, std=std, rng=rng)
+    groups, outputs, *rest = shape
+    blocks = site.blocks if outputs % site.blocks == 0 else 1
+    one = (outputs // blocks, *rest)
+    if plan.scheme in MATRICES:
+        drawn = [function(one, rng=rng, **options) for _ in range(groups * blocks)]
+        return index, np.stack(drawn).reshape(shape)
+    axes = {"batch_axis": 0, "out_axis": 1, "in_axis": 2}
+    values = function((groups * blocks, *one), rng=rng, **axes, **options).reshape(shape)
+    counted, true = initializers.fans(one), (site.fan_in, site.fan_out)
+    if "glorot" in plan.scheme or options.get("mode") == "fan_avg":
+        return index, values * math.sqrt(sum(counted) / sum(true))
+    side = int(options.get("mode") == "fan_out")
+    return index, values * math.sqrt(counted[side] / true[side])
+
+
+def check_options(scheme: str, options: Mapping[str, Any]) -> None:
+    """Refuse at once what would fail, or be ignored, when it is drawn.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An unknown scheme or option, a value out of range, an option that is missing.
+    """
+    parameters = inspect.signature(initializers.get(scheme)).parameters
+    allowed = [name for name in parameters if name not in RESERVED]
+    if options and not allowed:
+        raise ValueError(f"{scheme} takes no options, got {next(iter(options))!r}")
+    for name in options:
+        _checks.choice(name, f"an option of {scheme}", allowed)
+    for name in allowed:
+        if parameters[name].default is inspect.Parameter.empty and name not in options:
+            raise ValueError(f"{scheme} needs the option {name!r}")
+    initializers.get(scheme)((2, 2), rng=0, **options)
+
+
+def reinitialize(
+    subject: Subject, scheme: str = "auto", *, rng: RNG = None, force: bool = False, **options: Any
+) -> dict[str, str]:
+    """Draw every kernel by its site, and put all other parameters at their conventional start.
+
+    Parameters
+    ----------
+    scheme : "auto" or a scheme's name
+        "auto" follows `plan`; `options` go with a name only. Embeddings, biases, normalization
+        and gates have their convention under every scheme.
+    force : bool
+        Needed for a model that was trained, and for what is frozen or was given by the user.
+
+    Returns
+    -------
+    dict
+        What each parameter is now, by its path; "left: …" where it is as it was, and why.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A trained model, an unknown scheme or option. On any error, an interrupt by the keyboard
+        included, the model is left as it was.
+    """
+    draws, force = _checks.as_rng(rng), _checks.flag(force, "force")
+    _checks.choice(scheme, "scheme", ("auto", *initializers.SCHEMES))
+    if scheme != "auto":
+        check_options(scheme, options)
+    elif options:
+        raise ValueError(f"options go with a named scheme, not with 'auto': {options!r}")
+    if not force and (sign := subject.trained()):
+        raise ValueError(
+            f"{subject.name} looks trained ({sign}), and its weights would be lost: "
+            "force=True draws them all the same"
+        )
+    named = None if scheme == "auto" else Plan(scheme, math.nan, options)
+    drawn = values(subject, draws, named, force=force)
+    before = {name: np.array(subject.value(name)) for name in drawn}
+    try:
+        for name, (value, _) in drawn.items():
+            subject.assign(name, value)
+    except BaseException:
+        for name, value in before.items():
+            subject.assign(name, value)
+        raise
+    left = dict.fromkeys(subject.parameters, "no convention is known")
+    left |= dict.fromkeys(subject.program.unused, "no site uses it")
+    parts = [k.name for site in subject.program.sites if generated(site) for k in site.kernels]
+    left |= dict.fromkeys(parts, "it makes a kernel together with others")
+    kept = {} if force else {name: reason for name in left if (reason := subject.kept(name))}
+    texts = {name: f"left: {reason}" for name, reason in (left | kept).items()}
+    return texts | {name: text for name, (_, text) in drawn.items()}
+
+
+def values(
+    subject: Subject, rng: Draws, named: Plan | None = None, *, force: bool = False
+) -> dict[str, tuple[Array, str]]:
+    """New values and their text, for every parameter that is not to be left alone."""
+    sites, plans = subject.program.sites, plan(subject.program)
+    found: dict[str, tuple[Array, str]] = {}
+    done: set[tuple[str, int]] = set()
+    for i in first_places(subject.program):
+        name, own = sites[i].kernel.name, plans[i]
+        if generated(sites[i]):
+            continue
+        index, drawn = draw(sites[i], own if own.scheme == "uniform" else named or own, rng)
+        place = (name, -1 if index is None else int(index.min()))
+        if place in done:
+            continue
+        done.add(place)
+        whole, text = found.get(name) or (np.array(subject.value(name), dtype=np.float64), "")
+        if index is None:
+            whole = drawn
+        else:
+            whole.reshape(-1)[index] = drawn
+        words = dict.fromkeys([*filter(None, text.split("; ")), str(named or own)])
+        found[name] = whole, "; ".join(words)
+        for other in sites[i].kernels[1:]:
+            if other.name not in found and (made := _beside(other, sites[i], own, subject, rng)):
+                found[other.name] = made
+    starts = {name: subject.start(name) for name in subject.parameters if name not in found}
+    found |= {name: start for name, start in starts.items() if start is not None}
+    return {
+        k: found[k] for k in subject.parameters if k in found and (force or not subject.kept(k))
+    }
+
+
+def _beside(
+    kernel: Kernel, site: Site, plan: Plan, subject: Subject, rng: Draws
+) -> tuple[Array, str] | None:
+    """The start of a parameter that only takes part in making the effective kernel."""
+    if (start := subject.start(kernel.name)) is not None:
+        return start
+    if kernel.power and not site.kernel.power and math.isfinite(plan.std):
+        # the length of each unit's weights, whose own scale does not count
+        length = plan.std * math.sqrt(site.fan_in)
+        return np.full(kernel.shape, length), f"constant, value={length:.4g}"
+    if len(kernel.shape) == 2 and not kernel.power:
+        # Of a LoRA pair one starts at 0, so that nothing changes at first, and one does not, so
+        # that it learns: which of them, the model says, unless both are alike.
+        pair = [k.name for k in site.kernels[1:] if len(k.shape) == 2 and not k.power]
+        starts = {name: subject.start(name) or (subject.value(name), "") for name in pair}
+        zeros = [name for name, (value, _) in starts.items() if not value.any()]
+        if kernel.name in (zeros if 0 < len(zeros) < len(pair) else pair[1:]):
+            return np.zeros(kernel.shape), "zeros"
+        limit = 1 / math.sqrt(max(kernel.shape))
+        return initializers.uniform(kernel.shape, limit=limit, rng=rng), f"uniform, limit={limit:g}"
+    return None
