@@ -99,8 +99,11 @@ class Case:
 
     @property
     def bounds(self) -> Array:
-        """How far ln E x² may lie from where it set out, or as far as good draws differ."""
-        return np.maximum(math.log(BOUND), SPREADS * np.sqrt(self.spread))
+        """How far ln E x² may lie from where it set out, or as far as good draws differ.
+
+        Its mean is half the variance below that of its exponent, or above, where SiLU amplifies.
+        """
+        return np.maximum(math.log(BOUND), SPREADS * np.sqrt(self.spread) + self.spread / 2)
 
     @property
     def varied(self) -> bool:
@@ -262,7 +265,7 @@ def grows(case: Case) -> Array:
 
 def fades(case: Case) -> Array:
     """A signal that shrinks; a mean over n may lose n by nature."""
-    low = case.bounds + case.spread / 2 + np.log(np.maximum(case.each("averaged"), 1.0))
+    low = case.bounds + np.log(np.maximum(case.each("averaged"), 1.0))
     return np.where(judged(case), -drift(case) - low, math.nan)
 
 
