@@ -2,8 +2,8 @@
 
 `oldest` is the oldest Python with each dependency exactly at the floor that pyproject.toml states,
 `newest` is this Python with the newest of all. Each in an environment of its own, first without the
-frameworks of the extras, as `pip install winit` leaves it, then with them. A module's tests run
-where the module can be imported.
+frameworks of the extras, as `pip install winit` leaves it, then with them. Tests run where what
+they import is found.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from check import SKIPPED
 from notebooks import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-BUILD = ROOT / "_build"
+BUILD, TESTS = ROOT / "_build", ROOT / "tests"
 FRAMEWORKS = "keras"  # the extra that holds them
 # What running the tests needs, whatever the package's own dependencies are.
 RUNNERS = ["hypothesis", "ipython", "ml-dtypes", "pytest", "pytest-xdist", "scikit-learn"]
@@ -78,20 +78,26 @@ def make_environment(which: str) -> Path:
 
 
 def test_files(python: Path) -> list[str]:
-    """The tests of those modules of winit that can be imported in this environment."""
+    """The tests of winit's modules whose imports this environment has."""
+    modules = [
+        path.stem.strip("_") for path in (ROOT / "winit").glob("*.py") if path.stem[:2] != "__"
+    ]
+    files = {p for name in [*modules, "init", "fuzz"] for p in TESTS.glob(f"test_{name}*.py")}
     code = """
-import importlib, importlib.util, pathlib, sys
-for name in sorted(path.stem for path in pathlib.Path("winit").glob("[!_]*.py")):
+import ast, pathlib, sys
+sys.path[:0] = ["tests", "tools"]
+for path in sys.argv[1:]:
+    tree = ast.parse(pathlib.Path(path).read_text(encoding="utf-8"))
+    tree.body = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     try:
-        importlib.import_module(f"winit.{name}")
+        exec(compile(tree, path, "exec"), {})
     except ImportError as error:
-        print(f"winit.{name}: {error}", file=sys.stderr)
+        print(f"{path}: {error}", file=sys.stderr)
     else:
-        print(name)
+        print(path)
 """
-    printed = subprocess.check_output([str(python), "-c", code], cwd=ROOT, text=True)
-    names = ["init", "checks", "quadrature", "fuzz", *printed.split()]
-    return sorted({str(p) for name in names for p in (ROOT / "tests").glob(f"test_{name}*.py")})
+    command = [str(python), "-c", code, *map(str, sorted(files))]
+    return subprocess.check_output(command, cwd=ROOT, text=True).split()
 
 
 def run_tests(python: Path, files: list[str]) -> int:
