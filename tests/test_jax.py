@@ -170,6 +170,26 @@ def test_nested_loops_with_ends_of_their_own() -> None:
     assert steps == pytest.approx(seen, rel=1e-5)
 
 
+@pytest.mark.parametrize("sliced", [False, True])
+def test_stacked_layers_are_judged_one_by_one(sliced: bool) -> None:
+    p, x, n = kernels(*[(48, 48)] * 9, gain=math.sqrt(2)), data(48, 48), 8
+    p["w3"], p["w4"] = p["w3"] * 100, p["w4"] / 100
+    stack = {"w": np.stack([p[f"w{k}"] for k in range(n)]), "head": p["w8"]}
+
+    def f(p: Any, x: Any) -> Any:
+        one = lambda k, h: jax.nn.relu(h @ p["w"][k])  # noqa: E731
+        if sliced:
+            return jax.lax.fori_loop(0, n, one, x) @ p["head"]
+        return jax.lax.scan(lambda h, w: (jax.nn.relu(h @ w), None), x, p["w"])[0] @ p["head"]
+
+    whole, one = measured(chain(jax.nn.relu, n + 1), p, x), measured(f, stack, x)
+    assert one.effect == pytest.approx([whole.effect[:n].sum(), whole.effect[n]], rel=1e-4)
+    assert one.kernels["w"].stds == pytest.approx(whole.std[:n], rel=1e-4)
+    (finding,) = winit.jax.audit(f, stack, x).findings
+    assert finding.names == ("w",) and "It is w[3, 4]." in finding.reason
+    assert finding.cure == "draw w[3, 4] with he_normal"
+
+
 # ------------------------------------------------------------------ flat, dead, alike
 
 
@@ -412,6 +432,32 @@ def test_two_zeros_that_multiply_never_open() -> None:
         (finding,) = report.findings
         assert finding.verdict == "dead" and finding.reason.startswith("a, b: 0")
         assert finding.cure.startswith("draw a at random") and str(report).startswith("f: dead")
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_the_scale_of_a_normalized_kernel_is_that_of_what_multiplies_it(inside: bool) -> None:
+    def f(p: Any, x: Any) -> Any:
+        for k in range(6):
+            w, g = p[f"w{k}"] / jnp.linalg.norm(p[f"w{k}"], axis=0), p[f"g{k}"]
+            x = jax.nn.relu(x @ (w * g) if inside else (x @ w) * g)
+        return x @ p["w6"]
+
+    p, x = kernels(*[(48, 48)] * 6, (48, 3)), data(50, 48)
+    p |= {f"g{k}": np.full(48, 5, "float32") for k in range(6)}
+    report = winit.jax.audit(f, p, x)
+    assert report.rows[1].std == pytest.approx(5 / math.sqrt(48), rel=0.01)  # a unit's length is g
+    assert report.findings[0].cure.startswith("scale g") and "w0" in report.findings[0].names
+    drawn = winit.jax.reinitialize(f, p, x, rng=0)
+    assert winit.jax.audit(f, drawn, x).ok
+    assert np.asarray(drawn["g1"]) == pytest.approx(math.sqrt(2), rel=1e-5)
+
+
+def test_a_frozen_kernel_is_named_as_such_and_healthy_ones_are_not() -> None:
+    p, x = kernels((48, 48), (48, 48), (48, 48), (48, 3)), data(50, 48)
+    p["w1"] *= 40
+    report = winit.jax.audit(chain(jax.nn.relu, 4), p, x, trainable=lambda name: name != "w1")
+    (finding,) = report.findings
+    assert finding.names == ("w1",) and finding.cure.endswith("(by force=True: w1 is frozen)")
 
 
 def test_where_nothing_can_train_nothing_is_ok() -> None:

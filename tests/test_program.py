@@ -321,7 +321,7 @@ def test_the_state_of_a_recurrence_is_a_root() -> None:
     inputs, state, head = program.sites
     assert [program.roots[i].kind for i in state.roots] == ["state"]
     assert state.recurrent and not inputs.recurrent and (inputs.summed, state.summed) == (2, 2)
-    assert inputs.cut and not state.cut and head.depth == 8
+    assert inputs.cut and not state.cut and head.depth == 8 and state.kernel.layers == 1
     assert np.allclose(state.before(NEAR), np.tanh(NEAR))
 
 
@@ -333,6 +333,7 @@ def test_stacked_layers_are_scanned_and_each_step_has_its_own_entries() -> None:
     assert found.kernel.index is not None
     entries = np.arange(180).reshape(5, 6, 6).transpose(0, 2, 1)
     assert found.steps == 5 and np.array_equal(found.kernel.index(), entries)
+    assert found.kernel.layers == 5
 
 
 def test_both_branches_are_read() -> None:

@@ -558,7 +558,7 @@ class Subject(Base):
         made_of = jax.tree.map(_auto, (self.arrays, x))
         closed, self.shape = jax.make_jaxpr(function, return_shape=True)(*made_of)
         if loss is not None:
-            self._check_loss()
+            self._check_loss(loss)
         self.floats = [_floats(v.aval) for v in closed.jaxpr.outvars]
         alive, _ = partial_eval.dce_jaxpr(closed.jaxpr, self.floats, instantiate=True)
         self.jaxpr = core.ClosedJaxpr(alive, closed.consts)
@@ -583,10 +583,10 @@ class Subject(Base):
             self.x = [self._made(k, a) for k, a in enumerate(self.x)]
         self.step: Any = None
 
-    def _check_loss(self) -> None:
+    def _check_loss(self, loss: Callable[[Any, Any], Any]) -> None:
         """Refuse a loss that fails on these outputs and targets, or gives back no gradient."""
         try:
-            closed = jax.make_jaxpr(self.loss)(self.shape, self.targets)
+            closed = jax.make_jaxpr(loss)(self.shape, self.targets)
         except (IndexError, KeyError, TypeError, ValueError) as error:  # in others' words
             said = str(error).partition("\n")[0]
             raise ValueError(f"y and loss do not fit the outputs of {self.name}: {said}") from None
@@ -641,10 +641,13 @@ class Subject(Base):
         floats = {n: a for n, a in arrays.items() if _floats(a)}
         gradient = jax.grad(scalar, (0, 1), has_aux=True)
         (weights, back), (value, outputs, notes) = gradient(floats, slots)
-        notes |= {f"weight {n}": _note(g) for n, g in weights.items()}
+        kernels = (kernel for site in self.program.sites for kernel in site.kernels)
+        layers = {kernel.name: (0,) for kernel in kernels if kernel.layers > 1}
         for n, a in floats.items():
-            mean = _wide(a).mean()
-            notes[f"value {n}"] = {"mean": mean} | _note(_wide(a) - mean)
+            units = layers.get(n, ())
+            mean = _wide(a).mean(tuple(range(len(units), a.ndim)), keepdims=True)
+            notes[f"value {n}"] = {"mean": mean} | _note(_wide(a) - mean, units)
+            notes[f"weight {n}"] = _note(weights[n], units)
         notes |= {f"g {z}": {"x": g} for z, g in back.items()}
         ends = [jnp.isfinite(a).all() for a in jax.tree.leaves((value, outputs, weights))]
         notes["finite"] = {"x": jnp.stack(ends)}

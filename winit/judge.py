@@ -127,7 +127,7 @@ def start(subject: Subject) -> Case:
             _, spread[i], p = min(ways)
             spread[i] = 0.0 if program.sites[p].lookup else spread[i]
     for i in redraw.first_places(program):
-        owner.setdefault(program.sites[i].kernel.name, i)
+        owner.setdefault(program.sites[i].scale.name, i)
     m = subject.measure()
     case = Case(program, redraw.plan(program), spread, owner, m, m)
     for _ in range(ROUNDS):
@@ -231,24 +231,27 @@ def collapsed(case: Case) -> Array:
 def drift(case: Case) -> Array:
     """ln of E x² over that of the site's roots: 0 between the smallest and the largest of them.
 
-    Data sets out where the first kernels read it. In a loop the last step speaks; a state that sums
-    its input up sets out from its first step.
+    Data sets out where the first kernels read it. In a loop the last step speaks, of stacked layers
+    each; a state that sums its input up sets out from its first step.
     """
     program, m, drifts = case.program, case.m, np.zeros(len(case.program.sites))
     read = {r: [m.x2[i] for i in case.first if program.sites[i].roots == (r,)]
             for r, root in enumerate(program.roots) if root.kind == "input"}  # fmt: skip
     for i, site in enumerate(program.sites):
         bearing = [r for r in site.roots if program.roots[r].kind != "softmax"]
-        x, roots = m.x2[i], [x2 for r in bearing for x2 in read.get(r) or [m.root2[r]]]
-        if site.recurrent and site.steps > 1:
-            x = m.x_steps[i][-1]
+        xs, roots = m.x2[i : i + 1], [x2 for r in bearing for x2 in read.get(r) or [m.root2[r]]]
+        if site.recurrent and site.steps == site.kernel.layers:
+            xs = m.x_steps[i]
+        elif site.recurrent:
+            xs = m.x_steps[i][-1:]
             if site.summed > 1:
                 roots = [value for value in m.x_steps[i][:-1] if value > 0][:1]
-                x = max([x, *roots])
+                xs = np.fmax(xs, roots or xs)
         roots = [root for root in roots if 0 < root < math.inf]
-        if roots and not math.isnan(x):
-            up, down = (math.log(max(x, 1e-300) / root) for root in (max(roots), min(roots)))
-            drifts[i] = max(up, 0.0) + min(down, 0.0)
+        if roots and not np.isnan(xs).all():
+            up = max(0.0, math.log(max(np.nanmax(xs), 1e-300) / max(roots)))
+            down = min(0.0, math.log(max(np.nanmin(xs), 1e-300) / min(roots)))
+            drifts[i] = up if up > -down else down
     return drifts
 
 
@@ -277,8 +280,13 @@ def first_loss(case: Case) -> Array:
 def effects(case: Case) -> tuple[Array, float, float]:
     """The first kernels; ln of the largest effect of all, and of the last, over theirs."""
     stopped, mask = case.program.stopped, np.zeros(len(case.program.sites), dtype=bool)
-    flows = [i for i in case.order if case.program.sites[i].kernel.name not in stopped]
-    told = [float(case.m.effect[i]) for i in flows if case.m.effect[i] >= 0]
+    flows, told = list[int](), list[float]()
+    for i in case.order:
+        name, effect = case.program.sites[i].kernel.name, case.m.effect[i]
+        if name not in stopped and effect >= 0:
+            felt = case.m.kernels[name].felt  # each layer on its own
+            told += list(effect * (felt / felt.sum() if 0 < felt.sum() < math.inf else felt))
+            flows += [i] * len(felt)
     n = max(1, len(told) // 4)
     mask[flows[:n]] = True
     first, last = (max(part, default=0.0) for part in (told[:n], told[-n:]))
@@ -381,7 +389,7 @@ class Change:
     """What a cure changes, and how it is said."""
 
     text: str = ""
-    scales: Mapping[str, float] = field(default_factory=dict)
+    scales: Mapping[str, Array] = field(default_factory=dict)
     values: Mapping[str, Array] = field(default_factory=dict)
     standardized: bool = False
 
@@ -392,50 +400,67 @@ class Change:
         return replace(case, m=m)
 
 
-def suspects(case: Case) -> dict[str, float]:
-    """Kernels away from their ideal, with the factor that brings each there."""
+def suspects(case: Case) -> dict[str, Array]:
+    """Kernels away from their ideal, with the factor, or one for each layer, that brings them."""
     found = {}
     near = min(NEAR, math.log(BOUND) / 2 / max(len(case.kernels), 1))
     for name, i in case.owner.items():
-        site, std, ideal = case.program.sites[i], float(case.m.std[i]), case.plans[i].std
-        small = site.head and std * math.sqrt(site.fan_in) <= HEAD * math.exp(NEAR)
-        scales = 0 < std < math.inf and ideal > 0 and site.kernel.power and not small
-        if scales and abs(math.log(ideal / std)) > near:
-            found[name] = (ideal / std) ** (1 / site.kernel.power)
+        site, ideal, stds = case.program.sites[i], case.plans[i].std, case.m.kernels[name].stds
+        std = case.m.std[i] * (stds / math.sqrt(np.mean(stds**2)) if len(stds) > 1 else 1.0)
+        std = np.broadcast_to(std, stds.shape)
+        small = site.head & (std * math.sqrt(site.fan_in) <= HEAD * math.exp(NEAR))
+        told = (std > 0) & (std < math.inf) & (ideal > 0) & ~small & bool(site.scale.power)
+        off = np.log(np.where(told, ideal, 1.0) / np.where(told, std, 1.0))
+        if (abs(off) > near).any():
+            shape = (-1, *[1] * (len(site.scale.shape) - 1)) if len(off) > 1 else ()
+            found[name] = np.exp(off / site.scale.power).reshape(shape)
     return found
 
 
+def label(name: str, factor: Array) -> str:
+    """A kernel, with those of its layers that are to change."""
+    off = np.flatnonzero(abs(np.log(factor)) > NEAR)
+    some = np.ndim(factor) and 0 < len(off) < factor.size
+    return f"{name}[{listed(tuple(map(str, off)))}]" if some else name
+
+
 def blamed(
-    case: Case, rule: Rule, factors: Mapping[str, float], tried: Mapping[str, Case]
+    case: Case, rule: Rule, factors: Mapping[str, Array], tried: Mapping[str, Case]
 ) -> list[str]:
     """The kernels that bring the run nearer to the bound when they are put right alone.
 
-    By half of an even share of what is too much, at least. Where they were not tried, or none
-    alone ends an overflow, a kernel's own factor speaks.
+    By half of an even share, at least, of what is too much and of what all of them bring. Where
+    they were not tried, or none alone ends an overflow, a kernel's own factor speaks.
     """
     before = rule.level(case)
     if not (tried and before < math.inf):
         alone = [name for name, run in tried.items() if rule.level(run) < before]
-        down = [name for name, f in factors.items() if (f > 1) == (rule.verdict == "shrinking")]
-        return alone or down
+        way = 1 if rule.verdict == "shrinking" else -1
+        return alone or [name for name, f in factors.items() if (way * np.log(f) > 0).any()]
     gained = {name: before - rule.level(tried[name]) for name in factors}
-    return [name for name in factors if gained[name] > before / (2 * len(factors))]
+    even = max(before, sum(max(gain, 0.0) for gain in gained.values())) / len(factors)
+    return [name for name in factors if gained[name] > even / 2]
 
 
 def changes(
-    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, float]
+    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, Array]
 ) -> Iterator[Change]:
     """Cures to try, the smallest first."""
     first = Change("standardize the inputs", standardized=rule.find is unscaled)
     found, sites = [first] * first.standardized, case.program.sites
     heads = [name for name in factors if sites[case.owner[name]].head]
     for names in (named, [*named, *heads], list(factors)):
-        at = [case.owner[name] for name in names]
-        schemes, who = {str(case.plans[i]) for i in at}, listed(tuple(dict.fromkeys(names)))
-        ideal = "at its ideal std" if len(set(names)) == 1 else "at their ideal stds"
-        text = f"draw {who} with {min(schemes)}" if len(schemes) == 1 else f"draw {who} {ideal}"
+        at, names = [case.owner[name] for name in names], list(dict.fromkeys(names))
+        schemes, who = {str(case.plans[i]) for i in at}, listed(tuple(
+            label(name, factors[name]) for name in names))  # fmt: skip
+        ideal = "its ideal std" if len(names) == 1 else "their ideal stds"
+        text = f"draw {who} with {min(schemes)}" if len(schemes) == 1 else f"draw {who} at {ideal}"
+        if any(not sites[i].kernel.power for i in at):  # a scale, which is no draw
+            text = f"scale {who}, which brings the kernels to {ideal}"
         if at and (ends := min(sites[i].summed for i in at)) > 2:
             text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
+        if kept := tuple(name for name in names if subject.kept(name)):
+            text += f" (by force=True: {listed(kept)} is {subject.kept(kept[0])})"
         found += [Change(text, {name: factors[name] for name in names})] * bool(at)
     drawn = redraw.values(subject, np.random.default_rng(np.random.SeedSequence(KEY)))
     values = {k: v for k, (v, _) in drawn.items() if v.any() or k not in case.opened}
@@ -450,7 +475,7 @@ def changes(
 
 
 def cure(
-    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, float]
+    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, Array]
 ) -> Change | None:
     """The first change after which nothing is wrong."""
     for change in changes(subject, case, rule, named, factors):
@@ -474,13 +499,15 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
             text = f"no redraw cures this: {rule.advice}" if change is None else change.text
             named = list(change.scales) if change and change.scales else named
         excess = rule.excess(case)
-        at = [i for i, row in enumerate(case.program.sites) if row.kernel.name in named]
+        at = [i for i, site in enumerate(case.program.sites) if site.scale.name in named]
         if not (rule.moved and at):
             at = list(np.flatnonzero(excess > 0)) if len(excess) == len(rows) else []
         at = [] if rule.whole else at
         told = asdict(rows[int(excess.argmax())]) if rows else {}
         losses = {"loss": case.m.loss, "blind": case.m.blind, "stuck": listed(tuple(stays(case)))}
         names, reason = tuple(rows[i].name for i in at), rule.reason.format(**told, **losses)
+        layers = tuple(k for k in (label(n, factors[n]) for n in named) if k not in named)
+        reason += f" It is {listed(layers)}." if layers else ""
         findings = [Finding(rule.verdict, names, reason, text, rule.meaning)]
         for other in RULES:  # what follows from it
             if rule is not other and other.find is first_loss and other.level(case) > 0:
@@ -489,7 +516,7 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
             rows[i] = replace(rows[i], verdict=rule.verdict)
         for name, run in tried.items():
             rows = [replace(row, elasticity=_elasticity(case, run, factors[name]))
-                    if site.kernel.name == name else row
+                    if site.scale.name == name else row
                     for row, site in zip(rows, case.program.sites, strict=True)]  # fmt: skip
     judged = bool((~np.isnan(case.m.z2) & ~case.each("lookup")).any()) and trains(subject)
     report = Audit(subject.name, tuple(rows), tuple(findings), tuple(_notes(subject, case)), judged,
@@ -509,11 +536,12 @@ def judge(subject: Subject, cures: bool = True) -> Audit:
 # ------------------------------------------------------------------ the report
 
 
-def _elasticity(case: Case, run: Case, factor: float) -> float:
-    """d ln E z² at the last head by d ln of the scale that was changed by a factor."""
+def _elasticity(case: Case, run: Case, factor: Array) -> float:
+    """d ln E z² at the last head by d ln of the scale that was changed by one factor."""
     before, after = (c.m.z2[case.heads][-1:] for c in (case, run))
     with np.errstate(all="ignore"):
-        return float(np.log(after / before).sum() / math.log(factor)) if len(after) else math.nan
+        told = len(after) and np.ndim(factor) == 0
+        return float(np.log(after / before).sum() / np.log(factor)) if told else math.nan
 
 
 def _rows(case: Case) -> list[Row]:

@@ -82,6 +82,8 @@ class Kernel:
     # Gives the flat positions in it that the site reads, as (groups, outputs, inputs, *window), so
     # that `values.flat[index()] = drawn`; None where they are not a rearrangement of its own.
     index: Index | None = None
+    layers: int = 1  # parts along its first axis, of which each step of a loop takes one
+    after: bool = False  # it multiplies the site's result, where nothing else gives that its scale
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,11 @@ class Site:
         """The main kernel."""
         return self.kernels[0]
 
+    @property
+    def scale(self) -> Kernel:
+        """The parameter whose scale the effective kernel has: the main one, or a g beside it."""
+        return next((kernel for kernel in self.kernels if kernel.power), self.kernel)
+
 
 @dataclass(frozen=True)
 class Root:
@@ -144,11 +151,16 @@ class Program:
 
 @dataclass(frozen=True)
 class Weight:
-    """A parameter's std, ‖∂L/∂W‖², and whether it is 0 all over, in one run."""
+    """A parameter's std, ‖∂L/∂W‖², and whether it is 0 all over, in one run.
+
+    By layer: the stds, and what is felt of a redraw, as shares of the gradient.
+    """
 
     std: float
     gradient: float
     zero: bool
+    stds: Array = field(default_factory=lambda: np.ones(1))
+    felt: Array = field(default_factory=lambda: np.ones(1))
 
 
 @dataclass(frozen=True)
@@ -169,7 +181,7 @@ class Measured:
     dead: Array  # share of units to which no gradient comes back for any example
     distinct: Array  # units that differ in z or in its gradient
     std: Array  # of the effective kernel
-    effect: Array  # std² ‖∂L/∂W‖² of the main kernel: what a relative redraw does
+    effect: Array  # std² ‖∂L/∂W‖² of the main kernel, summed over layers: of a relative redraw
     root2: Array  # E x² at each of `Program.roots`
     loss: float  # NaN without one
     blind: float  # the loss of a network that knows nothing, NaN where it is not known
@@ -365,6 +377,7 @@ class Reader:
         self.summed: dict[int, int] = {}
         self.blocks: dict[int, int] = {}
         self.factors: set[int] = set()
+        self.scales: dict[int, set[int]] = {}  # of a site's result, by its number
         self.shifts: set[int] = set()
         self.steps: list[int] = []
         self.functions: dict[bytes, Elementwise] = {}
@@ -461,6 +474,9 @@ class Reader:
         self.factors |= made_of if op.kind == "mul" else set()
         self.shifts |= made_of if op.kind not in ("mul", "move") else set()
         lone = main == [0] or (op.kind == "mul" and len(main) == 1)
+        if op.kind == "mul" and lone:
+            intact = inputs[main[0]].intact
+            self.scales |= {n: made_of for n in bits(intact) if 1 << n == intact}
         straight = lone if op.kind in ("mul", "div") else op.kind in ("affine", "add", "move")
         straight = (straight or (op.kind == "choose" and 0 not in main)) and all(
             inputs[k].straight for k in main
@@ -724,10 +740,16 @@ class Reader:
 
     def _kernels(self, d: Draft) -> tuple[Kernel, ...]:
         """The parameters that make a site's kernel: first the one whose entries lie in it."""
-        made = []
+        made, size = [], math.prod(d.contract.shape)
         for p, power in d.kernel.powers.items():
             index = d.contract.index(d.kernel.entries[p]) if p in d.kernel.entries else None
-            made.append(replace(self.parameters[p], power=power, index=index))
+            known = self.parameters[p]
+            layers = math.prod(known.shape) // size
+            sliced = known.shape[:1] == (layers,) and d.steps > 1 and d.steps % layers == 0
+            layers = layers if sliced else 1
+            made.append(replace(known, power=power, index=index, layers=layers))
+        scales = () if any(k.power for k in made) else self.scales.get(d.number, ())
+        made += [replace(self.parameters[p], after=True) for p in scales]
         rank = lambda k: (k.index is not None, math.prod(k.shape))  # noqa: E731
         return tuple(sorted(made, key=rank, reverse=True))
 
@@ -808,7 +830,7 @@ class Subject:
 
     def measure(
         self,
-        scales: Mapping[str, float] | None = None,
+        scales: Mapping[str, Any] | None = None,
         values: Mapping[str, Array] | None = None,
         *,
         standardized: bool = False,
@@ -828,9 +850,13 @@ class Subject:
     def _measured(self, notes: Notes) -> Measured:
         kernels = {}
         for n in (k.name for k in self.reader.parameters):
-            std = math.sqrt(_mean(_steps(notes[f"value {n}"], "x")))
-            gradient = float(np.sum(notes[f"weight {n}"]["x"], dtype=np.float64))
-            kernels[n] = Weight(std, gradient, not (std or notes[f"value {n}"]["mean"]))
+            value, gradient = notes[f"value {n}"], _units(notes[f"weight {n}"])
+            variances = _units(value) * len(gradient) / value["n"]
+            mean = float(variances.mean())
+            felt = gradient * (variances / mean if 0 < mean < math.inf else 1.0)
+            zero = not (mean or np.any(value["mean"]))
+            total, stds = float(gradient.sum()), np.sqrt(variances)
+            kernels[n] = Weight(math.sqrt(mean), total, zero, stds, felt)
         sites = list(zip(self.reader.drafts, self.program.sites, strict=True))
         rows = [self._row(d.z, s, kernels[s.kernel.name], notes) for d, s in sites]
         steps: Any = {n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps")}
@@ -867,6 +893,10 @@ class Subject:
         z2, z_share, _ = self._second(notes, f"z {i}")
         g2, _, g_steps = self._second(notes, f"g {i}")
         std = math.sqrt(self._second(notes, f"w {i}")[0]) if f"w {i}" in notes else weight.std
+        for k in site.kernels:
+            if k.after:
+                value = notes[f"value {k.name}"]
+                std *= math.sqrt(_mean(_steps(value, "x")) + np.mean(value["mean"] ** 2))
         flat, tails = notes.get(f"flat {i}"), site.before.tails(FLAT)
         beyond = float(np.mean(flat["x"])) - tails[2] if flat and tails else math.nan
         units = [_units(note) for note in (z, g) if note is not None]
@@ -875,7 +905,7 @@ class Subject:
             dead = float(np.mean(units[-1] <= SILENT * units[-1].mean()))
         return _EMPTY | {"x2": x2, "z2": z2, "g2": g2, "x_share": x_share, "z_share": z_share,
                          "saturated": beyond, "dead": dead, "distinct": _distinct(units),
-                         "std": std, "effect": std**2 * weight.gradient,
+                         "std": std, "effect": weight.std**2 * float(weight.felt.sum()),
                          "x_steps": x_steps, "g_steps": g_steps}  # fmt: skip
 
 
