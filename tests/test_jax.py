@@ -202,6 +202,28 @@ def test_saturated_is_what_normal_numbers_are_not() -> None:
     assert np.isnan(relu).all()  # its flat half is at 0
 
 
+def test_what_is_saturated_may_be_read_by_a_normalizer() -> None:
+    def f(p: Any, x: Any) -> Any:
+        h = jnp.tanh(x @ p["w0"])
+        return (h - h.mean(0)) / jnp.sqrt(h.var(0) + 1e-3) @ p["w1"]
+
+    for gain, low, high in ((1.0, -0.05, 0.05), (20.0, 0.75, 1.0)):
+        p = kernels((64, 64), gain=gain) | {"w1": kernels((64, 4))["w0"]}
+        assert low < measured(f, p, data(64, 64)).saturated[0] < high
+
+
+def test_gates_that_are_shut_for_good_are_dead() -> None:
+    def f(p: Any, x: Any) -> Any:
+        gate = jax.nn.sigmoid(x @ p["w0"] + p["b"])
+        return (gate * jnp.tanh(x @ p["w1"]) + (1 - gate) * x) @ p["w2"]
+
+    p, x = kernels((16, 16), (16, 16), (16, 3)), data(50, 16)
+    for bias, found in ((-3.0, []), (-40.0, [("w0", "w1")])):
+        report = winit.jax.audit(f, p | {"b": np.full(16, bias, "float32")}, x)
+        assert [finding.names for finding in report.findings] == found
+    assert report.findings[0].cure == "draw the whole model again (reinitialize)"
+
+
 def test_units_that_nothing_comes_back_to_are_dead_and_copies_are_counted_once() -> None:
     p = kernels((8, 10), (10, 3)) | {"b": np.zeros(10, "float32")}
     p["b"][:4] = -100.0

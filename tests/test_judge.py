@@ -380,6 +380,15 @@ def test_what_is_no_death() -> None:
     assert empty.ok and "all that it reads is 0" in empty.notes[0]
 
 
+def test_a_gradient_that_is_rounding_is_none_where_the_signal_passes_by() -> None:
+    made = [replace(s, cut=i != 2) for i, s in enumerate(sites(5))]
+    shut = put(effect={2: 1e-24})
+    assert verdicts(audit(he(5), made, change=shut)) == ["good", "good", "dead", "good", "good"]
+    assert audit(he(5), made, change=put(effect={2: 1e-18})).ok  # as behind a scale of 1e-6
+    assert audit([*he(4), 0.0], made, change=shut).ok  # which waits
+    assert audit(he(5), change=shut).ok  # a chain that fades is judged as one
+
+
 def test_a_dead_output_needs_another_activation() -> None:
     report = audit(he(5), change=put(dead={4: 1.0}))
     assert "take a leaky activation, or none," in report.findings[0].cure
@@ -409,8 +418,11 @@ def test_collapsed_heads_and_inputs_that_cannot_tell() -> None:
     report = audit(he(5), change=put(z_share={4: 1e-6}))
     assert verdicts(report)[4] == "collapsed" and "no redraw" in report.findings[0].cure
     assert audit(he(5), change=put(z_share={4: 1e-4})).ok
+    alike = put(z_share=dict.fromkeys(range(5), 0.0))  # behind the first kernel, not before it
+    assert verdicts(audit(he(5), change=alike))[4] == "collapsed"
     for share in (0.0, math.nan):
-        report = audit(he(5), change=put(z_share=dict.fromkeys(range(5), share)))
+        shares = dict.fromkeys(range(5), share)
+        report = audit(he(5), change=put(x_share=shares, z_share=shares))
         assert report.ok and "Cannot tell whether examples" in report.notes[0]
 
 

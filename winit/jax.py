@@ -408,7 +408,10 @@ class Running(Interpreter):
         super().__init__()
         self.trips, self.ends, self.roots = reading.trips, reading.ends, reading.reader.roots
         sites = zip(reading.reader.drafts, reading.program.sites, strict=True)
-        self.sites = {d.z: (d, site.before.tails(FLAT)) for d, site in sites}
+        acts = {d.z: site.before for d, site in sites}
+        acts |= {i: act for i, (act, _) in reading.reader.bends.items()}
+        self.tails = {i: tails for i, act in acts.items() if (tails := act.tails(FLAT))}
+        self.sites = {d.z: d for d in reading.reader.drafts}
         self.examples, self.slots = examples, slots
         self.notes: dict[str, Any] = {}
 
@@ -429,18 +432,24 @@ class Running(Interpreter):
         """One operation, and its notes where it is a site."""
         numbers, outputs = self.new(eqn.outvars), _bind(eqn, *inputs)
         if numbers and numbers[0] in self.sites:
-            outputs = [self._site(*self.sites[numbers[0]], inputs, outputs[0])]
+            outputs = [self._site(self.sites[numbers[0]], inputs, outputs[0])]
+        elif numbers and numbers[0] in self.tails:
+            self._flat(numbers[0], inputs[0])
         self.watch(numbers, outputs)
         return outputs
 
-    def _site(self, d: Draft, tails: Any, inputs: list[Any], z: Any) -> Any:
+    def _flat(self, number: int, x: Any) -> None:
+        low, high, _ = self.tails[number]
+        flat = (x < low) | (x > high)
+        self.notes[f"flat {number}"] = {"x": jnp.mean(flat.astype(jnp.float32))}
+
+    def _site(self, d: Draft, inputs: list[Any], z: Any) -> Any:
         x, w, c = inputs[1 - d.side], inputs[d.side], d.contract
         self.notes[f"z {d.z}"] = _note(z, c.units) | _varying(z, c.examples_z, self.examples)
         if _floats(x):
             self.notes[f"x {d.z}"] = _note(x) | _varying(x, c.examples_x, self.examples)
-        if tails:
-            flat = (x < tails[0]) | (x > tails[1])
-            self.notes[f"flat {d.z}"] = {"x": jnp.mean(flat.astype(jnp.float32))}
+        if d.z in self.tails:
+            self._flat(d.z, x)
         if not (d.plain or d.lookup):
             self.notes[f"w {d.z}"] = _note(_wide(w) - _wide(w).mean())
         return _tap(tuple(c.units))(z, self.slots[d.z]) if d.z in self.slots else z

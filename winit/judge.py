@@ -107,9 +107,9 @@ class Case:
 
     @property
     def varied(self) -> bool:
-        """Whether the examples differ where they enter."""
+        """Whether the examples differ where they enter, before or behind the first kernels."""
         entries = self.each("reads_data") | self.each("lookup")
-        return bool(np.any(self.m.z_share[entries] > COLLAPSED))
+        return bool(np.any(np.fmax(self.m.x_share, self.m.z_share)[entries] > COLLAPSED))
 
 
 def start(subject: Subject) -> Case:
@@ -187,11 +187,14 @@ def unscaled(case: Case) -> Array:
 def dead(case: Case) -> Array:
     """Sites that no signal or no gradient passes, also after what starts at 0 gave way.
 
-    Of a kernel that is used at several, none may be alive: some calls only choose.
+    Of a kernel that is used at several, none may be alive: some calls only choose. So is one that
+    the signal passes by, with a gradient that is 0 but for rounding (a gate that is shut).
     """
     names = np.array([site.kernel.name for site in case.program.sites])
+    waits = np.array([case.closed.kernels[name].gradient == 0 for name in names], dtype=bool)
     given = case.each("reads_data") & (case.m.x2 == 0)  # which is said in the notes
     share = np.where((case.m.z2 == 0) | (case.m.g2 == 0), 1.0, case.m.dead)
+    share[case.m.unfelt & ~case.each("cut") & ~waits] = 1.0
     share[np.isin(names, case.program.stopped) & (case.m.z2 > 0) | given] = math.nan
     for name in set(names):
         share[names == name] = np.fmin.reduce(share[names == name])
@@ -355,7 +358,8 @@ RULES = (
     Rule(unscaled, "inputs unscaled", "E x² of what {name} reads is {x2:.2g}, where 1 is usual.",
          "Adam makes up for a part of it, SGD for none.", "standardize the inputs",
          scaled=False, whole=True),
-    Rule(dead, "dead", "No signal passes, or no gradient comes back to its units, for any example.",
+    Rule(dead, "dead", "No signal passes, or no gradient above rounding comes back to its units, "
+         "for any example.",
          "No optimizer moves what gets no gradient.", ALIVE, scaled=False),
     Rule(stuck, "dead", "{stuck}: 0, and so is the gradient, since what it is multiplied by is 0.",
          "No optimizer moves what gets no gradient.", ALIVE, scaled=False, whole=True),

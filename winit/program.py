@@ -26,6 +26,7 @@ Array = NDArray[Any]
 Index = Callable[[], NDArray[np.int64]]
 KEY = 0x77696E6974  # the audit's own branch of every seed: its noise is nobody's draw
 SILENT = 1e-6  # a unit to which this share of the mean squared gradient comes back is dead
+UNFELT = 2.0**-72  # of the largest effect: a scale of 1e-6, which training opens, leaves 1e-15
 # Where functions of single numbers are known: the kinks of ReLU6 and its like lie on the grid.
 POINTS = np.linspace(-40.0, 40.0, 8001)
 NORMAL = np.array([NormalDist().inv_cdf((i + 0.5) / 1000) for i in range(1000)])
@@ -188,6 +189,12 @@ class Measured:
     input2: Mapping[str, float]  # E x² of each input of floats
     finite: bool  # outputs, loss and gradients
     kernels: Mapping[str, Weight]  # every parameter of floats
+
+    @property
+    def unfelt(self) -> Array:
+        """Kernels whose redraw does nothing beside that of others."""
+        most = np.nan_to_num(self.effect).max(initial=0.0)
+        return np.asarray((self.effect > 0) & (self.effect < UNFELT * most))
 
 
 # ------------------------------------------------------------------ what a framework writes down
@@ -379,6 +386,7 @@ class Reader:
         self.factors: set[int] = set()
         self.scales: dict[int, set[int]] = {}  # of a site's result, by its number
         self.shifts: set[int] = set()
+        self.bends: dict[int, tuple[Elementwise, int]] = {}  # curves that sums read, of which sites
         self.steps: list[int] = []
         self.functions: dict[bytes, Elementwise] = {}
 
@@ -585,6 +593,8 @@ class Reader:
         known = [self._used(v) for v in inputs if v.level]
         if not known:
             return self._alone(op, inputs)
+        if op.kind == "reduce" and known[0].level > ROUTING and not known[0].straight:
+            self.bends[op.number] = self.acting(known[0]), known[0].parents
         made, acts = _union(known, op.number), {self.acting(v) for v in known if v.level > ROUTING}
         degree = sum(v.degree for v in known) if op.kind == "contract" else made.degree
         reduced = made.reduced or op.kind in ("reduce", "contract")
@@ -861,10 +871,14 @@ class Subject:
         rows = [self._row(d.z, s, kernels[s.kernel.name], notes) for d, s in sites]
         steps: Any = {n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps")}
         columns: dict[str, Any] = {n: np.array([r[n] for r in rows]) for n in (rows or [_EMPTY])[0]}
-        flat = columns["saturated"].copy()  # at the sites that read: their parents did it
-        for i in range(len(rows)):
-            read = [f for f, (_, s) in zip(flat, sites, strict=True) if i in s.parents]
-            columns["saturated"][i] = max((f for f in read if f == f), default=math.nan)
+        readers = [(d.z, s.before, d.x.parents) for d, s in sites]
+        readers += [(i, *bend) for i, bend in self.reader.bends.items()]
+        for number, act, parents in readers:  # where a curve is read: those before it did it
+            beyond, tails = notes.get(f"flat {number}"), act.tails(FLAT)
+            if beyond and tails:
+                share = float(np.mean(beyond["x"])) - tails[2]
+                done = [bool(parents >> d.number & 1) for d, _ in sites]
+                columns["saturated"][done] = np.fmax(columns["saturated"][done], share)
         loss, blind = (np.ravel(notes.get(k, {"x": math.nan})["x"]) for k in ("loss", "blind"))
         root2 = {i: self._second(notes, f"root {i}")[0] for i in self.reader.roots}
         inputs = {name: root2[i] for i, name in self.reader.root_names.items()}
@@ -897,14 +911,12 @@ class Subject:
             if k.after:
                 value = notes[f"value {k.name}"]
                 std *= math.sqrt(_mean(_steps(value, "x")) + np.mean(value["mean"] ** 2))
-        flat, tails = notes.get(f"flat {i}"), site.before.tails(FLAT)
-        beyond = float(np.mean(flat["x"])) - tails[2] if flat and tails else math.nan
         units = [_units(note) for note in (z, g) if note is not None]
         dead = math.nan
         if g is not None and (g2 > 0 or z2 > 0) and g2 < math.inf:
             dead = float(np.mean(units[-1] <= SILENT * units[-1].mean()))
         return _EMPTY | {"x2": x2, "z2": z2, "g2": g2, "x_share": x_share, "z_share": z_share,
-                         "saturated": beyond, "dead": dead, "distinct": _distinct(units),
+                         "dead": dead, "distinct": _distinct(units),
                          "std": std, "effect": weight.std**2 * float(weight.felt.sum()),
                          "x_steps": x_steps, "g_steps": g_steps}  # fmt: skip
 
