@@ -17,6 +17,7 @@ import pytest
 
 import winit
 import winit.jax
+from winit import judge
 from winit.jax import Function
 from winit.program import Measured
 
@@ -472,6 +473,38 @@ def test_the_scale_of_a_normalized_kernel_is_that_of_what_multiplies_it(inside: 
     drawn = winit.jax.reinitialize(f, p, x, rng=0)
     assert winit.jax.audit(f, drawn, x).ok
     assert np.asarray(drawn["g1"]) == pytest.approx(math.sqrt(2), rel=1e-5)
+
+
+def test_what_no_plan_knows_is_measured_and_put_right() -> None:
+    near = (RNG(2).random((48, 48)) < 0.5).astype("float32")  # sums over 24 neighbors
+
+    def f(p: Any, x: Any) -> Any:
+        for k in range(4):
+            x = jax.nn.relu(near @ (x @ p[f"w{k}"]))
+        return x @ p["w4"]
+
+    p, x = kernels(*[(48, 48)] * 4, (48, 3), gain=math.sqrt(2)), data(48, 48)
+    subject = Function(f, p, x, None, None, None, 0)
+    report, change = judge.examine(subject)
+    assert report.findings[0].verdict == "exploding" and change is not None
+    assert change.text.startswith("draw the whole model again (reinitialize), then scale it")
+    for name, value in change.values.items():
+        subject.assign(name, value)
+    assert judge.judge(subject).ok
+
+
+@pytest.mark.parametrize("exponential", [False, True])
+def test_a_temperature_may_be_set(exponential: bool) -> None:
+    def f(p: Any, x: Any) -> Any:
+        h = jax.nn.relu(x @ p["w0"]) @ p["w1"]
+        h = h / jnp.linalg.norm(h, axis=1, keepdims=True)
+        return h * (jnp.exp(p["t"]) if exponential else p["t"])
+
+    p, x, y = kernels((32, 48), (48, 10)), data(50, 32), np.arange(50) % 10
+    p["t"] = jnp.asarray(6.0 if exponential else 400.0)
+    (finding,) = winit.jax.audit(f, p, x, y, cross_entropy).findings
+    assert finding.verdict == "first loss far too high"
+    assert finding.cure == f"set t to {0 if exponential else 1}"
 
 
 def test_a_frozen_kernel_is_named_as_such_and_healthy_ones_are_not() -> None:

@@ -471,11 +471,38 @@ def changes(
     if rule.find is stuck and (own := {k: values[k] for k in stays(case) if k in values}):
         who = listed(tuple(k for k, v in own.items() if v.any()))
         found.append(Change(f"draw {who} at random, and leave the others at 0", values=own))
+    single = [n for n in case.program.factors if n not in case.owner
+              and math.prod(subject.parameters[n]) == 1]  # fmt: skip
+    for value in (0.0, 1.0) if single and rule.scaled else ():  # such as a temperature
+        given = {n: np.full(subject.parameters[n], value) for n in single}
+        found.append(Change(f"set {listed(tuple(single))} to {value:g}", values=given))
     found.append(Change("draw the whole model again (reinitialize)", values=values))
     for change in found:
         both = first.standardized and change is not first
         text = f"{first.text} and {change.text}" if both else change.text
-        yield replace(change, text=text, standardized=first.standardized)
+        yield (change := replace(change, text=text, standardized=first.standardized))
+    if rule.scaled:
+        yield leveled(subject, case, change)
+
+
+def leveled(subject: Subject, case: Case, change: Change) -> Change:
+    """A draw, each kernel then scaled for what the plan cannot know, as sums over neighbors."""
+    sites, times = case.program.sites, dict.fromkeys(case.owner, 1.0)
+    drawn = change.values
+    for _ in range(ROUNDS):
+        after = change.run(subject, case)
+        off, told = np.clip(drift(after), -50.0, 50.0), judged(after)
+        for name, i in case.owner.items():
+            read = [j for j, site in enumerate(sites) if i in site.parents and told[j] and i < j]
+            read = [j for j in read if redraw.together(case.program, i, j)]
+            if read and told[i] and name in drawn and sites[i].scale.power:
+                times[name] *= math.exp((off[i] - np.mean(off[read])) / 2 / sites[i].scale.power)
+        change = replace(change, values={k: v * times.get(k, 1.0) for k, v in drawn.items()})
+    near = NEAR / len(times)
+    ranked = sorted(times, key=lambda k: -abs(math.log(times[k])))
+    said = tuple(f"{k} by {times[k]:.2g}" for k in ranked if abs(math.log(times[k])) > near)
+    text = f"{change.text}, then scale it until E x² stays level: {listed(said)}"
+    return replace(change, text=text) if said else change
 
 
 def cure(
