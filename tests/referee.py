@@ -753,9 +753,16 @@ def at_heads(m: Measurement) -> list[tuple[str, float, float]]:
 
     Where the outputs are a sum of several places, E out². A mean over n positions of independent
     entries leaves 1/n of the second moment, of equal ones all: the lower bound is n times wider.
+
+    It is a sum where one head lies behind another, by whatever places between: the branches of a
+    transformer all end in its stream. (At first only heads next to each other counted, and what the
+    branches of six stock transformers read was held against the scale of plain chains.)
     """
     after = [p for p in m.places if p.index in m.heads]
-    if len(after) > 1 and any(p.index in q.after for p in after for q in after):
+    before: dict[int, set[int]] = {}
+    for p in m.places:
+        before[p.index] = set(p.after).union(*(before.get(k, set()) for k in p.after))
+    if any(before[p.index] & m.heads for p in after):
         return [("the outputs", m.output2, 1.0)]
     size = {p.index: math.prod(p.z_shape) / max(1, p.units) for p in m.places}
     found = []

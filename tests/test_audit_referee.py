@@ -182,8 +182,11 @@ def test_the_numbers_are_the_referees(trial: Trial) -> None:
         places[tuple(sorted(place.names))].append(place)
     for i, site in enumerate(program.sites):
         key = tuple(sorted(kernel.name for kernel in site.kernels))
-        if key in places or not np.isnan(ours.z2[i]):  # of branches, the one that is taken
-            sites[key].append(i)
+        sites[key].append(i)
+    for key, indices in sites.items():  # of branches, those that are taken
+        run = [i for i in indices if not np.isnan(ours.z2[i])]
+        sites[key] = run if run or key not in places else indices
+    sites = {key: indices for key, indices in sites.items() if indices}
     assert sites.keys() == places.keys()
     narrow = any(a.dtype.itemsize < 4 for a in trial.params.values()) or "16" in trial.start.name
     bound = ALIKE_NARROW if narrow else ALIKE
@@ -196,7 +199,10 @@ def test_the_numbers_are_the_referees(trial: Trial) -> None:
             found = by_turns(ours, mine, indices, program)
             # At a loop's first step a state of zeros is no place of the referee's: x and z are 0.
             found = found[len(found) - len(wanted) :] if mine == "g2" else found
-            near = pytest.approx(sum(wanted), rel=bound, abs=1e-30, nan_ok=True)
+            # A gradient is a sum of terms as large as any: what cancels leaves their roundings.
+            top = max(d2 for p in theirs.places if np.isfinite(d2 := p.d2 or 0.0))
+            rounded = 2.0**-24 * np.sqrt(top * abs(sum(wanted))) if mine == "g2" else 0.0
+            near = pytest.approx(sum(wanted), rel=bound, abs=1e-30 + rounded, nan_ok=True)
             assert sum(found) == near, (key, mine)
 
 
