@@ -50,8 +50,9 @@ check-theory: set-up-test ## compare 6,000 values of the theory with iterated ma
 mutation: set-up-test ## change the core in 400 places, one at a time: a test must notice (ALL=1: in all)
 	@$(RUN) tools/mutation.py $(if $(ALL),--all) $(MODULES)
 
-bench: set-up-test ## time winit beside Keras, JAX and the article's code (ratios)
+bench: set-up-test ## time winit beside Keras, JAX and the article's code; train ten unsound starts
 	@$(RUN) benchmarks/run.py
+	@$(RUN) benchmarks/training.py
 
 lighthouse: set-up-test book ## measure the pages with Lighthouse, as a phone sees them
 	@$(RUN) tools/lighthouse.py
