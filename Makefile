@@ -18,7 +18,7 @@ export PYTHONUTF8 := 1
 
 .NOTPARALLEL:
 .PHONY: help book test test-long lint lab notebooks check-theory mutation bench lighthouse lock clean \
-  set-up-book set-up-test zoo
+  set-up-book set-up-test starts zoo
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,9 @@ lab: set-up-test ## open the notebooks in JupyterLab
 
 notebooks: set-up-test ## re-execute all notebooks in place (or those in ONLY="notebooks/01_...")
 	@$(RUN) tools/notebooks.py $(ONLY)
+
+starts: set-up-test ## audit the networks of full size in tests/starts.py (20 min)
+	@$(RUN) -m pytest --numprocesses=2 -m slow tests/test_audit_referee.py
 
 zoo: set-up-test ## measure how well-known architectures start (or those in ONLY="VGG16 GPT2")
 	@$(RUN) tools/zoo.py $(ONLY)

@@ -126,7 +126,7 @@ def long_checks() -> list[Check]:
         Check(
             "long-tests",
             "pytest on what is marked long, and many examples for each property",
-            [[*TESTS, "-m", "long or hypothesis", "--hypothesis-profile=many"]],
+            [[*TESTS, "-m", "(long or hypothesis) and not slow", "--hypothesis-profile=many"]],
             "",
         ),
         Check(
