@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -92,7 +91,7 @@ NEVER = starts.Start(
         "here",
         low_rank_of_zeros,
         "dead",
-        "neither factor gets a gradient",
+        "neither gets a gradient",
     ),
     blame=("a", "b"),
     curable=True,

@@ -115,11 +115,12 @@ def measure(name: str) -> dict[str, Any]:
     model, x = build(name)
     # What is compiled here runs once: optimizing it would take longer.
     before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
+    update: Any = jax.config.update
+    update("jax_disable_most_optimizations", True)
     try:
         report = winit.audit(model, x, cures=False)
     finally:
-        jax.config.update("jax_disable_most_optimizations", before)
+        update("jax_disable_most_optimizations", before)
     told = [row for row in report.rows if math.isfinite(row.z2)]
     return {
         "input": f"{PICTURES[name]}²" if name in PICTURES else f"{LENGTH} tokens",
@@ -269,7 +270,7 @@ def blocks(result: dict[str, Any]) -> dict[str, str]:
     """What is made of the stored result, by the name of its place on the page."""
     models, versions = result["models"], result["versions"]
     bad = [name for name, entry in models.items() if not entry["ok"]]
-    families = {"pictures": PICTURES, "transformers": TRANSFORMERS}
+    families = {"pictures": [*PICTURES], "transformers": [*TRANSFORMERS]}
     made = " and ".join([", ".join(f"{k} {v}" for k, v in [*versions.items()][:-1]),
                          f"jax {versions['jax']}"])  # fmt: skip
     found = {
@@ -289,9 +290,8 @@ def page(text: str, result: dict[str, Any]) -> str:
         mark = f"<!-- {name} -->"
         if mark not in text:
             raise ValueError(f"{PAGE.name} has no place for {name}: {mark}")
-        pattern = rf"{mark}\n.*?<!-- end -->"
-        text = re.sub(pattern, lambda _, b=block, m=mark: f"{m}\n{b}\n<!-- end -->", text,
-                      flags=re.S)  # fmt: skip
+        before, rest = text.split(f"{mark}\n", 1)
+        text = f"{before}{mark}\n{block}\n<!-- end -->{rest.split('<!-- end -->', 1)[1]}"
     return text
 
 
