@@ -213,6 +213,27 @@ def test_what_is_saturated_may_be_read_by_a_normalizer() -> None:
         assert low < measured(f, p, data(64, 64)).saturated[0] < high
 
 
+@pytest.mark.parametrize("mixed", ["tokens", "experts"])
+def test_a_softmax_that_is_all_one_entry_is_saturated(mixed: str) -> None:
+    def attend(p: Any, x: Any) -> Any:
+        h = x.reshape(-1, 8, 16)
+        scores = (h @ p["w0"]) @ jnp.swapaxes(h @ p["w1"], 1, 2) / 4
+        return (jax.nn.softmax(scores) @ (h @ p["w2"])).reshape(-1, 128) @ p["w3"]
+
+    def route(p: Any, x: Any) -> Any:
+        made = jnp.einsum("bi,eio->beo", x, p["w4"])
+        return jnp.einsum("be,beo->bo", jax.nn.softmax(x @ p["w0"][:, :4]), made) @ p["w2"]
+
+    p, x = kernels(*[(16, 16)] * 3, (128, 3)), data(50, 128)
+    f, who = (attend, ("w0", "w1")) if mixed == "tokens" else (route, ("w0",))
+    x, p["w4"] = x if mixed == "tokens" else x[:, :16], RNG(3).standard_normal((4, 16, 16)) / 4
+    p["w4"] = p["w4"].astype("float32")
+    assert winit.jax.audit(f, p, x).ok
+    (finding,) = winit.jax.audit(f, p | {n: 100 * p[n] for n in who}, x).findings
+    assert finding.verdict == "saturated" and finding.names == who
+    assert finding.cure.startswith("draw w0")
+
+
 def test_gates_that_are_shut_for_good_are_dead() -> None:
     def f(p: Any, x: Any) -> Any:
         gate = jax.nn.sigmoid(x @ p["w0"] + p["b"])
@@ -513,6 +534,14 @@ def test_a_frozen_kernel_is_named_as_such_and_healthy_ones_are_not() -> None:
     report = winit.jax.audit(chain(jax.nn.relu, 4), p, x, trainable=lambda name: name != "w1")
     (finding,) = report.findings
     assert finding.names == ("w1",) and finding.cure.endswith("(by force=True: w1 is frozen)")
+
+
+def test_a_kernel_of_zeros_in_a_chain_is_named_alone_with_its_own_std() -> None:
+    p, x = kernels(*[(48, 48)] * 5, (48, 3)), data(50, 48)
+    p["w2"] *= 0
+    report = winit.jax.audit(chain(jnp.tanh, 6), p, x)
+    assert report.findings[0].names == ("w2",) and report.rows[2].std == 0
+    assert report.findings[0].cure.startswith("draw w2 with")
 
 
 def test_where_nothing_can_train_nothing_is_ok() -> None:

@@ -25,7 +25,7 @@ from jax.sharding import Mesh, NamedSharding
 from winit import _checks
 from winit._checks import RNG
 from winit.diagnostics import FLAT
-from winit.program import KEY, Contract, Draft, Op, Program, Reader, Value
+from winit.program import KEY, PEAK, Contract, Draft, Op, Program, Reader, Value
 from winit.program import Subject as Base
 
 if TYPE_CHECKING:
@@ -411,6 +411,7 @@ class Running(Interpreter):
         acts = {d.z: site.before for d, site in sites}
         acts |= {i: act for i, (act, _) in reading.reader.bends.items()}
         self.tails = {i: tails for i, act in acts.items() if (tails := act.tails(FLAT))}
+        self.peaks = reading.reader.peaks
         self.sites = {d.z: d for d in reading.reader.drafts}
         self.examples, self.slots = examples, slots
         self.notes: dict[str, Any] = {}
@@ -431,6 +432,11 @@ class Running(Interpreter):
     def equation(self, eqn: Any, inputs: list[Any]) -> list[Any]:
         """One operation, and its notes where it is a site."""
         numbers, outputs = self.new(eqn.outvars), _bind(eqn, *inputs)
+        if numbers and numbers[0] in self.peaks:
+            shares = _wide(inputs[self.peaks[numbers[0]][0]])
+            share = jnp.sum(shares * (shares > PEAK)) / jnp.sum(shares)
+            alone = jnp.mean(shares) > PEAK  # rows of one entry
+            self.notes[f"peak {numbers[0]}"] = {"x": jnp.where(alone, 0.0, share)}
         if numbers and numbers[0] in self.sites:
             outputs = [self._site(self.sites[numbers[0]], inputs, outputs[0])]
         elif numbers and numbers[0] in self.tails:

@@ -27,6 +27,7 @@ Index = Callable[[], NDArray[np.int64]]
 KEY = 0x77696E6974  # the audit's own branch of every seed: its noise is nobody's draw
 SILENT = 1e-6  # a unit to which this share of the mean squared gradient comes back is dead
 UNFELT = 2.0**-72  # of the largest effect: a scale of 1e-6, which training opens, leaves 1e-15
+PEAK = 0.99  # of a row of a softmax: its slopes, p (1 - p), are then 1/25 of the steepest at most
 # Where functions of single numbers are known: the kinks of ReLU6 and its like lie on the grid.
 POINTS = np.linspace(-40.0, 40.0, 8001)
 NORMAL = np.array([NormalDist().inv_cdf((i + 0.5) / 1000) for i in range(1000)])
@@ -178,7 +179,9 @@ class Measured:
     z_share: Array
     x_steps: tuple[Array, ...]  # x2 for each step of the site's loops
     g_steps: tuple[Array, ...]
-    saturated: Array  # share of flat slopes, beyond that of N(0, 1); where both ends are flat
+    # Share of flat slopes, beyond that of N(0, 1); where both ends are flat. Or, of a softmax that
+    # a contraction reads, such as attention's, the share of rows in which one entry is all.
+    saturated: Array
     dead: Array  # share of units to which no gradient comes back for any example
     distinct: Array  # units that differ in z or in its gradient
     std: Array  # of the effective kernel
@@ -387,6 +390,7 @@ class Reader:
         self.scales: dict[int, set[int]] = {}  # of a site's result, by its number
         self.shifts: set[int] = set()
         self.bends: dict[int, tuple[Elementwise, int]] = {}  # curves that sums read, of which sites
+        self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
         self.steps: list[int] = []
         self.functions: dict[bytes, Elementwise] = {}
 
@@ -587,6 +591,9 @@ class Reader:
 
     def _whole(self, op: Op, inputs: Sequence[Value]) -> Value:
         """A new source that inherits everything: a reduction, a join, a site, or the unknown."""
+        for k, v in enumerate(inputs if op.kind == "contract" else ()):
+            if v.pending and v.soft:
+                self.peaks[op.number] = k, v.parents
         side = self._kernel_side(op, inputs)
         if side is not None:
             return self._site(op, side, inputs[side], inputs[1 - side])
@@ -873,12 +880,13 @@ class Subject:
         columns: dict[str, Any] = {n: np.array([r[n] for r in rows]) for n in (rows or [_EMPTY])[0]}
         readers = [(d.z, s.before, d.x.parents) for d, s in sites]
         readers += [(i, *bend) for i, bend in self.reader.bends.items()]
-        for number, act, parents in readers:  # where a curve is read: those before it did it
-            beyond, tails = notes.get(f"flat {number}"), act.tails(FLAT)
-            if beyond and tails:
-                share = float(np.mean(beyond["x"])) - tails[2]
-                done = [bool(parents >> d.number & 1) for d, _ in sites]
-                columns["saturated"][done] = np.fmax(columns["saturated"][done], share)
+        flat = [(f"flat {i}", tails[2], parents) for i, act, parents in readers
+                if (tails := act.tails(FLAT))]  # fmt: skip
+        flat += [(f"peak {i}", 0.0, parents) for i, (_, parents) in self.reader.peaks.items()]
+        for key, normal, parents in flat:  # where a curve is read: those before it did it
+            share = float(np.mean(notes[key]["x"])) - normal if key in notes else math.nan
+            done = [bool(parents >> d.number & 1) for d, _ in sites]
+            columns["saturated"][done] = np.fmax(columns["saturated"][done], share)
         loss, blind = (np.ravel(notes.get(k, {"x": math.nan})["x"]) for k in ("loss", "blind"))
         root2 = {i: self._second(notes, f"root {i}")[0] for i in self.reader.roots}
         inputs = {name: root2[i] for i, name in self.reader.root_names.items()}
