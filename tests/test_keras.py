@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from packaging.version import Version
 from scipy.stats import ks_2samp
 
 import winit.keras
@@ -89,6 +90,8 @@ def test_the_std_is_the_formulas_with_the_true_fans(name: str, scheme: str) -> N
 @pytest.mark.parametrize("name", ["Dense", "Conv2D", "EinsumDense"])
 @pytest.mark.parametrize("scheme", ["he_normal", "glorot_normal", "he_uniform", "glorot_uniform"])
 def test_winit_and_keras_draw_from_the_same_distribution(name: str, scheme: str) -> None:
+    if name == "EinsumDense" and Version(keras.__version__) < Version("3.15"):
+        pytest.skip("before 3.15 Keras took this kernel for a convolution's, and its fans too")
     options = {"truncated": True} if scheme.endswith("normal") else {}
     samples = []
     for init in (Initializer(scheme, seed=0, **options), keras_by_name(scheme)):
@@ -230,6 +233,7 @@ def test_the_same_building_code_gives_the_same_kernels_whatever_is_alive() -> No
         capture_output=True,
         text=True,
         cwd=ROOT / "tests",
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert out.returncode == 0, out.stderr
     found = [list(kernels(model).values()) for model in (first, third)]
