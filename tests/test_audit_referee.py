@@ -79,11 +79,12 @@ def low_rank_of_zeros(seed: int) -> starts.Case:
     return starts.classify(f, starts.normal(seed, 32, 16), params=params)
 
 
-# Kinds that the list does not have: no signal fades with the gradient; only a part never moves.
+# Kinds that the list does not have. No signal fades with the gradient...
 AGAIN = starts.Start(
     *("reads_again", "jax", "here", reads_again, "shrinking", "a fifteenth a layer"),
     curable=False,
 )
+# ...and nothing is dead but a part, which the referee, who asks for units, does not see.
 NEVER = starts.Start(
     *(
         "low_rank_of_zeros",
@@ -96,7 +97,7 @@ NEVER = starts.Start(
     blame=("a", "b"),
     curable=True,
 )
-STARTS = {s.name: s for s in (*starts.STARTS, AGAIN, NEVER)}
+STARTS = {s.name: s for s in (*starts.STARTS, AGAIN)}
 
 # What `referee.from_nnx` calls is to go in a later Flax.
 pytestmark = pytest.mark.filterwarnings("ignore:.*flax.nnx.State.*:DeprecationWarning")
@@ -234,7 +235,8 @@ def test_the_numbers_are_the_referees(trial: Trial) -> None:
             # At a loop's first step a state of zeros is no place of the referee's: x and z are 0.
             found = found[len(found) - len(wanted) :] if mine == "g2" else found
             # A gradient is a sum of terms as large as any: what cancels leaves their roundings.
-            top = max(d2 for p in theirs.places if np.isfinite(d2 := p.d2 or 0.0))
+            finite = [p.d2 for p in theirs.places if p.d2 is not None and np.isfinite(p.d2)]
+            top = max(finite, default=0.0)
             rounded = 2.0**-24 * np.sqrt(top * abs(sum(wanted))) if mine == "g2" else 0.0
             near = pytest.approx(sum(wanted), rel=bound, abs=1e-30 + rounded, nan_ok=True)
             assert sum(found) == near, (key, mine)
@@ -299,7 +301,7 @@ FREE = {
 
 @functools.cache
 def measured(name: str) -> judge.Case:
-    return judge.start(Trial(STARTS[name]).subject)
+    return judge.start(Trial(NEVER if name == NEVER.name else STARTS[name]).subject)
 
 
 def verdict(name: str) -> str:
