@@ -633,6 +633,26 @@ def test_nested_lists_are_one_input() -> None:
     assert str(audit(model, x.tolist())) == str(audit(model, x))
 
 
+class Asked(layers.Layer):  # type: ignore[misc]
+    """Calls a layer without weights by its method, so that it is never built."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale, self.inner = layers.Rescaling(0.5), layers.Dense(4)
+
+    def build(self, shape: Any) -> None:
+        self.inner.build(shape)
+
+    def call(self, x: Any) -> Any:
+        return self.inner(self.scale.call(x))
+
+
+def test_a_layer_without_weights_need_not_be_built() -> None:
+    model = keras.Sequential([keras.Input((8,)), Asked()])
+    assert not all(layer.built for layer in model._flatten_layers())
+    assert audit(model, cures=False).judged
+
+
 def test_models_that_cannot_be_read_are_refused_in_words() -> None:
     with pytest.raises(TypeError, match="model must be a Keras model, got 3"):
         audit(3)

@@ -297,7 +297,8 @@ def _subject(model: Any, x: Any, y: Any, loss: Any, training: bool, rng: RNG) ->
     """The model as `winit.program.Subject`, by Keras's backend."""
     if not isinstance(model, keras.Model):
         raise TypeError(f"model must be a Keras model, got {_checks.shown(model)}")
-    if not model.built or not all(layer.built for layer in model._flatten_layers()):
+    layers = [] if getattr(model, "inputs", None) else model._flatten_layers()  # made with an Input
+    if not (model.built and all(layer.built for layer in layers)):
         raise ValueError(
             f"{model.name} is not built, so it has no weights yet: call it on data, or give it an "
             "Input"
