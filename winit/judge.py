@@ -366,7 +366,7 @@ RULES = (
     Rule(symmetric, "symmetric", "Of {units} units {distinct:.0f} differ, in signal and gradient.",
          "No optimizer breaks it: the gradients are equal, too.", UNTIE, scaled=False),
     Rule(saturated, "saturated", "Of the slopes after it {saturated:.0%} more are flat than with a "
-         "unit signal.", "Neither SGD nor Adam moves what is flat.", PATHS, summed=True),
+         "unit signal.", "SGD and Adam move little of what is flat.", PATHS, summed=True),
     Rule(collapsed, "collapsed", "Of its E z² {z_share:.1g} varies over the examples: all look "
          "alike to it.", "SGD does not begin; Adam begins late, if it is above rounding.", PATHS),
     Rule(grows, "exploding", OFF, SGD, SCALE, moved=True),
