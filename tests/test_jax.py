@@ -591,3 +591,21 @@ def test_eight_devices_give_the_numbers_of_one_and_keep_their_layouts() -> None:
         env=os.environ | {"XLA_FLAGS": flags},
     )
     assert out.stdout.strip() == "same", out.stderr
+
+
+@pytest.mark.parametrize("transform", [lambda w: w * 0.25, lambda w: -w.T / 4.0, lambda w: w])
+def test_what_the_program_multiplies_a_kernel_by_is_left_to_it(transform: Any) -> None:
+    """Equalized learning rates: unit weights, and the scale in the program."""
+    new = np.random.default_rng(0)
+    params = [new.standard_normal((64, 64)).astype(np.float32) for _ in range(3)]
+    x = new.standard_normal((32, 64)).astype(np.float32)
+
+    def f(p: Any, x: Any) -> Any:
+        for w in p[:-1]:
+            x = jax.nn.relu(x @ transform(w))
+        return x @ p[-1]
+
+    drawn = winit.jax.reinitialize(f, params, x, "he_normal", rng=0)
+    std = np.sqrt(2 / 64) * (1.0 if transform(1.0 * np.eye(1))[0, 0] == 1 else 4.0)
+    # The std of 4,096 draws is known to 1 / √8192 = 1.1 %.
+    assert [float(w.std()) for w in drawn[:-1]] == pytest.approx([std, std], rel=4 * 0.011)

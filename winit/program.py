@@ -84,6 +84,7 @@ class Kernel:
     # Gives the flat positions in it that the site reads, as (groups, outputs, inputs, *window), so
     # that `values.flat[index()] = drawn`; None where they are not a rearrangement of its own.
     index: Index | None = None
+    factor: float = 1.0  # what the program multiplies its entries by, as for equal learning rates
     layers: int = 1  # parts along its first axis, of which each step of a loop takes one
     after: bool = False  # it multiplies the site's result, where nothing else gives that its scale
 
@@ -302,11 +303,13 @@ class Value:
     origins: int = 0  # inputs that reach it with no site in between
     flows: int = 0  # parameters to which a gradient comes back through it
     # Of what depends on parameters alone: a typical number, whether it is that one exactly, the
-    # powers of the parameters in it, and where the entries of each lie in it, step by step.
+    # powers of the parameters in it, where the entries of each lie in it, step by step, and the
+    # known number that they are multiplied by.
     number: float = 0.25
     exact: bool = False
     powers: Mapping[int, float] = field(default_factory=dict)
     entries: Mapping[int, Callable[[], list[Array]]] = field(default_factory=dict, compare=False)
+    times: Mapping[int, float] = field(default_factory=dict, compare=False)
 
 
 def _all(masks: Iterable[int]) -> int:
@@ -416,7 +419,8 @@ class Reader:
         p = len(self.parameters)
         self.parameters.append(Kernel(name, shape, trainable=trainable))
         entries = {p: lambda: [np.arange(math.prod(shape), dtype=np.int32).reshape(shape)]}
-        return Value(PARAMETERS, p, number=mean, powers={p: 1.0}, entries=entries, flows=1 << p)
+        return Value(PARAMETERS, p, number=mean, powers={p: 1.0}, entries=entries, flows=1 << p,
+                     times={p: 1.0})  # fmt: skip
 
     def _root(self, i: int, kind: str, parents: int) -> int:
         place, *_ = self.roots.get(i, (len(self.roots),))
@@ -461,7 +465,8 @@ class Reader:
             layout = hash((made.layout, op.label, i - op.number)) if moves else made.layout
             placed: Any = {"source": source, "layout": layout, "flows": flows, "intact": intact}
             entries = self._entries(op, inputs, i - op.number) if not made.level else {}
-            results.append(replace(made, **placed, entries=entries))
+            times = self._times(op, inputs, entries)
+            results.append(replace(made, **placed, entries=entries, times=times))
         return results
 
     # Functions of single numbers, and moves.
@@ -560,6 +565,14 @@ class Reader:
                 entries = inputs[have[0]].entries[p]
                 found[p] = self._moved(op, inputs, have[0], out, entries) if moves else entries
         return found
+
+    def _times(self, op: Op, inputs: Sequence[Value], kept: Iterable[int]) -> dict[int, float]:
+        """The numbers that entries are multiplied by, after an operation that keeps them."""
+        known = math.prod(abs(v.number) for v in inputs if v.exact) if op.kind == "mul" else 1.0
+        if op.kind == "div" and inputs[1].exact:
+            known = 1 / abs(inputs[1].number or math.inf)
+        before = {p: times for v in inputs for p, times in v.times.items()}
+        return {p: before[p] * (known if 0 < known < math.inf else 1.0) for p in kept}
 
     def _moved(self, op: Op, inputs: Sequence[Value], place: int, out: int, entries: Any) -> Any:
         run = op.run
@@ -764,7 +777,8 @@ class Reader:
             layers = math.prod(known.shape) // size
             sliced = known.shape[:1] == (layers,) and d.steps > 1 and d.steps % layers == 0
             layers = layers if sliced else 1
-            made.append(replace(known, power=power, index=index, layers=layers))
+            times = d.kernel.times.get(p, 1.0)
+            made.append(replace(known, power=power, index=index, factor=times, layers=layers))
         scales = () if any(k.power for k in made) else self.scales.get(d.number, ())
         made += [replace(self.parameters[p], after=True) for p in scales]
         rank = lambda k: (k.index is not None, math.prod(k.shape))  # noqa: E731

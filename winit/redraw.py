@@ -268,6 +268,7 @@ def values(
         if generated(sites[i]):
             continue
         index, drawn = draw(sites[i], own if own.scheme == "uniform" else named or own, rng)
+        drawn = drawn / sites[i].kernel.factor
         place = (name, -1 if index is None else int(index.min()))
         if place in done:
             continue
