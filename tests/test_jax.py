@@ -609,3 +609,20 @@ def test_what_the_program_multiplies_a_kernel_by_is_left_to_it(transform: Any) -
     std = np.sqrt(2 / 64) * (1.0 if transform(1.0 * np.eye(1))[0, 0] == 1 else 4.0)
     # The std of 4,096 draws is known to 1 / √8192 = 1.1 %.
     assert [float(w.std()) for w in drawn[:-1]] == pytest.approx([std, std], rel=4 * 0.011)
+
+
+def test_a_finding_lists_all_that_its_cure_changes() -> None:
+    new = np.random.default_rng(0)
+    params = [new.standard_normal((32, 32)).astype(np.float32) for _ in range(8)]
+
+    def f(p: Any, x: Any) -> Any:
+        for w in p:
+            x = jax.nn.relu(x @ w)
+        return x
+
+    finding = winit.jax.audit(f, params, new.standard_normal((16, 32)).astype(np.float32)).findings[
+        0
+    ]
+    names = list(finding.changes)
+    assert len(names) > 3 and f"{', '.join(names[:3])} and {len(names) - 3} more" in finding.cure
+    assert set(names) <= {str(i) for i in range(8)}

@@ -539,7 +539,8 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
         names, reason = tuple(rows[i].name for i in at), rule.reason.format(**told, **losses)
         layers = tuple(k for k in (label(n, factors[n]) for n in named) if k not in named)
         reason += f" It is {listed(layers)}." if layers else ""
-        findings = [Finding(rule.verdict, names, reason, text, rule.meaning)]
+        changed = (*change.scales, *change.values) if change else ()
+        findings = [Finding(rule.verdict, names, reason, text, rule.meaning, changed)]
         for other in RULES:  # what follows from it
             if rule is not other and other.find is first_loss and other.level(case) > 0:
                 findings += [Finding(other.verdict, (), other.reason.format(**losses), text)]

@@ -66,7 +66,8 @@ class Row:
 class Finding:
     """A fault: who did it (nobody, where it is the whole's), why, and a cure that was run.
 
-    `meaning` says what it is to SGD and to Adam.
+    `changes` are all parameters that the cure draws or sets, `meaning` says what the fault is to
+    SGD and to Adam.
     """
 
     verdict: str
@@ -74,6 +75,7 @@ class Finding:
     reason: str
     cure: str = ""
     meaning: str = ""
+    changes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         where = f"{self.verdict}: {listed(self.names)}." if self.names else f"{self.verdict}."
