@@ -201,7 +201,7 @@ def written(value: float | None) -> str:
     if value is None:
         return "diverges"
     if value < LEARNED:
-        return f"< {LEARNED}"
+        return f"<\u00a0{LEARNED}"
     return f"{value:#.2g}".rstrip(".") if value < 100 else number(value)
 
 

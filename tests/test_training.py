@@ -27,7 +27,7 @@ def test_page_says_what_is_stored() -> None:
 
 def read(cell: str) -> float:
     """A loss as the page has it; one that is below what counts, or diverges, is what it counts."""
-    if cell in ("diverges", f"< {training.LEARNED}"):
+    if cell in ("diverges", f"<\u00a0{training.LEARNED}"):
         return math.inf if cell == "diverges" else training.LEARNED
     return float(re.sub(r"\$(.*) \\cdot 10\^\{(.*)\}\$", r"\1e\2", cell))
 
