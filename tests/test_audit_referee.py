@@ -99,8 +99,12 @@ NEVER = starts.Start(
 )
 STARTS = {s.name: s for s in (*starts.STARTS, AGAIN)}
 
-# What `referee.from_nnx` calls is to go in a later Flax.
-pytestmark = pytest.mark.filterwarnings("ignore:.*flax.nnx.State.*:DeprecationWarning")
+pytestmark = [
+    # What `referee.from_nnx` calls is to go in a later Flax.
+    pytest.mark.filterwarnings("ignore:.*flax.nnx.State.*:DeprecationWarning"),
+    # keras-hub's T5 says it of itself.
+    pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask:UserWarning"),
+]
 
 
 class Trial:
