@@ -122,7 +122,7 @@ class Site:
 
     @property
     def scale(self) -> Kernel:
-        """The parameter whose scale the effective kernel has: the main one, or a g beside it."""
+        """The parameter that gives the effective kernel its scale, most often the main one."""
         return next((kernel for kernel in self.kernels if kernel.power), self.kernel)
 
 
