@@ -276,7 +276,7 @@ NEAR = {
     ("BOUND", 0.25): "eqx_mlp_2",
     ("SPREADS", 4.0): "standardized_gain_1",
     ("LOSS", 4.0): "nnx_tied_std_1",
-    ("LOSS", 0.25): "eqx_gru",
+    ("LOSS", 0.25): "jax_relu_gain_2",
     ("SATURATED", 4.0): "simple_rnn_ten_times",
     ("SATURATED", 0.25): "sigmoid_10_deep_gain",
     ("MOSTLY", 4.0): "eqx_conv_dead",

@@ -176,7 +176,7 @@ def test_a_sound_chain_is_ok_in_one_run() -> None:
 def test_nothing_judged_is_not_ok() -> None:
     made = [replace(sites(1)[0], lookup=True)]
     report = audit([1.0], made)
-    assert not report.ok and not report.judged and "Cannot tell anything" in report.notes[0]
+    assert not report.ok and not report.judged and "Cannot tell how" in report.notes[0]
 
 
 def test_a_model_without_kernels_is_not_ok() -> None:
@@ -351,7 +351,7 @@ def test_zeros_that_give_way_wait_and_zeros_that_do_not_are_dead() -> None:
     assert "noise of std 0.02" in report.notes[0] and report.rows[5].std == 0
     for zeros in ([0.0] * 6, [1.0, IDEAL, 0.0, 0.0, IDEAL, 1.0]):
         report = audit(zeros)
-        assert "dead" in verdicts(report) and "reinitialize" in report.findings[0].cure
+        assert "dead" in verdicts(report) and "at random" in report.findings[0].cure
 
 
 def test_zeros_that_nothing_tells_apart_stay_tied_when_they_open() -> None:
@@ -460,10 +460,23 @@ def test_what_comes_first_speaks() -> None:
 
 def test_a_cure_that_makes_the_first_loss_worse_is_not_printed() -> None:
     def change(chain: Chain, m: Measured) -> Measured:
-        return replace(m, loss=10.0 if chain.runs > 15 else 2.3, blind=2.3)
+        return replace(m, loss=20.0 if chain.runs > 15 else 2.3, blind=2.3)
 
     report = audit([1.0] * 16, change=change)
     assert report.findings[0].cure.startswith("no redraw cures this: normalize")
+
+
+def test_a_cure_of_the_signal_says_what_the_first_loss_still_needs() -> None:
+    report = audit([1.0] * 16, change=lambda _, m: replace(m, loss=20.0, blind=2.3))
+    assert report.findings[0].cure.startswith("draw k1, ")
+    assert report.findings[0].cure.endswith("; for the first loss, standardize the targets, or "
+                                            "start the last bias at their mean")  # fmt: skip
+
+
+def test_where_the_signal_explodes_a_clipped_gradient_is_no_dead_unit() -> None:
+    gone = put(g2=dict.fromkeys(range(16), 0.0))
+    assert set(verdicts(audit([IDEAL * 2] * 16, change=gone))) >= {"exploding"}
+    assert set(verdicts(audit(he(16), change=gone))) == {"dead"}
 
 
 def test_branches_are_divided_by_their_number() -> None:

@@ -306,3 +306,17 @@ def test_bad_schemes_and_options_change_nothing(arguments: Any, options: Any, wo
     with pytest.raises(TypeError, match="force must be True or False, got 'yes'"):
         redraw.reinitialize(model, force="yes")  # type: ignore[arg-type]
     assert (model.arrays["w"] == 1).all()
+
+
+def test_a_branch_that_starts_at_zero_stays_so_unless_forced() -> None:
+    summed = {"body": 2, "branch": 2, "chain": 1}
+    model = Model(
+        *(site(name=n, kernels=(kernel((300, 200), name=n),), summed=k) for n, k in summed.items())
+    )
+    for name in ("branch", "chain"):
+        model.arrays[name] = np.zeros((300, 200))
+    said = redraw.reinitialize(model, rng=0)  # type: ignore[arg-type]
+    assert said["branch"] == "left: its branch starts at 0" and not model.value("branch").any()
+    assert model.value("chain").any() and model.value("body").std() < 1
+    redraw.reinitialize(model, rng=0, force=True)  # type: ignore[arg-type]
+    assert model.value("branch").any()

@@ -35,8 +35,9 @@ COLLAPSED = 2.0**-16
 # Inputs of rms above 10 saturate what follows, or ask for a tenth of the learning rate; those below
 # 0.01 drown in the first biases' steps (one of 10,000 classes, as 0 and 1, is just above).
 LOW, HIGH = 1 / BOUND**2, BOUND
-# Four times what knowing nothing costs: logits of rms 5 to 7, for 2 to 50,000 classes.
-LOSS = 4.0
+# Six times what knowing nothing costs. Targets that fill [0, 1], as pixels do, cost four times that
+# where outputs are 0, which is sound; classes cost six times at logits of rms 7 to 10.
+LOSS = 6.0
 # Share of flat slopes beyond that of a unit normal signal. The critical gain of deep sigmoids, 10,
 # flattens 0.7 and trains; the next one that is good, 6.5 for ten layers, one half.
 SATURATED = 0.75
@@ -188,7 +189,8 @@ def dead(case: Case) -> Array:
     """Sites that no signal or no gradient passes, also after what starts at 0 gave way.
 
     Of a kernel that is used at several, none may be alive: some calls only choose. So is one that
-    the signal passes by, with a gradient that is 0 but for rounding (a gate that is shut).
+    the signal passes by, with a gradient that is 0 but for rounding (a gate that is shut). Where
+    the signal explodes, a loss that clips its outputs sends nothing back, and no unit is at fault.
     """
     names = np.array([site.kernel.name for site in case.program.sites])
     waits = np.array([case.closed.kernels[name].gradient == 0 for name in names], dtype=bool)
@@ -196,6 +198,8 @@ def dead(case: Case) -> Array:
     share = np.where((case.m.z2 == 0) | (case.m.g2 == 0), 1.0, case.m.dead)
     share[case.m.unfelt & ~case.each("cut") & ~waits] = 1.0
     share[np.isin(names, case.program.stopped) & (case.m.z2 > 0) | given] = math.nan
+    if (grows(case) > 0).any():
+        share[case.m.z2 > 0] = math.nan
     for name in set(names):
         share[names == name] = np.fmin.reduce(share[names == name])
     return share - MOSTLY
@@ -259,8 +263,9 @@ def drift(case: Case) -> Array:
 
 
 def judged(case: Case) -> Array:
-    """Where every path leads through, or a loop's state does."""
-    return (case.each("cut") | case.each("recurrent")) & ~case.each("lookup")
+    """Where every path leads through, or a loop's state does; stacked layers are no such loop."""
+    alone = np.array([site.kernel.layers == 1 for site in case.program.sites], dtype=bool)
+    return np.asarray((case.each("cut") | case.each("recurrent") & alone) & ~case.each("lookup"))
 
 
 def grows(case: Case) -> Array:
@@ -468,9 +473,10 @@ def changes(
         found += [Change(text, {name: factors[name] for name in names})] * bool(at)
     drawn = redraw.values(subject, np.random.default_rng(np.random.SeedSequence(KEY)))
     values = {k: v for k, (v, _) in drawn.items() if v.any() or k not in case.opened}
-    if rule.find is stuck and (own := {k: values[k] for k in stays(case) if k in values}):
-        who = listed(tuple(k for k, v in own.items() if v.any()))
-        found.append(Change(f"draw {who} at random, and leave the others at 0", values=own))
+    zeros = [k for k, weight in case.m.kernels.items() if weight.zero and k in values]
+    own = {k: values[k] for k in zeros if values[k].any()}  # what never opens by itself
+    if own and rule.find in (dead, stuck):
+        found.append(Change(f"draw {listed(tuple(own))} at random", values=own))
     single = [n for n in case.program.factors if n not in case.owner
               and math.prod(subject.parameters[n]) == 1]  # fmt: skip
     for value in (0.0, 1.0) if single and rule.scaled else ():  # such as a temperature
@@ -508,12 +514,17 @@ def leveled(subject: Subject, case: Case, change: Change) -> Change:
 def cure(
     subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, Array]
 ) -> Change | None:
-    """The first change after which nothing is wrong."""
+    """The first change after which nothing is wrong, or else nothing but the first loss."""
+    part = None
     for change in changes(subject, case, rule, named, factors):
         after = change.run(subject, case)
-        if fault(after) is None and not after.m.loss > max(case.m.loss, LOSS * case.m.blind):
+        left = fault(after)
+        if left is None and not after.m.loss > max(case.m.loss, LOSS * case.m.blind):
             return change
-    return None
+        rest = left is not None and left.find is first_loss and not after.m.loss > case.m.loss
+        if left and rest and rule.find is not first_loss and part is None:
+            part = replace(change, text=f"{change.text}; for the first loss, {left.advice}")
+    return part
 
 
 def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]:
@@ -625,8 +636,10 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
             yield f"{listed(tuple(same))}: start equal; their gradients differ, and they part."
     if not trains(subject):
         yield "Nothing can train: every parameter is frozen."
-    if case.each("lookup").all():
+    if not sites:
         yield "Cannot tell anything: no place was found where data meets a kernel."
+    elif case.each("lookup").all():
+        yield "Cannot tell how a signal travels: rows are looked up, and meet no kernel."
     elif not case.varied:
         yield "Cannot tell whether examples come to look alike: the given ones hardly differ."
     yield from program.notes

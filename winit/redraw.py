@@ -152,6 +152,11 @@ def generated(site: Site) -> bool:
     return bool(site.kernel.power) and site.kernel.index is None and len(shaping) > 1
 
 
+def shut(site: Site, subject: Subject) -> bool:
+    """Whether the site ends a branch that was made to start at 0, as a LoRA's does."""
+    return site.summed > 1 and not (site.recurrent or subject.value(site.kernel.name).any())
+
+
 def draw(site: Site, plan: Plan, rng: Draws) -> tuple[NDArray[np.int64] | None, Array]:
     """Where the site's kernel lies in its parameter, and values of the plan for those places.
 
@@ -213,7 +218,8 @@ def reinitialize(
         "auto" follows `plan`; `options` go with a name only. Embeddings, biases, normalization
         and gates have their convention under every scheme.
     force : bool
-        Needed for a model that was trained, and for what is frozen or was given by the user.
+        Needed for a model that was trained, for what is frozen or was given by the user, and for
+        the kernels at the ends of branches that start at 0.
 
     Returns
     -------
@@ -251,6 +257,8 @@ def reinitialize(
     left |= dict.fromkeys(subject.program.unused, "no site uses it")
     parts = [k.name for site in subject.program.sites if generated(site) for k in site.kernels]
     left |= dict.fromkeys(parts, "it makes a kernel together with others")
+    ends = [site.kernel.name for site in subject.program.sites if shut(site, subject)]
+    left |= dict.fromkeys(ends, "its branch starts at 0")
     kept = {} if force else {name: reason for name in left if (reason := subject.kept(name))}
     texts = {name: f"left: {reason}" for name, reason in (left | kept).items()}
     return texts | {name: text for name, (_, text) in drawn.items()}
@@ -265,7 +273,7 @@ def values(
     done: set[tuple[str, int]] = set()
     for i in first_places(subject.program):
         name, own = sites[i].kernel.name, plans[i]
-        if generated(sites[i]):
+        if generated(sites[i]) or (shut(sites[i], subject) and not force):
             continue
         index, drawn = draw(sites[i], own if own.scheme == "uniform" else named or own, rng)
         drawn = drawn / sites[i].kernel.factor
