@@ -130,14 +130,19 @@ def start(subject: Subject) -> Case:
     for i in redraw.first_places(program):
         owner.setdefault(program.sites[i].scale.name, i)
     m = subject.measure()
-    case = Case(program, redraw.plan(program), spread, owner, m, m)
+    return opening(Case(program, redraw.plan(program), spread, owner, m, m), subject)
+
+
+def opening(case: Case, subject: Subject, change: Change | None = None) -> Case:
+    """The run, with a change or without, once what starts at 0 has given way to noise."""
+    change, new = change or Change(), dict[str, Array]()
     for _ in range(ROUNDS):
-        weights = {name: case.m.kernels[name] for name in program.factors}
+        weights = {name: case.m.kernels[name] for name in case.program.factors}
         give = [name for name, weight in weights.items() if weight.zero and weight.gradient > 0]
         if not give:
             break
-        opened = dict(case.opened) | {name: _opening(case, name, subject) for name in give}
-        case = replace(case, opened=opened, m=subject.measure(values=opened))
+        new |= {name: _opening(case, name, subject) for name in give}
+        case = replace(case, opened={**case.opened, **new}, m=change.measured(subject, case, new))
     return case
 
 
@@ -404,9 +409,12 @@ class Change:
 
     def run(self, subject: Subject, case: Case) -> Case:
         """What would be measured with it."""
-        values = {**case.opened, **self.values}
-        m = subject.measure(self.scales, values, standardized=self.standardized)
-        return replace(case, m=m)
+        return opening(replace(case, m=self.measured(subject, case, {})), subject, self)
+
+    def measured(self, subject: Subject, case: Case, new: Mapping[str, Array]) -> Measured:
+        """One run with it, and with noise that takes the place of zeros."""
+        values = {**case.opened, **self.values, **new}
+        return subject.measure(self.scales, values, standardized=self.standardized)
 
 
 def suspects(case: Case) -> dict[str, Array]:
