@@ -626,3 +626,27 @@ def test_a_finding_lists_all_that_its_cure_changes() -> None:
     names = list(finding.changes)
     assert len(names) > 3 and f"{', '.join(names[:3])} and {len(names) - 3} more" in finding.cure
     assert set(names) <= {str(i) for i in range(8)}
+
+
+@pytest.mark.parametrize("scanned", [False, True])
+def test_inside_a_branch_small_is_no_fault_in_a_scan_either(scanned: bool) -> None:
+    new = np.random.default_rng(0)
+    shapes = {"first": (32, 32), "u": (4, 32, 64), "d": (4, 64, 32), "head": (32, 4)}
+    std = {"first": 0.18, "u": 0.01, "d": 0.01, "head": 0.1}
+    params = {k: (std[k] * new.standard_normal(s)).astype(np.float32) for k, s in shapes.items()}
+
+    def block(h: Any, p: Any) -> Any:
+        narrow = (h - h.mean(-1, keepdims=True)) / (h.std(-1, keepdims=True) + 1e-6)
+        return h + jax.nn.relu(narrow @ p["u"]) ** 2 @ p["d"], None
+
+    def f(p: Any, h: Any) -> Any:
+        h, stack = h @ p["first"], {"u": p["u"], "d": p["d"]}
+        if scanned:
+            h, _ = jax.lax.scan(block, h, stack)
+        else:
+            for k in range(4):
+                h, _ = block(h, {name: w[k] for name, w in stack.items()})
+        return h @ p["head"]
+
+    report = winit.jax.audit(f, params, new.standard_normal((16, 32)).astype(np.float32))
+    assert report.ok and min(row.drift for row in report.rows) < -np.log(judge.BOUND)
