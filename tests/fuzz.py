@@ -76,7 +76,8 @@ LONGEST_MESSAGE = 600
 LONGEST_TIME = 5.0  # seconds of processor time; twice that where np.vectorize takes most of them
 HANGING = 15.0  # seconds of processor time after which a call is broken off
 MEMORY = 2**30
-WITH_KERAS = {"audit", "keras", "kernels", "report", "torch", "trace"}  # not the NumPy core
+# What reads and judges models, and takes no numbers of a caller: not the NumPy core.
+OF_MODELS = {"frameworks", "jax", "judge", "keras", "program", "redraw", "report"}
 PACKAGE = str(Path(winit.__file__).parent) + os.sep
 CALLER = {str(Path(hostile.__file__)), "<fuzz>"}  # where the caller's own functions are written
 bfloat16: Any = hostile.bfloat16  # type: ignore[attr-defined]
@@ -134,9 +135,9 @@ def weight(key: str) -> float:
 
 
 def core_modules() -> list[str]:
-    """The names of winit's public modules that need no Keras."""
+    """The names of winit's public modules for numbers."""
     names = [module.name for module in pkgutil.iter_modules(winit.__path__)]
-    return sorted(name for name in names if not name.startswith("_") and name not in WITH_KERAS)
+    return sorted(name for name in names if not name.startswith("_") and name not in OF_MODELS)
 
 
 def parameters(function: Any, module: Any) -> tuple[inspect.Parameter, ...]:
