@@ -524,10 +524,12 @@ def cure(
 ) -> Change | None:
     """The first change after which nothing is wrong, or else nothing but the first loss."""
     part = None
+    # It may raise the first loss by half, or to half of what is too high.
+    most = max(1.5 * case.m.loss, LOSS / 2 * case.m.blind)
     for change in changes(subject, case, rule, named, factors):
         after = change.run(subject, case)
         left = fault(after)
-        if left is None and not after.m.loss > max(case.m.loss, LOSS * case.m.blind):
+        if left is None and not after.m.loss > most:
             return change
         rest = left is not None and left.find is first_loss and not after.m.loss > case.m.loss
         if left and rest and rule.find is not first_loss and part is None:
