@@ -525,7 +525,7 @@ def test_a_temperature_may_be_set(exponential: bool) -> None:
     p["t"] = jnp.asarray(6.0 if exponential else 400.0)
     (finding,) = winit.jax.audit(f, p, x, y, cross_entropy).findings
     assert finding.verdict == "first loss far too high"
-    assert finding.cure == f"set t to {0 if exponential else 1}"
+    assert finding.cure == "set t to 1"
 
 
 def test_a_frozen_kernel_is_named_as_such_and_healthy_ones_are_not() -> None:

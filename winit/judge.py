@@ -487,7 +487,7 @@ def changes(
         found.append(Change(f"draw {listed(tuple(own))} at random", values=own))
     single = [n for n in case.program.factors if n not in case.owner
               and math.prod(subject.parameters[n]) == 1]  # fmt: skip
-    for value in (0.0, 1.0) if single and rule.scaled else ():  # such as a temperature
+    for value in (1.0, 0.0) if single and rule.scaled else ():  # such as a temperature
         given = {n: np.full(subject.parameters[n], value) for n in single}
         found.append(Change(f"set {listed(tuple(single))} to {value:g}", values=given))
     found.append(Change("draw the whole model again (reinitialize)", values=values))
