@@ -3,7 +3,7 @@
 `RULES` is the table of all that can be wrong, in the order in which one hides the next: the first
 rule that finds something speaks. A kernel is blamed if putting it right alone, at the std that
 `winit.redraw` would draw, brings the run nearer to the rule's bound. A cure is printed only if no
-rule objects to the run that it makes.
+rule objects to the run that it makes, or none but that of the first loss, and then it says so.
 """
 
 from __future__ import annotations
