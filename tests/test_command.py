@@ -132,3 +132,20 @@ def test_it_runs_as_a_command_of_its_own(tmp_path: Path) -> None:
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert ended.returncode == OK and ": ok" in ended.stdout, ended.stderr
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_audit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for target in (tmp_path, tmp_path / "none" / "report"):
+        for option in ("--html", "--json"):
+            assert main(["audit", "missing.keras", option, str(target)]) == UNREADABLE
+            assert "a folder that exists" in capsys.readouterr().err
+
+
+def test_a_factory_that_leaves_does_not_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "leaves.py").write_text("def model():\n    raise SystemExit(0)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["audit", "leaves:model"]) == UNREADABLE

@@ -65,12 +65,16 @@ def _loaded(asked: argparse.Namespace) -> tuple[Any, ...]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return how it ends."""
     asked = _parsed(arguments)
+    for path in filter(None, (asked.html, asked.json)):  # before minutes are spent on the audit
+        if path.is_dir() or not path.parent.is_dir():
+            print(f"{path}: a report is written to a file in a folder that exists", file=sys.stderr)
+            return UNREADABLE
     os.environ.setdefault("KERAS_BACKEND", "jax")  # before Keras is imported
     import winit
 
     try:
         report = winit.audit(*_loaded(asked), rng=asked.seed, cures=not asked.no_cures)
-    except Exception as error:  # of a file, factory or model of the user's: it may be any
+    except (Exception, SystemExit) as error:  # of a file, factory or model of the user's: any
         print(f"{asked.model}: {type(error).__name__}: {error}", file=sys.stderr)
         return UNREADABLE
     print(report)
