@@ -399,6 +399,7 @@ AT_LOADING = {
     "jax": {"numpy", "jax", "winit._checks", "winit.diagnostics", "winit.program"},
     "keras": {"numpy", "keras"}
     | {f"winit.{name}" for name in ("_checks", "initializers", "program", "redraw")},
+    "torch": {"torch", "winit._checks", "winit.initializers", "winit.redraw"},
     "frameworks": {"winit._checks"},
     "__main__": set(),
 }

@@ -195,11 +195,15 @@ def _times(draws: Array, factor: float, asked: _Asked, what: str, std: float) ->
     return _checks.cast(weights, asked.dtype, what, std=std if factor else None)
 
 
+def _std(scale: float, mode: str, fan_in: float, fan_out: float) -> float:
+    """The standard deviation of weights whose variance is scale / n."""
+    n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
+    return math.sqrt(scale / n)
+
+
 def _scaled(scale: float, mode: str, distribution: str, asked: _Asked, what: str) -> Array:
     """Weights of variance scale / n; `what` names the argument that the scale comes from."""
-    fan_in, fan_out = _fans(asked.shape, asked.parts)
-    n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
-    std = np.sqrt(scale / n)
+    std = _std(scale, mode, *_fans(asked.shape, asked.parts))
     if distribution == "normal":
         return _times(np.asarray(asked.rng.standard_normal(asked.shape)), std, asked, what, std)
     if distribution == "truncated_normal":
