@@ -93,6 +93,8 @@ def _kernel(name: str, tensor: Tensor, layout: dict[str, Any]) -> _Kernel:
         view = tensor.view(groups, -1, blocks, shape[1] // blocks, *shape[2:])
     places = view.movedim(1, 3) if turned else tensor.view(groups, blocks, -1, *shape[1:])
     each = _checks.entries(stride, _checks.MOST_AXES) or [stride] * (len(shape) - 2)
+    if len(each) != len(shape) - 2:
+        raise ValueError(f"stride must have {len(shape) - 2} entries, got {_checks.shown(stride)}")
     steps = math.prod(_checks.size(step, "stride") for step in each)
     fan_in, fan_out = initializers.fans(places.shape[2:])
     fans = fan_in / (steps if turned else 1), fan_out / (1 if turned else steps)
