@@ -38,7 +38,7 @@ from winit.initializers import (
 
 __version__ = "0.1.0"
 
-# What `from winit import *` brings: all that needs no optional package, so not `jax` and `keras`.
+# What `from winit import *` brings: all that needs no optional package, so no bridge.
 __all__ = [
     "activations",
     "article",
@@ -83,6 +83,7 @@ _LATER = {
     "plots": "winit.plots",
     "reinitialize": "winit.frameworks",
     "theory": "winit.theory",
+    "torch": "winit.torch",
 }
 
 if TYPE_CHECKING:  # so that a type checker knows each name, and `winit.he_nromal` is an error
@@ -95,6 +96,7 @@ if TYPE_CHECKING:  # so that a type checker knows each name, and `winit.he_nroma
     from winit import network as network
     from winit import plots as plots
     from winit import theory as theory
+    from winit import torch as torch
     from winit.frameworks import audit as audit
     from winit.frameworks import reinitialize as reinitialize
 else:

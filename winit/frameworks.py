@@ -1,4 +1,4 @@
-"""`audit` and `reinitialize` for a model of any framework that is read: today Keras's."""
+"""`audit` and `reinitialize` for a model of any framework that is read: Keras's and PyTorch's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from winit._checks import RNG, shown
 if TYPE_CHECKING:
     from winit.report import Audit
 
-BRIDGES = ("keras",)  # modules of `winit` under the name of the package that they read
+# Modules of `winit` under the name of the package that they read; on PyTorch, Keras's are both.
+BRIDGES = ("keras", "torch")
 
 
 def audit(
@@ -19,25 +20,30 @@ def audit(
     y: Any = None,
     loss: Any = None,
     *,
-    training: bool = True,
+    training: bool | None = None,
     cures: bool = True,
     rng: RNG = 0,
 ) -> Audit:
-    """Measure how a model starts, site by site, and say what is wrong: see `winit.keras.audit`.
+    """Measure how a model starts, site by site, and say what is wrong.
+
+    See `winit.keras.audit` and `winit.torch.audit`. By default Keras models are in training, and
+    modules in the mode that each part is in.
 
     Raises
     ------
     TypeError
         A model of no framework that is read.
     """
-    options = {"training": training, "cures": cures, "rng": rng}
+    options = {"cures": cures, "rng": rng} | ({} if training is None else {"training": training})
     return _bridge(model).audit(model, x, y, loss, **options)  # type: ignore[no-any-return]
 
 
 def reinitialize(
     model: Any, scheme: str = "auto", *, rng: RNG = None, force: bool = False, **options: Any
 ) -> dict[str, str]:
-    """Draw a model's weights by their sites: see `winit.keras.reinitialize`.
+    """Draw a model's weights by their sites.
+
+    See `winit.keras.reinitialize` and `winit.torch.reinitialize`.
 
     Raises
     ------
@@ -56,7 +62,7 @@ def _bridge(model: Any) -> Any:
     found = next((name for name in BRIDGES if name in packages), None)
     if found is None:
         raise TypeError(
-            f"model must be a Keras model, got {shown(model)}; for a function of JAX there is "
-            "winit.jax.audit(f, params, x)"
+            f"model must be a Keras model or a PyTorch module, got {shown(model)}; for a function "
+            "of JAX there is winit.jax.audit(f, params, x)"
         )
     return importlib.import_module(f"winit.{found}")

@@ -595,7 +595,7 @@ class Subject(Base):
         note = f"{', '.join(narrow)}: of whole numbers (quantized), neither judged nor drawn."
         self.program = self.reading.program = self.reader.program(outputs, [note] * bool(narrow))
         if made:
-            self.x = [self._made(k, a) for k, a in enumerate(self.x)]
+            self.x = [self.noise(k, a, self.stream) for k, a in enumerate(self.x)]
         self.step: Any = None
 
     def _check_loss(self, loss: Callable[[Any, Any], Any]) -> None:
@@ -617,15 +617,6 @@ class Subject(Base):
             return Value()
         mean = float(np.mean(self.numpy(array)))
         return self.reader.parameter(name, tuple(array.shape), mean, trainable)
-
-    def _made(self, i: int, shaped: Any) -> Any:
-        """An input that suits what the model does with it first."""
-        words = self.reader.vocabulary(i)
-        if words or not _floats(shaped):
-            high = words or (256 if shaped.dtype == np.uint8 else 2)
-            return self.like(self.stream.integers(0, high, shaped.shape), shaped)
-        scale, shift = self.reader.entry(i)
-        return self.like((self.stream.standard_normal(shaped.shape) - shift) / scale, shaped)
 
     def prepare(self) -> None:
         """Compile the one pass: done when it is first wanted, since a redraw needs no run."""
@@ -699,12 +690,8 @@ class Subject(Base):
         """One run of the compiled pass."""
         if self.step is None:
             self.prepare()
-        x = [self._standard(a) if standardized and _floats(a) else a for a in self.x]
+        x = [self.standard(a) if standardized else a for a in self.x]
         return jax.tree.map(np.asarray, self.step(*self._arguments(arrays, x)))
-
-    def _standard(self, array: Any) -> Any:
-        wide = self.numpy(array)
-        return self.like((wide - wide.mean()) / (wide.std() or 1.0), array)
 
     def like(self, value: Any, old: Any) -> Any:
         """A value in the dtype and layout of an array."""

@@ -7,6 +7,7 @@ see `winit.program`; `Initializer` alone must know layers, since it draws before
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import math
 import random
@@ -303,12 +304,12 @@ def _subject(model: Any, x: Any, y: Any, loss: Any, training: bool, rng: RNG) ->
             f"{model.name} is not built, so it has no weights yet: call it on data, or give it an "
             "Input"
         )
-    if (backend := keras.backend.backend()) != "jax":
+    if (backend := keras.backend.backend()) not in ("jax", "torch"):
         raise ValueError(
             f"Keras computes with {backend} here, where a model cannot be read: save it, set "
             "KERAS_BACKEND=jax, and load it again"
         )
-    from winit import jax  # only where it is the backend
+    framework = importlib.import_module(f"winit.{backend}")
 
     variables = _variables(model)
     trainable = [n for n, v in variables.items() if any(v is t for t in model.trainable_variables)]
@@ -321,7 +322,8 @@ def _subject(model: Any, x: Any, y: Any, loss: Any, training: bool, rng: RNG) ->
         return model.stateless_call(first, second, inputs, **keywords)[0]
 
     targets = None if y is None else keras.tree.map_structure(np.asarray, y)
-    subject: Any = type("Model", (_Model, jax.Subject), {"model": model, "variables": variables})
+    kinds = _Model, framework.Subject
+    subject: Any = type("Model", kinds, {"model": model, "variables": variables})
     return subject(model.name, call, {n: v.value for n, v in variables.items()}, _inputs(model, x),
                    loss=_loss(model, targets, loss), targets=targets, trainable=trainable, rng=rng,
                    made=x is None)  # fmt: skip

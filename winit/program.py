@@ -10,9 +10,11 @@ is run and says what was `Measured` there. `winit.judge` works from these types 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from itertools import pairwise
 from operator import or_
 from statistics import NormalDist
 from typing import Any
@@ -27,6 +29,7 @@ Index = Callable[[], NDArray[np.int64]]
 KEY = 0x77696E6974  # the audit's own branch of every seed: its noise is nobody's draw
 SILENT = 1e-6  # a unit to which this share of the mean squared gradient comes back is dead
 UNFELT = 2.0**-72  # of the largest effect: a scale of 1e-6, which training opens, leaves 1e-15
+LOOP = 3  # so many calls of a kernel, of which each reads the last one's result, are a loop
 PEAK = 0.99  # of a row of a softmax: its slopes, p (1 - p), are then 1/25 of the steepest at most
 # Where functions of single numbers are known: the kinks of ReLU6 and its like lie on the grid.
 POINTS = np.linspace(-40.0, 40.0, 8001)
@@ -376,6 +379,18 @@ class Draft:
         """Whether the kernel is a parameter as it stands."""
         return self.kernel.level == PARAMETERS and self.kernel.source >= 0
 
+    @property
+    def use(self) -> tuple[Any, ...]:
+        """What tells uses of parameters apart, but for the part of them that is used."""
+        order = tuple(map(tuple, self.contract.order))
+        return frozenset(self.kernel.powers), self.lookup, order, tuple(self.contract.shape)
+
+    @property
+    def part(self) -> tuple[tuple[int, int], ...]:
+        """The first and last place in each parameter that is used."""
+        parts = [entries()[0].flat for entries in self.kernel.entries.values()]
+        return tuple((int(part[0]), int(part[-1])) for part in parts)
+
 
 class Reader:
     """Says what is known of each operation's result, and keeps the sites and roots it meets."""
@@ -384,10 +399,11 @@ class Reader:
         self.parameters: list[Kernel] = []
         self.inputs: list[int] = []
         self.found: dict[int, Draft] = {}
+        self.idle: list[Draft] = []
         self.roots: dict[int, tuple[int, str, int]] = {}  # place, kind, parents
         self.root_names: dict[int, str] = {}
         self.picked: set[int] = set()
-        self.summed: dict[int, int] = {}
+        self.sums: set[int] = set()  # the sites that meet in each
         self.blocks: dict[int, int] = {}
         self.factors: set[int] = set()
         self.scales: dict[int, set[int]] = {}  # of a site's result, by its number
@@ -592,8 +608,7 @@ class Reader:
         """Values of several sources, number by number: the result is a source of its own."""
         made = _union(known, op.number)
         if op.kind == "add":
-            for n in bits(made.bare):
-                self.summed[n] = max(self.summed.get(n, 1), made.bare.bit_count())
+            self.sums.add(made.bare)
         stays = pending or (degree == 0 and made.reduced and any(v.degree for v in known))
         soft = stays and any(v.soft or abs(v.degree) > GROWN / 2 for v in known)
         bounded = made.bounded or (degree == 0 and not stays)
@@ -701,6 +716,60 @@ class Reader:
         return replace(v, source=i, layout=0, straight=True, curve=POINTS, act=act, depth=depth,
                        loops=v.loops & ~mark)  # fmt: skip
 
+    # Loops that were run step by step.
+
+    def loops(self, outputs: Sequence[Value]) -> tuple[dict[int, list[int]], list[Value]]:
+        """Make one site of the calls of a kernel in a loop that ran as often as it has steps.
+
+        Calls are a loop if each reads what the last one made, `LOOP` of them at least. So are those
+        of which each step's reads what that step makes, or the other way round. `idle` has calls on
+        constants, such as a first state. Returns all calls by their site, and the outputs.
+        """
+        reach: dict[int, int] = {}
+        used = Counter(d.use for d in self.found.values())
+        calls: dict[Any, list[list[Draft]]] = {}
+        for d in self.found.values():
+            reach[d.number] = _all(1 << p | reach.get(p, 0) for p in bits(d.x.parents))
+            if used[d.use] >= LOOP:
+                chains = calls.setdefault((d.use, d.part), [])
+                chain = next((c for c in chains if reach[d.number] >> c[-1].number & 1), None)
+                chains += [] if chain else [[]]
+                (chain or chains[-1]).append(d)
+        found = [c for chains in calls.values() for c in chains if len(c) >= LOOP]
+        turns = [[d.number for d in c] for c in found]
+        for chains in calls.values():
+            lone = [c[0] for c in chains if len(c) == 1]
+            for turn in turns:
+                after = [sum(reach[d.number] >> n & 1 for n in turn) for d in lone]
+                before = [sum(reach[n] >> d.number & 1 for n in turn) for d in lone][::-1]
+                grows = [all(a < b for a, b in pairwise(n)) for n in (after, before)]
+                if len(lone) >= LOOP and any(grows) and lone not in found:
+                    found.append(lone)
+        merged, place = dict[int, list[int]](), dict[int, int]()
+        for chain in found:
+            last, idle = chain[-1], [d for d in self.idle if d.z < chain[0].z]
+            idle = [d for d in idle if (d.use, d.part) == (last.use, last.part)][-1:]
+            merged[last.z] = [d.z for d in idle + chain]
+            last.steps = len(merged[last.z])
+            last.recurrent = any(reach[last.number] >> n & 1 for turn in turns for n in turn)
+            place |= {d.number: last.number for d in chain}
+            for d in chain[:-1]:
+                del self.found[d.z]
+
+        def at(mask: int) -> int:
+            return _all(1 << place.get(n, n) for n in bits(mask)) if mask > 0 else mask
+
+        def moved(v: Value) -> Value:
+            return replace(v, dom=at(v.dom), parents=at(v.parents), bare=at(v.bare))
+
+        for d in self.found.values():
+            d.x = moved(d.x)
+        self.sums = set(map(at, self.sums))
+        self.roots |= {i: (k, kind, at(m)) for i, (k, kind, m) in self.roots.items()}
+        self.bends |= {i: (act, at(m)) for i, (act, m) in self.bends.items()}
+        self.peaks |= {i: (side, at(m)) for i, (side, m) in self.peaks.items()}
+        return merged, [moved(v) for v in outputs]
+
     # The program.
 
     def program(self, outputs: Sequence[Value], notes: Sequence[str] = ()) -> Program:
@@ -762,7 +831,7 @@ class Reader:
             roots=tuple(bits(d.x.roots)),
             reads_data=bool(d.x.origins),
             averaged=d.x.averaged,
-            summed=self.summed.get(d.number, 1),
+            summed=max((m.bit_count() for m in self.sums if m >> d.number & 1), default=1),
             recurrent=d.recurrent,
             steps=d.steps,
             depth=d.x.depth + 1,
@@ -839,6 +908,22 @@ class Subject:
     def value(self, name: str) -> Array:
         """A parameter's present value, as float64."""
         return self.numpy(self.arrays[name])
+
+    def standard(self, array: Any) -> Any:
+        """An input of floats brought to mean 0 and std 1; any other as it is."""
+        if "float" not in str(array.dtype):
+            return array
+        wide = self.numpy(array)
+        return self.like((wide - wide.mean()) / (wide.std() or 1.0), array)
+
+    def noise(self, place: int, like: Any, stream: np.random.Generator) -> Any:
+        """An input, by its place, that suits what the model does with it first."""
+        words, shape, dtype = self.reader.vocabulary(place), tuple(like.shape), str(like.dtype)
+        if words or "float" not in dtype:
+            high = words or (256 if dtype.endswith("uint8") else 2)
+            return self.like(stream.integers(0, high, shape), like)
+        scale, shift = self.reader.entry(place)
+        return self.like((stream.standard_normal(shape) - shift) / scale, like)
 
     def assign(self, name: str, value: Array) -> None:
         """Set a parameter, in its own dtype and layout."""

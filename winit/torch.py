@@ -6,19 +6,42 @@ layers: see `winit.program`; the schemes alone must know layers, since they draw
 
 from __future__ import annotations
 
+import copy
+import inspect
 import math
+import random
 import re
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar
+import sys
+import warnings
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import is_dataclass, replace
+from functools import cache, lru_cache, partial
+from itertools import count, zip_longest
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
 
 from winit import _checks, initializers, redraw
+from winit._checks import RNG
+from winit.diagnostics import FLAT
+from winit.program import KEY, PEAK, ROUTING, Array, Contract, Draft, Elementwise, Op, Reader, Value
+from winit.program import Subject as Base
 
 try:
     import torch
+    import torch.utils.checkpoint
     from torch import Tensor, nn
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils.weak import TensorWeakRef, WeakTensorKeyDictionary
 except ModuleNotFoundError as error:
     reason = "winit.torch needs PyTorch: https://pytorch.org/get-started shows how to install it"
     raise ImportError(reason) from error
+
+if TYPE_CHECKING:
+    from winit.report import Audit
 
 # ------------------------------------------------------------------ schemes, in place
 
@@ -229,3 +252,891 @@ glorot_normal_, glorot_uniform_ = _scheme("glorot_normal"), _scheme("glorot_unif
 lecun_normal_, lecun_uniform_ = _scheme("lecun_normal"), _scheme("lecun_uniform")
 orthogonal_, identity_ = _scheme("orthogonal"), _scheme("identity")
 variance_scaling_, truncated_normal_ = _scheme("variance_scaling"), _scheme("truncated_normal")
+
+
+# ------------------------------------------------------------------ a module, read as it runs
+
+KINDS = {  # of operations that are neither elementwise nor reductions by PyTorch's own tags
+    "affine": "neg _to_copy clone copy detach alias lift_fresh native_dropout",
+    "add": "add sub rsub",
+    "mul": "mul",
+    "div": "div",
+    "choose": "where masked_fill",
+    "map": "_prelu_kernel log_sigmoid_forward",
+    "move": "view _unsafe_view _reshape_alias permute transpose t expand unsqueeze squeeze slice "
+    "select split split_with_sizes unsafe_split unsafe_split_with_sizes unbind flip roll diagonal "
+    "as_strided constant_pad_nd unfold pixel_shuffle pixel_unshuffle repeat im2col tril triu index "
+    "index_select reflection_pad1d reflection_pad2d replication_pad2d upsample_nearest2d",
+    "join": "cat stack index_put index_add index_copy scatter scatter_add masked_scatter",
+    "reduce": "avg_pool2d avg_pool3d _adaptive_avg_pool2d max_pool2d_with_indices cumsum sort topk "
+    "max_pool3d_with_indices adaptive_max_pool2d logsumexp",
+    "contract": "mm bmm mv dot vdot addmm addmv baddbmm convolution",
+    "constant": "bernoulli normal uniform exponential zero",
+}
+KIND = {name: kind for kind, names in KINDS.items() for name in names.split()}
+ADDED = {"addmm": torch.mm, "addmv": torch.mv, "baddbmm": torch.bmm}
+NORMS = {"native_layer_norm": 2, "native_group_norm": 1, "native_batch_norm": 1}
+NORMS["_fused_rms_norm"] = 2  # where their scales stand among the arguments
+FUSED = ("mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn", "_thnn_fused")
+MEASURED = ("x", "z", "g", "w", "flat", "peak", "root")
+PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+OWN_STATE = (random.Random, np.random.Generator, np.random.RandomState)
+
+
+def _mapped(tree: Any, f: Callable[[Any], Any]) -> Any:
+    """Nested containers and dataclasses, copied, with f of each tensor and array."""
+    if isinstance(tree, (Tensor, np.ndarray)):
+        return f(tree)
+    if isinstance(tree, (list, tuple)):
+        parts = [_mapped(part, f) for part in tree]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+    made = copy.copy(tree)
+    if isinstance(tree, Mapping):
+        for key, part in tree.items():
+            made[key] = _mapped(part, f)
+    elif is_dataclass(tree) and not isinstance(tree, type):
+        for key, part in vars(tree).items():
+            object.__setattr__(made, key, _mapped(part, f))
+    return made
+
+
+def _leaves(tree: Any, floats: bool = False) -> list[Any]:
+    """The tensors in nested containers."""
+    found: list[Any] = []
+    _mapped(tree, found.append)
+    return [t for t in found if t.is_floating_point()] if floats else found
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    return tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def _note(values: Tensor, units: Sequence[int] = (), *, about_mean: bool = False) -> dict[str, Any]:
+    """How many values, and the sums of their squares for each unit."""
+    wide = _wide(values)
+    mean = wide.mean() if about_mean else wide.new_zeros(())
+    squares = (wide - mean if about_mean else wide).square()
+    rest = [a for a in range(wide.ndim) if a not in units]
+    sums = squares.sum(rest, dtype=torch.float64) if rest else squares.double()
+    n = np.array(float(values.numel()))
+    return {"n": n, "x": sums.reshape(1, -1).cpu().numpy(), "mean": mean.cpu().numpy()}
+
+
+def _varying(values: Tensor, axes: Sequence[int], examples: int) -> dict[str, Any]:
+    """Sums of the squares about the mean over the examples, which lie on one of these axes."""
+    found = [a for a in axes if values.shape[a] == examples]
+    found += [a for a in axes if values.shape[a] and values.shape[a] % examples == 0]
+    if examples < 2 or not found:
+        return {}
+    wide = _wide(values).unflatten(found[0], (examples, -1))
+    return {"v": _note(wide - wide.mean(found[0], keepdim=True))["x"]}
+
+
+@cache
+def _about(func: Any) -> tuple[str, str, bool, bool]:
+    """An operation's name and kind, whether it writes, and whether it gives views."""
+    schema = func._schema
+    name = schema.name.partition("::")[2]
+    name = name if name.endswith("__") else name.removesuffix("_")
+    views = not schema.is_mutable and any(r.alias_info is not None for r in schema.returns)
+    if name.endswith("_like") or name.startswith(("new_", "rand")):
+        return name, "constant", schema.is_mutable, views
+    tags = {torch.Tag.pointwise: "map", torch.Tag.reduction: "reduce"}
+    kind = KIND.get(name) or next((tags[tag] for tag in func.tags if tag in tags), "other")
+    kind = "map" if name == "div" and "mode" in func._overloadname else kind
+    return name, kind, schema.is_mutable, views
+
+
+def _runner(func: Any, args: Any, kwargs: Any, slots: Sequence[tuple[int, Any, Any]]) -> Any:
+    """The operation in NumPy: a list of results, of arrays at these places of its arguments."""
+    dtypes = [a.dtype if isinstance(a, Tensor) and not a.is_floating_point() else None
+              for *_, a in slots]  # fmt: skip
+    places, kept = [(i, j) for i, j, _ in slots], {i for i, *_ in slots}
+    bare = [a if i not in kept else list(a) if isinstance(a, (list, tuple)) else None
+            for i, a in enumerate(args)]  # fmt: skip
+    for i, j in places:
+        if j is not None:
+            bare[i][j] = None  # type: ignore[index]
+
+    def run(*numbers: Any) -> list[Any]:
+        filled: list[Any] = [list(a) if isinstance(a, list) else a for a in bare]
+        for (i, j), dtype, number in zip(places, dtypes, numbers, strict=True):
+            tensor = torch.from_numpy(np.array(number))
+            tensor = tensor.to(dtype) if dtype and number.dtype.kind == "f" else tensor
+            if j is None:
+                filled[i] = tensor
+            else:
+                filled[i][j] = tensor
+        return [np.asarray(m) for m in _leaves(func.overloadpacket(*filled, **kwargs))]
+
+    return run
+
+
+def _products(a: Tensor, b: Tensor) -> tuple[Contract, Contract]:
+    """The two sides of a product of matrices, of stacks of them, or of vectors."""
+    n, (rows, columns) = int(a.ndim == 3), (a.ndim, b.ndim)
+    g, left, right = (0,) * n, (*range(n, rows - 1),), (*range(n + 1, columns),)
+    z_left = (*range(n, n + len(left)),)
+    z_right = (*range(n + len(left), n + len(left) + len(right)),)
+    return (
+        Contract((g, left, (rows - 1,), ()), tuple(a.shape), units=(*g, *z_left),
+                 examples_x=right, examples_z=z_right),
+        Contract((g, right, (n,), ()), tuple(b.shape), units=(*g, *z_right),
+                 examples_x=left, examples_z=z_left),
+    )  # fmt: skip
+
+
+def _convolution(w: Tensor, stride: Sequence[int], transposed: bool, groups: int) -> Contract:
+    """A convolution's kernel; of a transposed one its groups stand in front."""
+    steps, shape, ends = math.prod(stride), tuple(w.shape), (0,)
+    if not transposed:
+        return Contract(((), (0,), (1,), range(2, w.ndim)), shape, groups, stride_out=steps,
+                        units=(1,), examples_x=ends, examples_z=ends)  # fmt: skip
+    return Contract(((0,), (2,), (1,), range(3, w.ndim + 1)),
+                    (groups, shape[0] // groups, *shape[1:]), stride_in=steps,
+                    units=(1,), examples_x=ends, examples_z=ends)  # fmt: skip
+
+
+def _parts(name: str, args: Any, out: Tensor) -> tuple[int, int]:
+    """Of how many equal parts a move takes one, and what the axis spans."""
+    if name not in ("select", "unbind", "slice") and "split" not in name:
+        return 1, 0
+    shape, axis = tuple(args[0].shape), args[1] if len(args) > 1 else 0
+    axis = (args[2] if len(args) > 2 else 0) if "split" in name else axis
+    part = out.shape[axis] if "split" in name or name == "slice" else 1
+    return (shape[axis] // part if part and shape[axis] % part == 0 else 1,
+            math.prod(shape[axis % len(shape) :]))  # fmt: skip
+
+
+def _exp(values: Any) -> Any:
+    with np.errstate(over="ignore"):
+        return np.exp(values)
+
+
+class _Run(TorchDispatchMode):  # type: ignore[misc]
+    """Sees every operation of a run, reads it and measures what the reader asks for."""
+
+    def __init__(self, examples: int) -> None:
+        super().__init__()
+        self.reader, self.examples, self.count, self.fused = Reader(), examples, 0, False
+        self.known: Any = WeakTensorKeyDictionary()
+        self.views: dict[int, list[Any]] = {}  # of each storage
+        self.fresh: list[tuple[int, Sequence[int], Tensor]] = []
+        self.notes: dict[str, dict[str, Any]] = {}
+        self.strangers: list[str] = []
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # to be kept from compiling takes seconds to load, and nothing compiles here
+
+    def value(self, operand: Any) -> Value:
+        """What is known of an operand; of a constant its number, if it is full of it."""
+        if not isinstance(operand, Tensor):
+            return Value(number=float(operand), exact=True)
+        if operand in self.known:
+            return self.known[operand]  # type: ignore[no-any-return]
+        if operand.requires_grad and operand.is_leaf:
+            self.strangers.append(f"one of shape {tuple(operand.shape)}")
+        return self.constant(operand)
+
+    def constant(self, tensor: Tensor) -> Value:
+        """Of a mask, as of dropout, what it multiplies by where it is not 0."""
+        if tensor.is_complex() or tensor.layout is not torch.strided or not tensor.numel():
+            return Value()
+        low, high = (float(end) for end in tensor.detach().aminmax())
+        if low == high:
+            return Value(number=high, exact=True)
+        mask = low == 0 and bool(((tensor == 0) | (tensor == high)).all())
+        return Value(number=high) if mask else Value()
+
+    def emit(self, kind: str, inputs: Sequence[Value], run: Any = None, **more: Any) -> Value:
+        """What is known of an operation's first result; none of them is looked up yet."""
+        outputs, shapes = more.pop("outputs", 1), more.pop("shapes", [()] * len(inputs))
+        first, self.count = self.count, self.count + outputs
+        stops = more.pop("stops", not torch.is_grad_enabled())
+        self.made = self.reader.apply(
+            Op(kind, first, run, outputs, shapes, stops=stops, **more), inputs
+        )
+        return self.made[0]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation, and take down what is known of its results."""
+        self.settle()
+        kwargs, (name, kind, writes, views) = kwargs or {}, _about(func)
+        self.fused |= name.startswith(FUSED)
+        options = {k: v for k, v in kwargs.items() if k != "out"}
+        operands, first, product = _leaves([args, [*options.values()]]), self.count, None
+        told = [self.value(t) for t in operands]
+        if kind == "contract" and not writes:
+            result, product = _computed(func, name, args, kwargs)
+        else:
+            result = func(*args, **kwargs)
+        results = _leaves(result)
+        if not results or name == "embedding_renorm":
+            return result
+        if kind == "constant" or not any(v.level or v.powers for v in told):
+            made = [self.constant(t) for t in results]
+        elif product:
+            made = [self.product(name, args, told, product, results[0])]
+        else:
+            single = self.special(name, args, told, results[0])
+            known = func, name, kind, args, options, told, results
+            made = [single] if single else self.plain(*known)
+        for tensor, value in zip_longest(results, made[: len(results)], fillvalue=made[0]):
+            if value.level > ROUTING and not (tensor.is_floating_point() or tensor.is_complex()):
+                value = self.emit("other", [value], whole=True)
+            if value.pending and value.source >= first:
+                self.notes[f"root {value.source}"] = _note(tensor)
+            self.known[tensor] = value
+            if writes:
+                self.written(tensor, value)
+        for number in range(first, self.count):
+            if number in self.reader.bends:
+                self.flat(number, self.reader.bends[number][0], operands[0])
+        if views:
+            shared = self.views.setdefault(results[0].untyped_storage()._cdata, [])
+            shared += [TensorWeakRef(t) for t in (*operands[:1], *results)]
+        return result
+
+    def written(self, tensor: Tensor, value: Value) -> None:
+        """Other views of what was written to hold it, too."""
+        storage = tensor.untyped_storage()
+        for other in [ref() for ref in self.views.get(storage._cdata, ())]:
+            shares = other is not None and other.untyped_storage()._cdata == storage._cdata
+            if shares and other is not tensor:
+                old = [] if tensor.nbytes >= storage.nbytes() else [self.known.get(other, Value())]
+                self.known[other] = self.emit("join", [*old, value])
+
+    def plain(
+        self, func: Any, name: str, kind: str, args: Any, kwargs: Any, told: list[Value],
+        results: list[Tensor],
+    ) -> list[Value]:  # fmt: skip
+        """An operation of one of the reader's kinds."""
+        slots, inputs, left = [], list[Value](), iter(told)
+        for i, arg in enumerate(args):
+            for j, a in enumerate(arg) if isinstance(arg, (list, tuple)) else [(None, arg)]:
+                number = kind in ("add", "mul", "div", "choose") and type(a) in (int, float)
+                if isinstance(a, Tensor) or (number and i < 3):
+                    v = next(left) if isinstance(a, Tensor) else self.value(a)
+                    if kind != "move" or not i or v.level or v.powers:  # others stay where they are
+                        slots.append((i, j, a))
+                        inputs.append(v)
+        inputs += left  # by keyword
+        run, whole = _runner(func, args, kwargs, slots), not _leaves(results, floats=True)
+        shapes = [tuple(getattr(a, "shape", ())) for *_, a in slots]
+        count = args[0].numel() / max(1, results[0].numel()) if name in ("sum", "mean") else 1.0
+        if name.startswith("avg_pool"):
+            count = math.prod(args[1] if len(args[1]) > 1 else args[1] * int(name[-2]))
+        moves = kind in ("move", "join")
+        if name == "copy":
+            inputs, shapes = inputs[1:2], shapes[1:2]
+        elif name == "masked_fill":
+            inputs, shapes = [inputs[k] for k in (1, 0, 2)], [shapes[k] for k in (1, 0, 2)]
+        elif kind == "move" and len(inputs) > 1:  # to places that come from the data
+            kind = "other"
+
+        def single(*numbers: Any) -> Any:
+            arrays = np.broadcast_arrays(*map(np.asarray, numbers))
+            if kind == "affine":  # between kinds of floats
+                return -arrays[0] if name == "neg" else np.trunc(arrays[0]) if whole else arrays[0]
+            arrays = [arrays[k] for k in (1, 0, 2)] if name == "masked_fill" else arrays
+            return run(*arrays)[0]
+
+        parts = _parts(name, args, results[0]) if kind == "move" else (1, 0)
+        label = f"{name}{[a for a in args if not isinstance(a, Tensor)]}"
+        stops = name == "detach" or not torch.is_grad_enabled()
+        self.emit(kind, inputs, run if moves else single, outputs=len(results), shapes=shapes,
+                  whole=whole, stops=stops, count=count, parts=parts, label=label)  # fmt: skip
+        return self.made
+
+    def special(self, name: str, args: Any, told: list[Value], result: Tensor) -> Value | None:
+        """A fused operation, by what it is made of."""
+        x, emit = told[0], self.emit
+        shape = tuple(args[0].shape) if isinstance(args[0], Tensor) else ()
+        if name in ("_softmax", "_safe_softmax"):
+            e = emit("map", [x], _exp)
+            return emit("div", [e, emit("reduce", [e])], np.divide)
+        if name == "_log_softmax":
+            return emit("add", [x, emit("reduce", [x])], np.subtract)
+        if name in ("var", "var_mean"):
+            return emit("mul", [emit("reduce", [x])] * 2, np.multiply)
+        if name == "glu":
+            parts = 2, math.prod(shape[args[1] if len(args) > 1 else -1 :])
+            a, b = (emit("move", [x], label=f"glu {k}", parts=parts, shapes=[shape]) for k in "ab")
+            return emit("mul", [a, emit("map", [b], lambda v: 1 / (1 + _exp(-v)))], np.multiply)
+        if name == "_weight_norm_interface":
+            unit = emit("div", [x, emit("reduce", [x])], np.divide, shapes=[shape, ()])
+            return emit("mul", [unit, told[1]], np.multiply, shapes=[shape, args[1].shape])
+        if name in NORMS:
+            left = iter(told)
+            given = [next(left) if isinstance(a, Tensor) else None for a in args]
+            kept = name == "native_batch_norm" and not args[5]  # by statistics of before
+            y = emit("mul", [x, Value()], np.multiply) if kept else x
+            y = y if kept else emit("div", [x, emit("reduce", [x])], np.divide)
+            at = NORMS[name]
+            y = emit("mul", [y, given[at]], np.multiply) if given[at] else y
+            shift = given[at + 1] if at + 1 < len(given) else None
+            return emit("add", [y, shift], np.add) if shift else y
+        if name in ("embedding", "_embedding_bag"):
+            return self.lookup(0, args[0], args[1], told, result)
+        if name in ("index", "index_select") and not x.level and x.powers:
+            picks = args[2:] if name == "index_select" else args[1]
+            at = [i for i, p in enumerate(picks) if p is not None]
+            whole = picks[at[0]].dtype not in (torch.bool, torch.uint8)
+            if len(at) == 1 and told[1].level == ROUTING and whole:
+                axis = args[1] if name == "index_select" else at[0]
+                return self.lookup(axis, args[0], picks[at[0]], told, result)
+        return None
+
+    def lookup(self, axis: int, w: Tensor, picks: Tensor, told: list[Value], z: Tensor) -> Value:
+        """Rows that whole numbers pick; a bag has fewer of them."""
+        kept = [a for a in range(w.ndim) if a != axis]
+        rows = range(axis, axis + z.ndim - len(kept))
+        contract = Contract(((axis,), kept, (), ()), tuple(w.shape),
+                            units=[a for a in range(z.ndim) if a not in rows], apart=False,
+                            examples_x=range(picks.ndim), examples_z=rows)  # fmt: skip
+        made = self.emit("lookup", told[:2], contract=(contract, None))
+        if d := self.reader.found.get(self.count - 1):
+            self.site(d, picks, w, z, z)
+        return made
+
+    def product(self, name: str, args: Any, told: list[Value], product: Any, result: Any) -> Value:
+        """A contraction, and the bias that is added to it."""
+        a, b, z = product
+        shift, sides, count = None, told[:2], a.shape[-1]
+        contracts: list[Contract | None] = [None, None]
+        if name == "convolution":
+            contracts[1], count = _convolution(b, args[3], args[6], args[8]), 1
+            shift, grouped = told[2] if len(told) > 2 else None, contracts[1].shape
+            if args[6]:
+                sides[1] = self.emit("move", [sides[1]], lambda e: [e.reshape(grouped)],
+                                     shapes=[tuple(b.shape)])  # fmt: skip
+        else:
+            shift, sides = (told[0], told[1:3]) if name in ADDED else (None, sides)
+            contracts = list(_products(a, b))
+            for k, side in enumerate((a, b)):
+                if side.ndim == 3 and len(side) > 1 and side.stride(0) == 0:  # one for all
+                    sides[k] = self.emit("move", [sides[k]], lambda e: [e[0]],
+                                         shapes=[tuple(side.shape)])  # fmt: skip
+                    contracts[k] = Contract(
+                        ((), (k,), (1 - k,), ()), tuple(side.shape[1:]), units=(1 + k,),
+                        examples_x=(0, 1 + k), examples_z=(0, 2 - k),
+                    )  # fmt: skip
+        made = self.emit("contract", sides, contract=contracts, count=count)
+        number = self.count - 1
+        idle = [k for k, c in enumerate(contracts) if c and sides[k].powers and not (
+            sides[1 - k].powers or sides[1 - k].level)]  # fmt: skip
+        d = self.reader.found.get(number)
+        for k in idle:  # the first step of a loop, whose state is a constant
+            d = Draft(-1, number, k, False, contracts[k], sides[k], sides[1 - k], 1, False)  # type: ignore[arg-type]
+            self.reader.idle.append(d)
+        if d:
+            self.site(d, product[1 - d.side], product[d.side], z, result)
+        if number in self.reader.peaks:
+            shares = _wide(product[self.reader.peaks[number][0]])
+            alone = bool(shares.mean() > PEAK)  # rows of one entry
+            share = 0.0 if alone else float((shares * (shares > PEAK)).sum() / shares.sum())
+            self.notes[f"peak {number}"] = {"x": np.array(share)}
+        return made if shift is None else self.emit("add", [made, shift], np.add)
+
+    def site(self, d: Draft, x: Tensor, w: Tensor, z: Tensor, result: Tensor) -> None:
+        """Measure what a site reads, its kernel and what it makes."""
+        c, n = d.contract, self.examples
+        self.notes[f"z {d.z}"] = _note(z, c.units) | _varying(z, c.examples_z, n)
+        if d.z in self.reader.roots:
+            self.notes[f"root {d.z}"] = _note(z)
+        if x.is_floating_point():
+            self.notes[f"x {d.z}"] = _note(x) | _varying(x, c.examples_x, n)
+            self.flat(d.z, self.reader.acting(d.x), x)
+        names = [p for p, times in d.kernel.times.items() if p in d.kernel.entries and times == 1]
+        whole = [math.prod(self.reader.parameters[p].shape) for p in names] == [w.numel()]
+        if not d.lookup and (not whole or len(d.kernel.powers) > 1):  # else std is its parameter's
+            self.notes[f"w {d.z}"] = _note(w, about_mean=True)
+        self.fresh.append((d.z, c.units, result))
+
+    def flat(self, number: int, act: Elementwise, x: Tensor) -> None:
+        """Of a curve that is flat at both ends, the share of flat slopes."""
+        if not act.linear and (tails := _tails(act)):
+            share = ((x < tails[0]) | (x > tails[1])).float().mean()
+            self.notes[f"flat {number}"] = {"x": share.cpu().numpy()}
+
+    def settle(self) -> None:
+        """Have noted what comes back to sites: once their results have a place in the graph."""
+        for z, units, tensor in self.fresh:
+            if tensor.requires_grad and tensor.grad_fn is not None:
+                edge = torch.autograd.graph.get_gradient_edge(tensor)
+                edge.node.register_prehook(partial(self.came, z, units, edge.output_nr))
+        self.fresh.clear()
+
+    def came(self, z: int, units: Sequence[int], k: int, back: Any) -> None:
+        """Note what comes back to a site."""
+        if back[k] is not None:
+            self.notes[f"g {z}"] = _note(back[k], units)
+
+
+@lru_cache(maxsize=256)
+def _tails(act: Elementwise) -> tuple[float, float, float] | None:
+    return act.tails(FLAT)
+
+
+def _computed(func: Any, name: str, args: Any, kwargs: Any) -> tuple[Tensor, Any]:
+    """A product, and its two sides with what they make before a bias is added."""
+    if name == "convolution":
+        x, w, bias, *rest = args
+        z = func(x, w, None, *rest)
+        return z if bias is None else z + bias.view(-1, *[1] * (w.ndim - 2)), (x, w, z)
+    if name in ADDED:
+        c, a, b = args
+        z, alpha, beta = ADDED[name](a, b), kwargs.get("alpha", 1), kwargs.get("beta", 1)
+        return (alpha * z if beta == 0 else torch.add(beta * c, z, alpha=alpha)), (a, b, z)
+    z = func(*args, **kwargs)
+    return z, (*args[:2], z)
+
+
+# ------------------------------------------------------------------ a model of PyTorch
+
+
+@contextmanager
+def _apart(seed: int, fused: bool) -> Iterator[None]:
+    """What a run sets, put back after it: random states, modes, and who computes what."""
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    checkpoint = torch.utils.checkpoint.CheckpointFunction
+    with ExitStack() as stack:
+        stack.callback(random.setstate, states[0])
+        stack.callback(np.random.set_state, states[1])
+        for context in (
+            torch.random.fork_rng(),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            sdpa_kernel(SDPBackend.MATH),
+        ):
+            stack.enter_context(context)
+        if "torch._dynamo" in sys.modules:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        if not fused:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", "TF32 acceleration")
+            stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
+            stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+        # Reentrant, it would run without a gradient, and a second time on the way back.
+        checkpoint.apply = staticmethod(lambda run, _, *inputs: run(*inputs))
+        stack.callback(delattr, checkpoint, "apply")
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        yield
+
+
+class Subject(Base):
+    """A function of tensors by name and of inputs, of all of which it gets copies.
+
+    See `winit.jax.Subject`; `buffers`, all that is not trainable by default, are no parameters.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[[dict[str, Tensor], Any], Any],
+        arrays: Mapping[str, Tensor],
+        x: Any,
+        *,
+        loss: Callable[[Any, Any], Any] | None = None,
+        targets: Any = None,
+        trainable: Collection[str] = (),
+        buffers: Collection[str] | None = None,
+        rng: RNG = 0,
+        made: bool = False,
+    ) -> None:
+        self.name, self.function, self.loss, self.arrays = name, function, loss, dict(arrays)
+        self.x, self.targets = (_mapped(tree, torch.as_tensor) for tree in (x, targets))
+        self.trainable = set(trainable)
+        self.buffers = set(arrays) - self.trainable if buffers is None else set(buffers)
+        draws, seed = _checks.as_rng(rng), _checks.whole(rng)
+        own = [KEY, *([*draws.bytes(8)] if seed is None else [seed])]
+        self.stream = np.random.default_rng(np.random.SeedSequence(own))
+        self.seed = int(np.random.SeedSequence([*own, 1]).generate_state(1)[0])
+        self.examples = next((len(t) for t in _leaves(self.x) if t.ndim), 1)
+        self.directions: list[Array] = []
+        self.weights: dict[str, tuple[Tensor, Any]] = {}
+        self.fused = True
+        run = self._run(self.arrays, self.x)
+        self.reader, self.program, self.first = run.reader, run.program, run.notes
+        if made:
+            place = count()
+            self.x = _mapped(self.x, lambda t: self.noise(next(place), t, self.stream))
+            self.first = {}
+
+    def numpy(self, array: Any) -> Array:
+        """A tensor as float64."""
+        return array.detach().cpu().double().numpy().copy()  # type: ignore[no-any-return]
+
+    def like(self, value: Any, old: Any) -> Any:
+        """A value in the dtype and at the device of a tensor."""
+        return torch.as_tensor(np.asarray(value)).to(old.device, old.dtype)
+
+    def assign(self, name: str, value: Array) -> None:
+        """Set a tensor in place."""
+        self.first = {}
+        with torch.no_grad():
+            self.arrays[name].copy_(self.like(value, self.arrays[name]))
+
+    def execute(self, arrays: Mapping[str, Any], standardized: bool) -> Any:
+        """One run, forward and back, its notes at the numbers of the first one's sites."""
+        same = all(arrays[n] is a for n, a in self.arrays.items())
+        if self.first and same and not standardized:
+            return self.first
+        run = self._run(arrays, _mapped(self.x, self.standard) if standardized else self.x)
+        here, there = (
+            {site.name: d.z for site, d in zip(p.sites, r.drafts, strict=True)}
+            for p, r in ((self.program, self.reader), (run.program, run.reader))
+        )
+        place = dict(zip(run.reader.roots, self.reader.roots, strict=False))
+        place |= {z: here.get(name, -1) for name, z in there.items()}
+        split = ((key.partition(" "), note) for key, note in run.notes.items())
+        return {f"{what} {place.get(int(i), i)}" if what in MEASURED else f"{what}{gap}{i}": note
+                for (what, gap, i), note in split}  # fmt: skip
+
+    def _run(self, arrays: Mapping[str, Any], x: Any) -> Any:
+        run = _Run(self.examples)
+        with _apart(self.seed, self.fused):
+            inputs, own = _mapped(x, lambda t: t.detach().clone()), dict[str, Tensor]()
+            for i, (t, name) in enumerate(zip(_leaves(inputs), self.entries(), strict=True)):
+                run.known[t] = run.reader.input(i, name, t.is_floating_point())
+                run.notes |= {f"root {i}": _note(t)} if t.is_floating_point() else {}
+            run.count = len(run.reader.inputs)
+            for n, a in arrays.items():
+                own[n] = made = a.detach().clone()
+                if a.is_floating_point():
+                    if n not in self.weights or self.weights[n][0] is not a:
+                        self.weights[n] = a, _note(a, about_mean=True)
+                    run.notes[f"value {n}"] = note = self.weights[n][1]
+                    mean, free = float(note["mean"]), n in self.trainable
+                    value = run.reader.parameter(n, tuple(a.shape), mean, free)
+                    # Of buffers, vectors are statistics, which a run writes over.
+                    alone = a.ndim > 1 or n not in self.buffers
+                    run.known[made] = value if alone else Value()
+                    made.requires_grad_(alone)
+            with run:
+                given = {n: a.clone() if n in self.buffers else a for n, a in own.items()}
+                outputs = self.function(given, inputs)
+            run.settle()
+            if run.fused and self.fused:  # once more, step by step
+                self.fused = False
+            else:
+                told = [run.known.get(t, Value()) for t in _leaves(outputs, floats=True)]
+                calls, told = run.reader.loops(told)
+                run.program = run.reader.program(told, self._remarks(run))
+                self._back(run, outputs, own)
+                for d in run.reader.drafts:
+                    self._together(run.notes, d.z, calls.get(d.z, [d.z]))
+                return run
+        return self._run(arrays, x)
+
+    def entries(self) -> list[str]:
+        """The inputs' names."""
+        return ["x"] * len(_leaves(self.x))
+
+    def _remarks(self, run: _Run) -> Iterator[str]:
+        narrow = [n for n, a in self.arrays.items() if a.element_size() == 1 < a.ndim
+                  and a.dtype is not torch.bool]  # fmt: skip
+        if narrow:
+            yield f"{', '.join(narrow)}: of whole numbers (quantized), neither judged nor drawn."
+        if run.strangers:
+            found = ", ".join(dict.fromkeys(run.strangers))
+            yield f"Parameters are used that the module does not hold, and not judged: {found}."
+
+    def _together(self, notes: dict[str, Any], z: int, calls: list[int]) -> None:
+        """The notes of a site: of a loop's calls, with an entry a step."""
+        for i in calls:
+            made = notes.get(f"z {i}")
+            if made and f"g {i}" not in notes:  # no gradient came back
+                notes[f"g {i}"] = {"n": made["n"], "x": np.zeros_like(made["x"])}
+        for what in MEASURED[:5] if len(calls) > 1 else ():
+            found = [notes[f"{what} {i}"] for i in calls if f"{what} {i}" in notes]
+            keys = [k for k in (found or [{}])[0] if all(k in note for note in found)]
+            if keys:
+                notes[f"{what} {z}"] = {k: np.stack([f[k] for f in found]) for k in keys}
+
+    def _back(self, run: _Run, made: Any, own: Mapping[str, Tensor]) -> None:
+        """The gradient, of the loss or in a random direction at the outputs."""
+        outputs = _leaves(made, floats=True)
+        self.directions = self.directions or [
+            self.stream.standard_normal(tuple(t.shape)) for t in outputs
+        ]
+        value = self._value(made, outputs)
+        finite = [bool(torch.isfinite(t).all()) for t in (value, *outputs)]
+        leaves, back = {n: a for n, a in own.items() if a.requires_grad}, dict[str, Any]()
+        if value.requires_grad:
+            grads = torch.autograd.grad(value, [*leaves.values()], allow_unused=True)
+            back = dict(zip(leaves, grads, strict=True))
+        for n in self.weights:
+            g = back.get(n)
+            g = own[n].new_zeros(1) if g is None else g.coalesce().values() if g.is_sparse else g
+            run.notes[f"weight {n}"] = note = _note(g.detach())
+            finite.append(bool(np.isfinite(note["x"]).all() or torch.isfinite(g).all()))
+        run.notes["finite"] = {"x": np.array(finite)}
+        if self.loss is not None:
+            with torch.no_grad():
+                zero, even, *mean = (float(self._value(o, ())) for o in self._constants(made))
+            even = zero if zero <= 2 * even else even  # outputs are logits, or shares
+            loss = value.detach().double().cpu().numpy()
+            run.notes |= {"loss": {"x": loss}, "blind": {"x": np.array([even, *mean])}}
+
+    def _value(self, made: Any, outputs: Sequence[Tensor]) -> Any:
+        if self.loss is None:
+            total = torch.zeros(())
+            for d, o in zip(self.directions, outputs, strict=True):
+                norm = _wide(o).square().sum().sqrt()
+                wide = o.to(norm.dtype)
+                total = total + (self.like(d, wide) * wide).sum() / (norm if norm > 0 else 1.0)
+            return total
+        try:
+            value = self.loss(made, self.targets)
+        except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            said = str(error).partition("\n")[0]  # in others' words
+            raise ValueError(f"y and loss do not fit the outputs of {self.name}: {said}") from None
+        if not isinstance(value, Tensor) or value.ndim:
+            raise ValueError(f"loss must return a single number, got {_checks.shown(value)}")
+        if any(o.requires_grad for o in outputs) and not value.requires_grad:
+            raise ValueError("loss must depend on the outputs: this one is constant")
+        return value
+
+    def _constants(self, made: Any) -> list[Any]:
+        """Outputs that know nothing: 0, even shares, and the mean of targets that are no marks."""
+
+        def filled(new: Callable[[Tensor], Any]) -> Any:
+            return _mapped(made, lambda o: new(o) if o.is_floating_point() else o)
+
+        share = lambda o: 1 / max(2, o.shape[-1] if o.ndim > 1 else 2)  # noqa: E731
+        tries = [filled(torch.zeros_like), filled(lambda o: torch.full_like(o, share(o)))]
+        outputs, targets = _leaves(made, floats=True), _leaves(self.targets)
+        marks = all(bool(((t == 0) | (t == 1)).all()) for t in targets)
+        if [o.numel() for o in outputs] == [t.numel() for t in targets] and not marks:
+            pairs = zip(outputs, targets, strict=True)
+            means = iter([t.reshape(o.shape).to(o.dtype).mean(0).expand(o.shape) for o, t in pairs])
+            tries.append(filled(lambda o: next(means)))
+        return tries
+
+
+# ------------------------------------------------------------------ modules
+
+
+def _reached(module: nn.Module, path: str, seen: dict[int, Any]) -> Iterator[Any]:
+    """A module and all in it, with their paths: in lists and dicts, too, which register nothing."""
+    if id(module) in seen:
+        return
+    seen[id(module)] = module
+    yield path, module
+    for key, held in module.__dict__.items():
+        at = "" if key == "_modules" else f"{key}."
+        held = dict(enumerate(held)) if isinstance(held, (list, tuple)) else held
+        for k, part in held.items() if isinstance(held, dict) else ():
+            if isinstance(part, nn.Module):
+                yield from _reached(part, f"{path}{at}{k}.", seen)
+
+
+@contextmanager
+def _standing_in(modules: list[nn.Module], copies: dict[int, Any], flags: Any) -> Iterator[None]:
+    """Have modules hold copies of their tensors and containers; then all is as it was."""
+
+    def copied(held: Any) -> Any:
+        if id(held) in copies:
+            return copies[id(held)]
+        made = held
+        if isinstance(held, Tensor):
+            made = held.detach().clone().requires_grad_(held.requires_grad)
+        elif isinstance(held, torch.Generator):
+            made = held.clone_state()
+        elif isinstance(held, OWN_STATE):
+            made = copy.deepcopy(held)
+        elif type(held) is tuple:
+            made = tuple(map(copied, held))
+        elif isinstance(held, (dict, list, deque, set)):
+            made = copies[id(held)] = copy.copy(held)
+            keys = held if isinstance(held, dict) else range(len(held))
+            for key in () if isinstance(held, set) else keys:
+                made[key] = copied(held[key])
+        copies[id(held)] = made
+        return made
+
+    before = [(m, dict(m.__dict__)) for m in modules]
+    try:
+        for m, held in before:
+            m.__dict__.update({k: copied(v) for k, v in held.items()})
+            m.__dict__.update({} if flags is None else {"training": flags})
+        yield
+    finally:
+        for m, held in before:
+            m.__dict__.clear()
+            m.__dict__.update(held)
+
+
+class Module(Subject):
+    """A `torch.nn.Module`, and what its layers say of their parameters."""
+
+    def __init__(
+        self, module: Any, x: Any, y: Any, loss: Any, training: bool | None, rng: RNG
+    ) -> None:
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"module must be a torch.nn.Module, got {_checks.shown(module)}")
+        if (loss is None) != (y is None):
+            raise ValueError("a loss needs targets and targets a loss: give both y and loss")
+        while isinstance(module, PARALLEL) or hasattr(module, "_orig_mod"):
+            module = module.module if isinstance(module, PARALLEL) else module._orig_mod
+        found, seen = [*_reached(module, "", {})], set[int]()
+        arrays, self.owners = dict[str, Tensor](), dict[str, tuple[nn.Module, str]]()
+        for path, part in found:
+            for name, t in [*part._parameters.items(), *part._buffers.items()]:
+                if t is not None and id(t) not in seen:
+                    seen.add(id(t))
+                    arrays[path + name], self.owners[path + name] = t, (part, name)
+        _check(type(module).__name__, arrays)
+        args, words = self.given = _arguments(module, x, arrays)
+
+        def call(own: Mapping[str, Tensor], inputs: Any) -> Any:
+            copies = {id(arrays[n]): t for n, t in own.items()}
+            with _standing_in([part for _, part in found], copies, training):
+                return module(*inputs[0], **inputs[1])
+
+        buffers = [n for n, (part, name) in self.owners.items() if name in part._buffers]
+        trainable = [n for n, t in arrays.items() if t.requires_grad]
+        super().__init__(type(module).__name__, call, arrays, (args, words), loss=loss, targets=y,
+                         trainable=trainable, buffers=buffers, rng=rng)  # fmt: skip
+        held = {id(p) for p in module.parameters()}
+        missed = [n for n in trainable if id(arrays[n]) not in held and n not in buffers]
+        note = f"{', '.join(missed)}: not registered in the module, so no optimizer gets it."
+        packed = [path for path, part in found if ".quantized" in type(part).__module__]
+        other = f"{', '.join(packed)}: quantized, neither judged nor drawn."
+        notes = (*self.program.notes, *[note] * bool(missed), *[other] * bool(packed))
+        unused = tuple(n for n in self.program.unused if n not in buffers)
+        self.program = replace(self.program, unused=unused, notes=notes)
+
+    def entries(self) -> list[str]:
+        """Keywords, or places among the arguments."""
+        args, words = self.given
+        places = [str(i) if len(args) > 1 else "x" for i, a in enumerate(args) for _ in _leaves(a)]
+        return places + [k for k, a in words.items() for _ in _leaves(a)]
+
+    def start(self, name: str) -> tuple[Array, str] | None:
+        """What the layer's own reset always gives; 0 for what is only added."""
+        part, own = self.owners[name]
+        if own.startswith("bias_ih") and isinstance(part, (nn.LSTM, nn.LSTMCell)):
+            return np.repeat([0.0, 1.0, 0.0, 0.0], part.hidden_size), "zeros, forget gate 1"
+        values = []
+        for seed in (0, 1) if hasattr(part, "reset_parameters") and not part._modules else ():
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                other = copy.deepcopy(part)
+                other.reset_parameters()
+                values.append(self.numpy({**other._parameters, **other._buffers}[own]))
+        if values and not np.ptp(values):
+            value = float(values[0].flat[0])
+            return values[0], {0.0: "zeros", 1.0: "ones"}.get(value, f"constant, value={value:g}")
+        return None if name in self.buffers else super().start(name)
+
+    def kept(self, name: str) -> str:
+        """Why a parameter is to be left alone, or ""."""
+        part, _ = self.owners[name]
+        free = name in self.trainable
+        if name in self.buffers:  # statistics of a layer that is not frozen
+            beside = [*part._parameters.values()]
+            free = not beside or any(p is not None and p.requires_grad for p in beside)
+            free = free and self.start(name) is not None
+        return "" if free else "frozen"
+
+    def trained(self) -> str:
+        """The sign that the module was trained, or ""."""
+        used = {k.name for site in self.program.sites for k in site.kernels}
+        for n, a in self.arrays.items():
+            if n.endswith("num_batches_tracked") and a:
+                return f"{n} is {int(a)}"
+            if n in self.trainable and n not in used and n in self.program.factors:
+                start = self.start(n)
+                if start and np.ptp(self.value(n)):
+                    return f"{n} is not {start[1]}"
+        return ""
+
+
+def _check(name: str, arrays: Mapping[str, Tensor]) -> None:
+    """Refuse a module without values."""
+    for n, t in arrays.items():
+        if nn.parameter.is_lazy(t):
+            raise ValueError(f"{name} is lazy, and {n} has no shape yet: call it once on data")
+        if t.is_meta:
+            raise ValueError(f"{n} of {name} is on the meta device and has no values yet: "
+                             "name.to_empty(device=…) and a draw give it some")  # fmt: skip
+
+
+def _arguments(module: nn.Module, x: Any, arrays: Mapping[str, Tensor]) -> tuple[Any, Any]:
+    """Positional and keyword arguments; arrays of doubles in the module's own dtype."""
+    if x is None:
+        raise ValueError(f"{type(module).__name__} does not say what it takes: give x")
+    dtype = next((t.dtype for t in arrays.values() if t.is_floating_point()), torch.float32)
+
+    def tensor(part: Any) -> Tensor:
+        wide = isinstance(part, np.ndarray) and part.dtype == np.float64
+        return torch.as_tensor(part).to(dtype) if wide else torch.as_tensor(part)
+
+    x = _mapped(x, tensor)
+    takes = inspect.signature(module.forward).parameters
+    any_word = any(p.kind is p.VAR_KEYWORD for p in takes.values())
+    words = isinstance(x, Mapping) and (any_word or set(x) <= set(takes))
+    for t in _leaves(x):
+        if t.is_floating_point() and not torch.isfinite(t).all():
+            raise ValueError("x must hold finite values")
+    if not any(t.ndim for t in _leaves(x)) or not all(t.numel() for t in _leaves(x)):
+        raise ValueError(f"x must hold tensors of at least one example, got {_checks.shown(x)}")
+    return ((), dict(x)) if words else (x if type(x) is tuple else (x,), {})
+
+
+def audit(
+    module: nn.Module,
+    x: Any,
+    y: Any = None,
+    loss: Callable[[Any, Any], Any] | None = None,
+    *,
+    training: bool | None = None,
+    cures: bool = True,
+    rng: RNG = 0,
+) -> Audit:
+    """Measure how a module starts, site by site, and say what is wrong and what cures it.
+
+    Parameters
+    ----------
+    x : what the module takes, examples first
+        A tuple is several arguments; a dict is keywords, if `forward` takes them.
+    y, loss : targets, and a function of (outputs, y), such as `torch.nn.CrossEntropyLoss()`
+    training : bool, optional
+        By default each part is in the mode that it is in.
+    cures, rng : as in `winit.keras.audit`
+
+    Raises
+    ------
+    TypeError, ValueError
+        Not a module, one without values (lazy, or on the meta device), inputs that are not finite,
+        a loss without targets or one that does not fit.
+    """
+    from winit.judge import judge  # with what it needs, when it is needed
+
+    cures = _checks.flag(cures, "cures")
+    training = training if training is None else _checks.flag(training, "training")
+    return judge(Module(module, x, y, loss, training, rng), cures=cures)
+
+
+def reinitialize(
+    module: nn.Module,
+    scheme: str = "auto",
+    *,
+    x: Any = None,
+    rng: RNG = None,
+    force: bool = False,
+    **options: Any,
+) -> dict[str, str]:
+    """Draw every kernel by its site, in place, and put the rest at its conventional start.
+
+    See `winit.redraw.reinitialize`. `x` is what the module takes; its values do not matter.
+    """
+    from winit import redraw  # with what it needs, when it is needed
+
+    subject = Module(module, x, None, None, None, 0)
+    return redraw.reinitialize(subject, scheme, rng=rng, force=force, **options)
