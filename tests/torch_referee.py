@@ -411,15 +411,19 @@ class Watch(TorchFunctionMode):
         return None, True
 
     def slope(self, func: Any, args: Any, kwargs: Any, open_: list[Tensor]) -> Tensor:
-        primals = tuple(t.detach().clone() for t in open_)
-        tangents = tuple(self.slope_of(t) for t in open_)
+        """Σ ∂func/∂t · (slope of t): what comes back for a vector, differentiated by the vector."""
+        with torch.enable_grad():
+            leaves = [t.detach().clone().requires_grad_() for t in open_]
+            own = {id(t): v.clone() for t, v in zip(open_, leaves, strict=True)}
 
-        def g(*values: Tensor) -> Any:
-            own = {id(t): v.clone() for t, v in zip(open_, values, strict=True)}
-            swap = lambda t: own.get(id(t), t.detach())  # noqa: E731
-            return func(*change(swap, args), **change(swap, kwargs))
+            def swap(t: Tensor) -> Tensor:
+                return own.get(id(t), t.detach())
 
-        slope: Tensor = torch.func.jvp(g, primals, tangents)[1]
+            out = func(*change(swap, args), **change(swap, kwargs))
+            vector = torch.zeros_like(out, requires_grad=True)
+            back = torch.autograd.grad(out, leaves, vector, create_graph=True)
+            slopes = [self.slope_of(t) for t in open_]
+            (slope,) = torch.autograd.grad(back, vector, slopes)
         return slope.detach()
 
     def slope_of(self, t: Tensor) -> Tensor:

@@ -26,6 +26,8 @@ import torch.utils.checkpoint
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
+torch.set_num_threads(1)  # of tensors as small as these a second thread only waits
+
 
 @dataclasses.dataclass(frozen=True)
 class Case:
