@@ -1,13 +1,31 @@
-"""For the tests and for nbval over the notebooks alike: Keras's backend, and what to do next."""
+"""For the tests and for nbval over the notebooks: Keras's backend, what is skipped, what to do."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 # Before any test or kernel imports Keras, which otherwise looks for TensorFlow.
 os.environ.setdefault("KERAS_BACKEND", "jax")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the cells of a notebook that needs PyTorch where that is missing; in CI they fail."""
+    if os.environ.get("CI") == "true":
+        return
+    reasons: dict[Path, str] = {}
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            import nbformat  # what tests alone do without
+
+            from notebooks import lacking
+
+            if item.path not in reasons:
+                reasons[item.path] = lacking(nbformat.read(item.path, as_version=4))
+            if reasons[item.path]:
+                item.add_marker(pytest.mark.skip(reason=reasons[item.path]))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -34,6 +34,9 @@ axes.plot([1, 2, 3])
 plots.show(figure, alt="A line that rises from 1 to 3", caption="It rises.")"""
 
 
+SAID = new_output("stream", name="stdout", text="1.41\n1.73\n")
+
+
 def remake(path: Path, *options: str) -> int:
     """`tools/notebooks.py` on one notebook, in this process."""
     return notebooks.main(["--jobs=1", *options, str(path)])
@@ -213,6 +216,51 @@ def test_unknown_notebook_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no such notebook: no_such.ipynb" in capsys.readouterr().err
 
 
+# Without PyTorch ----------------------------------------------------------------------------------
+
+
+def pytorch_notebook() -> nbformat.NotebookNode:
+    cells = [
+        new_markdown_cell("# Try it", id="title"),
+        new_code_cell("import torch", id="imports", execution_count=1),
+        new_code_cell("print(torch.ones(2).sum())", id="text", execution_count=2, outputs=[SAID]),
+    ]
+    return new_notebook(cells=cells, metadata=copy.deepcopy(notebooks.METADATA))
+
+
+@pytest.mark.parametrize("check_only", [True, False])
+def test_without_pytorch_its_notebooks_are_skipped_but_never_in_ci(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    check_only: bool,
+) -> None:
+    path = tmp_path / "01_try.ipynb"
+    nbformat.write(pytorch_notebook(), path)
+    before = path.read_bytes()
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+    options = ["--check"] if check_only else []
+    monkeypatch.delenv("CI", raising=False)
+    assert remake(path, *options) == 0
+    assert capfd.readouterr().out == f"01_try: skipped, {notebooks.NO_PYTORCH}\n"
+    monkeypatch.setenv("CI", "true")
+    assert remake(path, *options) == 1
+    assert notebooks.NO_PYTORCH in capfd.readouterr().err
+    assert path.read_bytes() == before
+    assert not notebooks.lacking(small_notebook())
+
+
+def test_without_pytorch_nbval_skips_them_but_never_in_ci(tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text("import sys\n\nsys.modules['torch'] = None\n")
+    run = run_nbval(tmp_path, pytorch_notebook(), PYTHONPATH=str(hidden), CI="")
+    assert run.returncode == 0 and "2 skipped" in run.stdout, run.stdout
+    assert run.stdout.count(notebooks.NO_PYTORCH) == 1
+    run = run_nbval(tmp_path, pytorch_notebook(), PYTHONPATH=str(hidden), CI="true")
+    assert run.returncode == 1 and "ModuleNotFoundError" in run.stdout
+
+
 # Pictures -----------------------------------------------------------------------------------------
 
 
@@ -328,9 +376,6 @@ def printed_notebook(*outputs: nbformat.NotebookNode, count: int = 1) -> nbforma
 
 def result(**data: str) -> nbformat.NotebookNode:
     return new_output("execute_result", data={"text/plain": "3", **data}, execution_count=1)
-
-
-SAID = new_output("stream", name="stdout", text="1.41\n1.73\n")
 
 
 @pytest.mark.parametrize(
