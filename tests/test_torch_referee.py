@@ -303,6 +303,12 @@ def test_the_numbers_are_those_of_hooks(start: Start) -> None:
             assert p.d2 == pytest.approx(d2[0] if d2 else 0.0, rel=narrow or 1e-3, abs=1e-20)
 
 
+def test_checkpointing_changes_no_number() -> None:
+    plain, checkpointed = (judged(f"{kind}_unscaled")[1] for kind in ("residual", "checkpointed"))
+    for p, q in zip(plain.places, checkpointed.places, strict=True):
+        assert (p.key, p.x2, p.z2, p.d2) == (q.key, q.x2, q.z2, q.d2)
+
+
 @pytest.mark.parametrize("name", ["batchnorm_train", "spectral_norm_plain", "frozen_default"])
 def test_nothing_is_changed(name: str) -> None:
     case = BY_NAME[name].build(0)
@@ -411,11 +417,6 @@ def no_second_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_referee, "second_moment", lambda _: 1.0)
 
 
-def no_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reentrant checkpointing as it is: it refuses torch.autograd.grad."""
-    monkeypatch.setattr(torch_referee, "plain_checkpoint", torch.utils.checkpoint.checkpoint)
-
-
 def no_frozen_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Tensor, "requires_grad_", lambda t, *_: t)
 
@@ -444,7 +445,6 @@ BROKEN = [
     (no_baseline, "gpt_tied_default"),
     (no_second_moment, "relu_20_doubled"),
     (no_second_moment, "mixer_small"),
-    (no_checkpoint, "checkpointed_unscaled"),
     (no_frozen_gradient, "frozen_he"),
     (every_parameter_a_signal, "bag"),
 ]
