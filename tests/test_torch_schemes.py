@@ -115,7 +115,7 @@ def test_a_truncated_law_keeps_the_std_and_is_cut() -> None:
 # In convolutions the numbers are counted below by the operation itself.
 LAYERS: dict[str, tuple[Callable[[], nn.Module], dict[str, tuple[float, float]]]] = {
     "Linear": (lambda: nn.Linear(7, 5), {"weight": (7, 5)}),
-    "Bilinear": (lambda: nn.Bilinear(3, 4, 5), {"weight": (12, 20)}),
+    "Bilinear": (lambda: nn.Bilinear(3, 4, 5), {"weight": (12, 5)}),
     "Conv2d": (lambda: nn.Conv2d(8, 16, 3), {"weight": (72, 144)}),
     "groups": (lambda: nn.Conv2d(8, 16, 3, groups=4), {"weight": (18, 36)}),
     "depthwise": (lambda: nn.Conv2d(16, 16, 3, groups=16), {"weight": (9, 9)}),

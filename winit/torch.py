@@ -140,7 +140,9 @@ def _of_layer(name: str, tensor: Tensor, layer: nn.Module) -> _Kernel:
         layout = {"blocks": 3 if name.endswith("in_proj_weight") else 1}
     elif isinstance(layer, (nn.RNNBase, nn.RNNCellBase)):
         layout = {"blocks": max(1, len(tensor) // layer.hidden_size)}  # 1 for an LSTM's projection
-    elif isinstance(layer, (nn.Linear, nn.Bilinear)):
+    elif isinstance(layer, nn.Bilinear):  # a matrix for the products of its two inputs
+        return _kernel(name, tensor.view(len(tensor), -1), DEFAULTS)
+    elif isinstance(layer, nn.Linear):
         layout = {}
     if layout is None:
         raise ValueError(
