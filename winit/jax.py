@@ -408,8 +408,8 @@ class Running(Interpreter):
         super().__init__()
         self.trips, self.ends, self.roots = reading.trips, reading.ends, reading.reader.roots
         sites = zip(reading.reader.drafts, reading.program.sites, strict=True)
-        acts = {d.z: site.before for d, site in sites}
-        acts |= {i: act for i, (act, _) in reading.reader.bends.items()}
+        acts: dict[Any, Any] = {d.z: site.before for d, site in sites}
+        acts |= {place: act for place, (act, _) in reading.reader.bends.items()}
         self.tails = {i: tails for i, act in acts.items() if (tails := act.tails(FLAT))}
         self.peaks = reading.reader.peaks
         self.sites = {d.z: d for d in reading.reader.drafts}
@@ -439,15 +439,15 @@ class Running(Interpreter):
             self.notes[f"peak {numbers[0]}"] = {"x": jnp.where(alone, 0.0, share)}
         if numbers and numbers[0] in self.sites:
             outputs = [self._site(self.sites[numbers[0]], inputs, outputs[0])]
-        elif numbers and numbers[0] in self.tails:
-            self._flat(numbers[0], inputs[0])
+        for k, x in enumerate(inputs) if numbers else ():
+            if (numbers[0], k) in self.tails:
+                self._flat(f"{numbers[0]}.{k}", self.tails[numbers[0], k], x)
         self.watch(numbers, outputs)
         return outputs
 
-    def _flat(self, number: int, x: Any) -> None:
-        low, high, _ = self.tails[number]
-        flat = (x < low) | (x > high)
-        self.notes[f"flat {number}"] = {"x": jnp.mean(flat.astype(jnp.float32))}
+    def _flat(self, place: str, tails: tuple[float, float, float], x: Any) -> None:
+        flat = (x < tails[0]) | (x > tails[1])
+        self.notes[f"flat {place}"] = {"x": jnp.mean(flat.astype(jnp.float32))}
 
     def _site(self, d: Draft, inputs: list[Any], z: Any) -> Any:
         x, w, c = inputs[1 - d.side], inputs[d.side], d.contract
@@ -455,7 +455,7 @@ class Running(Interpreter):
         if _floats(x):
             self.notes[f"x {d.z}"] = _note(x) | _varying(x, c.examples_x, self.examples)
         if d.z in self.tails:
-            self._flat(d.z, x)
+            self._flat(str(d.z), self.tails[d.z], x)
         if not (d.plain or d.lookup):
             self.notes[f"w {d.z}"] = _note(_wide(w) - _wide(w).mean())
         return _tap(tuple(c.units))(z, self.slots[d.z]) if d.z in self.slots else z

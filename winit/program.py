@@ -399,7 +399,6 @@ class Reader:
         self.parameters: list[Kernel] = []
         self.inputs: list[int] = []
         self.found: dict[int, Draft] = {}
-        self.idle: list[Draft] = []
         self.roots: dict[int, tuple[int, str, int]] = {}  # place, kind, parents
         self.root_names: dict[int, str] = {}
         self.picked: set[int] = set()
@@ -408,7 +407,8 @@ class Reader:
         self.factors: set[int] = set()
         self.scales: dict[int, set[int]] = {}  # of a site's result, by its number
         self.shifts: set[int] = set()
-        self.bends: dict[int, tuple[Elementwise, int]] = {}  # curves that sums read, of which sites
+        # Curves that sums and products read, by operation and place, and of which sites.
+        self.bends: dict[tuple[int, int], tuple[Elementwise, int]] = {}
         self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
         self.steps: list[int] = []
         self.functions: dict[bytes, Elementwise] = {}
@@ -520,6 +520,9 @@ class Reader:
         degree = self._degree(op, inputs, dict(zip(main, (v.degree for v in known), strict=True)))
         level = PICKED if first.level == ROUTING and made_of else first.level
         if len({(v.source, v.layout) for v in known}) > 1:
+            for k in main if op.kind == "mul" else ():  # gates
+                if inputs[k].level > ROUTING and not inputs[k].straight:
+                    self.bends[op.number, k] = self.acting(inputs[k]), inputs[k].parents
             return replace(self._mixed(op, known, degree, pending), level=level)
         open_ended = not all(v.exact for v in sides)
         powers = first.powers if level == first.level else self._powers(op, inputs)
@@ -629,7 +632,7 @@ class Reader:
         if not known:
             return self._alone(op, inputs)
         if op.kind == "reduce" and known[0].level > ROUTING and not known[0].straight:
-            self.bends[op.number] = self.acting(known[0]), known[0].parents
+            self.bends[op.number, 0] = self.acting(known[0]), known[0].parents
         made, acts = _union(known, op.number), {self.acting(v) for v in known if v.level > ROUTING}
         degree = sum(v.degree for v in known) if op.kind == "contract" else made.degree
         reduced = made.reduced or op.kind in ("reduce", "contract")
@@ -722,8 +725,8 @@ class Reader:
         """Make one site of the calls of a kernel in a loop that ran as often as it has steps.
 
         Calls are a loop if each reads what the last one made, `LOOP` of them at least. So are those
-        of which each step's reads what that step makes, or the other way round. `idle` has calls on
-        constants, such as a first state. Returns all calls by their site, and the outputs.
+        of which each step's reads what that step makes, or the other way round. Returns all calls
+        by their site, and the outputs.
         """
         reach: dict[int, int] = {}
         used = Counter(d.use for d in self.found.values())
@@ -747,10 +750,9 @@ class Reader:
                     found.append(lone)
         merged, place = dict[int, list[int]](), dict[int, int]()
         for chain in found:
-            last, idle = chain[-1], [d for d in self.idle if d.z < chain[0].z]
-            idle = [d for d in idle if (d.use, d.part) == (last.use, last.part)][-1:]
-            merged[last.z] = [d.z for d in idle + chain]
-            last.steps = len(merged[last.z])
+            last = chain[-1]
+            merged[last.z] = [d.z for d in chain]
+            last.steps = len(chain)
             last.recurrent = any(reach[last.number] >> n & 1 for turn in turns for n in turn)
             place |= {d.number: last.number for d in chain}
             for d in chain[:-1]:
@@ -977,8 +979,8 @@ class Subject:
         rows = [self._row(d.z, s, kernels[s.kernel.name], notes) for d, s in sites]
         steps: Any = {n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps")}
         columns: dict[str, Any] = {n: np.array([r[n] for r in rows]) for n in (rows or [_EMPTY])[0]}
-        readers = [(d.z, s.before, d.x.parents) for d, s in sites]
-        readers += [(i, *bend) for i, bend in self.reader.bends.items()]
+        readers = [(str(d.z), s.before, d.x.parents) for d, s in sites]
+        readers += [(f"{i}.{k}", *bend) for (i, k), bend in self.reader.bends.items()]
         flat = [(f"flat {i}", tails[2], parents) for i, act, parents in readers
                 if (tails := act.tails(FLAT))]  # fmt: skip
         flat += [(f"peak {i}", 0.0, parents) for i, (_, parents) in self.reader.peaks.items()]

@@ -18,15 +18,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import is_dataclass, replace
 from functools import cache, lru_cache, partial
-from itertools import count, zip_longest
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from winit import _checks, initializers, redraw
+from winit import _checks, initializers, program, redraw
 from winit._checks import RNG
 from winit.diagnostics import FLAT
-from winit.program import KEY, PEAK, ROUTING, Array, Contract, Draft, Elementwise, Op, Reader, Value
+from winit.program import Array, Contract, Draft, Elementwise, Op, Reader, Value
 from winit.program import Subject as Base
 
 try:
@@ -272,7 +272,7 @@ KINDS = {  # of operations that are neither elementwise nor reductions by PyTorc
     "join": "cat stack index_put index_add index_copy scatter scatter_add masked_scatter",
     "reduce": "avg_pool2d avg_pool3d _adaptive_avg_pool2d max_pool2d_with_indices cumsum sort topk "
     "max_pool3d_with_indices adaptive_max_pool2d logsumexp",
-    "contract": "mm bmm mv dot vdot addmm addmv baddbmm convolution",
+    "contract": "mm bmm mv dot vdot addmm addmv baddbmm convolution _trilinear",
     "constant": "bernoulli normal uniform exponential zero",
 }
 KIND = {name: kind for kind, names in KINDS.items() for name in names.split()}
@@ -316,7 +316,7 @@ def _wide(tensor: Tensor) -> Tensor:
 def _note(values: Tensor, units: Sequence[int] = (), *, about_mean: bool = False) -> dict[str, Any]:
     """How many values, and the sums of their squares for each unit."""
     wide = _wide(values)
-    mean = wide.mean() if about_mean else wide.new_zeros(())
+    mean = (wide.mean(dtype=torch.float64) if about_mean else torch.zeros(())).to(wide)
     squares = (wide - mean if about_mean else wide).square()
     rest = [a for a in range(wide.ndim) if a not in units]
     sums = squares.sum(rest, dtype=torch.float64) if rest else squares.double()
@@ -484,17 +484,19 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             single = self.special(name, args, told, results[0])
             known = func, name, kind, args, options, told, results
             made = [single] if single else self.plain(*known)
-        for tensor, value in zip_longest(results, made[: len(results)], fillvalue=made[0]):
-            if value.level > ROUTING and not (tensor.is_floating_point() or tensor.is_complex()):
+            made += [self.emit("reduce", told[:1]) for _ in results[len(made) :]]
+        for tensor, value in zip(results, made, strict=False):
+            inexact = tensor.is_floating_point() or tensor.is_complex()
+            if value.level > program.ROUTING and not inexact:
                 value = self.emit("other", [value], whole=True)
             if value.pending and value.source >= first:
                 self.notes[f"root {value.source}"] = _note(tensor)
             self.known[tensor] = value
             if writes:
                 self.written(tensor, value)
-        for number in range(first, self.count):
-            if number in self.reader.bends:
-                self.flat(number, self.reader.bends[number][0], operands[0])
+        for k, x in enumerate(operands):  # of an operation that gives one number
+            if bend := self.reader.bends.get((first, k)):
+                self.flat(f"{first}.{k}", bend[0], x)
         if views:
             shared = self.views.setdefault(results[0].untyped_storage()._cdata, [])
             shared += [TensorWeakRef(t) for t in (*operands[:1], *results)]
@@ -533,16 +535,15 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         if name == "copy":
             inputs, shapes = inputs[1:2], shapes[1:2]
         elif name == "masked_fill":
-            inputs, shapes = [inputs[k] for k in (1, 0, 2)], [shapes[k] for k in (1, 0, 2)]
-        elif kind == "move" and len(inputs) > 1:  # to places that come from the data
-            kind = "other"
+            inputs, shapes = [inputs[k] for k in (1, 2, 0)], [shapes[k] for k in (1, 2, 0)]
+        elif len(inputs) > 1 if kind == "move" else kind == "choose" and len(inputs) < 3:
+            kind = "other"  # to places that come from the data
 
         def single(*numbers: Any) -> Any:
             arrays = np.broadcast_arrays(*map(np.asarray, numbers))
             if kind == "affine":  # between kinds of floats
                 return -arrays[0] if name == "neg" else np.trunc(arrays[0]) if whole else arrays[0]
-            arrays = [arrays[k] for k in (1, 0, 2)] if name == "masked_fill" else arrays
-            return run(*arrays)[0]
+            return np.where(*arrays) if kind == "choose" else run(*arrays)[0]
 
         parts = _parts(name, args, results[0]) if kind == "move" else (1, 0)
         label = f"{name}{[a for a in args if not isinstance(a, Tensor)]}"
@@ -585,7 +586,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             picks = args[2:] if name == "index_select" else args[1]
             at = [i for i, p in enumerate(picks) if p is not None]
             whole = picks[at[0]].dtype not in (torch.bool, torch.uint8)
-            if len(at) == 1 and told[1].level == ROUTING and whole:
+            if len(at) == 1 and told[1].level == program.ROUTING and whole:
                 axis = args[1] if name == "index_select" else at[0]
                 return self.lookup(axis, args[0], picks[at[0]], told, result)
         return None
@@ -613,6 +614,10 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             if args[6]:
                 sides[1] = self.emit("move", [sides[1]], lambda e: [e.reshape(grouped)],
                                      shapes=[tuple(b.shape)])  # fmt: skip
+        elif name == "_trilinear":
+            sides = [self.emit("mul", told[::2], np.multiply), told[1]]
+            contracts[1] = Contract(((), (0,), (1, 2), ()), tuple(b.shape), units=(1,),
+                                    examples_x=(0,), examples_z=(0,))  # fmt: skip
         else:
             shift, sides = (told[0], told[1:3]) if name in ADDED else (None, sides)
             contracts = list(_products(a, b))
@@ -624,20 +629,18 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
                         ((), (k,), (1 - k,), ()), tuple(side.shape[1:]), units=(1 + k,),
                         examples_x=(0, 1 + k), examples_z=(0, 2 - k),
                     )  # fmt: skip
+        # Zeros are the state that a loop starts with: data, which nothing comes from.
+        idle = [v.exact and v.number == 0 for v in sides]
+        start = Value(program.SIGNAL, dom=program.EVERY)
+        sides = [start if zero else v for v, zero in zip(sides, idle, strict=True)]
         made = self.emit("contract", sides, contract=contracts, count=count)
-        number = self.count - 1
-        idle = [k for k, c in enumerate(contracts) if c and sides[k].powers and not (
-            sides[1 - k].powers or sides[1 - k].level)]  # fmt: skip
-        d = self.reader.found.get(number)
-        for k in idle:  # the first step of a loop, whose state is a constant
-            d = Draft(-1, number, k, False, contracts[k], sides[k], sides[1 - k], 1, False)  # type: ignore[arg-type]
-            self.reader.idle.append(d)
-        if d:
+        made, number = replace(made, dom=program.EVERY) if any(idle) else made, self.count - 1
+        if d := self.reader.found.get(number):
             self.site(d, product[1 - d.side], product[d.side], z, result)
         if number in self.reader.peaks:
             shares = _wide(product[self.reader.peaks[number][0]])
-            alone = bool(shares.mean() > PEAK)  # rows of one entry
-            share = 0.0 if alone else float((shares * (shares > PEAK)).sum() / shares.sum())
+            alone = bool(shares.mean() > program.PEAK)  # rows of one entry
+            share = 0.0 if alone else float((shares * (shares > program.PEAK)).sum() / shares.sum())
             self.notes[f"peak {number}"] = {"x": np.array(share)}
         return made if shift is None else self.emit("add", [made, shift], np.add)
 
@@ -656,11 +659,11 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             self.notes[f"w {d.z}"] = _note(w, about_mean=True)
         self.fresh.append((d.z, c.units, result))
 
-    def flat(self, number: int, act: Elementwise, x: Tensor) -> None:
+    def flat(self, place: Any, act: Elementwise, x: Tensor) -> None:
         """Of a curve that is flat at both ends, the share of flat slopes."""
         if not act.linear and (tails := _tails(act)):
-            share = ((x < tails[0]) | (x > tails[1])).float().mean()
-            self.notes[f"flat {number}"] = {"x": share.cpu().numpy()}
+            share = ((x.detach() < tails[0]) | (x.detach() > tails[1])).float().mean()
+            self.notes[f"flat {place}"] = {"x": share.cpu().numpy()}
 
     def settle(self) -> None:
         """Have noted what comes back to sites: once their results have a place in the graph."""
@@ -691,6 +694,10 @@ def _computed(func: Any, name: str, args: Any, kwargs: Any) -> tuple[Tensor, Any
         c, a, b = args
         z, alpha, beta = ADDED[name](a, b), kwargs.get("alpha", 1), kwargs.get("beta", 1)
         return (alpha * z if beta == 0 else torch.add(beta * c, z, alpha=alpha)), (a, b, z)
+    if name == "_trilinear":  # a kernel for the products of two signals
+        a, w, b = args[:3]
+        both = (a[:, :, None] * b[:, None, :]).flatten(1)
+        return (z := both @ w.flatten(1).T), (both, w, z)
     z = func(*args, **kwargs)
     return z, (*args[:2], z)
 
@@ -754,7 +761,7 @@ class Subject(Base):
         self.trainable = set(trainable)
         self.buffers = set(arrays) - self.trainable if buffers is None else set(buffers)
         draws, seed = _checks.as_rng(rng), _checks.whole(rng)
-        own = [KEY, *([*draws.bytes(8)] if seed is None else [seed])]
+        own = [program.KEY, *([*draws.bytes(8)] if seed is None else [seed])]
         self.stream = np.random.default_rng(np.random.SeedSequence(own))
         self.seed = int(np.random.SeedSequence([*own, 1]).generate_state(1)[0])
         self.examples = next((len(t) for t in _leaves(self.x) if t.ndim), 1)
@@ -792,10 +799,10 @@ class Subject(Base):
             {site.name: d.z for site, d in zip(p.sites, r.drafts, strict=True)}
             for p, r in ((self.program, self.reader), (run.program, run.reader))
         )
-        place = dict(zip(run.reader.roots, self.reader.roots, strict=False))
-        place |= {z: here.get(name, -1) for name, z in there.items()}
+        place = dict(zip(map(str, run.reader.roots), self.reader.roots, strict=False))
+        place |= {str(z): here.get(name, -1) for name, z in there.items()}
         split = ((key.partition(" "), note) for key, note in run.notes.items())
-        return {f"{what} {place.get(int(i), i)}" if what in MEASURED else f"{what}{gap}{i}": note
+        return {f"{what}{gap}{place.get(i, i) if what in MEASURED else i}": note
                 for (what, gap, i), note in split}  # fmt: skip
 
     def _run(self, arrays: Mapping[str, Any], x: Any) -> Any:
