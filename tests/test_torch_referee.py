@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import math
 from collections import Counter, defaultdict
@@ -34,6 +35,7 @@ QUICK = {
 SOUND = {"good", "undecided"}
 ROUNDED = 1e-5  # float32 values, taken in another order
 NARROW = 2.0**-7  # two units in the last place of bfloat16: a bias added apart is rounded once more
+CHAOTIC = {"lstm_100_times"}
 WITHOUT_MODULES = {"by_hand", "by_hand_std_4", "bare_he", "bare_randn"}
 
 
@@ -241,15 +243,22 @@ def test_whole_numbers_made_of_a_signal_only_route() -> None:
 # ------------------------------------------------------------------- against the modules themselves
 
 
+def built(start: Start) -> Case:
+    """The start, in float64 where it makes the last digit of float32 large."""
+    case = start.build(0)
+    if start.name not in CHAOTIC:
+        return case
+    case.module.double()
+    return dataclasses.replace(case, args=torch_referee.change(Tensor.double, case.args))
+
+
 @pytest.mark.parametrize("start", some(STARTS))
 def test_the_outputs_are_the_modules(start: Start) -> None:
     """Whatever was taken apart (attention, recurrent functions) computes what it computed."""
-    case = start.build(0)
+    case = built(start)
     inputs = (case.args, case.kwargs)
     mine = torch_referee.run(case, torch_referee.parameters(case), inputs)
-    module = copy.deepcopy(case.module)
-    with torch.no_grad():
-        theirs = module(*case.args, **case.kwargs)
+    theirs = copy.deepcopy(case.module)(*case.args, **case.kwargs)
     pairs = zip(torch_referee.floats(mine.out), torch_referee.floats(theirs), strict=True)
     for a, b in pairs:
         top = max(np.abs(b).max(), 1e-30)
@@ -268,7 +277,10 @@ def by_hooks(case: Case) -> dict[str, list[list[float]]]:
             z = out.detach()
             if layer.bias is not None:
                 z = z - layer.bias.detach().reshape(-1, *(1,) * (layer.weight.ndim - 2))
-            entry = [torch_referee.second_moment(t) for t in (inputs[0], z)]
+            x = inputs[0]
+            if getattr(layer, "padding_mode", "zeros") != "zeros":  # what it adds is read as well
+                x = F.pad(x, layer._reversed_padding_repeated_twice, mode=layer.padding_mode)
+            entry = [torch_referee.second_moment(t) for t in (x, z)]
             found[names[id(layer.weight)]].append(entry)
             out.register_hook(lambda g: entry.append(torch_referee.second_moment(g)))
 
@@ -285,7 +297,7 @@ def by_hooks(case: Case) -> dict[str, list[list[float]]]:
 
 @pytest.mark.parametrize("start", some([s for s in STARTS if s.kind != "checkpointed"]))
 def test_the_numbers_are_those_of_hooks(start: Start) -> None:
-    case, places = start.build(0), defaultdict(list)
+    case, places = built(start), defaultdict(list)
     for p in torch_referee.measure(case).places:
         if p.kind != "lookup":
             places[p.names[0]].append(p)
