@@ -58,13 +58,13 @@ class Scheme(Protocol):
     Parameters
     ----------
     weight : Tensor or Module
-        A tensor, as (outputs, inputs, *window) if its layout says no more; or one of PyTorch's
+        A tensor, as ``(outputs, inputs, *window)`` if no more is said; or one of PyTorch's
         layers, or a module made of them: they know their layouts. Biases and normalization stay.
     generator : torch.Generator, optional
         Without one, PyTorch's global one, as in `torch.nn.init`.
     groups, stride : of a convolution
     transposed : bool
-        The tensor is (inputs, outputs, *window): a transposed convolution's, or that of `x @ w`.
+        The tensor is ``(inputs, outputs, *window)``: a transposed convolution's, or that of `x @ w`.
     blocks : int
         Matrices packed along the outputs: queries, keys and values, the gates of an LSTM.
     options : those of the scheme of the same name in `winit`
