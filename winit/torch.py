@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import is_dataclass, replace
 from functools import cache, lru_cache, partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 # ------------------------------------------------------------------ schemes, in place
 
 Weight = TypeVar("Weight", Tensor, nn.Module)
-Generator = torch.Generator | None
+Generator: TypeAlias = "torch.Generator | None"
 # The kernels of PyTorch's own layers, by name.
 KERNELS = r"weight|in_proj_weight|[qkv]_proj_weight|weight_(ih|hh|hr)(_l\d+(_reverse)?)?"
 DEFAULTS: dict[str, Any] = {"groups": 1, "stride": 1, "transposed": False, "blocks": 1}
@@ -226,7 +226,6 @@ def _draw(kernel: _Kernel, kind: str, std: float, generator: Generator) -> None:
 def _scheme(name: str) -> Scheme:
     """A scheme of `winit`, in place."""
 
-    @torch.no_grad()
     def scheme(weight: Any, *, generator: Generator = None, **options: Any) -> Any:
         if not isinstance(generator, (torch.Generator, type(None))):
             given = _checks.shown(generator)
@@ -239,8 +238,9 @@ def _scheme(name: str) -> Scheme:
             least = _checks.FEWEST_STEPS * info.smallest_normal * info.eps
             if std and not least <= abs(std) <= info.max / 8:  # no draw reaches eight stds
                 raise ValueError(f"{kernel.name} of {info.dtype} cannot hold a std of {std:.3g}")
-        for kernel, kind, std in laws:
-            _draw(kernel, kind, std, generator)
+        with torch.no_grad():
+            for kernel, kind, std in laws:
+                _draw(kernel, kind, std, generator)
         return weight
 
     scheme.__name__ = scheme.__qualname__ = f"{name}_"
