@@ -1,0 +1,493 @@
+"""The audit of PyTorch modules: what it takes, what it leaves unchanged, and what it says."""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch
+
+pytorch.needed()
+
+import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
+from torch.nn.utils import parametrizations  # noqa: E402
+from torch.utils.checkpoint import checkpoint  # noqa: E402
+
+import winit  # noqa: E402
+from winit.torch import Module, audit, reinitialize  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> Any:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+class Made(nn.Module):
+    """A module of parts and of a function of them and the inputs."""
+
+    def __init__(self, forward: Any, **parts: Any) -> None:
+        super().__init__()
+        for name, part in parts.items():
+            setattr(self, name, part)
+        self.run = forward
+
+    def forward(self, *args: Any, **words: Any) -> Any:
+        return self.run(self, *args, **words)
+
+
+def mlp() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(12, 24), nn.ReLU(), nn.Dropout(0.3), nn.Linear(24, 4))
+
+
+X = torch.randn(8, 12, generator=torch.Generator().manual_seed(5))
+Y = torch.arange(8) % 4
+
+
+def moments(module: nn.Module, x: Any = X, **options: Any) -> dict[str, float]:
+    return {row.name: row.z2 for row in audit(module, x, **options).rows}
+
+
+# ------------------------------------------------------------------ numbers
+
+
+def test_numbers_are_those_of_hooks() -> None:
+    """In place activations after z, and biases that are no part of it."""
+    module = nn.Sequential(nn.Linear(12, 24), nn.ReLU(inplace=True), nn.Linear(24, 4))
+    loss = nn.CrossEntropyLoss()
+    h = X @ module[0].weight.T
+    z = h.detach().clone().requires_grad_()
+    found = loss(F.relu(z + module[0].bias) @ module[2].weight.T + module[2].bias, Y)
+    gradient = torch.autograd.grad(found, [z, module[2].weight], allow_unused=True)
+    report = audit(module, X, Y, loss)
+    first, last = report.rows
+    assert report.loss == pytest.approx(found.detach().item(), rel=1e-6)
+    assert first.z2 == pytest.approx(h.detach().double().square().mean().item(), rel=1e-6)
+    assert first.g2 == pytest.approx(float(gradient[0].double().square().mean()), rel=1e-5)
+    assert first.x2 == pytest.approx(float(X.double().square().mean()), rel=1e-6)
+    effect = (module[2].weight.var(correction=0) * gradient[1].square().sum()).detach()
+    assert last.effect == pytest.approx(effect.item(), rel=1e-5)
+    varies = X.double().var(0).mean() / X.double().square().mean()
+    assert first.x_share == pytest.approx(float(varies), rel=1e-5)
+
+
+def test_fans_are_those_of_the_operation() -> None:
+    x = torch.randn(4, 8, 9, 9)
+    module = nn.Sequential(
+        nn.Conv2d(8, 16, 3, stride=2, groups=4),
+        nn.ConvTranspose2d(16, 8, 4, stride=2, groups=2),
+        nn.Conv2d(8, 8, 3, groups=8),
+    )
+    rows = audit(module, x).rows
+    # 2 inputs by 9 taps; 4 outputs by 9 taps, a fourth of which an input meets; transposed, the
+    # other way round.
+    fans = [(row.fan_in, row.fan_out) for row in rows]
+    assert fans == [(18, 9), (8 * 4, 4 * 16), (9, 9)]
+    assert [row.units for row in rows] == [16, 8, 8]
+    bare = Made(
+        lambda m, x: torch.einsum("bd,edh->beh", x, m.w), w=nn.Parameter(torch.ones(4, 8, 32))
+    )
+    (row,) = audit(bare, torch.randn(6, 8)).rows
+    assert (row.fan_in, row.fan_out) == (8, 32) or (row.fan_in, row.fan_out) == (8, 4 * 32)
+
+
+def test_a_loop_is_one_site_with_steps() -> None:
+    cell = nn.RNNCell(12, 16)
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        h = x.new_zeros(len(x), 16)
+        for t in range(5):
+            h = m.cell(x[:, t], h)
+        return h
+
+    x = torch.randn(8, 5, 12)
+    rolled = Module(Made(run, cell=cell), x, None, None, None, 0)
+    names = {site.kernel.name: site for site in rolled.program.sites}
+    assert {name: (s.steps, s.recurrent) for name, s in names.items()} == {
+        "cell.weight_ih": (5, False),
+        "cell.weight_hh": (5, True),
+    }
+    fused = nn.RNN(12, 16, batch_first=True)
+    with torch.no_grad():
+        for name, value in cell.named_parameters():
+            getattr(fused, f"{name}_l0").copy_(value)
+    one, two = rolled.measure(), Module(fused, x, None, None, None, 0).measure()
+    there = [site.kernel.name for site in rolled.program.sites].index("cell.weight_hh")
+    here = 1 - [len(steps) for steps in two.x_steps].index(1)
+    assert one.x_steps[there] == pytest.approx(two.x_steps[here], rel=1e-5)
+    assert one.x_steps[there][0] == 0.0
+
+
+def test_experts_that_are_picked_share_one_kernel() -> None:
+    def run(m: Any, x: Tensor) -> Tensor:
+        share, pick = m.gate(x).softmax(-1).max(-1)
+        return torch.bmm(x[:, None], m.experts[pick])[:, 0] * share[:, None]
+
+    module = Made(run, gate=nn.Linear(12, 3), experts=nn.Parameter(torch.randn(3, 12, 5)))
+    rows = {row.name: row for row in audit(module, X).rows}
+    assert (rows["experts"].fan_in, rows["experts"].fan_out) == (12, 5)
+    # Eight picks of three kernels of 60 draws each: 4 standard deviations, 4 / √(2 · 60).
+    assert rows["experts"].std == pytest.approx(module.experts.std().item(), rel=0.37)
+
+
+# ------------------------------------------------------------------ what it takes
+
+
+@dataclass
+class Outputs:
+    logits: Tensor
+    extra: Any = None
+
+
+SHAPES = {
+    "dict": lambda o: {"logits": o, "n": 3},
+    "tuple": lambda o: (o, None),
+    "dataclass": Outputs,
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_outputs_of_any_shape(shape: str) -> None:
+    net, wrap = mlp().eval(), SHAPES[shape]
+    read = {
+        "dict": lambda o: o["logits"],
+        "tuple": lambda o: o[0],
+        "dataclass": lambda o: o.logits,
+    }[shape]
+    loss = lambda o, y: F.cross_entropy(read(o), y)  # noqa: E731
+    report = audit(Made(lambda m, x: wrap(m.net(x)), net=net), X, Y, loss)
+    plain = audit(net, X, Y, nn.CrossEntropyLoss())
+    assert (report.loss, report.blind) == (plain.loss, plain.blind)
+    assert [row.g2 for row in report.rows] == [row.g2 for row in plain.rows]
+
+
+def test_arguments_by_place_and_by_name() -> None:
+    def run(m: Any, a: Tensor, b: Tensor, scale: float = 1.0) -> Tensor:
+        return m.net(a) + scale * m.net(b)
+
+    class Two(Made):
+        def forward(self, a: Tensor, b: Tensor, scale: float = 1.0) -> Any:
+            return run(self, a, b, scale)
+
+    module = Two(None, net=mlp().eval())
+    by_place = audit(module, (X, 2 * X, 0.5))
+    by_name = audit(module, {"a": X, "b": 2 * X, "scale": 0.5})
+    assert [row.z2 for row in by_place.rows] == [row.z2 for row in by_name.rows]
+    assert by_place.inputs.keys() == {"0", "1"} and by_name.inputs.keys() == {"a", "b"}
+    assert [row.name for row in by_place.rows][2:] == [
+        "net.0.weight (call 2)",
+        "net.3.weight (call 2)",
+    ]
+
+
+def test_arrays_of_numpy_are_taken() -> None:
+    assert moments(mlp().eval(), X.double().numpy()).keys() == {"0.weight", "3.weight"}
+
+
+def test_modes_are_those_that_the_parts_are_in() -> None:
+    module = nn.Sequential(nn.Linear(12, 6), nn.BatchNorm1d(6), nn.Linear(6, 4))
+    assert moments(module)["2.weight"] != moments(module.eval())["2.weight"]
+    assert moments(module, training=True) == moments(module.train())
+    assert moments(module.eval(), training=True) != moments(module)
+
+
+def test_frozen_parameters_are_measured_too() -> None:
+    module = mlp().eval()
+    before = [row.effect for row in audit(module, X).rows]
+    module[0].requires_grad_(False)
+    assert [row.effect for row in audit(module, X).rows] == before
+    assert not module[0].weight.requires_grad
+
+
+def test_half_precision() -> None:
+    net = mlp().eval()
+    whole, half = moments(net), moments(copy.deepcopy(net).bfloat16(), X.bfloat16())
+
+    def cast(m: Any, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return m.net(x).float()
+
+    auto = moments(Made(cast, net=net))
+    # Roundings of 2⁻⁹ in weights, inputs and results, which are independent.
+    assert [*half.values()] == pytest.approx([*whole.values()], rel=0.01)
+    assert [*auto.values()] == pytest.approx([*whole.values()], rel=0.01)
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_checkpointing_changes_nothing(reentrant: bool) -> None:
+    net = mlp()
+    plain = audit(Made(lambda m, x: m.net(x), net=net), X)
+    run = lambda m, x: checkpoint(m.net, x, use_reentrant=reentrant)  # noqa: E731
+    again = audit(Made(run, net=net), X)
+    assert [(r.z2, r.g2) for r in plain.rows] == [(r.z2, r.g2) for r in again.rows]
+    assert "apply" not in vars(torch.utils.checkpoint.CheckpointFunction)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")  # what compiling loads
+def test_wrapped_modules_keep_their_own_names() -> None:
+    net = mlp().eval()
+    assert moments(nn.DataParallel(net)) == moments(net)
+    compiled = torch.compile(net)
+    assert moments(compiled) == moments(net)
+    nested = nn.Sequential(compiled, nn.Linear(4, 4))
+    assert moments(nested).keys() >= {"0._orig_mod.0.weight", "1.weight"}
+
+
+def test_weights_that_are_made_of_others() -> None:
+    weight = parametrizations.weight_norm(nn.Linear(12, 24))
+    spectral = parametrizations.spectral_norm(nn.Linear(24, 4))
+    program = Module(nn.Sequential(weight, nn.ReLU(), spectral), X, None, None, None, 0).program
+    first, last = program.sites
+    powers = {kernel.name.rpartition(".")[2]: kernel.power for kernel in first.kernels}
+    assert powers == {"original1": 0.0, "original0": 1.0}
+    assert last.kernel.power == 0.0
+
+
+def test_writes_through_views_carry_the_data() -> None:
+    def run(m: Any, x: Tensor) -> Tensor:
+        out = x.new_zeros(len(x), 3, 12)
+        for t in range(3):
+            out[:, t] = m.net(x)
+        return m.head(out.flatten(1))
+
+    module = Made(run, net=nn.Linear(12, 12), head=nn.Linear(36, 2))
+    sites = Module(module, X, None, None, None, 0).program.sites
+    assert sites[-1].kernel.name == "head.weight" and len(sites[-1].parents) == 3
+
+
+def test_control_flow_that_another_scale_changes() -> None:
+    """The first kernel is 100 times too large; put right, the data go another way."""
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        h = m.first(x)
+        h = torch.tanh(m.big(h)) if h.abs().mean() > 5 else F.relu(m.small(h))
+        return m.head(h)
+
+    parts = {name: nn.Linear(12, 12) for name in ("first", "big", "small", "head")}
+    with torch.no_grad():
+        parts["first"].weight.mul_(1e4)
+    report = audit(Made(run, **parts), X)
+    assert report.findings[0].names == ("big.weight",)
+    assert report.findings[0].changes == ("first.weight",)
+
+
+def test_functional_code_and_transforms() -> None:
+    module = Made(
+        lambda m, x: torch.vmap(lambda v: F.relu(v) @ m.w)(x), w=nn.Parameter(torch.randn(12, 3))
+    )
+    (row,) = audit(module, X).rows
+    assert (row.name, row.before, row.fan_in) == ("w", "relu", 12)
+
+
+# ------------------------------------------------------------------ never changed
+
+
+class Restless(nn.Module):
+    """It changes all that it can: statistics, lists, tensors of its own, every random state."""
+
+    def __init__(self, fails: bool = False) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(12, 8), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 4))
+        self.normed = parametrizations.spectral_norm(nn.Linear(4, 4))
+        self.fails, self.seen, self.count, self.kept = fails, [], 0, {"last": torch.zeros(3)}
+        self.generator = torch.Generator().manual_seed(3)
+        self.own = np.random.default_rng(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(float(x.sum()))
+        self.count += 1
+        self.kept["last"] += 1
+        self.mode = "ran"
+        x += random.random() + np.random.rand() + self.own.random()  # noqa: NPY002
+        x = x + torch.rand(1, generator=self.generator)
+        with torch.no_grad():
+            self.net[0].weight.clamp_(-0.01, 0.01)
+        self.net.eval()
+        self.register_forward_hook(lambda *_: None)
+        if self.fails:
+            raise RuntimeError("in the middle")
+        return self.normed(self.net(x))
+
+
+def everything(module: nn.Module, x: Tensor) -> list[Any]:
+    state = [*module.parameters(), *module.buffers(), x]
+    return [
+        [(id(t), t._version, t.requires_grad, t.detach().clone().numpy().tobytes()) for t in state],
+        [None if t.grad is None else t.grad.clone() for t in state],
+        [(m.training, sorted(vars(m)), len(m._forward_hooks)) for m in module.modules()],
+        (
+            copy.copy(module.seen),
+            module.count,
+            module.kept["last"].tolist(),
+            id(module.kept["last"]),
+        ),
+        (torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state())),  # noqa: NPY002
+        (module.generator.get_state().tolist(), module.own.bit_generator.state),
+        torch.is_grad_enabled(),
+    ]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_nothing_is_changed(fails: bool) -> None:
+    module, x = Restless(fails), X.clone()
+    sum(p.sum() for p in module.parameters()).backward()
+    before = everything(module, x)
+    if fails:
+        with pytest.raises(RuntimeError, match="in the middle"):
+            audit(module, x)
+    else:
+        first, second = str(audit(module, x)), str(audit(module, x))
+        assert first == second
+    assert repr(everything(module, x)) == repr(before)
+
+
+def test_a_failing_loss_changes_nothing() -> None:
+    module, x = Restless(), X.clone()
+    before = everything(module, x)
+    with pytest.raises(ValueError, match="y and loss do not fit the outputs of Restless"):
+        audit(module, x, torch.zeros(8, 3), lambda o, y: (o - y).sum())
+    assert repr(everything(module, x)) == repr(before)
+
+
+# ------------------------------------------------------------------ reinitialize
+
+
+def test_redraw_is_in_place_and_by_site() -> None:
+    module = mlp()
+    kept = {name: id(p) for name, p in module.named_parameters()}
+    texts = reinitialize(module, x=X, rng=0)
+    assert texts["0.weight"] == "lecun_normal" and texts["0.bias"] == "zeros"
+    assert {name: id(p) for name, p in module.named_parameters()} == kept
+    assert not module[0].bias.any()
+    twin = mlp()
+    reinitialize(twin, x=2 * X + 1, rng=0)
+    assert torch.equal(twin[0].weight, module[0].weight)
+
+
+def test_what_is_frozen_stays() -> None:
+    table = torch.randn(9, 4)
+    module = nn.Sequential(nn.Embedding.from_pretrained(table), nn.Flatten(), nn.Linear(12, 2))
+    texts = reinitialize(module, x=torch.zeros(5, 3, dtype=torch.long), rng=0)
+    assert texts["0.weight"] == "left: frozen" and torch.equal(module[0].weight, table)
+
+
+def test_conventions_are_those_of_the_layers() -> None:
+    module = nn.Sequential(nn.Linear(12, 6), nn.BatchNorm1d(6), nn.PReLU(), nn.LSTM(6, 5))
+    with torch.no_grad():
+        module[1].running_mean.fill_(3.0)
+    texts = reinitialize(module, x=X, rng=0)
+    assert texts["1.weight"] == "ones" and texts["1.running_mean"] == "zeros"
+    assert texts["2.weight"] == "constant, value=0.25"
+    assert texts["3.bias_ih_l0"] == "zeros, forget gate 1" and texts["3.bias_hh_l0"] == "zeros"
+    assert module[3].bias_ih_l0.tolist() == [0.0] * 5 + [1.0] * 5 + [0.0] * 10
+    recurrent = module[3].weight_hh_l0.detach().double().reshape(4, 5, 5)
+    eye = torch.eye(5, dtype=torch.double).expand(4, 5, 5)
+    assert torch.allclose(recurrent @ recurrent.mT, eye, atol=1e-6)
+
+
+def test_trained_modules_need_force() -> None:
+    module = nn.Sequential(nn.Linear(12, 6), nn.BatchNorm1d(6))
+    module(X)
+    with pytest.raises(ValueError, match=r"looks trained .1.num_batches_tracked is 1"):
+        reinitialize(module, x=X)
+    reinitialize(module, x=X, force=True)
+
+
+def test_all_or_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = mlp()
+    before = [p.detach().clone() for p in module.parameters()]
+    assign, calls = Module.assign, []
+
+    def failing(self: Any, name: str, value: Any) -> None:
+        calls.append(name)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        assign(self, name, value)
+
+    monkeypatch.setattr(Module, "assign", failing)
+    with pytest.raises(KeyboardInterrupt):
+        reinitialize(module, x=X, rng=0)
+    assert all(torch.equal(p, q) for p, q in zip(module.parameters(), before, strict=True))
+
+
+# ------------------------------------------------------------------ in words
+
+
+def test_what_has_no_values_is_refused_in_a_sentence() -> None:
+    with pytest.raises(
+        ValueError, match=r"Sequential is lazy, and 0.weight has no shape yet: call it"
+    ):
+        audit(nn.Sequential(nn.LazyLinear(3)), X)
+    with pytest.raises(ValueError, match=r"0.weight of Sequential is on the meta device"):
+        audit(nn.Sequential(nn.Linear(12, 3, device="meta")), X)
+    with pytest.raises(TypeError, match=r"module must be a torch.nn.Module, got \[1\]"):
+        audit([1], X)
+    with pytest.raises(ValueError, match="Linear does not say what it takes: give x"):
+        audit(nn.Linear(12, 3), None)
+    with pytest.raises(ValueError, match="x must hold finite values"):
+        audit(nn.Linear(12, 3), X / 0)
+    with pytest.raises(ValueError, match="a loss needs targets"):
+        audit(nn.Linear(12, 3), X, loss=nn.CrossEntropyLoss())
+    with pytest.raises(ValueError, match="this one is constant"):
+        audit(nn.Linear(12, 3), X, Y, lambda o, y: torch.zeros(()))
+    with pytest.raises(ValueError, match="loss must return a single number"):
+        audit(nn.Linear(12, 4), X, Y, nn.CrossEntropyLoss(reduction="none"))
+
+
+def test_what_is_not_judged_is_said() -> None:
+    hidden = torch.randn(12, 12, requires_grad=True)
+    module = Made(lambda m, x: m.parts[0](x @ hidden), parts=[nn.Linear(12, 3)])
+    notes = " ".join(audit(module, X).notes)
+    assert "parts.0.weight, parts.0.bias: not registered in the module" in notes
+    assert "one of shape (12, 12)" in notes
+    narrow = Made(lambda m, x: x @ m.w.float())
+    narrow.register_buffer("w", torch.ones(12, 3, dtype=torch.int8))
+    report = audit(narrow, X)
+    assert not report.judged and "w: of whole numbers (quantized)" in report.notes[-1]
+
+
+def test_quantized_modules_get_a_sentence() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it is to move to another package
+        module = torch.ao.quantization.quantize_dynamic(mlp(), {nn.Linear})
+        report = audit(module, X)
+    assert not report.judged
+    assert "quantized, neither judged nor drawn" in " ".join(report.notes)
+
+
+def test_the_top_and_the_command_take_modules(tmp_path: Any, monkeypatch: Any, capsys: Any) -> None:
+    module = mlp().eval()
+    assert str(winit.audit(module, X)) == str(audit(module, X))
+    assert winit.reinitialize(module, "he_normal", rng=0, x=X)["0.weight"] == "he_normal"
+    from winit.__main__ import main
+
+    (tmp_path / "models_of_torch.py").write_text(
+        "import torch\n"
+        "def made(width):\n"
+        "    torch.manual_seed(0)\n"
+        "    return torch.nn.Linear(12, width), torch.ones(4, 12)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["audit", "models_of_torch:made", "--arguments", '{"width": 3}']) == 0
+    assert capsys.readouterr().out.startswith("Linear: ok")
+
+
+def test_cures_scale_a_kernel_of_the_module() -> None:
+    module = nn.Sequential(*[part for _ in range(8) for part in (nn.Linear(64, 64), nn.ReLU())])
+    reinitialize(module, "he_normal", x=torch.randn(16, 64), rng=0)
+    with torch.no_grad():
+        module[6].weight.mul_(100.0)
+    report = audit(module, torch.randn(16, 64))
+    (finding,) = report.findings
+    assert (finding.verdict, finding.names) == ("exploding", ("6.weight",))
+    assert finding.changes == ("6.weight",)
+    assert not math.isnan({row.name: row for row in report.rows}["6.weight"].elasticity)
