@@ -84,6 +84,53 @@ def audits() -> None:
     show("tracing, reading and compiling alone", compile_audit, compile_pass, rounds=3)
 
 
+def language_model() -> Any:
+    """A GPT of 12 layers, 768 wide, with a loss, and tokens: batch 2, length 128."""
+    import torch
+    from torch import nn
+
+    class Decoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.places = nn.Embedding(50_257, 768), nn.Embedding(128, 768)
+            block = nn.TransformerEncoderLayer(
+                768, 12, 3072, 0.0, "gelu", batch_first=True, norm_first=True
+            )
+            self.blocks = nn.TransformerEncoder(block, 12, nn.LayerNorm(768), False)
+            self.mask = nn.Transformer.generate_square_subsequent_mask(128)
+            self.head = nn.Linear(768, 50_257, bias=False)
+            for p in self.parameters():
+                nn.init.normal_(p, 0.0, 0.02) if p.ndim > 1 else None
+            self.head.weight = self.words.weight
+
+        def forward(self, ids: Any) -> Any:
+            h = self.words(ids) + self.places.weight
+            return self.head(self.blocks(h, self.mask, is_causal=True))
+
+    torch.manual_seed(0)
+    model, ids = Decoder(), torch.randint(50_257, (2, 128))
+    return model, ids, lambda o, y: nn.functional.cross_entropy(o.flatten(0, 1), y.flatten())
+
+
+def modules() -> None:
+    """PyTorch, where it is installed."""
+    try:
+        model, ids, loss = language_model()
+    except ModuleNotFoundError:
+        print("winit.torch: skipped, PyTorch is not installed\n")
+        return
+
+    def trained() -> None:
+        model.zero_grad()
+        loss(model(ids), ids).backward()
+
+    report = winit.audit(model, ids, ids, loss)
+    print(
+        f"winit.audit of a GPT, 12 layers of 768, {'ok' if report.ok else 'not ok'}, over one pass"
+    )
+    show("forward and back", lambda: winit.audit(model, ids, ids, loss), trained, rounds=3)
+
+
 def article() -> dict[str, np.ndarray]:
     """The article's own code for ReLU."""
     sizes = [784, 1024, 1024, 10]
@@ -98,6 +145,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     print("Time as a ratio: the median, and the range over the rounds.\n")
     audits()
+    modules()
 
     shape = (1024, 1024)
     he = keras.initializers.HeNormal(seed=0)

@@ -721,6 +721,11 @@ class Reader:
 
     # Loops that were run step by step.
 
+    def state(self, number: int) -> Value:
+        """Zeros that a loop starts with: data that say nothing."""
+        root = self._root(number, "state", 0)
+        return Value(SIGNAL, number, dom=EVERY, roots=root, origins=1)
+
     def loops(self, outputs: Sequence[Value]) -> tuple[dict[int, list[int]], list[Value]]:
         """Make one site of the calls of a kernel in a loop that ran as often as it has steps.
 
@@ -750,7 +755,10 @@ class Reader:
                     found.append(lone)
         merged, place = dict[int, list[int]](), dict[int, int]()
         for chain in found:
-            last = chain[-1]
+            first, last = chain[0].x, chain[-1]
+            if self.roots.get(first.source, (0, "", 0))[1] == "state":
+                last.x = replace(last.x, roots=first.roots)
+                self.roots[first.source] = (*self.roots[first.source][:2], last.x.parents)
             merged[last.z] = [d.z for d in chain]
             last.steps = len(chain)
             last.recurrent = any(reach[last.number] >> n & 1 for turn in turns for n in turn)
@@ -1021,11 +1029,12 @@ class Subject:
                 value = notes[f"value {k.name}"]
                 std *= math.sqrt(_mean(_steps(value, "x")) + np.mean(value["mean"] ** 2))
         units = [_units(note) for note in (z, g) if note is not None]
+        marks = [note["x"].reshape(-1, note["x"].shape[-1]) for note in (z, g) if note is not None]
         dead = math.nan
         if g is not None and (g2 > 0 or z2 > 0) and g2 < math.inf:
             dead = float(np.mean(units[-1] <= SILENT * units[-1].mean()))
         return _EMPTY | {"x2": x2, "z2": z2, "g2": g2, "x_share": x_share, "z_share": z_share,
-                         "dead": dead, "distinct": _distinct(units),
+                         "dead": dead, "distinct": _distinct([m for part in marks for m in part]),
                          "std": std, "effect": weight.std**2 * float(weight.felt.sum()),
                          "x_steps": x_steps, "g_steps": g_steps}  # fmt: skip
 
@@ -1058,7 +1067,8 @@ def _units(note: Note) -> Array:
 
 def _distinct(marks: Sequence[Array]) -> float:
     """How many units differ in any of their sums, up to the roundings of float32."""
-    rows = np.array([m / m.max() for m in marks if 0 < m.max() < math.inf])
+    wide = (np.asarray(m, np.float64) for m in marks)
+    rows = np.array([m / m.max() for m in wide if 0 < m.max() < math.inf])
     if not len(rows):
         return 1.0 if marks else math.nan
     rows = rows[:, np.argsort(rows.sum(axis=0))]

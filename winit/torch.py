@@ -64,7 +64,7 @@ class Scheme(Protocol):
         Without one, PyTorch's global one, as in `torch.nn.init`.
     groups, stride : of a convolution
     transposed : bool
-        The tensor is ``(inputs, outputs, *window)``: a transposed convolution's, or that of `x @ w`.
+        The tensor is ``(inputs, outputs, *window)``: a transposed convolution's, or of `x @ w`.
     blocks : int
         Matrices packed along the outputs: queries, keys and values, the gates of an LSTM.
     options : those of the scheme of the same name in `winit`
@@ -314,14 +314,20 @@ def _wide(tensor: Tensor) -> Tensor:
 
 
 def _note(values: Tensor, units: Sequence[int] = (), *, about_mean: bool = False) -> dict[str, Any]:
-    """How many values, and the sums of their squares for each unit."""
-    wide = _wide(values)
-    mean = (wide.mean(dtype=torch.float64) if about_mean else torch.zeros(())).to(wide)
-    squares = (wide - mean if about_mean else wide).square()
+    """How many values, and sums over blocks of their squares for each unit: (blocks, units)."""
+    wide, mean = _wide(values), torch.zeros(())
+    if about_mean and wide.numel():  # of equal numbers it is exact
+        first = wide.flatten()[0]
+        mean = first + (wide - first).mean()
+        wide = wide - mean
     rest = [a for a in range(wide.ndim) if a not in units]
-    sums = squares.sum(rest, dtype=torch.float64) if rest else squares.double()
+    rows = math.prod(wide.shape[a] for a in rest)
+    blocks = next(n for n in range(8, 0, -1) if rows % n == 0)
+    size = math.prod(wide.shape[a] for a in units)
+    parts = wide.permute(*rest, *units).reshape(blocks, rows // blocks, size)
+    sums = parts.square().sum(1).double()
     n = np.array(float(values.numel()))
-    return {"n": n, "x": sums.reshape(1, -1).cpu().numpy(), "mean": mean.cpu().numpy()}
+    return {"n": n, "x": sums.cpu().numpy(), "mean": mean.cpu().numpy()}
 
 
 def _varying(values: Tensor, axes: Sequence[int], examples: int) -> dict[str, Any]:
@@ -629,12 +635,12 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
                         ((), (k,), (1 - k,), ()), tuple(side.shape[1:]), units=(1 + k,),
                         examples_x=(0, 1 + k), examples_z=(0, 2 - k),
                     )  # fmt: skip
-        # Zeros are the state that a loop starts with: data, which nothing comes from.
-        idle = [v.exact and v.number == 0 for v in sides]
-        start = Value(program.SIGNAL, dom=program.EVERY)
-        sides = [start if zero else v for v, zero in zip(sides, idle, strict=True)]
+        idle = [k for k, v in enumerate(sides) if v.exact and v.number == 0]
+        for k in idle:
+            self.count += 1
+            sides[k] = self.reader.state(self.count - 1)
         made = self.emit("contract", sides, contract=contracts, count=count)
-        made, number = replace(made, dom=program.EVERY) if any(idle) else made, self.count - 1
+        made, number = replace(made, dom=program.EVERY) if idle else made, self.count - 1
         if d := self.reader.found.get(number):
             self.site(d, product[1 - d.side], product[d.side], z, result)
         if number in self.reader.peaks:
@@ -785,7 +791,7 @@ class Subject(Base):
 
     def assign(self, name: str, value: Array) -> None:
         """Set a tensor in place."""
-        self.first = {}
+        self.first, _ = {}, self.weights.pop(name, None)
         with torch.no_grad():
             self.arrays[name].copy_(self.like(value, self.arrays[name]))
 
@@ -836,8 +842,12 @@ class Subject(Base):
                 calls, told = run.reader.loops(told)
                 run.program = run.reader.program(told, self._remarks(run))
                 self._back(run, outputs, own)
+                kinds = [(i, kind) for i, (_, kind, _) in run.reader.roots.items()]
                 for d in run.reader.drafts:
                     self._together(run.notes, d.z, calls.get(d.z, [d.z]))
+                    for i, kind in [kinds[p] for p in program.bits(d.x.roots)]:
+                        if kind == "state" and d.x.roots.bit_count() == 1:
+                            run.notes[f"root {i}"] = run.notes[f"x {d.z}"]
                 return run
         return self._run(arrays, x)
 
@@ -1145,7 +1155,5 @@ def reinitialize(
 
     See `winit.redraw.reinitialize`. `x` is what the module takes; its values do not matter.
     """
-    from winit import redraw  # with what it needs, when it is needed
-
     subject = Module(module, x, None, None, None, 0)
     return redraw.reinitialize(subject, scheme, rng=rng, force=force, **options)
