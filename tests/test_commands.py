@@ -360,7 +360,7 @@ def test_workflow_tries_every_system_with_the_oldest_and_the_newest() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="a script of bash, with a make of its own")
 @pytest.mark.parametrize("fails", ["", "test", "test-long"])
 def test_ci_stops_at_the_first_tier_that_fails(tmp_path: Path, fails: str) -> None:
-    """The script with a `make` that notes what it is called for, and a browser that is there."""
+    """The script with a `make` that notes what it is called for, a browser, and a Python for pip."""
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci/run", tmp_path / ".ci")
     programs = tmp_path / "programs"
@@ -368,12 +368,17 @@ def test_ci_stops_at_the_first_tier_that_fails(tmp_path: Path, fails: str) -> No
     for name, code in (("make", f'echo "$1" >> called; [ "$1" != "{fails}" ]'), ("chromium", "")):
         (programs / name).write_text(f"#!/bin/sh\n{code}\n", encoding="utf-8")
         (programs / name).chmod(0o755)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "$5" >> called\n', encoding="utf-8")
+    python.chmod(0o755)
     path = os.pathsep.join((str(programs), os.environ["PATH"]))
     done = subprocess.run(
         [tmp_path / ".ci/run"], env=os.environ | {"PATH": path}, capture_output=True, text=True
     )
     called = (tmp_path / "called").read_text(encoding="utf-8").split()
-    assert called == (["test"] if fails == "test" else ["test", "test-long"])
+    set_up = ["set-up-test", "torch==2.13.0"]
+    assert called == set_up + (["test"] if fails == "test" else ["test", "test-long"])
     assert done.returncode == bool(fails)
     assert f"FAILED in make {fails}" in done.stderr if fails else "are well" in done.stdout
 

@@ -399,7 +399,8 @@ AT_LOADING = {
     "jax": {"numpy", "jax", "winit._checks", "winit.diagnostics", "winit.program"},
     "keras": {"numpy", "keras"}
     | {f"winit.{name}" for name in ("_checks", "initializers", "program", "redraw")},
-    "torch": {"torch", "winit._checks", "winit.initializers", "winit.redraw"},
+    "torch": {"numpy", "torch", "winit.diagnostics"}
+    | {f"winit.{name}" for name in ("_checks", "initializers", "program", "redraw")},
     "frameworks": {"winit._checks"},
     "__main__": set(),
 }
@@ -411,7 +412,8 @@ WHEN_USED = {
     "plots": {"IPython"},
     "report": {"winit.plots"},
     "jax": {"winit.judge", "winit.redraw"},
-    "keras": {"winit.jax", "winit.judge"},
+    "torch": {"winit.judge"},
+    "keras": {"winit.judge"},  # and the bridge of its backend, by a name that is computed
     "__main__": {"keras", "winit", "winit.keras"},
     "__init__": {f"winit.{name}" for name in AT_LOADING},
 }

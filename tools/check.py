@@ -8,6 +8,7 @@ it is no failure.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import platform
@@ -99,6 +100,7 @@ def short_checks() -> list[Check]:
             "pytest less what is marked long, with the branch coverage of winit",
             [[*TESTS, *COVERAGE, "-m", "not long"]],
             "",
+            {} if importlib.util.find_spec("torch") else {"WINIT_UNREACHED": "winit/torch.py"},
         ),
         Check(
             "notebooks",
