@@ -43,10 +43,10 @@ class Check:
 
 
 def other_cpu() -> dict[str, str]:
-    """Variables under which NumPy, its BLAS and XLA compute as on an old, plain processor.
+    """Variables under which NumPy, its BLAS, XLA and PyTorch compute as on an old processor.
 
     NumPy warns about features that it was not built for or that this processor lacks, so only those
-    that it would use here are named. The other two know the plain processors of x86-64 alone.
+    that it would use here are named. BLAS and XLA know the plain processors of x86-64 alone.
     """
     code = (
         "import json, numpy._core._multiarray_umath as m;"
@@ -54,6 +54,7 @@ def other_cpu() -> dict[str, str]:
     )
     features = json.loads(subprocess.check_output([sys.executable, "-c", code], text=True))
     variables = {"NPY_DISABLE_CPU_FEATURES": ",".join(features)} if features else {}
+    variables["ATEN_CPU_CAPABILITY"] = "default"  # PyTorch's
     if platform.machine().lower() in ("x86_64", "amd64"):
         variables["OPENBLAS_CORETYPE"] = "Nehalem"
         variables["XLA_FLAGS"] = "--xla_cpu_max_isa=SSE4_2"
