@@ -578,13 +578,12 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             return emit("mul", [unit, told[1]], np.multiply, shapes=[shape, args[1].shape])
         if name in NORMS:
             left = iter(told)
-            given = [next(left) if isinstance(a, Tensor) else None for a in args]
+            given: list[Any] = [next(left) if isinstance(a, Tensor) else None for a in args]
             kept = name == "native_batch_norm" and not args[5]  # by statistics of before
             y = emit("mul", [x, Value()], np.multiply) if kept else x
             y = y if kept else emit("div", [x, emit("reduce", [x])], np.divide)
-            at = NORMS[name]
-            y = emit("mul", [y, given[at]], np.multiply) if given[at] else y
-            shift = given[at + 1] if at + 1 < len(given) else None
+            scale, shift = [*given, None][NORMS[name] : NORMS[name] + 2]
+            y = emit("mul", [y, scale], np.multiply) if scale else y
             return emit("add", [y, shift], np.add) if shift else y
         if name in ("embedding", "_embedding_bag"):
             return self.lookup(0, args[0], args[1], told, result)
@@ -616,8 +615,9 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         contracts: list[Contract | None] = [None, None]
         if name == "convolution":
             contracts[1], count = _convolution(b, args[3], args[6], args[8]), 1
-            shift, grouped = told[2] if len(told) > 2 else None, contracts[1].shape
+            shift = told[2] if len(told) > 2 else None
             if args[6]:
+                grouped = (args[8], len(b) // args[8], *b.shape[1:])
                 sides[1] = self.emit("move", [sides[1]], lambda e: [e.reshape(grouped)],
                                      shapes=[tuple(b.shape)])  # fmt: skip
         elif name == "_trilinear":
@@ -840,7 +840,7 @@ class Subject(Base):
             else:
                 told = [run.known.get(t, Value()) for t in _leaves(outputs, floats=True)]
                 calls, told = run.reader.loops(told)
-                run.program = run.reader.program(told, self._remarks(run))
+                run.program = run.reader.program(told, [*self._remarks(run)])
                 self._back(run, outputs, own)
                 kinds = [(i, kind) for i, (_, kind, _) in run.reader.roots.items()]
                 for d in run.reader.drafts:
@@ -926,8 +926,10 @@ class Subject(Base):
         def filled(new: Callable[[Tensor], Any]) -> Any:
             return _mapped(made, lambda o: new(o) if o.is_floating_point() else o)
 
-        share = lambda o: 1 / max(2, o.shape[-1] if o.ndim > 1 else 2)  # noqa: E731
-        tries = [filled(torch.zeros_like), filled(lambda o: torch.full_like(o, share(o)))]
+        def even(o: Tensor) -> Any:
+            return torch.full_like(o, 1 / max(2, o.shape[-1] if o.ndim > 1 else 2))
+
+        tries = [filled(torch.zeros_like), filled(even)]
         outputs, targets = _leaves(made, floats=True), _leaves(self.targets)
         marks = all(bool(((t == 0) | (t == 1)).all()) for t in targets)
         if [o.numel() for o in outputs] == [t.numel() for t in targets] and not marks:
@@ -961,7 +963,7 @@ def _standing_in(modules: list[nn.Module], copies: dict[int, Any], flags: Any) -
     def copied(held: Any) -> Any:
         if id(held) in copies:
             return copies[id(held)]
-        made = held
+        made: Any = held
         if isinstance(held, Tensor):
             made = held.detach().clone().requires_grad_(held.requires_grad)
         elif isinstance(held, torch.Generator):
@@ -972,9 +974,9 @@ def _standing_in(modules: list[nn.Module], copies: dict[int, Any], flags: Any) -
             made = tuple(map(copied, held))
         elif isinstance(held, (dict, list, deque, set)):
             made = copies[id(held)] = copy.copy(held)
-            keys = held if isinstance(held, dict) else range(len(held))
-            for key in () if isinstance(held, set) else keys:
-                made[key] = copied(held[key])
+            whole: Any = {} if isinstance(held, set) else held
+            for key in whole if isinstance(held, dict) else range(len(whole)):
+                made[key] = copied(whole[key])
         copies[id(held)] = made
         return made
 
