@@ -77,6 +77,7 @@ CLASSES = {
 }
 NAMES = [*PICTURES, *TRANSFORMERS]
 SIGNAL, GRADIENT = "signal", "gradient"
+FEW = 4  # names that the picture's words may list
 
 
 # ------------------------------------------------------------------ measure
@@ -258,11 +259,12 @@ def _alt(models: dict[str, Any]) -> str:
     """What the picture shows, in words."""
     told = [f"{len(models)} rows of two lines each, on a logarithmic axis"]
     for what in (SIGNAL, GRADIENT):
-        within = sum(0.01 <= entry[what]["end"] <= 100 for entry in models.values())
+        far = [name for name, e in models.items() if not 0.01 <= e[what]["end"] <= 100]
+        but = f" (all but {', '.join(far)})" if 0 < len(far) <= FEW else ""
         longest = max(models, key=lambda name: span(models[name], what))
         told.append(
-            f"{within} of the {what}s arrive within a factor of 100 of where they set out, and the "
-            f"longest line of a {what} is that of {longest}, over "
+            f"{len(models) - len(far)} of the {what}s{but} arrive within a factor of 100 of where "
+            f"they set out, and the longest line of a {what} is that of {longest}, over "
             f"{span(models[longest], what):.0f} powers of ten"
         )
     return ". ".join(told)
