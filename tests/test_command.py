@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,20 @@ def broken() -> None:
     raise RuntimeError("no such data")
 
 
+def silent() -> None:
+    """A factory that fails without a word."""
+    raise RuntimeError
+
+
+def nothing() -> None:
+    """A factory that forgets its return."""
+
+
+def five() -> tuple[Any, ...]:
+    """A factory that returns too much."""
+    return one(), None, None, None, None
+
+
 def test_a_file_is_read_reported_and_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,12 +82,15 @@ def test_a_factory_gives_a_model_or_a_model_with_data(capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("no_such.keras", "ValueError"),
+        ("no_such.keras", "there is no such file"),
         ("model.h5", "model must be a file.keras or module:factory, got 'model.h5'"),
         ("no_such_module:make", "ModuleNotFoundError"),
         (f"{__name__}:no_such", "AttributeError"),
         (f"{__name__}:broken", "RuntimeError: no such data"),
         (f"{__name__}:net.__doc__", "AttributeError"),
+        (f"{__name__}:silent", "RuntimeError: raised without a message"),
+        (f"{__name__}:nothing", "must return a model or (model, x, y, loss), got None"),
+        (f"{__name__}:five", "must return a model or (model, x, y, loss), got a tuple of 5"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_line(
@@ -90,6 +108,25 @@ def test_a_file_that_is_none_is_called_so(
     file.write_text("weights")
     assert main(["audit", str(file)]) == UNREADABLE
     assert "it is no zip archive" in capsys.readouterr().err
+    one().save(file)
+    whole = file.read_bytes()
+    for part in ("config.json", "model.weights.h5"):  # what Keras needs of it, one byte changed
+        with zipfile.ZipFile(file) as archive:
+            at = archive.getinfo(part).header_offset + 30 + len(part) + 20
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
+        assert main(["audit", str(file)]) == UNREADABLE
+        assert "the file is damaged, or no .keras: " in capsys.readouterr().err
+        file.write_bytes(whole)
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("readme", "no model")
+    assert main(["audit", str(file)]) == UNREADABLE
+    assert "config.json in it is missing" in capsys.readouterr().err
+
+
+def test_a_folder_is_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "m.keras").mkdir()
+    assert main(["audit", str(tmp_path / "m.keras")]) == UNREADABLE
+    assert "it is a folder, not a file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("text", "words"), [("{scale: 1}", "no JSON"), ("[1]", "be an object")])
@@ -119,7 +156,7 @@ def test_nothing_in_a_file_is_run_unless_asked_for(
     model.save(file)
     mark.unlink()  # building the model ran it
     assert main(["audit", str(file)]) == UNREADABLE
-    assert "unsafe" in capsys.readouterr().err and not mark.exists()
+    assert "--unsafe runs it" in capsys.readouterr().err and not mark.exists()
     assert main(["audit", str(file), "--unsafe"]) in (OK, NOT_OK)
     assert mark.exists()
 

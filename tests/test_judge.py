@@ -209,6 +209,14 @@ def test_all_kernels_that_shrink_are_blamed_and_the_cure_was_run() -> None:
     assert chain.runs == 1 + 14 + 1  # itself, each kernel alone, the cure
 
 
+def test_a_cure_names_all_kernels_in_the_order_of_the_table() -> None:
+    case, names = judge.start(Chain(he(9))), ["k0", "k2", "k3", "k4", "k6", "k7", "k8"]  # type: ignore[arg-type]
+    layered = {name: np.array(2.0) for name in names} | {"k7": np.array([1.0, 2.0])}
+    assert judge.spans(case, names, layered) == "k0, k2 to k4, k6, k7[1], k8"
+    (finding,) = audit([1.0] * 16).findings
+    assert finding.cure == "draw k1 to k14 with he_normal"
+
+
 def test_one_bad_kernel_is_the_one_that_is_blamed() -> None:
     gains = he(12)
     gains[4] *= 1e-3
@@ -468,7 +476,7 @@ def test_a_cure_that_makes_the_first_loss_worse_is_not_printed() -> None:
 
 def test_a_cure_of_the_signal_says_what_the_first_loss_still_needs() -> None:
     report = audit([1.0] * 16, change=lambda _, m: replace(m, loss=20.0, blind=2.3))
-    assert report.findings[0].cure.startswith("draw k1, ")
+    assert report.findings[0].cure.startswith("draw k1 to k14 ")
     assert report.findings[0].cure.endswith("; for the first loss, standardize the targets, or "
                                             "start the last bias at their mean")  # fmt: skip
 

@@ -621,11 +621,35 @@ def test_losses_are_paired_with_outputs_by_name() -> None:
         ((None, None, "mse"), ValueError, "a loss needs targets"),
         ((np.ones((4, 16)), np.ones(4)), ValueError, "targets need a loss"),
         ((np.ones((4, 16)), np.full((4, 3), np.nan), "mse"), ValueError, "y must hold"),
+        ((np.ones((4, 16)), np.ones(4), "no_loss"), ValueError, "Keras's, such as 'mse', got 'no_"),
     ],
 )
 def test_bad_input_is_refused_in_words(arguments: Any, error: Any, words: str) -> None:
     with pytest.raises(error, match=words):
         audit(dense(), *arguments)
+
+
+def test_tokens_and_labels_out_of_range_are_refused_in_words() -> None:
+    tokens, x = keras.Input((5,), dtype="int32"), np.random.default_rng(0)
+    hidden = layers.GlobalAveragePooling1D()(layers.Embedding(50, 4)(tokens))
+    model = keras.Model(tokens, layers.Dense(3)(hidden))
+    good, sparse = x.integers(0, 50, (8, 5)), keras.losses.SparseCategoricalCrossentropy
+    for bad in (50, 2000, -51):
+        given = good.copy()
+        given[3, 2] = bad
+        with pytest.raises(ValueError, match=f"x holds {bad}, .* picks from has rows 0 to 49"):
+            audit(model, given)
+    classes = np.array([0, 1, 2, 0, 1, 2, 0, 1])
+    for bad in (3, 7, -2):
+        for loss in (sparse(from_logits=True), "sparse_categorical_crossentropy"):
+            with pytest.raises(ValueError, match=f"y holds {bad}, and the outputs have classes 0 "):
+                audit(model, good, np.full(8, bad), loss)
+    with pytest.raises(ValueError, match="y holds 3, "):  # counted from 1
+        audit(model, good, classes + 1, sparse(from_logits=True))
+    rest = np.where(classes == 1, -1, classes)  # a mark of what does not count
+    assert audit(model, good, rest, sparse(from_logits=True, ignore_class=-1), cures=False).judged
+    numbers = np.full((8, 3), 7)  # no classes
+    assert audit(model, good, numbers, "mse", cures=False).judged
 
 
 def test_nested_lists_are_one_input() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 import zoo
+from winit import judge
 
 STORED: dict[str, Any] = zoo.stored()
 MODELS = STORED["models"]
@@ -66,6 +68,31 @@ def test_picture_shows_what_is_stored(tmp_path: Path) -> None:
     )
     assert drawn.shape == stored.shape
     assert np.sqrt(np.mean((drawn - stored) ** 2)) < 0.5, "tools/zoo.py --page draws it again"
+
+
+@pytest.mark.parametrize("what", [zoo.SIGNAL, zoo.GRADIENT])
+def test_longest_lines_are_told_of_both_panels(what: str) -> None:
+    """In the picture's words of all models, in the text of those that start well."""
+    (alt,) = re.findall(r"^:alt: (.*)$", TEXT, re.M)
+    (text,) = re.findall(r"<!-- spans -->\n(.*)\n<!-- end -->", TEXT)
+    lines = {n: math.log10(e[what]["most"] / e[what]["least"]) for n, e in MODELS.items()}
+    good = {name: line for name, line in lines.items() if MODELS[name]["ok"]}
+    for told, among in ((alt, lines), (text, good)):
+        about = told[told.index(f"of a {what}") :]
+        longest = max(among, key=lambda name: among[name])
+        assert longest in about and f"over {among[longest]:.0f}" in about
+        assert about.index(longest) < len(what) + 20  # next to what it is said of
+
+
+def test_bound_of_the_gradient_is_as_many_layers_as_the_page_says() -> None:
+    (layers,) = re.findall(r"as (\d+) such layers", TEXT)
+    factor = math.pi / (math.pi - 1)
+    assert f"= {factor:.2f}$" in TEXT
+    assert math.log(judge.STEEP_NORMALIZED) / math.log(factor) == pytest.approx(
+        int(layers), abs=0.5
+    )
+    normalized = [e[zoo.GRADIENT]["end"] for e in MODELS.values() if e["ok"]]
+    assert judge.STEEP_NORMALIZED / 10 < max(normalized) < judge.STEEP_NORMALIZED
 
 
 def test_one_small_entry_comes_out_again() -> None:

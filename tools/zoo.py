@@ -77,6 +77,7 @@ CLASSES = {
 }
 NAMES = [*PICTURES, *TRANSFORMERS]
 SIGNAL, GRADIENT = "signal", "gradient"
+FEW = 4  # names that the picture's words may list
 
 
 # ------------------------------------------------------------------ measure
@@ -249,18 +250,36 @@ Red squares: not good.
 """
 
 
+def span(entry: dict[str, Any], what: str) -> float:
+    """Over how many powers of ten a line reaches."""
+    return math.log10(entry[what]["most"] / entry[what]["least"])
+
+
 def _alt(models: dict[str, Any]) -> str:
     """What the picture shows, in words."""
+    told = [f"{len(models)} rows of two lines each, on a logarithmic axis"]
+    for what in (SIGNAL, GRADIENT):
+        far = [name for name, e in models.items() if not 0.01 <= e[what]["end"] <= 100]
+        but = f" (all but {', '.join(far)})" if 0 < len(far) <= FEW else ""
+        longest = max(models, key=lambda name: span(models[name], what))
+        told.append(
+            f"{len(models) - len(far)} of the {what}s{but} arrive within a factor of 100 of where "
+            f"they set out, and the longest line of a {what} is that of {longest}, over "
+            f"{span(models[longest], what):.0f} powers of ten"
+        )
+    return ". ".join(told)
 
-    def span(name: str) -> float:
-        return float(models[name][SIGNAL]["most"] / models[name][SIGNAL]["least"])
 
-    longest = max(models, key=span)
-    within = sum(0.01 <= entry[SIGNAL]["end"] <= 100 for entry in models.values())
+def _spans(models: dict[str, Any]) -> str:
+    """The longest lines of models that start well, in words."""
+    good = {name: entry for name, entry in models.items() if entry["ok"]}
+    (signal, far), (gradient, farther) = (
+        (longest := max(good, key=lambda name: span(good[name], what)), span(good[longest], what))
+        for what in (SIGNAL, GRADIENT)
+    )
     return (
-        f"{len(models)} rows of two lines each, on a logarithmic axis. {within} of the signals "
-        "arrive within a factor of 100 of where they set out; the longest line is that of "
-        f"{longest}, over {math.log10(span(longest)):.0f} powers of ten"
+        f"Among the models that start well the longest line of a signal is that of {signal}, over "
+        f"{far:.0f} powers of ten, and that of a gradient {gradient}'s, over {farther:.0f}."
     )
 
 
@@ -275,6 +294,7 @@ def blocks(result: dict[str, Any]) -> dict[str, str]:
         "count": f"Of the {len(models)} models, {len(models) - len(bad)} start well"
         + (f", and {len(bad)} do not: {', '.join(bad)}." if bad else "."),
         "picture": FIGURE.format(alt=_alt(models)),
+        "spans": _spans(models),
         "versions": f"Measured with {made}.",
     }
     for name, family in families.items():

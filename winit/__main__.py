@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,18 +49,43 @@ def _loaded(asked: argparse.Namespace) -> tuple[Any, ...]:
     module, _, factory = asked.model.partition(":")
     if factory:
         made = getattr(importlib.import_module(module), factory)(**asked.arguments)
+        if made is None or (isinstance(made, tuple) and not 0 < len(made) < 5):
+            got = "None" if made is None else f"a tuple of {len(made)}"
+            raise ValueError(f"the factory must return a model or (model, x, y, loss), got {got}")
         return made if isinstance(made, tuple) else (made,)
     if not asked.model.endswith(".keras"):
         raise ValueError(f"model must be a file.keras or module:factory, got {asked.model!r}")
     if asked.arguments:
         raise ValueError("--arguments are for a factory, and a file has none")
-    if Path(asked.model).is_file() and not zipfile.is_zipfile(asked.model):
-        raise ValueError("the file is damaged, or no .keras: it is no zip archive")
+    _check_file(Path(asked.model))
     import keras
 
     importlib.import_module("winit.keras")  # registers what a file may name
     load = keras.saving.load_model
-    return (load(asked.model, compile=False, safe_mode=not asked.unsafe),)
+    try:
+        return (load(asked.model, compile=False, safe_mode=not asked.unsafe),)
+    except ValueError as error:
+        if asked.unsafe or "safe_mode" not in str(error):
+            raise
+        text = "the file brings code with it, as a Lambda layer does: --unsafe runs it"
+        raise ValueError(f"{text}, if you trust the file") from None
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what Keras could not load."""
+    if not path.is_file():
+        raise ValueError("it is a folder, not a file" if path.is_dir() else "there is no such file")
+    said = "the file is damaged, or no .keras: "
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{said}it is no zip archive")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken, names = archive.testzip(), archive.namelist()
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise ValueError(f"{said}{error}") from None
+    if broken or "config.json" not in names:
+        what = f"{broken} in it is" if broken else "config.json in it is missing, or"
+        raise ValueError(f"{said}{what} damaged")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         report = winit.audit(*_loaded(asked), rng=asked.seed, cures=not asked.no_cures)
     except (Exception, SystemExit) as error:  # of a file, factory or model of the user's: any
-        print(f"{asked.model}: {type(error).__name__}: {error}", file=sys.stderr)
+        said = str(error) or "raised without a message"
+        print(f"{asked.model}: {type(error).__name__}: {said}", file=sys.stderr)
         return UNREADABLE
     print(report)
     if asked.html:

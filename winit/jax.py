@@ -25,7 +25,20 @@ from jax.sharding import Mesh, NamedSharding
 from winit import _checks
 from winit._checks import RNG
 from winit.diagnostics import FLAT
-from winit.program import KEY, PEAK, Contract, Draft, Op, Program, Reader, Value
+from winit.program import (
+    BLOCK,
+    KEY,
+    PEAK,
+    Contract,
+    Draft,
+    Note,
+    Op,
+    Program,
+    Reader,
+    Value,
+    spread,
+    squares,
+)
 from winit.program import Subject as Base
 
 if TYPE_CHECKING:
@@ -52,7 +65,6 @@ OPTIONS: dict[str, Any] = {
     "xla_backend_optimization_level": 0,
     "xla_llvm_disable_expensive_passes": True,
 }
-BLOCK = 512  # so many squares are added up on the device in float32, the rest in float64
 
 
 def _auto(array: Any) -> Any:
@@ -215,6 +227,7 @@ class Reading(Interpreter):
         super().__init__()
         self.trips, self.reader = trips, Reader()
         self.ends: dict[int, int] = {}  # of loops, and of calls without a site
+        self.slots: dict[int, tuple[int, ...]] = {}  # the shapes of what is noted of gradients
 
     def constant(self, value: Any) -> Value:
         """A number that is known, or an array that is not looked into."""
@@ -272,7 +285,11 @@ class Reading(Interpreter):
             parts=_parts(eqn),
             label=f"{name}{eqn.params}" if kind == "move" else "",
         )
-        return self.reader.apply(op, inputs)
+        made = self.reader.apply(op, inputs)
+        if (site := self.reader.found.get(op.number)) is not None:
+            blocks, _, units = _blocks(eqn.outvars[0].aval.shape, site.contract.units)
+            self.slots[op.number] = (*self.reader.steps, blocks, units)
+        return made
 
     def _cond(self, eqn: Any, inputs: list[Value]) -> list[Value]:
         branches = [self.run(branch, inputs[1:]) for branch in eqn.params["branches"]]
@@ -372,13 +389,20 @@ def _wide(values: Any) -> Any:
     return values.astype(jnp.promote_types(values.dtype, jnp.float32))
 
 
+def _blocks(shape: Sequence[int], units: Sequence[int]) -> tuple[int, int, int]:
+    """In how many blocks of how many rows the values of so many units are added up."""
+    columns = math.prod(shape[a] for a in units)
+    rows = math.prod(shape) // columns if columns else 0
+    block = next((m for m in range(min(BLOCK, rows), 0, -1) if rows % m == 0), 1)
+    return rows // block, block, columns
+
+
 def _note(values: Any, units: Sequence[int] = ()) -> dict[str, Any]:
     """How many values, and sums over blocks of their squares for each unit: (blocks, units)."""
     rest = [a for a in range(values.ndim) if a not in units]
-    rows = math.prod(values.shape[a] for a in rest)
-    block = next((m for m in range(min(BLOCK, rows), 0, -1) if rows % m == 0), 1)
-    moved = _wide(values.transpose([*rest, *units])).reshape(rows // block, block, -1)
-    return {"n": jnp.full((), values.size, jnp.float32), "x": jnp.sum(moved**2, axis=1)}
+    wide = _wide(jax.lax.stop_gradient(values))  # of notes no derivative is worked out
+    moved = wide.transpose([*rest, *units]).reshape(_blocks(values.shape, units))
+    return {"n": np.float32(values.size), "x": jnp.sum(jax.lax.square(moved), axis=1)}
 
 
 def _varying(values: Any, axes: Sequence[int], examples: int) -> dict[str, Any]:
@@ -389,7 +413,7 @@ def _varying(values: Any, axes: Sequence[int], examples: int) -> dict[str, Any]:
     if examples < 2 or not found:
         return {}
     shape = (*values.shape[: found[0]], examples, -1, *values.shape[found[0] + 1 :])
-    wide = _wide(values).reshape(shape)
+    wide = _wide(jax.lax.stop_gradient(values)).reshape(shape)
     return {"v": _note(wide - wide.mean(axis=found[0], keepdims=True))["x"]}
 
 
@@ -585,6 +609,7 @@ class Subject(Base):
         self.reader = self.reading.reader
         paths = jax.tree_util.tree_flatten_with_path(x)[0]
         names = [jax.tree_util.keystr(p, simple=True, separator="/") or "x" for p, _ in paths]
+        self.known: dict[str, tuple[Any, Note]] = {}  # parameters whose spread was worked out
         known = [self._parameter(n, a, trainable is None or n in trainable)
                  for n, a in self.arrays.items()]  # fmt: skip
         self.arguments = self.reading.new(names)
@@ -594,8 +619,12 @@ class Subject(Base):
         narrow = [n for n, a in self.arrays.items() if a.dtype.itemsize == 1 and a.ndim > 1]
         note = f"{', '.join(narrow)}: of whole numbers (quantized), neither judged nor drawn."
         self.program = self.reading.program = self.reader.program(outputs, [note] * bool(narrow))
+        kernels = (kernel for site in self.program.sites for kernel in site.kernels)
+        self.layers = {kernel.name: kernel.layers for kernel in kernels if kernel.layers > 1}
         if made:
             self.x = [self.noise(k, a, self.stream) for k, a in enumerate(self.x)]
+        else:
+            self._check_rows(names)
         self.step: Any = None
 
     def _check_loss(self, loss: Callable[[Any, Any], Any]) -> None:
@@ -612,19 +641,57 @@ class Subject(Base):
         if not any(used[: len(jax.tree.leaves(self.shape))]):
             raise ValueError("loss must depend on the outputs: this one is constant")
 
+        self._check_labels(loss)
+
+    def _check_rows(self, names: Sequence[str]) -> None:
+        """Refuse numbers that pick rows which a table does not have."""
+        for k, array in enumerate(self.x):
+            if found := self.reader.outside(k, np.asarray(array)):
+                raise ValueError(
+                    f"{names[k]} holds {found[0]:g}, and the table that it picks from has rows 0 "
+                    f"to {found[1] - 1}"
+                )
+
+    def _check_labels(self, loss: Callable[[Any, Any], Any]) -> None:
+        """Refuse labels of classes that the outputs do not have.
+
+        One number beyond the classes may mark what does not count: then some others are classes.
+        """
+        outputs, tree = jax.tree.flatten(self.shape)
+        targets, of = jax.tree.flatten(self.targets)
+        draw = np.random.default_rng(0).uniform
+        tried = [jnp.asarray(draw(0.1, 0.9, o.shape)).astype(o.dtype) for o in outputs]
+        value = jax.value_and_grad(
+            lambda made, marks: loss(jax.tree.unflatten(tree, made), jax.tree.unflatten(of, marks)),
+            allow_int=True,
+        )
+        for k, (o, t) in enumerate(zip(outputs, targets, strict=False)):
+            t, n = np.asarray(t), o.shape[-1] if o.ndim > 1 else 1
+            out = (t < 0) | (t >= n) if t.dtype.kind in "iu" else np.zeros(t.shape, bool)
+            if not out.any() or n < 2 or t.size * n != math.prod(o.shape) or not _floats(o):
+                continue
+            found, back = value(tried, targets)
+            inside = [*targets[:k], np.where(out, np.clip(t, 0, n - 1), t), *targets[k + 1 :]]
+            silent = not np.asarray(back[k]).reshape(-1, n)[out.reshape(-1)].any()
+            many = out.all() or n in t[out] or len(np.unique(t[out])) > 1
+            clamped = float(found) == float(value(tried, inside)[0])
+            if not math.isfinite(found) or clamped or (silent and many):
+                bad = t[out].flat[0]
+                raise ValueError(f"y holds {bad}, and the outputs have classes 0 to {n - 1}")
+
     def _parameter(self, name: str, array: Any, trainable: bool) -> Value:
         if not _floats(array):
             return Value()
-        mean = float(np.mean(self.numpy(array)))
+        self.known[name] = array, spread(np.asarray(array))
+        mean = float(self.known[name][1]["mean"].mean())
         return self.reader.parameter(name, tuple(array.shape), mean, trainable)
 
     def prepare(self) -> None:
         """Compile the one pass: done when it is first wanted, since a redraw needs no run."""
-        flat = [_auto(a) for a in [*self.arrays.values(), *self.x]]
-        out, notes = jax.eval_shape(partial(self._forward, slots={}), flat)
-        zs = {d.z: notes.get(f"z {d.z}") for d in self.reader.drafts}
-        self.slots = {z: np.zeros(n["x"].shape, np.float32) for z, n in zs.items() if n is not None}
-        self.directions = [self.stream.standard_normal(o.shape).astype(o.dtype) for o in out]
+        shapes = {d.z: self.reading.slots[d.z] for d in self.reader.drafts}
+        self.slots = {z: np.zeros(shape, np.float32) for z, shape in shapes.items()}
+        outs = [v.aval for v in self.jaxpr.jaxpr.outvars]
+        self.directions = [self.stream.standard_normal(o.shape).astype(o.dtype) for o in outs]
         self.step = _compile(self._pass, *self._arguments(self.arrays, self.x))
 
     def _arguments(self, arrays: Mapping[str, Any], x: list[Any]) -> tuple[Any, ...]:
@@ -647,21 +714,14 @@ class Subject(Base):
         floats = {n: a for n, a in arrays.items() if _floats(a)}
         gradient = jax.grad(scalar, (0, 1), has_aux=True)
         (weights, back), (value, outputs, notes) = gradient(floats, slots)
-        kernels = (kernel for site in self.program.sites for kernel in site.kernels)
-        layers = {kernel.name: (0,) for kernel in kernels if kernel.layers > 1}
-        for n, a in floats.items():
-            units = layers.get(n, ())
-            mean = _wide(a).mean(tuple(range(len(units), a.ndim)), keepdims=True)
-            notes[f"value {n}"] = {"mean": mean} | _note(_wide(a) - mean, units)
-            notes[f"weight {n}"] = _note(weights[n], units)
         notes |= {f"g {z}": {"x": g} for z, g in back.items()}
-        ends = [jnp.isfinite(a).all() for a in jax.tree.leaves((value, outputs, weights))]
+        ends = [jnp.isfinite(a).all() for a in jax.tree.leaves((value, outputs))]
         notes["finite"] = {"x": jnp.stack(ends)}
         if self.loss is not None:
             zero, even, *mean = (self._value(each, None, y) for each in self._constants(outputs, y))
             even = jnp.where(zero <= 2 * even, zero, even)  # outputs are logits, or shares
             notes |= {"loss": {"x": value}, "blind": {"x": jnp.stack([even, *mean])}}
-        return notes
+        return notes, weights
 
     def _value(self, outputs: Sequence[Any], directions: Any, y: Any) -> Any:
         if self.loss is not None:
@@ -691,7 +751,20 @@ class Subject(Base):
         if self.step is None:
             self.prepare()
         x = [self.standard(a) if standardized else a for a in self.x]
-        return jax.tree.map(np.asarray, self.step(*self._arguments(arrays, x)))
+        # Weights and their gradients are added up here: it saves two kernels to compile for each.
+        notes, back = jax.tree.map(np.asarray, self.step(*self._arguments(arrays, x)))
+        notes |= {f"weight {n}": squares(g, self.layers.get(n, 1)) for n, g in back.items()}
+        return notes | {f"value {n}": self._spread(n, arrays[n]) for n in self.known}
+
+    def _spread(self, name: str, array: Any) -> Note:
+        """That of a parameter, worked out once for those that stay."""
+        layers, (known, note) = self.layers.get(name, 1), self.known[name]
+        if array is known and note["mean"].size == layers:
+            return note
+        note = spread(np.asarray(array), layers)
+        if array is self.arrays[name]:
+            self.known[name] = array, note
+        return note
 
     def like(self, value: Any, old: Any) -> Any:
         """A value in the dtype and layout of an array."""

@@ -421,7 +421,7 @@ def suspects(case: Case) -> dict[str, Array]:
     """Kernels away from their ideal, with the factor, or one for each layer, that brings them."""
     found = {}
     near = min(NEAR, math.log(BOUND) / 2 / max(len(case.kernels), 1))
-    for name, i in case.owner.items():
+    for name, i in sorted(case.owner.items(), key=lambda pair: pair[1]):
         site, ideal, stds = case.program.sites[i], case.plans[i].std, case.m.kernels[name].stds
         std = case.m.std[i] * (stds / math.sqrt(np.mean(stds**2)) if len(stds) > 1 else 1.0)
         std = np.broadcast_to(std, stds.shape)
@@ -439,6 +439,20 @@ def label(name: str, factor: Array) -> str:
     off = np.flatnonzero(abs(np.log(factor)) > NEAR)
     some = np.ndim(factor) and 0 < len(off) < factor.size
     return f"{name}[{listed(tuple(map(str, off)))}]" if some else name
+
+
+def spans(case: Case, names: list[str], factors: Mapping[str, Array]) -> str:
+    """All of these kernels, "first to last" where they follow each other in the table."""
+    place = {name: k for k, name in enumerate(sorted(case.owner, key=lambda n: case.owner[n]))}
+    found = list[list[str]]()
+    for name in names:
+        said, last = label(name, factors[name]), found[-1][-1] if found else ""
+        if said == name and place.get(last, -2) + 1 == place[name]:
+            found[-1].append(name)
+        else:
+            found.append([said])
+    parts = (f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in found)
+    return ", ".join(parts)
 
 
 def blamed(
@@ -467,9 +481,9 @@ def changes(
     found, sites = [first] * first.standardized, case.program.sites
     heads = [name for name in factors if sites[case.owner[name]].head]
     for names in (named, [*named, *heads], list(factors)):
-        at, names = [case.owner[name] for name in names], list(dict.fromkeys(names))
-        schemes, who = {str(case.plans[i]) for i in at}, listed(tuple(
-            label(name, factors[name]) for name in names))  # fmt: skip
+        at = sorted({case.owner[name] for name in names})
+        names = [name for name in factors if case.owner[name] in at]
+        schemes, who = {str(case.plans[i]) for i in at}, spans(case, names, factors)
         ideal = "its ideal std" if len(names) == 1 else "their ideal stds"
         text = f"draw {who} with {min(schemes)}" if len(schemes) == 1 else f"draw {who} at {ideal}"
         if any(not sites[i].kernel.power for i in at):  # a scale, which is no draw

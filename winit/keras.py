@@ -400,6 +400,11 @@ def _loss(model: Any, y: Any, loss: Any) -> Any:
     for part in keras.tree.flatten(y):
         _numbers("y", part)
 
+    for name in keras.tree.flatten(loss):
+        try:
+            keras.losses.get(name)
+        except ValueError:
+            raise ValueError(f"loss must be one of Keras's, such as 'mse', got {name!r}") from None
     names = getattr(model, "output_names", None)
     return lambda outputs, y: CompileLoss(loss, output_names=names)(y, outputs)
 

@@ -871,6 +871,24 @@ class Reader:
         mine = [d for d in picks if d.x.origins >> place & 1]
         return min((d.contract.size(0 if d.lookup else 2) for d in mine), default=0)
 
+    def outside(self, place: int, values: Array) -> tuple[float, int] | None:
+        """A number of an input that a table has no row for, and how many rows it has."""
+        numbers, edge = np.unique(values).astype(np.float64), int(POINTS[-1])
+        for d in self.drafts:
+            if not (d.lookup and d.x.source == self.inputs[place] and d.contract.size(0)):
+                continue
+            curve = np.broadcast_to(np.asarray(d.x.curve, dtype=np.float64), POINTS.shape)
+            near = np.clip(numbers, 1 - edge, edge - 1)
+            at = np.round((near + edge) * 100 + np.sign(near)).astype(int)  # beside what truncates
+            rows = np.round(curve[at])
+            steady = (np.round(curve[-1] - curve[-101]), np.round(curve[100] - curve[0])) == (1, 1)
+            told = (near == numbers) | steady  # beyond the points it goes on as at their end
+            rows = rows + (numbers - near)
+            bad = numbers[told & ((rows < 0) | (rows >= d.contract.size(0)))]
+            if len(bad):
+                return float(bad[0]), d.contract.size(0)
+        return None
+
     def entry(self, place: int) -> tuple[float, float]:
         """The scale and shift that an input of floats gets before its first site."""
         for d in self.drafts:
@@ -886,6 +904,31 @@ class Reader:
 # ("x"), the same about the mean over the examples ("v"); in loops with an entry a step in front.
 Note = Mapping[str, Array]
 Notes = Mapping[str, Note]
+BLOCK = 512  # so many squares are added up in float32, the rest in float64
+CHUNK = 2**16  # numbers that stay in a processor's cache as float64
+
+
+def squares(values: Array, layers: int = 1) -> Note:
+    """The sums of a gradient's squares, by layer: over blocks in float32, the rest in float64."""
+    rows = values.reshape(layers, -1)
+    rows = rows.astype(np.float32) if rows.dtype.itemsize < 4 else rows
+    whole = rows.shape[1] // BLOCK * BLOCK
+    blocks, rest = rows[:, :whole].reshape(layers, -1, BLOCK), rows[:, whole:].astype(np.float64)
+    sums = np.einsum("lij,lij->li", blocks, blocks).sum(axis=1, dtype=np.float64)
+    return {"n": np.array(values.size), "x": (sums + np.square(rest).sum(axis=1))[None]}
+
+
+def spread(values: Array, layers: int = 1) -> Note:
+    """A parameter's mean and the sums of the squares about it, by layer, in float64."""
+    means, sums = np.zeros(layers), np.zeros(layers)
+    for k, row in enumerate(values.reshape(layers, -1)):
+        first, total = np.float64(row[0]), 0.0  # subtracted, so that equal ones give exactly 0
+        for part in np.split(row, range(CHUNK, row.size, CHUNK)):
+            wide = part.astype(np.float64) - first
+            total, sums[k] = total + wide.sum(), sums[k] + wide @ wide
+        sums[k] = np.maximum(sums[k] - total**2 / row.size, 0.0)
+        means[k] = first + total / row.size
+    return {"n": np.array(values.size), "mean": means, "x": sums[None]}
 
 
 class Subject:
@@ -1006,7 +1049,8 @@ class Subject:
             loss=float(loss[0]),
             blind=float(min(blind[blind > 0], default=math.nan)),
             input2=inputs,
-            finite=bool(notes["finite"]["x"].all()),
+            finite=bool(notes["finite"]["x"].all())
+            and all(math.isfinite(weight.gradient) for weight in kernels.values()),
             kernels=kernels,
         )
 
