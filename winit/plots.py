@@ -23,7 +23,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cbook import is_math_text
-from matplotlib.colors import LinearSegmentedColormap, is_color_like
+from matplotlib.colors import LinearSegmentedColormap, is_color_like, to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.mathtext import MathTextParser
@@ -69,6 +69,10 @@ DIVERGING = LinearSegmentedColormap.from_list(
         (0.505 + STRONG / 2, COLORS["normal"] + "d0"),
         (1.0, COLORS["normal"]),
     ],
+)
+# From the first layer, blue, to the last, red; the way between keeps 3:1 on both papers (a test).
+DEPTH = LinearSegmentedColormap.from_list(
+    "winit_depth", [COLORS["he"], "#8a63c6", "#b2538c", COLORS["normal"]]
 )
 
 DASHED = (0, (3, 4))  # gaps wide enough to see the measurement through
@@ -544,18 +548,76 @@ def loss_curves(
             name: np.array([np.convolve(row, kernel, "valid") for row in rows])
             for name, rows in losses.items()
         }
-    theory = None
-    if reference is not None:
-        reference_value, reference_name = _sequence(
-            reference, "reference", "a number and its name", 2
-        )
-        value = _checks.number(reference_value, "the value of reference", maximum=LARGEST)
-        if value < -LARGEST or (log and value <= 0):
-            raise ValueError(f"reference must be above 0 on a logarithmic axis, got {value:g}")
-        name = _text(reference_name, "the name of reference", name=True)
-        steps = max(values.shape[1] for values in smoothed.values())
-        theory = {name: np.full(steps, value)}
+    value, name = _reference(reference, log=log)
+    steps = max(rows.shape[1] for rows in smoothed.values())
+    theory = None if value is None else {name: np.full(steps, value)}
     return _by_layer("runs", smoothed, ylabel, theory, xlabel, smooth, log, colors, axes)
+
+
+def update_ratios(
+    ratios: ArrayLike,
+    *,
+    smooth: int = 1,
+    reference: tuple[float, str] | None = (1e-3, "0.001"),
+    axes: Axes | None = None,
+) -> Figure:
+    """How far each step moved each layer, relative to its weights: first layer blue, last red.
+
+    Parameters
+    ----------
+    ratios : array, shape (steps, layers), such as ``history.update_ratio``
+        Zeros and what is not finite are gaps.
+    smooth : steps in the running mean, at most as many as there are
+    reference : a value to mark with a dashed line, and its name; 1e-3, which many aim at, unless
+        another is given or None
+
+    Raises
+    ------
+    ValueError, TypeError
+        Ratios that are not numbers in rows, are negative, or with none to draw in a layer; more
+        than 75 layers; a running mean of more steps than there are; a reference that is not a
+        number above 0 and a name.
+    """
+    data = _drawable(ratios, "ratios", (2,), log=True)
+    steps, layers = data.shape
+    if layers > MOST_LAYERS:
+        raise ValueError(f"ratios must have at most {MOST_LAYERS} layers, got {layers}")
+    if _checks.size(smooth, "smooth") > steps:
+        raise ValueError(f"smooth must be at most the number of steps, got {smooth} for {steps}")
+    for layer, column in enumerate(data.T, start=1):
+        _drawable(column, f"layer {layer} of ratios", (1,))
+    value, name = _reference(reference, log=True)
+    kernel = np.ones(smooth) / smooth
+    figure, axes = _canvas(axes)
+    with _style():
+        axes.set_yscale("log")
+        ends = []
+        x = smooth + np.arange(steps - smooth + 1)
+        for i, column in enumerate(data.T):
+            hexcode = to_hex(DEPTH(i / max(layers - 1, 1)))
+            line = _above_zero(np.convolve(column, kernel, "valid"))
+            axes.plot(x, line, color=hexcode, linewidth=1.5)
+            finite = line[np.isfinite(line)]
+            if i in (0, layers - 1) and len(finite):
+                ends.append((float(finite[-1]), f"layer {i + 1}", hexcode))
+        if value is not None:
+            axes.axhline(value, linestyle=DASHED, color=COLORS["theory"], linewidth=1.5)
+            ends.append((value, name, COLORS["theory"]))
+        axes.set(xlabel="step", ylabel="update / weights")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _label_ends(axes, ends)
+    return figure
+
+
+def _reference(reference: object, *, log: bool) -> tuple[float | None, str]:
+    """A value to mark, and its name."""
+    if reference is None:
+        return None, ""
+    given, name = _sequence(reference, "reference", "a number and its name", 2)
+    value = _checks.number(given, "the value of reference", maximum=LARGEST)
+    if value < -LARGEST or (log and value <= 0):
+        raise ValueError(f"reference must be above 0 on a logarithmic axis, got {value:g}")
+    return value, _text(name, "the name of reference", name=True)
 
 
 def histograms_by_layer(
