@@ -227,10 +227,14 @@ def test_matrices_share_one_scale() -> None:
         ("std 1", "normal"),
         ("std 0.01", "small"),
         ("std 1.5", None),
-        ("tanh", None),
+        ("tanh", "glorot"),
+        ("leaky ReLU", "he"),
+        ("He, tanh", "he"),
+        ("elu", "pytorch"),
+        ("softplus", None),
     ],
 )
-def test_a_scheme_has_one_color(label: str, scheme: str | None) -> None:
+def test_a_scheme_or_activation_has_one_color(label: str, scheme: str | None) -> None:
     assert plots.color(label) == (COLORS[scheme] if scheme else None)
 
 
@@ -250,6 +254,18 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("paper", ["#ffffff", "#fdfcf9", "#14171c"])
 def test_colors_read_on_light_and_dark_paper(name: str, paper: str) -> None:
     assert contrast(COLORS[name], paper) >= 3
+
+
+@pytest.mark.parametrize("paper", ["#ffffff", "#fdfcf9", "#14171c"])
+def test_tables_read_on_light_and_dark_paper(paper: str) -> None:
+    squares = [to_hex(plots.TABLE(t)) for t in np.linspace(0, 1, 99)]
+    assert min(contrast("#ffffff", square) for square in squares) >= 4.5
+    assert min(contrast(square, paper) for square in squares) >= 3
+
+
+def test_activations_differ() -> None:
+    assert len(set(plots.ACTIVATIONS.values())) == len(plots.ACTIVATIONS)
+    assert set(plots.ACTIVATIONS.values()) < set(COLORS)
 
 
 # What is left of linear light without one kind of cone: Machado et al. 2009.

@@ -1,8 +1,9 @@
 """The book's figures: arrays in, figure out. The only module that imports Matplotlib.
 
-One color a scheme through the whole book, mid-tones that read on light and on dark paper,
-transparent ground, theory dashed and gray. Each function returns a Matplotlib figure, and `show`
-puts it on the page with the alt text that it insists on. Global settings are not touched.
+One color a scheme and one a named activation through the whole book, mid-tones that read on light
+and on dark paper, transparent ground, theory dashed and gray. Each function returns a Matplotlib
+figure, and `show` puts it on the page with the alt text that it insists on. Global settings are not
+touched.
 
 Everything is checked before anything is drawn, so that an error leaves the axes that it was given
 as they were. Values that are not finite, or beyond ±1e200, are gaps in a curve; where nothing would
@@ -55,6 +56,16 @@ ALIASES = {
     "constant": "zeros",
     "random": "normal",
 }
+# A named activation has the color of the scheme that goes with it, or one that is left.
+ACTIVATIONS = {
+    "relu": "he",
+    "tanh": "glorot",
+    "selu": "lecun",
+    "sigmoid": "normal",
+    "gelu": "orthogonal",
+    "silu": "small",
+    "elu": "pytorch",
+}
 CYCLE = [COLORS[name] for name in ("he", "glorot", "lecun", "normal", "orthogonal", "small")]
 # From blue through nothing to red; solid from STRONG of the way on, where white text is legible.
 STRONG = 0.4
@@ -69,6 +80,10 @@ DIVERGING = LinearSegmentedColormap.from_list(
         (0.505 + STRONG / 2, COLORS["normal"] + "d0"),
         (1.0, COLORS["normal"]),
     ],
+)
+# Solid, so that white text is legible in every square on any paper: gray is what was kept.
+TABLE = LinearSegmentedColormap.from_list(
+    "winit_table", [COLORS["he"], "#6e6e6e", COLORS["normal"]]
 )
 # From the first layer, blue, to the last, red; the way between keeps 3:1 on both papers (a test).
 DEPTH = LinearSegmentedColormap.from_list(
@@ -292,9 +307,10 @@ def _canvas(axes: Axes | None) -> tuple[Figure, Axes]:
 
 
 def color(label: str) -> str | None:
-    """The fixed color of a scheme, found by its name within `label`; None for other labels.
+    """The fixed color of a scheme or activation named in `label`; None for other labels.
 
-    ``color("He, gain 2")`` and ``color("he_normal")`` are the same blue.
+    ``color("He, gain 2")`` and ``color("he_normal")`` are the same blue. A label that names both
+    has the scheme's.
 
     Raises
     ------
@@ -304,7 +320,8 @@ def color(label: str) -> str | None:
     if not isinstance(label, str):
         raise TypeError(f"label must be a string, got {_checks.shown(label)}")
     text = str.__str__(label).lower().replace("_", " ")
-    for name, scheme in (ALIASES | {scheme: scheme for scheme in COLORS}).items():
+    schemes = ALIASES | {scheme: scheme for scheme in COLORS}
+    for name, scheme in (schemes | ACTIVATIONS).items():
         if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", text):  # not "the", not "std 1.5"
             return COLORS[scheme]
     return None
@@ -860,12 +877,12 @@ def heatmap(
     texts: Sequence[Sequence[str]] | None = None,
     limit: float | None = None,
 ) -> Figure:
-    """A table as colors: what grows is red, what shrinks blue, what is kept has no color.
+    """A table as colors: what grows is red, what shrinks blue, what is kept gray.
 
     Parameters
     ----------
     values : array, shape (rows, columns); 0 is "kept", such as the logarithm of a factor
-        What is not finite has no color, or the strongest, and its text.
+        What is infinite has the strongest color, and what is no number is gray; each has its text.
     label : what the color means
     texts : what stands in each square; the value with 3 significant digits by default
 
@@ -900,14 +917,15 @@ def heatmap(
         long = sum(max(0.0, inches - 1.0) for inches in widest)  # beyond what is there
         figure, axes = _subplots(size=(min(size[0], 8.0) + long, size[1]))
         axes.grid(False)
-        picture = axes.imshow(data, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
+        shown = np.where(np.isnan(data), 0.0, data)
+        picture = axes.imshow(shown, cmap=TABLE, vmin=-limit, vmax=limit, aspect="auto")
         axes.set_xticks(range(len(columns)), columns)
         axes.set_yticks(range(len(rows)), rows)
         axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
         for spine in axes.spines.values():
             spine.set_visible(False)
-        for (i, j), entry in np.ndenumerate(data):
-            _write(axes, i, j, words[i][j], float(abs(entry)) / limit)
+        for i, j in np.ndindex(data.shape):
+            axes.text(j, i, words[i][j], ha="center", va="center", color="white")
         bar = figure.colorbar(picture, ax=axes, label=label, shrink=0.9)
         bar.outline.set_visible(False)
     return figure
