@@ -735,14 +735,14 @@ def network(
     names = _texts(names, "names", len(sizes), "a layer")
     matrices = _matrices(weights, sizes)
     with _style():
-        figure, axes = _subplots(size=(min(1.75 * len(sizes), 6.2), 3.4))
+        figure, axes = _subplots(size=(min(1.75 * len(sizes), FIGSIZE[0]), 3.4))
         axes.axis("off")
         drawn = [_unit_heights(n, most) for n in sizes]
         for i in range(1, last + 1):
             _draw_weights(axes, i, drawn[i - 1], drawn[i], matrices.get(f"W{i}"))
             if matrix_names:
                 shape = f"W{i}\n({sizes[i]}, {sizes[i - 1]})"
-                axes.text(i - 0.5, 1.22, shape, ha="center", va="bottom", fontsize=11)
+                axes.text(i - 0.5, 1.22, shape, ha="center", va="bottom", fontsize=12)
         for i, (heights, n) in enumerate(zip(drawn, sizes, strict=True)):
             hexcode = COLORS["he"] if 0 < i < last else COLORS["lecun" if i == 0 else "glorot"]
             size = 330 if max(map(len, drawn)) <= 6 else 150
@@ -750,7 +750,7 @@ def network(
             axes.scatter(x, list(heights.values()), s=size, color=hexcode, zorder=3)
             if n > most:
                 axes.text(i, 0.0, "⋮", ha="center", va="center", fontsize=16, zorder=3)
-            axes.text(i, -1.25, f"{names[i]}\n{n}", ha="center", va="top", fontsize=11)
+            axes.text(i, -1.25, f"{names[i]}\n{n}", ha="center", va="top", fontsize=12)
         axes.set(xlim=(-0.45, last + 0.45), ylim=(-1.75, 1.7))
     return figure
 
