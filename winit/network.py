@@ -561,8 +561,9 @@ def sgd(
     def update(gradients: Params, shrink: float) -> Params:
         for name, gradient in gradients.items():
             step = gradient.dtype.type(rate * shrink) * gradient
-            before = velocity.get(name, np.zeros_like(gradient))
-            velocity[name] = (momentum * before - step).astype(gradient.dtype, copy=False)
+            velocity[name] = (momentum * velocity.get(name, 0) - step).astype(
+                gradient.dtype, copy=False
+            )
         return velocity
 
     return _train(
@@ -630,14 +631,13 @@ def adam(
             # half precision has no room for the means, as in the losses
             working = given.dtype if given.dtype.itemsize > 2 else np.dtype(np.float32)
             gradient = working.type(shrink) * given.astype(working, copy=False)
-            zeros = np.zeros_like(gradient)
-            mean[name] = beta1 * mean.get(name, zeros) + (1 - beta1) * gradient
+            mean[name] = beta1 * mean.get(name, 0) + (1 - beta1) * gradient
             root[name] = np.hypot(
-                math.sqrt(beta2) * root.get(name, zeros), math.sqrt(1 - beta2) * gradient
+                math.sqrt(beta2) * root.get(name, 0), math.sqrt(1 - beta2) * gradient
             )
             top = rate / (1 - beta1**taken) * mean[name]
             bottom = root[name] / math.sqrt(1 - beta2**taken) + eps
-            step = np.divide(top, bottom, out=zeros, where=bottom > 0)
+            step = np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
             steps[name] = (-step).astype(given.dtype, copy=False)
         return steps
 
