@@ -2,7 +2,8 @@
 
 A quotation that opens with **Note.** stands in the margin, one that opens with other bold words is
 a box. What stands under a heading "Solution" or "Answer" is folded. A link to the address of a
-source in the bibliography, with author and year as its text, is a citation.
+source in the bibliography, with author and year as its text, is a citation, and a link to the
+glossary leads to the term that is its text, or its title.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ BOXED = {"Exercise": "exercise", "Question": "quiz"}
 NOTE = "Note."
 # The text of a citation ends with the year: "Glorot & Bengio (2010)" or "(Poole et al., 2016)".
 CITATION = re.compile(r"\[(\(?)([^][]*?\d{4}\)?)\]\((http[^()\s]+)\)")
+
+TERM = re.compile(r"\[([^][]+)\]\(\.\./book/glossary\.md(?: \\?\"([^\"\\]+)\\?\")?\)")
 
 
 def address(source: Entry) -> str:
@@ -64,9 +67,14 @@ def cite(text: str) -> str:
     return CITATION.sub(role, text)
 
 
+def define(text: str) -> str:
+    """The text with each link to the glossary leading to its term."""
+    return TERM.sub(lambda link: f"{{term}}`{link[1]} <{link[2] or link[1]}>`", text)
+
+
 def read(app: Sphinx, docname: str, source: list[str]) -> None:
     if docname.startswith("notebooks/"):
-        source[0] = cite(source[0])
+        source[0] = define(cite(source[0]))
 
 
 def _sections(document: nodes.document) -> Iterator[tuple[str, nodes.section]]:
