@@ -17,7 +17,7 @@ export KERAS_BACKEND := jax
 export PYTHONUTF8 := 1
 
 .NOTPARALLEL:
-.PHONY: help book test test-long lint lab notebooks check-theory mutation bench lighthouse lock clean \
+.PHONY: help book test test-long lint lab course notebooks check-theory mutation bench lighthouse lock clean \
   set-up-book set-up-test starts zoo
 
 help: ## list these targets
@@ -36,7 +36,10 @@ lint: set-up-test ## run the checks of style and types alone
 	@$(RUN) tools/check.py style types
 
 lab: set-up-test ## open the notebooks in JupyterLab
-	@$(RUN) -m jupyterlab notebooks
+	@$(RUN) -m jupyterlab --config=tools/lab.py notebooks
+
+course: set-up-test ## write notebooks for students and for teachers, and a zip of each
+	@$(RUN) tools/course.py
 
 notebooks: set-up-test ## re-execute all notebooks in place (or those in ONLY="notebooks/01_...")
 	@$(RUN) tools/notebooks.py $(ONLY)

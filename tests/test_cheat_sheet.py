@@ -1,6 +1,6 @@
-"""The cheat sheet: every formula, number and Keras name on it is computed here again.
+"""The cheat sheet: every formula, number and name on it is computed here again.
 
-PyTorch is not among the requirements, so its names are the one thing that is not tried.
+PyTorch is not among the requirements: where it is missing, its names are not tried.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PAGE = ROOT / "_build" / "html" / "book" / "cheat_sheet.html"
 
 SLOPE = 0.2
 FANS = {"n_in": 256, "n_out": 128}
-SYMBOLS = FANS | {"a": SLOPE, "g": theory.gain("gelu"), "sqrt": math.sqrt}
+SYMBOLS = FANS | {"alpha": SLOPE, "g": theory.gain("gelu"), "sqrt": math.sqrt}
 LAYERS = 30
 
 Array = np.ndarray[Any, Any]
@@ -37,7 +37,7 @@ Draw = Callable[..., Array]
 # What stands in the column "Scheme", without its formatting -> the normal and the uniform draw.
 SCHEMES: dict[str, tuple[Draw, Draw]] = {
     "He (Kaiming)": (winit.he_normal, winit.he_uniform),
-    "He, slope a below 0, here 0.2": (
+    "He, slope α below 0, here 0.2": (
         functools.partial(winit.he_normal, negative_slope=SLOPE),
         functools.partial(winit.he_uniform, negative_slope=SLOPE),
     ),
@@ -59,7 +59,7 @@ ADVICE: dict[str, tuple[activations.Activation, str, float, float | None]] = {
     "ReLU": (activations.relu, "He", HE, None),
     "leaky ReLU, 0.2": (
         activations.leaky_relu(SLOPE),
-        "He, slope a",
+        "He, slope α",
         math.sqrt(2 / (1 + SLOPE**2)),
         None,
     ),
@@ -68,11 +68,14 @@ ADVICE: dict[str, tuple[activations.Activation, str, float, float | None]] = {
     "ELU": (activations.elu, "He", HE, theory.depth_gain("elu", LAYERS)),
     "GELU": (activations.gelu, "He", HE, theory.depth_gain("gelu", LAYERS)),
     "SiLU": (activations.silu, "He", HE, theory.depth_gain("silu", LAYERS)),
-    "sigmoid": (activations.sigmoid, "He", HE, 1.0),
+    "sigmoid": (activations.sigmoid, "A gain g", theory.depth_gain("sigmoid", LAYERS), HE),
 }
+# Other gains that the note tells: for ten layers, and the critical one.
+ALSO = {"sigmoid": (theory.depth_gain("sigmoid", 10), theory.critical_line("sigmoid"))}
 RECOMMENDED = {
+    "A gain g": "variance_scaling",
     "He": "he_normal",
-    "He, slope a": "he_normal",
+    "He, slope α": "he_normal",
     "Xavier": "glorot_normal",
     "LeCun": "lecun_normal",
 }
@@ -115,6 +118,7 @@ def formula(cell: str) -> float:
     """The value of a LaTeX formula, for the layer from 256 to 128 units."""
     text = cell.strip("$").replace(r"n_\text{in}", "n_in").replace(r"n_\text{out}", "n_out")
     text = re.sub(r"\\sqrt\{([^{}]*)\}", r"sqrt(\1)", text).replace(r"\,", "*").replace("^", "**")
+    text = text.replace(r"\alpha", "alpha")
     return float(eval(text, {"__builtins__": {}}, SYMBOLS))
 
 
@@ -145,8 +149,8 @@ def thirty_layers(name: str, gain: float) -> tuple[float, float]:
 
 
 @functools.cache
-def recommended_scheme(phi: activations.Activation) -> str:
-    return theory.recommend(phi).scheme
+def recommended_scheme(phi: activations.Activation, depth: int | None) -> str:
+    return theory.recommend(phi, depth).scheme
 
 
 @functools.cache
@@ -176,17 +180,21 @@ def advice_complaints(rows: list[list[str]]) -> list[str]:
     complaints = []
     for name, scheme, gain_here, signal, gradient, note in rows:
         phi, advised, gain, other = ADVICE[plain(name)]
-        recommended = recommended_scheme(phi)
+        recommended = recommended_scheme(phi, LAYERS if advised == "A gain g" else None)
         if plain(scheme) != advised or RECOMMENDED[advised] != recommended:
             complaints.append(f"{name}: {scheme} on the sheet, {recommended} from recommend")
         own, point = theory.fixed_point(phi, theory.gain(phi)), theory.fixed_point(phi, gain)
         if ("Unstable" in note) != (own.stability == "unstable"):
             complaints.append(f"{name}: its scale is {own.stability}: {note}")
-        if ("Mends" in note) != (point.stability == "stable" and point.q_star == pytest.approx(1)):
+        if ("scale is stable" in note) != (
+            point.stability == "stable" and point.q_star == pytest.approx(1)
+        ):
             complaints.append(f"{name}: settles at {point.q_star:.3g}, {point.stability}: {note}")
         q, back = thirty_layers(plain(name), gain)
         complaints += differ(gain_here, gain) + differ(signal, q) + differ(gradient, back)
-        told = (LAYERS, other) if other and "gain for" in note else ()
+        told: tuple[float, ...] = ALSO.get(plain(name), ())
+        if "gain for" in note:
+            told = (LAYERS, *told) if told else (LAYERS, other or gain)
         complaints += differ(note, *told, *(thirty_layers(plain(name), other) if other else ()))
     return complaints
 
@@ -253,9 +261,11 @@ def test_any_changed_digit_is_seen() -> None:
     [
         (r"$\sqrt{6 / n_\text{in}}$", r"$\sqrt{3 / n_\text{in}}$"),
         (r"$\sqrt{2 / (n_\text{in} + n_\text{out})}$", r"$\sqrt{1 / n_\text{in}}$"),
-        (r"10^{-38}", r"10^{-37}"),
+        (r"10^{-30}", r"10^{-31}"),
         ("| tanh | Xavier |", "| tanh | He |"),
-        ("Unstable. With", "Mends its own scale. With"),
+        ("Unstable. With", "Its scale is stable. With"),
+        (r"\alpha^2)\, n_\text{in})}$ |", r"\alpha)\, n_\text{in})}$ |"),
+        ("| sigmoid | A gain $g$ |", "| sigmoid | He |"),
         ("| ELU |", "| CELU |"),
         ("2.30 for ten", "about 2.3"),
     ],
@@ -286,6 +296,46 @@ def test_keras_draws_what_the_sheet_says() -> None:
     assert tried == 8
     default = keras.layers.Dense(1).kernel_initializer
     assert isinstance(default, keras.initializers.GlorotUniform)
+
+
+def test_pytorch_draws_what_the_sheet_says() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: its names are not tried")
+    text = SHEET.read_text(encoding="utf-8")
+    schemes, _, names = tables(text)
+    stds = {plain(row[0]): formula(row[1]) for row in schemes[1:]}
+    tried, called = 0, ""
+    for scheme, _, cell in names[1:]:
+        called = called if "the same" in cell else cell
+        functions = re.findall(r"`(\w+_)`", called)
+        options = next(iter(re.findall(r"`([^`]+=[^`]+)`", cell)), "")
+        keywords = eval(f"dict({options})", {"__builtins__": {"dict": dict}}, SYMBOLS)
+        std = next(stds[name] for name in stds if name.startswith(plain(scheme)))
+        for function in functions:
+            torch.manual_seed(0)
+            kernel = getattr(torch.nn.init, function)(torch.empty(128, 256), **keywords)
+            assert kernel.std().item() == pytest.approx(std, rel=0.02), (scheme, function)
+            tried += 1
+    assert tried == 9
+    # What the notes say.
+    gain = torch.nn.init.calculate_gain
+    assert gain("relu", SLOPE) == gain("relu") != gain("leaky_relu", SLOPE)
+    torch.manual_seed(0)
+    drawn = torch.nn.init.trunc_normal_(torch.empty(128, 256), std=0.5)
+    assert 3 < drawn.abs().max().item() / 0.5 <= 4 and "cuts at ±2, whatever" in text
+    grouped, depthwise = torch.nn.Conv2d(8, 16, 3, groups=4), torch.nn.Conv2d(8, 8, 3, groups=8)
+    fans = torch.nn.init._calculate_fan_in_and_fan_out
+    assert fans(grouped.weight) == (2 * 9, 16 * 9) and fans(depthwise.weight) == (9, 8 * 9)
+    layer = torch.nn.Linear(256, 4096)
+    assert 0.99 < layer.bias.abs().max().item() * math.sqrt(256) <= 1
+
+
+def test_keras_counts_the_fans_of_a_depthwise_kernel_as_the_sheet_says() -> None:
+    import keras
+
+    layer = keras.layers.DepthwiseConv2D(3, depthwise_initializer="he_uniform")
+    layer.build((None, 8, 8, 64))
+    kernel = keras.ops.convert_to_numpy(layer.kernel)
+    assert 0.98 < np.abs(kernel).max() / math.sqrt(6 / (9 * 64)) <= 1  # and not 6 / 9
 
 
 def test_sheet_prints_on_one_page(browser: Browser) -> None:

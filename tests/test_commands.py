@@ -435,7 +435,7 @@ def test_make_calls_the_python_it_is_given(tmp_path: Path) -> None:
         f"{Path(bootstrap.PYTHON).relative_to(ROOT).with_suffix('').as_posix()} tools/book.py",
     ]
     assert dry_run("test", "PYTHON=python3.99")[0] == "python3.99 tools/bootstrap.py test"
-    assert dry_run("lab")[1].endswith("-m jupyterlab notebooks")
+    assert dry_run("lab")[1].endswith("-m jupyterlab --config=tools/lab.py notebooks")
 
 
 @pytest.mark.skipif(MAKE is None, reason="no make here")

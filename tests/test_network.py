@@ -169,6 +169,108 @@ def test_sgd_is_the_formula_step_by_step() -> None:
     assert repr(history) == f"<history: 3 steps, loss {losses[0]:.3g} to {losses[-1]:.3g}>"
 
 
+def test_adam_is_the_formula_step_by_step() -> None:
+    params, x = small()
+    target, rate, beta1, beta2, eps = TARGETS["mean_squared"], 0.05, 0.8, 0.95, 1e-3
+    by_hand = {name: value.copy() for name, value in params.items()}
+    mean = {name: np.zeros_like(value) for name, value in params.items()}
+    square = {name: np.zeros_like(value) for name, value in params.items()}
+    losses = []
+    for t in range(1, 6):
+        trace = network.forward(by_hand, x, "tanh")
+        loss, output_gradient = network.mean_squared(trace.output, target)
+        losses.append(loss)
+        for name, gradient in network.backward(by_hand, trace, output_gradient).params.items():
+            mean[name] = beta1 * mean[name] + (1 - beta1) * gradient
+            square[name] = beta2 * square[name] + (1 - beta2) * gradient**2
+            unbiased, spread = mean[name] / (1 - beta1**t), square[name] / (1 - beta2**t)
+            by_hand[name] = by_hand[name] - rate * unbiased / (np.sqrt(spread) + eps)
+    before = {name: value.copy() for name, value in params.items()}
+    trained, history = network.adam(
+        params,
+        x,
+        target,
+        activation="tanh",
+        loss="mean_squared",
+        learning_rate=rate,
+        beta1=beta1,
+        beta2=beta2,
+        eps=eps,
+        batch_size=4,
+        epochs=5,
+        rng=0,
+    )
+    np.testing.assert_allclose(history.loss, losses, rtol=1e-12)
+    for name, value in by_hand.items():
+        np.testing.assert_allclose(trained[name], value, rtol=0, atol=1e-13)
+        np.testing.assert_array_equal(params[name], before[name])  # what was given stays
+
+
+def constant_gradient(size: float) -> dict[str, Any]:
+    """Settings whose gradient is the same at every step, and of this size."""
+    return {"loss": lambda output, _: (0.0, np.full(output.shape, size)), "rng": 0}
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-30, 1.0, 1e200])
+def test_adam_takes_the_learning_rate_as_its_step_from_the_first_on(size: float) -> None:
+    """Of a constant gradient both corrected means are exact: each step is the rate, whatever g."""
+    params = {"W1": np.zeros((1, 2)), "b1": np.zeros(1)}
+    x, target = np.array([[3.0, -4.0]]), np.zeros((1, 1))
+    for steps in (1, 2, 7):
+        after, _ = network.adam(
+            params, x, target, learning_rate=0.01, eps=0.0, epochs=steps, **constant_gradient(size)
+        )
+        moved = np.append(after["W1"][0], after["b1"])
+        np.testing.assert_allclose(moved, 0.01 * steps * np.array([-1, 1, -1]), rtol=1e-12)
+
+
+def test_adam_without_eps_leaves_alone_what_has_no_gradient() -> None:
+    params = {"W1": np.ones((1, 2)), "b1": np.ones(1)}
+    after, history = network.adam(
+        params, np.array([[0.0, 1.0]]), np.zeros((1, 1)), eps=0.0, **constant_gradient(1.0)
+    )
+    assert history.stopped_at is None
+    assert after["W1"][0, 0] == 1 and after["W1"][0, 1] == after["b1"][0] == 0.999
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_adam_keeps_the_dtype(dtype: str) -> None:
+    params, x = small(np.dtype(dtype).type)
+    trained, history = network.adam(params, x, [0, 2, 1, 2], epochs=3, clip=0.1, rng=0)
+    assert {value.dtype for value in trained.values()} == {np.dtype(dtype)}
+    assert all((trained[name] != params[name]).any() for name in params)
+    assert history.loss[-1] < history.loss[0]
+
+
+@pytest.mark.parametrize("train", [network.sgd, network.adam])
+def test_update_ratio_is_the_length_of_the_step_over_that_of_the_weights(train: Any) -> None:
+    params, x = small()
+    options: dict[str, Any] = {"learning_rate": 0.05, "batch_size": 4, "rng": 0}
+    expected, before = [], params
+    for steps in (1, 2, 3):
+        after, history = train(params, x, [0, 2, 1, 2], epochs=steps, **options)
+        expected.append(
+            [
+                np.linalg.norm(after[f"W{i}"] - before[f"W{i}"]) / np.linalg.norm(before[f"W{i}"])
+                for i in (1, 2, 3)
+            ]
+        )
+        before = after
+    np.testing.assert_allclose(history.update_ratio, expected, rtol=1e-9)
+
+
+def test_update_ratio_of_a_matrix_of_zeros_and_of_a_step_not_taken() -> None:
+    params, x = small()
+    zeros = {name: np.zeros_like(value) for name, value in params.items()}
+    _, history = network.sgd(zeros, x, [0, 2, 1, 2], rng=0, activation="tanh")
+    assert np.isnan(history.update_ratio).all()  # nothing moves but the last bias
+    _, history = network.sgd({**params, "W3": zeros["W3"]}, x, [0, 2, 1, 2], rng=0)
+    assert history.update_ratio[0] == [0, 0, np.inf]
+    broken: Any = lambda output, _: (np.nan, np.zeros_like(output))  # noqa: E731
+    _, history = network.sgd(params, x, [0, 1, 2, 0], loss=broken, rng=0)
+    assert (history.stopped_at, history.update_ratio) == (1, [])
+
+
 @pytest.mark.parametrize(("clip", "length"), [(0.01, 0.01), (1e6, None)])
 def test_clip_bounds_the_length_of_the_whole_gradient(clip: float, length: float | None) -> None:
     params, x = small()
@@ -258,6 +360,7 @@ def test_progress_bar(progress: bool, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 sgd: Any = partial(network.sgd, *small(), [0, 2, 1, 2])  # what the types forbid is tried here too
+adam: Any = partial(network.adam, *small(), [0, 2, 1, 2])
 good = small()[0]
 
 
@@ -343,6 +446,18 @@ good = small()[0]
             "x and target must have as many rows, got 4 and 2",
         ),
         (lambda: network.sgd(good, np.zeros((0, 3)), []), ValueError, "got 0 and 0"),
+        (lambda: adam(learning_rate=0), ValueError, "learning_rate must be larger than 0"),
+        (lambda: adam(beta1=1.0), ValueError, "beta1 must be below 1, got 1.0"),
+        (lambda: adam(beta2=-0.1), ValueError, "beta2 must be 0 or larger"),
+        (lambda: adam(eps=-1e-8), ValueError, "eps must be 0 or larger"),
+        (lambda: adam(eps=np.inf), ValueError, "eps must be finite"),
+        (lambda: adam(batch_size=0), ValueError, "batch_size must be at least 1, got 0"),
+        (lambda: adam(activation="rleu"), ValueError, r"Did you mean 'relu'\?"),
+        (
+            lambda: network.History(update_ratio=[1.0]),  # type: ignore[list-item]
+            TypeError,
+            "update_ratio must be a list with a list of numbers for each step, got ",
+        ),
     ],
 )
 def test_errors(call: Callable[[], object], error: type[Exception], message: str) -> None:
@@ -808,6 +923,23 @@ def test_fault_14_the_defaults_of_sgd(capsys: pytest.CaptureFixture[str]) -> Non
         assert (changed["W1"] != default["W1"]).any(), name
 
 
+def test_the_defaults_of_adam() -> None:
+    """Those of the paper's algorithm, and of `sgd` where both have them."""
+    params, x = small()
+    given: dict[str, Any] = {"learning_rate": 0.001, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+    given |= {"activation": "relu", "loss": "softmax_cross_entropy", "clip": None}
+    given |= {"batch_size": 32, "epochs": 1, "progress": False}
+    x, labels = np.tile(x, (9, 1)), [0, 2, 1, 2] * 9
+    default, _ = network.adam(params, x, labels, rng=0)
+    spelled_out, _ = network.adam(params, x, labels, rng=0, **given)
+    for name, value in default.items():
+        np.testing.assert_array_equal(value, spelled_out[name])
+    changes = {"learning_rate": 2e-3, "beta1": 0.8, "beta2": 0.9, "eps": 1e-2, "clip": 1e-3}
+    for name, value in changes.items():
+        changed, _ = network.adam(params, x, labels, rng=0, **{**given, name: value})
+        assert (changed["W1"] != default["W1"]).any(), name
+
+
 def test_fault_14_the_default_of_forward_and_of_init_params() -> None:
     params, x = small()
     np.testing.assert_array_equal(
@@ -821,7 +953,10 @@ def test_fault_14_the_default_of_forward_and_of_init_params() -> None:
     [
         (lambda: trace, ["activation", "z", "a", "output"]),
         (lambda: network.backward(good, trace, np.zeros((4, 3))), ["params", "z", "x"]),
-        (lambda: network.History([1.0], 1, "loss"), ["loss", "stopped_at", "stopped_by"]),
+        (
+            lambda: network.History([1.0], 1, "loss"),
+            ["loss", "stopped_at", "stopped_by", "update_ratio"],
+        ),
     ],
 )
 def test_fault_14_records_are_frozen(make: Callable[[], Any], names: list[str]) -> None:

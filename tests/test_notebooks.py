@@ -167,7 +167,8 @@ def test_traces_of_editor_and_moment_are_removed(tmp_path: Path) -> None:
     assert remake(path) == 0
     result = nbformat.read(path, as_version=4)
     assert result.metadata == notebooks.METADATA
-    assert result.cells[1].metadata == {"tags": ["hide-input"]}
+    hidden = {"source_hidden": True}
+    assert result.cells[1].metadata == {"tags": ["hide-input"], "jupyter": hidden}
     assert result.cells[2].metadata == {"mystnb": {"code_prompt_show": "Open"}}
     assert [cell.id for cell in result.cells] == ["title", "imports", "text"]
 

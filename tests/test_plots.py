@@ -46,6 +46,10 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "by_layer, theory of zeros": lambda: plots.by_layer({}, theory={"a": [0, 0]}, ylabel="q"),
     "by_layer, axes": lambda: on_given_axes(plots.by_layer, {"he": [1, 2]}, ylabel="q"),
     "loss_curves": lambda: plots.loss_curves({"he": RUNS}, smooth=5, reference=(2.3, "ln 10")),
+    "update_ratios": lambda: plots.update_ratios(RUNS.T, smooth=5),
+    "update_ratios, one layer": lambda: plots.update_ratios([[0.1], [0.2]], reference=None),
+    "update_ratios, zeros": lambda: plots.update_ratios([[np.inf, 0.0], [0.1, np.nan]]),
+    "update_ratios, axes": lambda: on_given_axes(plots.update_ratios, RUNS),
     "histograms_by_layer": lambda: plots.histograms_by_layer([RUNS, RUNS / 2], names=["a", "b"]),
     "histograms_by_layer, zeros": lambda: plots.histograms_by_layer([np.zeros(9)]),
     "network": lambda: plots.network([2, 4, 3, 1]),
@@ -150,6 +154,25 @@ def test_loss_curves_are_running_means() -> None:
     assert set(reference.get_ydata()) == {2.3} and "ln 10" in texts(axes)
 
 
+def test_update_ratios_go_from_blue_to_red() -> None:
+    axes = only_axes(plots.update_ratios(np.arange(1.0, 13).reshape(4, 3), smooth=2))
+    *layers, reference = axes.lines
+    means = [[2.5, 5.5, 8.5], [3.5, 6.5, 9.5], [4.5, 7.5, 10.5]]
+    for line, expected in zip(layers, means, strict=True):
+        np.testing.assert_array_equal(line.get_xdata(), [2, 3, 4])
+        np.testing.assert_allclose(line.get_ydata(), expected)
+    named = {"layer 1": COLORS["he"], "layer 3": COLORS["normal"], "0.001": COLORS["theory"]}
+    assert texts(axes) == named
+    assert set(reference.get_ydata()) == {1e-3} and axes.get_yscale() == "log"
+    bare = only_axes(plots.update_ratios(RUNS, reference=None))
+    assert "0.001" not in texts(bare) and len(bare.lines) == 40
+
+
+@pytest.mark.parametrize("paper", ["#ffffff", "#fdfcf9", "#14171c"])
+def test_layers_read_on_light_and_dark_paper(paper: str) -> None:
+    assert min(contrast(to_hex(plots.DEPTH(t)), paper) for t in np.linspace(0, 1, 76)) >= 3
+
+
 def test_histograms_show_shares_on_one_scale() -> None:
     figure = plots.histograms_by_layer([[0.1, 0.9, 5.0], [0.0, 0.0]], limits=(-1, 1), bins=2)
     stairs: list[Any] = [axes.patches[0] for axes in figure.axes]
@@ -204,10 +227,14 @@ def test_matrices_share_one_scale() -> None:
         ("std 1", "normal"),
         ("std 0.01", "small"),
         ("std 1.5", None),
-        ("tanh", None),
+        ("tanh", "glorot"),
+        ("leaky ReLU", "he"),
+        ("He, tanh", "he"),
+        ("elu", "pytorch"),
+        ("softplus", None),
     ],
 )
-def test_a_scheme_has_one_color(label: str, scheme: str | None) -> None:
+def test_a_scheme_or_activation_has_one_color(label: str, scheme: str | None) -> None:
     assert plots.color(label) == (COLORS[scheme] if scheme else None)
 
 
@@ -227,6 +254,18 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("paper", ["#ffffff", "#fdfcf9", "#14171c"])
 def test_colors_read_on_light_and_dark_paper(name: str, paper: str) -> None:
     assert contrast(COLORS[name], paper) >= 3
+
+
+@pytest.mark.parametrize("paper", ["#ffffff", "#fdfcf9", "#14171c"])
+def test_tables_read_on_light_and_dark_paper(paper: str) -> None:
+    squares = [to_hex(plots.TABLE(t)) for t in np.linspace(0, 1, 99)]
+    assert min(contrast("#ffffff", square) for square in squares) >= 4.5
+    assert min(contrast(square, paper) for square in squares) >= 3
+
+
+def test_activations_differ() -> None:
+    assert len(set(plots.ACTIVATIONS.values())) == len(plots.ACTIVATIONS)
+    assert set(plots.ACTIVATIONS.values()) < set(COLORS)
 
 
 # What is left of linear light without one kind of cone: Machado et al. 2009.
@@ -434,6 +473,14 @@ AXES = plots.subplots()[1]
             "axes must be Matplotlib axes",
         ),
         (lambda: P.loss_curves(ONE, smooth=0), ValueError, "smooth must be at least 1"),
+        (lambda: P.update_ratios([1.0]), ValueError, r"ratios must have 2 axes, got shape \(1,\)"),
+        (lambda: P.update_ratios([[-1.0]]), ValueError, "ratios must not be negative"),
+        (lambda: P.update_ratios("a"), TypeError, "ratios must hold real numbers"),
+        (lambda: P.update_ratios(np.ones((2, 76))), ValueError, "ratios must have at most 75 laye"),
+        (lambda: P.update_ratios(np.ones((2, 3)), smooth=3), ValueError, "smooth must be at most "),
+        (lambda: P.update_ratios([[1, np.nan]]), ValueError, "layer 2 of ratios has nothing to dr"),
+        (lambda: P.update_ratios([[1]], reference=(0, "a")), ValueError, "reference must be above"),
+        (lambda: P.update_ratios([[1]], reference=1), TypeError, "reference must be a number and "),
         (lambda: P.loss_curves(ONE, smooth=1.5), TypeError, "smooth must be a whole number"),
         (lambda: P.loss_curves(ONE, reference=2.3), TypeError, "reference must be a number and i"),
         (lambda: P.loss_curves(ONE, reference=(1, 2, 3)), TypeError, "reference must be a number"),

@@ -4,6 +4,9 @@ In place: a notebook is written only if it ran without an error and without a wo
 second run changes no byte. The alt text and caption that `winit.plots.show` puts into an output are
 copied to the cell's metadata, which is where the book looks for them.
 
+With --tidy nothing is executed: only what an editor has left in the metadata is put right, as a
+hook before each commit does (.pre-commit-config.yaml) and `make lab` before each save.
+
 With --check nothing is written. All that is not a picture must be the same to the letter: printed
 text, every representation of a result, alt text and caption, and the cell's copy of these two. A
 picture passes when it has the same size in pixels and differs by at most TOLERANCE.
@@ -62,6 +65,10 @@ METADATA = {
 }
 
 
+# What JupyterLab keeps closed: the cells under these headings, until the next of their level.
+FOLDED = ("#### Solution", "#### Answer")
+
+
 class NotebookError(Exception):
     """Why a notebook cannot be accepted, in words for its author."""
 
@@ -111,12 +118,15 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
 
 
 def tidy(notebook: NotebookNode) -> None:
-    """Fix all metadata that depend on the machine, the moment or the editor."""
+    """Fix all metadata that depend on the machine, the moment, the editor or what is open in it."""
     notebook.metadata = nbformat.from_dict(copy.deepcopy(METADATA))
-    for _, cell in code_cells(notebook):
-        for key in ("execution", "ExecuteTime", "collapsed", "scrolled", "jupyter"):
-            cell.metadata.pop(key, None)
-        copy_figure_texts(cell)
+    for cell in notebook.cells:
+        kept = {key: cell.metadata[key] for key in ("tags", "mystnb") if key in cell.metadata}
+        if cell.cell_type == "markdown" and cell.source.strip() in FOLDED:
+            kept["jp-MarkdownHeadingCollapsed"] = True
+        if "hide-input" in kept.get("tags", []):
+            kept["jupyter"] = {"source_hidden": True}
+        cell.metadata = nbformat.from_dict(kept)
 
 
 def copy_figure_texts(cell: NotebookNode) -> None:
@@ -267,6 +277,8 @@ def process(path: Path, check: bool) -> tuple[bool, str]:
             return True, f"{name}: skipped, {reason}"
         new = execute(old, path.parent)
         tidy(new)
+        for _, cell in code_cells(new):
+            copy_figure_texts(cell)
         if check:
             texts, count, largest = check_outputs(name, new, old)
             text = f"{texts} outputs, {count} pictures, largest difference {largest:.2f}"
@@ -276,6 +288,13 @@ def process(path: Path, check: bool) -> tuple[bool, str]:
     except NotebookError as error:
         return False, f"{name}: FAILED, left as it was\n{error}\n"
     return True, f"{name}: {text} ({time.perf_counter() - started:.1f} s)"
+
+
+def tidied(path: Path) -> tuple[bool, str]:
+    """Put one notebook's metadata right. Returns True, and the line to print."""
+    notebook = nbformat.read(path, as_version=4)
+    tidy(notebook)
+    return True, f"{path.stem}: {'changed' if write(path, notebook) else 'unchanged'}"
 
 
 def write(path: Path, notebook: NotebookNode) -> bool:
@@ -292,6 +311,7 @@ def write(path: Path, notebook: NotebookNode) -> bool:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare all outputs, write nothing")
+    parser.add_argument("--tidy", action="store_true", help="execute nothing, fix metadata")
     parser.add_argument("--jobs", type=int, default=2, help="how many notebooks at once (2)")
     parser.add_argument("notebook", nargs="*", type=Path, help="all of notebooks/ if none is named")
     options = parser.parse_args(arguments)
@@ -300,7 +320,7 @@ def main(arguments: list[str]) -> int:
     paths = options.notebook or sorted(NOTEBOOKS.glob("*.ipynb"))
     if missing := [str(path) for path in paths if not path.is_file()]:
         parser.error("no such notebook: " + ", ".join(missing))
-    work = partial(process, check=options.check)
+    work = tidied if options.tidy else partial(process, check=options.check)
     well = True
     with ProcessPoolExecutor(options.jobs) as pool:
         for ok, text in pool.map(work, paths) if options.jobs > 1 else map(work, paths):

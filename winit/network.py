@@ -1,4 +1,4 @@
-"""A fully connected network from scratch, small enough to read: forward, backward, losses, SGD.
+"""A fully connected network from scratch, small enough to read: passes, losses, SGD and Adam.
 
 Parameters are a dict ``{"W1": …, "b1": …, "W2": …}`` with ``Wi`` of shape ``(fan_out, fan_in)``.
 Data has one example a row. The last layer is linear; the losses bring their own softmax.
@@ -13,6 +13,7 @@ it stands in the results as inf or nan, without a warning.
 from __future__ import annotations
 
 import contextlib
+import math
 import numbers
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ Array = NDArray[np.floating[Any]]
 Params = dict[str, Array]
 ActivationLike = str | Activation | Callable[..., Any]
 LossFunction = Callable[[Array, ArrayLike], tuple[float, Array]]
+# From the gradients, and the factor that clips them, to what is added to the parameters.
+Update = Callable[[Params, float], Params]
 
 
 def init_params(
@@ -442,7 +445,11 @@ def _evaluate(loss: LossFunction, output: Array, target: ArrayLike) -> tuple[flo
 
 @dataclass(frozen=True)
 class History:
-    """A training run: the loss of each step, and where it had to stop.
+    """A training run: the loss of each step, how far it moved each layer, where it had to stop.
+
+    `update_ratio` has a list for each step taken, with one number for each layer: the norm of what
+    was added to ``Wl``, divided by the norm of ``Wl`` before. It is inf where a matrix of zeros was
+    moved, and nan where it stayed.
 
     `stopped_at` is the step (from 1) whose loss, gradient or new parameters were not finite, and
     `stopped_by` which of them it was: "loss", "gradient" or "parameters". Both are None for a run
@@ -452,12 +459,16 @@ class History:
     loss: list[float] = field(default_factory=list)
     stopped_at: int | None = None
     stopped_by: str | None = None
+    update_ratio: list[list[float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.loss, list) or not all(
-            isinstance(value, numbers.Real) for value in self.loss
-        ):
+        if not _are_numbers(self.loss):
             raise TypeError(f"loss must be a list of numbers, got {_checks.shown(self.loss)}")
+        if not isinstance(self.update_ratio, list) or not all(map(_are_numbers, self.update_ratio)):
+            raise TypeError(
+                "update_ratio must be a list with a list of numbers for each step, got "
+                f"{_checks.shown(self.update_ratio)}"
+            )
         if self.stopped_at is not None:
             _checks.size(self.stopped_at, "stopped_at")
         if self.stopped_by is not None:
@@ -476,6 +487,10 @@ class History:
         return f"<history: {len(self.loss)} steps, loss {first:.3g} to {last:.3g}>"
 
 
+def _are_numbers(values: object) -> bool:
+    return isinstance(values, list) and all(isinstance(value, numbers.Real) for value in values)
+
+
 def _norm(values: Sequence[Array]) -> float:
     """The Euclidean norm of all entries together, in float64; it overflows only if it must."""
     with np.errstate(all="ignore"):
@@ -488,6 +503,13 @@ def _norm(values: Sequence[Array]) -> float:
                 np.linalg.norm([np.linalg.norm(value / largest) for value in wide])
             )
     return length
+
+
+def _length(values: Array) -> float:
+    """`_norm` of one array; fast where the squares neither overflow nor vanish."""
+    wide = values.astype(np.float64, copy=False).ravel()
+    square = float(wide @ wide)
+    return math.sqrt(square) if 1e-200 < square < 1e200 else _norm([values])
 
 
 def sgd(
@@ -521,9 +543,10 @@ def sgd(
     Returns
     -------
     (params, history)
-        The trained parameters, which are always finite, and the loss of each mini-batch before its
-        step. A loss, a gradient or a step to parameters that is not finite stops the run:
-        `history.stopped_at` says at which step, and the parameters are those from before it.
+        The trained parameters, which are always finite; the loss of each mini-batch before its
+        step and the update-to-weight ratios of each step taken. A loss, a gradient or a step to
+        parameters that is not finite stops the run: `history.stopped_at` says at which step, and
+        the parameters are those from before it.
 
     Raises
     ------
@@ -532,26 +555,131 @@ def sgd(
         targets that do not fit or are not finite; a loss that fails or returns no gradient.
     """
     rate = _checks.number(learning_rate, "learning_rate", above=0.0)
-    momentum = _checks.number(momentum, "momentum", minimum=0.0)
-    if momentum >= 1:
-        raise ValueError(f"momentum must be below 1, got {momentum!r}")
+    momentum = _below_one(momentum, "momentum")
+    velocity: Params = {}
+
+    def update(gradients: Params, shrink: float) -> Params:
+        for name, gradient in gradients.items():
+            step = gradient.dtype.type(rate * shrink) * gradient
+            velocity[name] = (momentum * velocity.get(name, 0) - step).astype(
+                gradient.dtype, copy=False
+            )
+        return velocity
+
+    return _train(
+        update, params, x, target, activation, loss, clip, batch_size, epochs, rng, progress
+    )
+
+
+def adam(
+    params: Params,
+    x: ArrayLike,
+    target: ArrayLike,
+    *,
+    activation: ActivationLike = "relu",
+    loss: str | LossFunction = "softmax_cross_entropy",
+    learning_rate: float = 0.001,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    clip: float | None = None,
+    batch_size: int = 32,
+    epochs: int = 1,
+    rng: RNG = None,
+    progress: bool = False,
+) -> tuple[Params, History]:
+    r"""Train by Adam in mini-batches; the given `params` stay as they are.
+
+    Two running means, :math:`m \leftarrow \beta_1 m + (1 - \beta_1)\, g` of the gradient and
+    :math:`s \leftarrow \beta_2 s + (1 - \beta_2)\, g^2` of its square, start at 0; divided by
+    :math:`1 - \beta_1^t` and :math:`1 - \beta_2^t` at step t they are no longer too small. Then
+    :math:`\theta \leftarrow \theta - \eta\, m / (\sqrt s + \epsilon)`, entry by entry: while
+    :math:`\epsilon` is small beside the gradient, its size cancels.
+
+    Parameters
+    ----------
+    params, x, target, clip, progress : as in `sgd`
+    beta1, beta2 : from 0 to below 1
+    eps : at least 0
+        With 0, an entry whose gradients have all been 0 stays where it is.
+
+    Returns
+    -------
+    (params, history)
+        As `sgd`, in every respect.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A learning rate, beta1, beta2, eps, clip, batch size or epochs out of range; parameters,
+        data or targets that do not fit or are not finite; a loss that fails or returns no gradient.
+
+    Source: Kingma and Ba 2015, algorithm 1.
+    """
+    rate = _checks.number(learning_rate, "learning_rate", above=0.0)
+    beta1, beta2 = _below_one(beta1, "beta1"), _below_one(beta2, "beta2")
+    eps = _checks.number(eps, "eps", minimum=0.0)
+    mean: Params = {}
+    root: Params = {}  # of the mean of the squares, since the squares may overflow or vanish
+    taken = 0
+
+    def update(gradients: Params, shrink: float) -> Params:
+        nonlocal taken
+        taken += 1
+        steps: Params = {}
+        for name, given in gradients.items():
+            # half precision has no room for the means, as in the losses
+            working = given.dtype if given.dtype.itemsize > 2 else np.dtype(np.float32)
+            gradient = working.type(shrink) * given.astype(working, copy=False)
+            mean[name] = beta1 * mean.get(name, 0) + (1 - beta1) * gradient
+            root[name] = np.hypot(
+                math.sqrt(beta2) * root.get(name, 0), math.sqrt(1 - beta2) * gradient
+            )
+            top = rate / (1 - beta1**taken) * mean[name]
+            bottom = root[name] / math.sqrt(1 - beta2**taken) + eps
+            step = np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
+            steps[name] = (-step).astype(given.dtype, copy=False)
+        return steps
+
+    return _train(
+        update, params, x, target, activation, loss, clip, batch_size, epochs, rng, progress
+    )
+
+
+def _below_one(value: float, what: str) -> float:
+    """A share of the past that is carried on."""
+    value = _checks.number(value, what, minimum=0.0)
+    if value >= 1:
+        raise ValueError(f"{what} must be below 1, got {value!r}")
+    return value
+
+
+def _train(
+    update: Update,
+    params: Params,
+    x: ArrayLike,
+    target: ArrayLike,
+    activation: ActivationLike,
+    loss: str | LossFunction,
+    clip: float | None,
+    batch_size: int,
+    epochs: int,
+    rng: RNG,
+    progress: bool,
+) -> tuple[Params, History]:
+    """What all optimizers share; `update` says by how much each parameter moves."""
     clip = None if clip is None else _checks.number(clip, "clip", above=0.0)
     batch_size, epochs = _checks.size(batch_size, "batch_size"), _checks.size(epochs, "epochs")
     progress = _checks.flag(progress, "progress")
     phi, loss_function, draws = activations.get(activation), get_loss(loss), _checks.as_rng(rng)
     params = _checked(params, finite=True)
-    data, wanted = _examples(x, params), _numbers(target)
+    data, wanted = _examples(x, params), _targets(target, params, loss_function)
     rows = len(wanted) if wanted.ndim else 0
     if len(data) != rows or not rows:
         raise ValueError(f"x and target must have as many rows, got {len(data)} and {rows}")
-    dtype, outputs = params["W1"].dtype, len(params[f"b{len(params) // 2}"])
-    if loss_function is mean_squared:  # all of them now, rather than when their batch comes
-        _values(wanted, (rows, outputs), dtype)
-    elif loss_function is softmax_cross_entropy:
-        _labels(wanted, rows, outputs)
     params = {name: value.copy() for name, value in params.items()}
-    velocity = {name: np.zeros_like(value) for name, value in params.items()}
     losses: list[float] = []
+    ratios: list[list[float]] = []
     steps = _batches(rows, batch_size, epochs, draws, progress)
     with np.errstate(all="ignore"), contextlib.closing(steps):  # what is not finite is caught
         for batch in steps:
@@ -559,22 +687,44 @@ def sgd(
             value, output_gradient = _evaluate(loss_function, trace.output, wanted[batch])
             losses.append(value)
             if not np.isfinite(value):
-                return params, History(losses, len(losses), "loss")
+                return params, History(losses, len(losses), "loss", ratios)
             gradients = _backward(params, trace, output_gradient).params
-            if not all(np.isfinite(gradient).all() for gradient in gradients.values()):
-                return params, History(losses, len(losses), "gradient")
+            if not _finite(gradients):
+                return params, History(losses, len(losses), "gradient", ratios)
             shrink = 1.0
             if clip is not None and (length := _norm(list(gradients.values()))) > clip:
                 shrink = clip / length
-            moved: Params = {}
-            for name, gradient in gradients.items():
-                step = dtype.type(rate * shrink) * gradient
-                velocity[name] = (momentum * velocity[name] - step).astype(dtype, copy=False)
-                moved[name] = params[name] + velocity[name]
-            if not all(np.isfinite(value).all() for value in moved.values()):
-                return params, History(losses, len(losses), "parameters")
+            step = update(gradients, shrink)
+            moved: Params = {name: params[name] + step[name] for name in params}
+            if not _finite(moved):
+                return params, History(losses, len(losses), "parameters", ratios)
+            ratios.append(_update_ratio(step, params))
             params = moved
-    return params, History(losses)
+    return params, History(losses, update_ratio=ratios)
+
+
+def _targets(target: ArrayLike, params: Params, loss: LossFunction) -> NDArray[Any]:
+    """All targets, checked now rather than when their batch comes."""
+    wanted = _numbers(target)
+    rows, outputs = wanted.shape[0] if wanted.ndim else 0, len(params[f"b{len(params) // 2}"])
+    if rows and loss is mean_squared:
+        _values(wanted, (rows, outputs), params["W1"].dtype)
+    elif rows and loss is softmax_cross_entropy:
+        _labels(wanted, rows, outputs)
+    return wanted
+
+
+def _finite(values: Params) -> bool:
+    return all(bool(np.isfinite(value).all()) for value in values.values())
+
+
+def _update_ratio(step: Params, params: Params) -> list[float]:
+    """By layer, the norm of the step over the norm of the weights that it moves."""
+    ratios = []
+    for i in range(1, len(params) // 2 + 1):
+        moved, size = _length(step[f"W{i}"]), _length(params[f"W{i}"])
+        ratios.append(moved / size if size else (math.inf if moved else math.nan))
+    return ratios
 
 
 def _batches(

@@ -1,8 +1,9 @@
 """The book's figures: arrays in, figure out. The only module that imports Matplotlib.
 
-One color a scheme through the whole book, mid-tones that read on light and on dark paper,
-transparent ground, theory dashed and gray. Each function returns a Matplotlib figure, and `show`
-puts it on the page with the alt text that it insists on. Global settings are not touched.
+One color a scheme and one a named activation through the whole book, mid-tones that read on light
+and on dark paper, transparent ground, theory dashed and gray. Each function returns a Matplotlib
+figure, and `show` puts it on the page with the alt text that it insists on. Global settings are not
+touched.
 
 Everything is checked before anything is drawn, so that an error leaves the axes that it was given
 as they were. Values that are not finite, or beyond ±1e200, are gaps in a curve; where nothing would
@@ -23,7 +24,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cbook import is_math_text
-from matplotlib.colors import LinearSegmentedColormap, is_color_like
+from matplotlib.colors import LinearSegmentedColormap, is_color_like, to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.mathtext import MathTextParser
@@ -55,6 +56,16 @@ ALIASES = {
     "constant": "zeros",
     "random": "normal",
 }
+# A named activation has the color of the scheme that goes with it, or one that is left.
+ACTIVATIONS = {
+    "relu": "he",
+    "tanh": "glorot",
+    "selu": "lecun",
+    "sigmoid": "normal",
+    "gelu": "orthogonal",
+    "silu": "small",
+    "elu": "pytorch",
+}
 CYCLE = [COLORS[name] for name in ("he", "glorot", "lecun", "normal", "orthogonal", "small")]
 # From blue through nothing to red; solid from STRONG of the way on, where white text is legible.
 STRONG = 0.4
@@ -69,6 +80,14 @@ DIVERGING = LinearSegmentedColormap.from_list(
         (0.505 + STRONG / 2, COLORS["normal"] + "d0"),
         (1.0, COLORS["normal"]),
     ],
+)
+# Solid, so that white text is legible in every square on any paper: gray is what was kept.
+TABLE = LinearSegmentedColormap.from_list(
+    "winit_table", [COLORS["he"], "#6e6e6e", COLORS["normal"]]
+)
+# From the first layer, blue, to the last, red; the way between keeps 3:1 on both papers (a test).
+DEPTH = LinearSegmentedColormap.from_list(
+    "winit_depth", [COLORS["he"], "#8a63c6", "#b2538c", COLORS["normal"]]
 )
 
 DASHED = (0, (3, 4))  # gaps wide enough to see the measurement through
@@ -288,9 +307,10 @@ def _canvas(axes: Axes | None) -> tuple[Figure, Axes]:
 
 
 def color(label: str) -> str | None:
-    """The fixed color of a scheme, found by its name within `label`; None for other labels.
+    """The fixed color of a scheme or activation named in `label`; None for other labels.
 
-    ``color("He, gain 2")`` and ``color("he_normal")`` are the same blue.
+    ``color("He, gain 2")`` and ``color("he_normal")`` are the same blue. A label that names both
+    has the scheme's.
 
     Raises
     ------
@@ -300,7 +320,8 @@ def color(label: str) -> str | None:
     if not isinstance(label, str):
         raise TypeError(f"label must be a string, got {_checks.shown(label)}")
     text = str.__str__(label).lower().replace("_", " ")
-    for name, scheme in (ALIASES | {scheme: scheme for scheme in COLORS}).items():
+    schemes = ALIASES | {scheme: scheme for scheme in COLORS}
+    for name, scheme in (schemes | ACTIVATIONS).items():
         if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", text):  # not "the", not "std 1.5"
             return COLORS[scheme]
     return None
@@ -544,18 +565,76 @@ def loss_curves(
             name: np.array([np.convolve(row, kernel, "valid") for row in rows])
             for name, rows in losses.items()
         }
-    theory = None
-    if reference is not None:
-        reference_value, reference_name = _sequence(
-            reference, "reference", "a number and its name", 2
-        )
-        value = _checks.number(reference_value, "the value of reference", maximum=LARGEST)
-        if value < -LARGEST or (log and value <= 0):
-            raise ValueError(f"reference must be above 0 on a logarithmic axis, got {value:g}")
-        name = _text(reference_name, "the name of reference", name=True)
-        steps = max(values.shape[1] for values in smoothed.values())
-        theory = {name: np.full(steps, value)}
+    value, name = _reference(reference, log=log)
+    steps = max(rows.shape[1] for rows in smoothed.values())
+    theory = None if value is None else {name: np.full(steps, value)}
     return _by_layer("runs", smoothed, ylabel, theory, xlabel, smooth, log, colors, axes)
+
+
+def update_ratios(
+    ratios: ArrayLike,
+    *,
+    smooth: int = 1,
+    reference: tuple[float, str] | None = (1e-3, "0.001"),
+    axes: Axes | None = None,
+) -> Figure:
+    """How far each step moved each layer, relative to its weights: first layer blue, last red.
+
+    Parameters
+    ----------
+    ratios : array, shape (steps, layers), such as ``history.update_ratio``
+        Zeros and what is not finite are gaps.
+    smooth : steps in the running mean, at most as many as there are
+    reference : a value to mark with a dashed line, and its name; 1e-3, which many aim at, unless
+        another is given or None
+
+    Raises
+    ------
+    ValueError, TypeError
+        Ratios that are not numbers in rows, are negative, or with none to draw in a layer; more
+        than 75 layers; a running mean of more steps than there are; a reference that is not a
+        number above 0 and a name.
+    """
+    data = _drawable(ratios, "ratios", (2,), log=True)
+    steps, layers = data.shape
+    if layers > MOST_LAYERS:
+        raise ValueError(f"ratios must have at most {MOST_LAYERS} layers, got {layers}")
+    if _checks.size(smooth, "smooth") > steps:
+        raise ValueError(f"smooth must be at most the number of steps, got {smooth} for {steps}")
+    for layer, column in enumerate(data.T, start=1):
+        _drawable(column, f"layer {layer} of ratios", (1,))
+    value, name = _reference(reference, log=True)
+    kernel = np.ones(smooth) / smooth
+    figure, axes = _canvas(axes)
+    with _style():
+        axes.set_yscale("log")
+        ends = []
+        x = smooth + np.arange(steps - smooth + 1)
+        for i, column in enumerate(data.T):
+            hexcode = to_hex(DEPTH(i / max(layers - 1, 1)))
+            line = _above_zero(np.convolve(column, kernel, "valid"))
+            axes.plot(x, line, color=hexcode, linewidth=1.5)
+            finite = line[np.isfinite(line)]
+            if i in (0, layers - 1) and len(finite):
+                ends.append((float(finite[-1]), f"layer {i + 1}", hexcode))
+        if value is not None:
+            axes.axhline(value, linestyle=DASHED, color=COLORS["theory"], linewidth=1.5)
+            ends.append((value, name, COLORS["theory"]))
+        axes.set(xlabel="step", ylabel="update / weights")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _label_ends(axes, ends)
+    return figure
+
+
+def _reference(reference: object, *, log: bool) -> tuple[float | None, str]:
+    """A value to mark, and its name."""
+    if reference is None:
+        return None, ""
+    given, name = _sequence(reference, "reference", "a number and its name", 2)
+    value = _checks.number(given, "the value of reference", maximum=LARGEST)
+    if value < -LARGEST or (log and value <= 0):
+        raise ValueError(f"reference must be above 0 on a logarithmic axis, got {value:g}")
+    return value, _text(name, "the name of reference", name=True)
 
 
 def histograms_by_layer(
@@ -656,14 +735,14 @@ def network(
     names = _texts(names, "names", len(sizes), "a layer")
     matrices = _matrices(weights, sizes)
     with _style():
-        figure, axes = _subplots(size=(min(1.75 * len(sizes), 6.2), 3.4))
+        figure, axes = _subplots(size=(min(1.75 * len(sizes), FIGSIZE[0]), 3.4))
         axes.axis("off")
         drawn = [_unit_heights(n, most) for n in sizes]
         for i in range(1, last + 1):
             _draw_weights(axes, i, drawn[i - 1], drawn[i], matrices.get(f"W{i}"))
             if matrix_names:
                 shape = f"W{i}\n({sizes[i]}, {sizes[i - 1]})"
-                axes.text(i - 0.5, 1.22, shape, ha="center", va="bottom", fontsize=11)
+                axes.text(i - 0.5, 1.22, shape, ha="center", va="bottom", fontsize=12)
         for i, (heights, n) in enumerate(zip(drawn, sizes, strict=True)):
             hexcode = COLORS["he"] if 0 < i < last else COLORS["lecun" if i == 0 else "glorot"]
             size = 330 if max(map(len, drawn)) <= 6 else 150
@@ -671,7 +750,7 @@ def network(
             axes.scatter(x, list(heights.values()), s=size, color=hexcode, zorder=3)
             if n > most:
                 axes.text(i, 0.0, "⋮", ha="center", va="center", fontsize=16, zorder=3)
-            axes.text(i, -1.25, f"{names[i]}\n{n}", ha="center", va="top", fontsize=11)
+            axes.text(i, -1.25, f"{names[i]}\n{n}", ha="center", va="top", fontsize=12)
         axes.set(xlim=(-0.45, last + 0.45), ylim=(-1.75, 1.7))
     return figure
 
@@ -798,12 +877,12 @@ def heatmap(
     texts: Sequence[Sequence[str]] | None = None,
     limit: float | None = None,
 ) -> Figure:
-    """A table as colors: what grows is red, what shrinks blue, what is kept has no color.
+    """A table as colors: what grows is red, what shrinks blue, what is kept gray.
 
     Parameters
     ----------
     values : array, shape (rows, columns); 0 is "kept", such as the logarithm of a factor
-        What is not finite has no color, or the strongest, and its text.
+        What is infinite has the strongest color, and what is no number is gray; each has its text.
     label : what the color means
     texts : what stands in each square; the value with 3 significant digits by default
 
@@ -838,14 +917,15 @@ def heatmap(
         long = sum(max(0.0, inches - 1.0) for inches in widest)  # beyond what is there
         figure, axes = _subplots(size=(min(size[0], 8.0) + long, size[1]))
         axes.grid(False)
-        picture = axes.imshow(data, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
+        shown = np.where(np.isnan(data), 0.0, data)
+        picture = axes.imshow(shown, cmap=TABLE, vmin=-limit, vmax=limit, aspect="auto")
         axes.set_xticks(range(len(columns)), columns)
         axes.set_yticks(range(len(rows)), rows)
         axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
         for spine in axes.spines.values():
             spine.set_visible(False)
-        for (i, j), entry in np.ndenumerate(data):
-            _write(axes, i, j, words[i][j], float(abs(entry)) / limit)
+        for i, j in np.ndindex(data.shape):
+            axes.text(j, i, words[i][j], ha="center", va="center", color="white")
         bar = figure.colorbar(picture, ax=axes, label=label, shrink=0.9)
         bar.outline.set_visible(False)
     return figure
