@@ -360,7 +360,7 @@ def test_workflow_tries_every_system_with_the_oldest_and_the_newest() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="a script of bash, with a make of its own")
 @pytest.mark.parametrize("fails", ["", "test", "test-long"])
 def test_ci_stops_at_the_first_tier_that_fails(tmp_path: Path, fails: str) -> None:
-    """The script with a `make` that notes what it is called for, a browser, and a Python for pip."""
+    """The script with a `make` that notes what it is called for, a browser, and a Python."""
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci/run", tmp_path / ".ci")
     programs = tmp_path / "programs"
