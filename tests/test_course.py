@@ -67,14 +67,16 @@ def test_teachers_get_everything(made: Made, chapter: Path) -> None:
 
 
 def test_links_lead_to_the_published_book_where_there_is_one() -> None:
-    text = "See [the sheet](../book/cheat_sheet.md#sizes) and [chapter 5](05_xavier.ipynb)."
+    text = "See [the sheet](../book/cheat_sheet.md#sizes) and [chapter 5](05_xavier.ipynb), "
+    text += '[units](../book/glossary.md "unit").'
     cells = [nbformat.v4.new_markdown_cell(text)]
     linked = course.without_book(nbformat.v4.new_notebook(cells=cells), "https://a.b/c/")
     sheet = "[the sheet](https://a.b/c/book/cheat_sheet.html#sizes)"
-    assert linked.cells[0].source == f"See {sheet} and [chapter 5](05_xavier.ipynb)."
+    units = "[units](https://a.b/c/book/glossary.html)"
+    assert linked.cells[0].source == f"See {sheet} and [chapter 5](05_xavier.ipynb), {units}."
     cells = [nbformat.v4.new_markdown_cell(text)]
     plain = course.without_book(nbformat.v4.new_notebook(cells=cells), "")
-    assert plain.cells[0].source == "See the sheet and [chapter 5](05_xavier.ipynb)."
+    assert plain.cells[0].source == "See the sheet and [chapter 5](05_xavier.ipynb), units."
 
 
 @pytest.mark.parametrize("kind", ["students", "teachers"])

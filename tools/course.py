@@ -58,12 +58,12 @@ def without_book(notebook: NotebookNode, address: str) -> NotebookNode:
     """The notebook with its links into the book's pages leading to the published book, or gone."""
 
     def link(found: re.Match[str]) -> str:
-        text, page, anchor = found.groups()
+        text, page, anchor = found.groups("")
         return f"[{text}]({address}book/{page}.html{anchor})" if address else text
 
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            pattern = r"\[([^][]*)\]\(\.\./book/(\w+)\.md(#[\w-]*)?\)"
+            pattern = r"\[([^][]*)\]\(\.\./book/(\w+)\.md(#[\w-]*)?(?: \"[^\"]*\")?\)"
             cell.source = re.sub(pattern, link, cell.source)
     return notebook
 
