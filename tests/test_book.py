@@ -613,7 +613,7 @@ def test_contents_open_and_close_by_keyboard_on_a_phone(address: str, browser: B
 
 def test_tabs_turn_by_keyboard_and_are_all_printed(server: str, context: BrowserContext) -> None:
     page = context.new_page()
-    page.goto(f"{server}/notebooks/09_keras_settings.html")
+    page.goto(f"{server}/book/on_monday.html")
     tabs = page.locator(".sd-tab-set > .sd-tab-content")
     assert [tab.is_visible() for tab in tabs.all()] == [True, False, False]
     page.locator(".sd-tab-set > input").first.focus()
