@@ -157,6 +157,28 @@ def cells_are_short(notebook: Notebook) -> list[str]:
     ]
 
 
+def nothing_is_cut(notebook: Notebook) -> list[str]:
+    """A laptop's column holds 79 characters of code, and a phone some 60 of print."""
+    complaints = []
+    for cell in code_cells(notebook):
+        printed = "".join("".join(output.get("text", "")) for output in cell["outputs"])
+        for what, text, most in (("code", source(cell), 79), ("print", printed, 60)):
+            if (longest := max(map(len, text.splitlines()), default=0)) > most:
+                here = f"cell [{cell['execution_count']}]"
+                complaints.append(f"{here}: {longest} columns of {what}, {most} are the most")
+    return complaints
+
+
+def no_bare_results(notebook: Notebook) -> list[str]:
+    """What a cell ends on is printed or a report with its own HTML, not Python's name for it."""
+    return [
+        f"cell [{cell['execution_count']}] ends on a value that nobody asked for"
+        for cell in code_cells(notebook)
+        for output in cell["outputs"]
+        if output["output_type"] == "execute_result" and "text/html" not in output["data"]
+    ]
+
+
 def imports_come_first(notebook: Notebook) -> list[str]:
     complaints = []
     for cell in code_cells(notebook)[1:]:
@@ -218,6 +240,8 @@ NOTEBOOK_RULES: list[Callable[[Notebook], list[str]]] = [
     figures_have_alt_text,
     figures_have_a_compared_invariant,
     cells_are_short,
+    nothing_is_cut,
+    no_bare_results,
     imports_come_first,
     no_star_imports_and_no_shell,
     no_global_randomness,
@@ -287,6 +311,8 @@ def change(*path: Any, to: Any) -> Callable[[Notebook], None]:
 
 
 STDERR = {"output_type": "stream", "name": "stderr", "text": ["oh\n"]}
+PRINTED = {"output_type": "stream", "name": "stdout", "text": ["1.02\n"]}
+RESULT = {"output_type": "execute_result", "data": {"text/plain": ["Text(0, 0.5, 'x')"]}}
 ERROR = {"output_type": "error", "ename": "ValueError", "evalue": "no", "traceback": []}
 BAD_NOTEBOOKS = [
     (executed_in_order, change("cells", 2, "execution_count", to=None)),
@@ -305,6 +331,9 @@ BAD_NOTEBOOKS = [
     (figures_have_alt_text, change("cells", 2, "outputs", to=[])),
     (figures_have_a_compared_invariant, change("cells", 3, "outputs", to=[])),
     (cells_are_short, change("cells", 3, "source", to=["x = 1\n"] * 16)),
+    (nothing_is_cut, change("cells", 3, "source", to=["x = " + "1 + " * 19 + "1\n"])),
+    (nothing_is_cut, change("cells", 3, "outputs", to=[PRINTED | {"text": ["x" * 61 + "\n"]}])),
+    (no_bare_results, change("cells", 3, "outputs", to=[PRINTED, RESULT])),
     (imports_come_first, change("cells", 2, "source", to=["from winit import theory\n"])),
     (imports_come_first, change("cells", 2, "source", to=["def f():\n", "    import scipy\n"])),
     (no_star_imports_and_no_shell, change("cells", 1, "source", to=["from numpy import *\n"])),
