@@ -369,7 +369,7 @@ def _runner(func: Any, args: Any, kwargs: Any, slots: Sequence[tuple[int, Any, A
     def run(*numbers: Any) -> list[Any]:
         filled: list[Any] = [list(a) if isinstance(a, list) else a for a in bare]
         for (i, j), dtype, number in zip(places, dtypes, numbers, strict=True):
-            tensor = torch.from_numpy(np.array(number))
+            tensor = torch.from_numpy(np.array(number, order="C"))  # else no view of any shape
             tensor = tensor.to(dtype) if dtype and number.dtype.kind == "f" else tensor
             if j is None:
                 filled[i] = tensor
