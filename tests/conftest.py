@@ -76,6 +76,11 @@ def browser() -> Iterator[Browser]:
         instance.close()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes minutes: begun last, it leaves the other worker idle."""
+    items.sort(key=lambda item: item.get_closest_marker("minutes") is None)
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print what test_book.py has measured, a line for each page."""
     pages: dict[str, dict[str, object]] = {}

@@ -16,8 +16,10 @@ import pytest
 import winit.activations
 import winit.theory
 
+AT_LENGTH = [pytest.mark.long, pytest.mark.minutes]
 
-@pytest.mark.parametrize("calls", [1000, pytest.param(20_000, marks=pytest.mark.long)])
+
+@pytest.mark.parametrize("calls", [1000, pytest.param(20_000, marks=AT_LENGTH)])
 def test_nothing_but_errors_in_our_words(calls: int) -> None:
     failures, _ = fuzz.fuzz(calls, fuzz.SEED)
     if failures:

@@ -818,6 +818,7 @@ def test_maps_against_iteration_of_tables() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.minutes
 def test_maps_against_iteration_of_tables_at_length() -> None:
     assert check_theory.check({"fixed points": 4000, "critical points": 1000, "c*": 1000}, 0) == []
 
