@@ -692,11 +692,11 @@ class Subject(Base):
         self.slots = {z: np.zeros(shape, np.float32) for z, shape in shapes.items()}
         outs = [v.aval for v in self.jaxpr.jaxpr.outvars]
         self.directions = [self.stream.standard_normal(o.shape).astype(o.dtype) for o in outs]
-        self.step = _compile(self._pass, *self._arguments(self.arrays, self.x))
+        self.step = _compile(self._pass, *self._arguments(self.arrays, self.x, True))
 
-    def _arguments(self, arrays: Mapping[str, Any], x: list[Any]) -> tuple[Any, ...]:
+    def _arguments(self, arrays: Mapping[str, Any], x: list[Any], back: bool) -> tuple[Any, ...]:
         arrays, x = jax.tree.map(_auto, (arrays, x))
-        return arrays, self.slots, x, self.directions, self.targets
+        return arrays, self.slots, x, self.directions, self.targets, np.array(back)
 
     def _forward(self, flat: Sequence[Any], slots: Any) -> tuple[list[Any], Any]:
         """The outputs of floats, and the notes."""
@@ -705,16 +705,18 @@ class Subject(Base):
         outputs = running.run(self.jaxpr, flat)
         return outputs, running.notes
 
-    def _pass(self, arrays: Any, slots: Any, x: Any, directions: Any, y: Any) -> Any:
+    def _pass(self, arrays: Any, slots: Any, x: Any, directions: Any, y: Any, back: Any) -> Any:
+        """The notes and the gradients; without `back` zeros, and no second compilation."""
+
         def scalar(floats: Any, slots: Any) -> Any:
             outputs, notes = self._forward([*(arrays | floats).values(), *x], slots)
-            value = self._value(outputs, directions, y)
-            return value, (value, outputs, notes)
+            return self._value(outputs, directions, y), (outputs, notes)
 
-        floats = {n: a for n, a in arrays.items() if _floats(a)}
-        gradient = jax.grad(scalar, (0, 1), has_aux=True)
-        (weights, back), (value, outputs, notes) = gradient(floats, slots)
-        notes |= {f"g {z}": {"x": g} for z, g in back.items()}
+        given = {n: a for n, a in arrays.items() if _floats(a)}, slots
+        value, pull, (outputs, notes) = jax.vjp(scalar, *given, has_aux=True)
+        none = partial(jax.tree.map, jnp.zeros_like, given)
+        weights, taps = jax.lax.cond(back, lambda: pull(jnp.ones_like(value)), none)
+        notes |= {f"g {z}": {"x": g} for z, g in taps.items()}
         ends = [jnp.isfinite(a).all() for a in jax.tree.leaves((value, outputs))]
         notes["finite"] = {"x": jnp.stack(ends)}
         if self.loss is not None:
@@ -746,14 +748,16 @@ class Subject(Base):
             tries += [[jnp.broadcast_to(m, o.shape).astype(o.dtype) for m, o in means]]
         return tries
 
-    def execute(self, arrays: Mapping[str, Any], standardized: bool) -> Any:
+    def execute(self, arrays: Mapping[str, Any], standardized: bool, back: bool) -> Any:
         """One run of the compiled pass."""
         if self.step is None:
             self.prepare()
         x = [self.standard(a) if standardized else a for a in self.x]
         # Weights and their gradients are added up here: it saves two kernels to compile for each.
-        notes, back = jax.tree.map(np.asarray, self.step(*self._arguments(arrays, x)))
-        notes |= {f"weight {n}": squares(g, self.layers.get(n, 1)) for n, g in back.items()}
+        notes, weights = self.step(*self._arguments(arrays, x, back))
+        notes = {k: note for k, note in notes.items() if back or not k.startswith("g ")}
+        notes, weights = jax.tree.map(np.asarray, (notes, weights if back else {}))
+        notes |= {f"weight {n}": squares(g, self.layers.get(n, 1)) for n, g in weights.items()}
         return notes | {f"value {n}": self._spread(n, arrays[n]) for n in self.known}
 
     def _spread(self, name: str, array: Any) -> Note:

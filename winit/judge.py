@@ -328,7 +328,8 @@ class Rule:
     """What can be wrong, why (from the worst row), what it means for training, and what cures it.
 
     `advice` is for where no redraw does. `scaled`: a kernel's scale can answer for it; `moved`: the
-    verdict stands at those that did it; `whole`: at none; `summed`: each site is its own matter.
+    verdict stands at those that did it; `whole`: at none; `summed`: each site is its own matter;
+    `forward`: it looks at no gradient, so that runs need not go back.
     """
 
     find: Callable[[Case], Array]
@@ -340,6 +341,7 @@ class Rule:
     moved: bool = False
     whole: bool = False
     summed: bool = False
+    forward: bool = False
 
     def excess(self, case: Case) -> Array:
         """How far every site, or the whole, is beyond the bound."""
@@ -376,13 +378,15 @@ RULES = (
     Rule(symmetric, "symmetric", "Of {units} units {distinct:.0f} differ, in signal and gradient.",
          "No optimizer breaks it: the gradients are equal, too.", UNTIE, scaled=False),
     Rule(saturated, "saturated", "Of the slopes after it {saturated:.0%} more are flat than with a "
-         "unit signal.", "SGD and Adam move little of what is flat.", PATHS, summed=True),
+         "unit signal.", "SGD and Adam move little of what is flat.", PATHS, summed=True,
+         forward=True),
     Rule(collapsed, "collapsed", "Of its E z² {z_share:.1g} varies over the examples: all look "
-         "alike to it.", "SGD does not begin; Adam begins late, if it is above rounding.", PATHS),
-    Rule(grows, "exploding", OFF, SGD, SCALE, moved=True),
-    Rule(fades, "shrinking", OFF, SGD, SCALE, moved=True),
+         "alike to it.", "SGD does not begin; Adam begins late, if it is above rounding.", PATHS,
+         forward=True),
+    Rule(grows, "exploding", OFF, SGD, SCALE, moved=True, forward=True),
+    Rule(fades, "shrinking", OFF, SGD, SCALE, moved=True, forward=True),
     Rule(first_loss, "first loss far too high", "It is {loss:.3g}, where knowing nothing costs "
-         "{blind:.3g}.", BACK, TARGETS, whole=True),
+         "{blind:.3g}.", BACK, TARGETS, whole=True, forward=True),
     Rule(starves, "shrinking", "Redrawing the first kernels does far less than redrawing others.",
          SOME, PATHS, moved=True),
     Rule(bursts, "exploding", "Redrawing the first kernels does far more than redrawing the last.",
@@ -411,10 +415,16 @@ class Change:
         """What would be measured with it."""
         return opening(replace(case, m=self.measured(subject, case, {})), subject, self)
 
-    def measured(self, subject: Subject, case: Case, new: Mapping[str, Array]) -> Measured:
+    def forward(self, subject: Subject, case: Case) -> Case:
+        """What would be measured with it, less all that comes back."""
+        return replace(case, m=self.measured(subject, case, {}, back=False))
+
+    def measured(
+        self, subject: Subject, case: Case, new: Mapping[str, Array], back: bool = True
+    ) -> Measured:
         """One run with it, and with noise that takes the place of zeros."""
         values = {**case.opened, **self.values, **new}
-        return subject.measure(self.scales, values, standardized=self.standardized)
+        return subject.measure(self.scales, values, standardized=self.standardized, back=back)
 
 
 def suspects(case: Case) -> dict[str, Array]:
@@ -518,7 +528,7 @@ def leveled(subject: Subject, case: Case, change: Change) -> Change:
     sites, times = case.program.sites, dict.fromkeys(case.owner, 1.0)
     drawn = change.values
     for _ in range(ROUNDS):
-        after = change.run(subject, case)
+        after = change.forward(subject, case)
         off, told = np.clip(drift(after), -50.0, 50.0), judged(after)
         for name, i in case.owner.items():
             read = [j for j, site in enumerate(sites) if i in site.parents and told[j] and i < j]
@@ -558,7 +568,9 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
     if rule := fault(case):
         factors, tried, text = suspects(case) if rule.scaled else {}, dict[str, Case](), ""
         if cures:
-            tried = {k: Change(scales={k: f}).run(subject, case) for k, f in factors.items()}
+            alone = {name: Change(scales={name: factor}) for name, factor in factors.items()}
+            way = Change.forward if rule.forward else Change.run
+            tried = {name: way(change, subject, case) for name, change in alone.items()}
         named = blamed(case, rule, factors, tried)
         if cures:
             change = cure(subject, case, rule, named, factors)

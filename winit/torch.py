@@ -795,12 +795,13 @@ class Subject(Base):
         with torch.no_grad():
             self.arrays[name].copy_(self.like(value, self.arrays[name]))
 
-    def execute(self, arrays: Mapping[str, Any], standardized: bool) -> Any:
-        """One run, forward and back, its notes at the numbers of the first one's sites."""
+    def execute(self, arrays: Mapping[str, Any], standardized: bool, back: bool) -> Any:
+        """One run, its notes at the numbers of the first one's sites."""
         same = all(arrays[n] is a for n, a in self.arrays.items())
         if self.first and same and not standardized:
             return self.first
-        run = self._run(arrays, _mapped(self.x, self.standard) if standardized else self.x)
+        x = _mapped(self.x, self.standard) if standardized else self.x
+        run = self._run(arrays, x, back)
         here, there = (
             {site.name: d.z for site, d in zip(p.sites, r.drafts, strict=True)}
             for p, r in ((self.program, self.reader), (run.program, run.reader))
@@ -811,7 +812,7 @@ class Subject(Base):
         return {f"{what}{gap}{place.get(i, i) if what in MEASURED else i}": note
                 for (what, gap, i), note in split}  # fmt: skip
 
-    def _run(self, arrays: Mapping[str, Any], x: Any) -> Any:
+    def _run(self, arrays: Mapping[str, Any], x: Any, back: bool = True) -> Any:
         run = _Run(self.examples)
         with _apart(self.seed, self.fused):
             inputs, own = _mapped(x, lambda t: t.detach().clone()), dict[str, Tensor]()
@@ -841,7 +842,7 @@ class Subject(Base):
                 told = [run.known.get(t, Value()) for t in _leaves(outputs, floats=True)]
                 calls, told = run.reader.loops(told)
                 run.program = run.reader.program(told, [*self._remarks(run)])
-                self._back(run, outputs, own)
+                self._back(run, outputs, own if back else {})
                 kinds = [(i, kind) for i, (_, kind, _) in run.reader.roots.items()]
                 for d in run.reader.drafts:
                     self._together(run.notes, d.z, calls.get(d.z, [d.z]))
@@ -849,7 +850,7 @@ class Subject(Base):
                         if kind == "state" and d.x.roots.bit_count() == 1:
                             run.notes[f"root {i}"] = run.notes[f"x {d.z}"]
                 return run
-        return self._run(arrays, x)
+        return self._run(arrays, x, back)
 
     def entries(self) -> list[str]:
         """The inputs' names."""
@@ -877,7 +878,7 @@ class Subject(Base):
                 notes[f"{what} {z}"] = {k: np.stack([f[k] for f in found]) for k in keys}
 
     def _back(self, run: _Run, made: Any, own: Mapping[str, Tensor]) -> None:
-        """The gradient, of the loss or in a random direction at the outputs."""
+        """The loss or a random direction at the outputs, and its gradient by these parameters."""
         outputs = _leaves(made, floats=True)
         self.directions = self.directions or [
             self.stream.standard_normal(tuple(t.shape)) for t in outputs
@@ -885,10 +886,10 @@ class Subject(Base):
         value = self._value(made, outputs)
         finite = [bool(torch.isfinite(t).all()) for t in (value, *outputs)]
         leaves, back = {n: a for n, a in own.items() if a.requires_grad}, dict[str, Any]()
-        if value.requires_grad:
+        if leaves and value.requires_grad:
             grads = torch.autograd.grad(value, [*leaves.values()], allow_unused=True)
             back = dict(zip(leaves, grads, strict=True))
-        for n in self.weights:
+        for n in own.keys() & self.weights.keys():
             g = back.get(n)
             g = own[n].new_zeros(1) if g is None else g.coalesce().values() if g.is_sparse else g
             run.notes[f"weight {n}"] = note = _note(g.detach())
