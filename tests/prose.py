@@ -53,7 +53,7 @@ WORDS |= {f"{ten}-{one}": WORDS[ten] + WORDS[one] for ten in TENS for one in ONE
 SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9}
 PARTS = {"third": 3, "quarter": 4, "fifth": 5, "tenth": 10, "hundredth": 100, "thousandth": 1000}
 # Up to ten a word is a count of things in sight, unless it says how many times as large.
-COUNTS = r"(?=-?fold| times| orders of| powers of)"
+COUNTS = r"(?=-?fold|\s(?:times|orders|powers)\b)"
 
 
 def _any(words: Iterator[str] | list[str]) -> str:
@@ -66,10 +66,10 @@ NUMBER = re.compile(
     r"(?:e(?P<e>[+-]?\d+)|\s*\\cdot\s*10\^\{?(?P<tex>-?\d+)\}?|\s(?P<unit>[mb]illion))?"
     r"(?P<percent>\s?\\?%)?(?![\w^]|[.,]\d)"
     r"|(?<![\w.^])10\^\{?(?P<power>-?\d+)\}?"
-    rf"|\b(?P<count>{_any(ONES[2:10])}) (?P<parts>{_any(list(PARTS))})s\b"
-    r"|\b(?:an?|one) (?P<part>tenth|hundredth|thousandth)\b|\bone (?P<third>third)\b"
-    rf"|\b(?:(?P<word>{_any(list(WORDS))}|a)[ -])?"
-    rf"(?P<scale>(?:{_any(list(SCALES))})(?: [mb]illion)?)(?!th)"
+    rf"|\b(?P<count>{_any(ONES[2:10])})\s(?P<parts>{_any(list(PARTS))})s\b"
+    r"|\b(?:an?|one)\s(?P<part>tenth|hundredth|thousandth)\b|\bone\s(?P<third>third)\b"
+    rf"|\b(?:(?P<word>{_any(list(WORDS))}|a)[\s-])?"
+    rf"(?P<scale>(?:{_any(list(SCALES))})(?:\s[mb]illion)?)(?!th)"
     rf"|\b(?:(?P<spelled>{_any(list(WORDS)[10:])})(?!-|\w)|(?P<times>{_any(ONES[2:11])}){COUNTS})",
     re.IGNORECASE,
 )
@@ -83,15 +83,20 @@ class Number:
     half: float = 0.5  # half a unit of the last digit that counts
     percent: bool = False
     power: bool = False  # a power of ten alone: good for the order of magnitude
+    decades: bool = False  # that many powers of ten, up or down
 
     def rounds(self, exact: float) -> bool:
         """Whether this is what `exact` rounds to, as a number or as a percentage."""
+        if self.decades:
+            return exact > 0 and abs(abs(math.log10(exact)) - self.value) < 1
         if self.power:
             return exact > 0 and abs(math.log10(exact / self.value)) < 1
         scales = (1, 100) if self.percent else (1,)
         return any(abs(exact * s - self.value) <= self.half * (1 + 1e-9) for s in scales)
 
     def equals(self, setting: float) -> bool:
+        if self.decades:
+            return self.rounds(setting)
         scales = (1, 100) if self.percent else (1,)
         return any(math.isclose(setting * s, self.value, rel_tol=1e-9) for s in scales)
 
@@ -129,8 +134,12 @@ def _digits(number: functools.partial[Number], group: dict[str, str]) -> Number:
     return number(value, half, percent="percent" in group, power=alone)
 
 
+DECADES = re.compile(r"(?:\sto\s[\w-]+)?\s(?:powers\sof\sten|orders\sof\smagnitude)")
+
+
 def numbers(text: str) -> list[Number]:
-    return [_number(match) for match in NUMBER.finditer(text)]
+    found = ((_number(match), match.end()) for match in NUMBER.finditer(text))
+    return [replace(number, decades=bool(DECADES.match(text, end))) for number, end in found]
 
 
 # ------------------------------------------------------------------ formulas
