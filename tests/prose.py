@@ -5,8 +5,8 @@ A number is read with its precision: 0.0456 may be off by half a unit of its las
 an earlier one; where a chapter opens, sums up, asks and sets exercises, in any. Other chapters
 count where the same paragraph or the heading above it names them. It is *computed* if the other
 numbers of its formula give it, as in $\sqrt{2/10} = 0.447$. Of what remains some has another reason
-to stand there: references and years, what is quoted or cited in the same sentence, the data of an
-exercise, constants of formulas. A number that has none is *open*.
+to stand there: references, what is quoted or cited in the same sentence, the data that an exercise
+states, constants of formulas. A number that has none is *open*.
 """
 
 from __future__ import annotations
@@ -27,17 +27,6 @@ CHAPTERS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 NAMES = ("index", "on_monday", "cheat_sheet", "errata", "verdicts", "zoo")
 PAGES = [ROOT / "book" / f"{name}.md" for name in NAMES]
 ASSERTED = {"cheat_sheet.md"}  # whose tables test_cheat_sheet.py computes, cell by cell
-KINDS = (
-    "printed",
-    "set",
-    "computed",
-    "reference",
-    "cited",
-    "quoted",
-    "exercise",
-    "constant",
-    "open",
-)
 
 
 # ------------------------------------------------------------------ a number and its precision
@@ -53,7 +42,7 @@ WORDS |= {f"{ten}-{one}": WORDS[ten] + WORDS[one] for ten in TENS for one in ONE
 SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9}
 PARTS = {"third": 3, "quarter": 4, "fifth": 5, "tenth": 10, "hundredth": 100, "thousandth": 1000}
 # Up to ten a word is a count of things in sight, unless it says how many times as large.
-COUNTS = r"(?=-?fold|\s(?:times|orders|powers)\b)"
+COUNTS = r"(?=-?fold|\s+(?:times|orders|powers)\b)"
 
 
 def _any(words: Iterator[str] | list[str]) -> str:
@@ -63,13 +52,13 @@ def _any(words: Iterator[str] | list[str]) -> str:
 NUMBER = re.compile(
     r"(?<![\w./])(?P<over>\d+)/(?P<under>\d+)(?![\w.]\d|/)"
     r"|(?<![\w.])(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
-    r"(?:e(?P<e>[+-]?\d+)|\s*\\cdot\s*10\^\{?(?P<tex>-?\d+)\}?|\s(?P<unit>[mb]illion))?"
+    r"(?:e(?P<e>[+-]?\d+)|\s*\\cdot\s*10\^\{?(?P<tex>-?\d+)\}?|\s+(?P<unit>[mb]illion))?"
     r"(?P<percent>\s?\\?%)?(?![\w^]|[.,]\d)"
     r"|(?<![\w.^])10\^\{?(?P<power>-?\d+)\}?"
-    rf"|\b(?P<count>{_any(ONES[2:10])})\s(?P<parts>{_any(list(PARTS))})s\b"
-    r"|\b(?:an?|one)\s(?P<part>tenth|hundredth|thousandth)\b|\bone\s(?P<third>third)\b"
-    rf"|\b(?:(?P<word>{_any(list(WORDS))}|a)[\s-])?"
-    rf"(?P<scale>(?:{_any(list(SCALES))})(?:\s[mb]illion)?)(?!th)"
+    rf"|\b(?P<count>{_any(ONES[2:10])})\s+(?P<parts>{_any(list(PARTS))})s\b"
+    r"|\b(?:an?|one)\s+(?P<part>tenth|hundredth|thousandth)\b|\bone\s+(?P<third>third)\b"
+    rf"|\b(?:(?P<word>{_any(list(WORDS))}|a)(?:-|\s+))?"
+    rf"(?P<scale>(?:{_any(list(SCALES))})(?:\s+[mb]illion)?)(?!th)"
     rf"|\b(?:(?P<spelled>{_any(list(WORDS)[10:])})(?!-|\w)|(?P<times>{_any(ONES[2:11])}){COUNTS})",
     re.IGNORECASE,
 )
@@ -134,7 +123,7 @@ def _digits(number: functools.partial[Number], group: dict[str, str]) -> Number:
     return number(value, half, percent="percent" in group, power=alone)
 
 
-DECADES = re.compile(r"(?:\sto\s[\w-]+)?\s(?:powers\sof\sten|orders\sof\smagnitude)")
+DECADES = re.compile(r"(?:\s+to\s+[\w-]+)?\s+(?:powers\s+of\s+ten|orders\s+of\s+magnitude)")
 
 
 def numbers(text: str) -> list[Number]:
@@ -268,7 +257,7 @@ class Paragraph:
     text: str
     heading: str = ""  # the section's
     end: int | None = None  # the cell at which the section ends; None where all cells count
-    exercise: bool = False
+    exercise: str = ""  # what a question or an exercise has said so far: its data are its own
     quotation: bool = False
 
 
@@ -306,7 +295,7 @@ def read(path: Path) -> list[Paragraph]:
     else:
         told = [(i, p) for i, cell in enumerate(cells(path)) for p in _said(cell)]
     found: list[Paragraph] = []
-    heading, exercise, end = "", False, None
+    heading, exercise, stated, end = "", "", False, None
     for i, paragraph in reversed(told):  # so that a section's end is known before its start
         found.append(replace(paragraph, end=end))
         if paragraph.text.startswith("## "):
@@ -315,9 +304,10 @@ def read(path: Path) -> list[Paragraph]:
         if paragraph.text.startswith("#"):
             level, _, title = paragraph.text.partition(" ")
             heading = title if len(level) == 2 else heading
-            exercise = bool(re.match("Exercise|Question|Solution|Answer", title))
-        whole = WHOLE.fullmatch(heading)
-        end = None if whole else paragraph.end
+            stated = bool(re.match("Exercise|Question", title))
+            exercise = exercise if re.match("Solution|Answer", title) else ""
+        exercise += f" {paragraph.text}" * stated
+        end = None if WHOLE.fullmatch(heading) else paragraph.end
         found[-1 - k] = replace(paragraph, heading=heading, exercise=exercise, end=end)
     return found[::-1]
 
@@ -337,7 +327,7 @@ LIST = r"\d+(?:\.\d+)*(?:(?:, (?:and )?| and | to | or |–)\d+(?:\.\d+)*)*"
 PLACES = "chapter|section|figure|exercise|question|equation|slide|page|table|point"
 REFERENCE = re.compile(
     rf"\b(?:(?:{PLACES})s?|version)\s+{LIST}|^\d+\. |^#.*|\[{LIST}\](?=\()"
-    r"|\[[^\]]*\]\(https?://[^)]*\)|\b(?:in|since|of|from|until) (?:19|20)\d\d\b",
+    r"|\[[^\]]*\]\(https?://[^)]*\)",
     re.IGNORECASE | re.MULTILINE,
 )
 CITATION = re.compile(r"\]\(https?://|\{cite:[pt]\}")
@@ -409,7 +399,8 @@ def classify(path: Path, paragraph: Paragraph) -> Iterator[Found]:
             return how
         if paragraph.quotation or any(number.start in place for place in with_citation):
             return "quoted" if paragraph.quotation else "cited"
-        return its_role or ("exercise" if paragraph.exercise else "open")
+        stated = any(number.value == said.value for said in numbers(paragraph.exercise))
+        return its_role or ("exercise" if stated else "open")
 
     for number, its_role in readings(text):
         start, end = max(0, number.start - 40), number.start + len(number.text) + 25
