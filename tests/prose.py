@@ -24,7 +24,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-NAMES = ("index", "on_monday", "cheat_sheet", "errata", "verdicts", "zoo")
+NAMES = ("index", "on_monday", "cheat_sheet", "errata", "verdicts", "zoo", "notation", "glossary")
 PAGES = [ROOT / "book" / f"{name}.md" for name in NAMES]
 ASSERTED = {"cheat_sheet.md"}  # whose tables test_cheat_sheet.py computes, cell by cell
 

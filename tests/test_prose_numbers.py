@@ -18,6 +18,7 @@ from pathlib import Path
 import prose
 import pytest
 
+import winit
 import zoo
 from winit import judge, theory
 
@@ -113,6 +114,12 @@ def test_zoo_has_the_sizes_of_its_transformers() -> None:
     assert {size["num_layers"] for name, size in sizes.items() if name != "DistilBERT"} == {12}
     assert sizes["DistilBERT"]["num_layers"] == 6 and zoo.LENGTH == 16
     assert {size["hidden_dim"] for size in sizes.values()} == {64}
+
+
+def test_notation_has_the_axes_of_a_keras_kernel() -> None:
+    assert "`in_axis=-2, out_axis=-1` draws a Keras kernel" in page("notation.md")
+    kernel = winit.he_normal((10_000, 100), in_axis=-2, out_axis=-1, rng=0)
+    assert kernel.std() == pytest.approx(math.sqrt(2 / 10_000), rel=0.01)  # of (fan_in, fan_out)
 
 
 # The reader ---------------------------------------------------------------------------------------
