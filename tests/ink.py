@@ -23,7 +23,7 @@ LIGHT: dict[str, Color] = {"paper": (253, 252, 249), "wash": (244, 241, 234)}
 DARK: dict[str, Color] = {"paper": (20, 23, 28), "wash": (29, 34, 41)}
 
 LEAST = 60  # pixels of exactly one color, two to a CSS pixel: fewer are an edge's
-SHADING = 128  # opacity below which a stroke is the grid and a ground is as good as paper
+SHADING = 140  # opacity below which a stroke is the grid, even on a band, and a ground is a band
 SOLID = 204  # opacity below which an area is a shade of something continuous
 LETTER = 240  # opacity below which a stroke is no letter
 THICK = 11  # pixels: the thickest line has 10, the smallest dot 17
