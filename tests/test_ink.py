@@ -70,7 +70,9 @@ def table(text: str) -> ink.Array:
 
 
 def dots(color: str) -> ink.Array:
+    """Without a grid, which would lie on them."""
     figure, axes = plots.subplots()
+    axes.grid(False)
     axes.scatter([0, 1, 2], [0, 2, 1], s=330, color=color)
     return pixels(plots._png(figure))
 
