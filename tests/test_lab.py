@@ -109,6 +109,23 @@ def test_solutions_and_the_code_of_figures_are_closed(tmp_path: Path, browser: B
         assert not page.get_by_text(second_line.strip()).first.is_visible()
 
 
+def test_dark_theme_puts_light_paper_under_figures(tmp_path: Path, browser: Browser) -> None:
+    chapter = nbformat.read(CHAPTER, as_version=4)
+    figure = next(cell for cell in chapter.cells if "hide-input" in cell.metadata.get("tags", []))
+    chapter.cells = [chapter.cells[0], figure]
+    nbformat.write(chapter, tmp_path / "small.ipynb")
+    themes = tmp_path / ".home" / "JUPYTERLAB_SETTINGS_DIR" / "@jupyterlab" / "apputils-extension"
+    themes.mkdir(parents=True)
+    (themes / "themes.jupyterlab-settings").write_text('{"theme": "JupyterLab Dark"}')
+    with jupyterlab(tmp_path) as address, browser.new_page() as page:
+        open_notebook(page, address, "small.ipynb")
+        picture = page.locator(".jp-OutputArea img")
+        picture.wait_for()
+        assert page.locator("body").get_attribute("data-jp-theme-light") == "false"
+        ground = picture.evaluate("image => getComputedStyle(image).backgroundColor")
+        assert ground == "rgb(255, 255, 255)"
+
+
 @pytest.mark.parametrize("configured", [True, False], ids=["make lab", "plain JupyterLab"])
 def test_save_leaves_no_trace_of_the_editor(
     tmp_path: Path, browser: Browser, configured: bool

@@ -7,13 +7,14 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import ink
 import IPython.display
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
@@ -24,6 +25,8 @@ from winit.plots import COLORS
 
 Array = NDArray[Any]
 
+PAPERS = [("light", paper) for paper in ink.LIGHT.values()]
+PAPERS += [("light", (255, 255, 255)), *(("dark", paper) for paper in ink.DARK.values())]
 RUNS = np.random.default_rng(0).uniform(0.5, 2, (3, 40))
 
 
@@ -108,6 +111,11 @@ def only_axes(figure: Figure) -> Any:
     return axes
 
 
+def levels(color: Any) -> Array:
+    """Red, green, blue and opacity, of 0 to 255."""
+    return 255 * np.array(to_rgba(color))
+
+
 def texts(axes: Axes) -> dict[str, str]:
     return {text.get_text(): to_hex(text.get_color()) for text in axes.texts}
 
@@ -168,9 +176,10 @@ def test_update_ratios_go_from_blue_to_red() -> None:
     assert "0.001" not in texts(bare) and len(bare.lines) == 40
 
 
-@pytest.mark.parametrize("paper", ["#ffffff", "#fdfcf9", "#14171c"])
-def test_layers_read_on_light_and_dark_paper(paper: str) -> None:
-    assert min(contrast(to_hex(plots.DEPTH(t)), paper) for t in np.linspace(0, 1, 76)) >= 3
+@pytest.mark.parametrize(("theme", "paper"), PAPERS)
+def test_layers_read_on_light_and_dark_paper(theme: str, paper: ink.Color) -> None:
+    shades = [np.multiply(plots.DEPTH(t), 255) for t in np.linspace(0, 1, 76)]
+    assert min(ink.contrast(ink.shown(c, theme, paper), paper) for c in shades) >= ink.TEXT
 
 
 def test_histograms_show_shares_on_one_scale() -> None:
@@ -238,29 +247,32 @@ def test_a_scheme_or_activation_has_one_color(label: str, scheme: str | None) ->
     assert plots.color(label) == (COLORS[scheme] if scheme else None)
 
 
-def linear(color: str) -> Array:
-    """Linear light, red to blue."""
-    c = np.array(to_rgb(color))
-    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
-
-
-def contrast(one: str, other: str) -> float:
-    """The contrast ratio of WCAG."""
-    dark, light = sorted(float(linear(color) @ [0.2126, 0.7152, 0.0722]) for color in (one, other))
-    return (light + 0.05) / (dark + 0.05)
-
-
 @pytest.mark.parametrize("name", COLORS)
-@pytest.mark.parametrize("paper", ["#ffffff", "#fdfcf9", "#14171c"])
-def test_colors_read_on_light_and_dark_paper(name: str, paper: str) -> None:
-    assert contrast(COLORS[name], paper) >= 3
+@pytest.mark.parametrize(("theme", "paper"), PAPERS)
+def test_colors_read_on_light_and_dark_paper(name: str, theme: str, paper: ink.Color) -> None:
+    seen = ink.shown(levels(COLORS[name]), theme, paper)
+    assert ink.contrast(seen, paper) >= ink.TEXT
 
 
-@pytest.mark.parametrize("paper", ["#ffffff", "#fdfcf9", "#14171c"])
-def test_tables_read_on_light_and_dark_paper(paper: str) -> None:
-    squares = [to_hex(plots.TABLE(t)) for t in np.linspace(0, 1, 99)]
-    assert min(contrast("#ffffff", square) for square in squares) >= 4.5
-    assert min(contrast(square, paper) for square in squares) >= 3
+@pytest.mark.parametrize(("theme", "paper"), PAPERS)
+def test_tables_read_on_light_and_dark_paper(theme: str, paper: ink.Color) -> None:
+    white = ink.shown(levels("white"), theme, paper)
+    for share in np.linspace(0, 1, 99):
+        square = ink.shown(np.multiply(plots.TABLE(share), 255), theme, paper)
+        assert ink.contrast(white, square) >= ink.TEXT
+        assert ink.contrast(square, paper) >= ink.LINE
+
+
+@pytest.mark.parametrize(("theme", "paper"), PAPERS)
+def test_numbers_in_matrices_read_on_light_and_dark_paper(theme: str, paper: ink.Color) -> None:
+    entries = np.linspace(-1, 1, 513)
+    for row in np.split(entries, 27):  # as many as are written without being asked for
+        axes = only_axes(plots.matrices({"W": [row]}, limit=1.0))
+        for entry, text in zip(row, axes.texts, strict=True):
+            square = axes.images[0].cmap(axes.images[0].norm(entry))
+            ground = ink.shown(np.multiply(square, 255), theme, paper)
+            written = ink.shown(levels(text.get_color()), theme, paper)
+            assert ink.contrast(written, ground) >= ink.TEXT, entry
 
 
 def test_activations_differ() -> None:
@@ -291,19 +303,23 @@ XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1
 WHITE = np.array([0.95047, 1.0, 1.08883])
 
 
-def lab(color: str, vision: str) -> Array:
+def lab(color: Any, vision: str) -> Array:
     """CIELAB coordinates, in which a distance of about 2 can just be told apart."""
-    light = np.clip(np.asarray(VISION[vision]) @ linear(color), 0, 1)
+    light = np.clip(np.asarray(VISION[vision]) @ ink.linear(color), 0, 1)
     x, y, z = np.cbrt(XYZ @ light / WHITE)  # none of the colors is dark enough for the other branch
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
+@pytest.mark.parametrize(("theme", "least"), [("light", 14), ("dark", 10)])
 @pytest.mark.parametrize("vision", VISION)
-def test_schemes_differ_to_every_kind_of_color_vision(vision: str) -> None:
-    schemes = sorted(set(COLORS.values()))
-    places = np.array([lab(color, vision) for color in schemes])
+def test_schemes_differ_to_every_kind_of_color_vision(
+    vision: str, theme: str, least: float
+) -> None:
+    """Inverting brings some colors closer; 10 is still five times what can be told apart."""
+    schemes = [levels(color) for color in sorted(set(COLORS.values()))]
+    places = np.array([lab(ink.shown(color, theme, (0, 0, 0)), vision) for color in schemes])
     distances = np.linalg.norm(places[:, None] - places[None], axis=-1)
-    assert distances[np.triu_indices(len(schemes), 1)].min() > 14
+    assert distances[np.triu_indices(len(schemes), 1)].min() > least
 
 
 def published(monkeypatch: pytest.MonkeyPatch, **keywords: Any) -> tuple[Any, Any]:
@@ -321,7 +337,8 @@ def test_show_publishes_the_picture_with_its_words(monkeypatch: pytest.MonkeyPat
     assert set(data) == {"image/png", "text/plain"} and data["text/plain"] == alt
     assert Image.open(io.BytesIO(data["image/png"])).size == (800, 600)
     size = {"width": 400, "height": 300}
-    assert metadata == {"alt": alt, "caption": caption, "image/png": size}
+    shown = {"alt": alt, "caption": caption, "image/png": size, "needs_background": "light"}
+    assert metadata == shown
 
 
 def test_show_without_a_caption(monkeypatch: pytest.MonkeyPatch) -> None:

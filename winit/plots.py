@@ -1,9 +1,10 @@
 """The book's figures: arrays in, figure out. The only module that imports Matplotlib.
 
-One color a scheme and one a named activation through the whole book, mid-tones that read on light
-and on dark paper, transparent ground, theory dashed and gray. Each function returns a Matplotlib
-figure, and `show` puts it on the page with the alt text that it insists on. Global settings are not
-touched.
+One color a scheme and one a named activation through the whole book, transparent ground, theory
+dashed and gray. No ink reads as text on light and on dark paper: pictures are drawn for light
+paper, and a dark page inverts them and turns the hues back (book.css). Each function returns a
+Matplotlib figure, and `show` puts it on the page with the alt text that it insists on. Global
+settings are not touched.
 
 Everything is checked before anything is drawn, so that an error leaves the axes that it was given
 as they were. Values that are not finite, or beyond ±1e200, are gaps in a curve; where nothing would
@@ -34,20 +35,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from winit import _checks
 
-# Hues of one kind each, and luminances spread over what keeps 3:1 against white and near-black, so
-# that any two stay apart to every common kind of color vision (a test measures it).
+# Hues of one kind each, and luminances spread over what keeps 4.5:1 against light paper and, once
+# inverted, against dark paper, so that any two stay apart to every common kind of color vision
+# (tests measure both).
 COLORS = {
-    "he": "#1e68f9",
-    "glorot": "#b3790f",
-    "lecun": "#10995b",
-    "orthogonal": "#7558bf",
-    "normal": "#bf3f34",
-    "small": "#dd4fa7",
-    "pytorch": "#346f81",  # uniform within 1 / sqrt(fan_in): Glorot's "standard", PyTorch's default
-    "zeros": "#7a7a7a",
-    "theory": "#7a7a7a",
+    "he": "#0750ef",
+    "glorot": "#ad5600",
+    "lecun": "#017b44",
+    "orthogonal": "#5513ae",
+    "normal": "#b32927",
+    "small": "#ba27a3",
+    "pytorch": "#2e5373",  # uniform within 1 / sqrt(fan_in): Glorot's "standard", PyTorch's default
+    "zeros": "#4c4c4c",
+    "theory": "#1a1a1a",  # dark enough for its dashes to be seen on every other color
 }
-INK = "#7a7a7a"  # axes, labels, anything that is not data
+INK = "#4c4c4c"  # axes, labels, anything that is not data
 ALIASES = {
     "xavier": "glorot",
     "kaiming": "he",
@@ -73,24 +75,25 @@ DIVERGING = LinearSegmentedColormap.from_list(
     "winit",
     [
         (0.0, COLORS["he"]),
-        (0.495 - STRONG / 2, COLORS["he"] + "d0"),
-        (0.505 - STRONG / 2, COLORS["he"] + "38"),
+        (0.5 - STRONG / 2, COLORS["he"] + "d8"),
+        (0.5 - STRONG / 2, COLORS["he"] + "38"),
         (0.5, "#80808010"),
-        (0.495 + STRONG / 2, COLORS["normal"] + "38"),
-        (0.505 + STRONG / 2, COLORS["normal"] + "d0"),
+        (0.5 + STRONG / 2, COLORS["normal"] + "38"),
+        (0.5 + STRONG / 2, COLORS["normal"] + "d8"),
         (1.0, COLORS["normal"]),
     ],
 )
 # Solid, so that white text is legible in every square on any paper: gray is what was kept.
 TABLE = LinearSegmentedColormap.from_list(
-    "winit_table", [COLORS["he"], "#6e6e6e", COLORS["normal"]]
+    "winit_table", [COLORS["he"], "#666666", COLORS["normal"]]
 )
-# From the first layer, blue, to the last, red; the way between keeps 3:1 on both papers (a test).
+# From the first layer, blue, to the last, red; the way between reads on both papers (a test).
 DEPTH = LinearSegmentedColormap.from_list(
-    "winit_depth", [COLORS["he"], "#8a63c6", "#b2538c", COLORS["normal"]]
+    "winit_depth", [COLORS["he"], "#6c3fc0", "#a03080", COLORS["normal"]]
 )
 
 DASHED = (0, (3, 4))  # gaps wide enough to see the measurement through
+UNDER_THEORY = 3.5  # width of a measured line, so that it shows beside the dashes on it
 DPI = 100  # a figure of 5.8 inches is 580 CSS pixels wide; the file has twice as many
 FIGSIZE = (5.8, 3.5)  # inches
 STYLE: Any = {
@@ -402,7 +405,12 @@ def show(figure: Figure, *, alt: str, caption: str | None = None) -> None:
     width, height = (round(inches * DPI) for inches in figure.get_size_inches())
     publish_display_data(  # type: ignore[no-untyped-call]
         {"image/png": _png(figure), "text/plain": alt},
-        {"alt": alt, "caption": caption, "image/png": {"width": width, "height": height}},
+        {
+            "alt": alt,
+            "caption": caption,
+            "image/png": {"width": width, "height": height},
+            "needs_background": "light",  # in JupyterLab's dark theme, which inverts nothing
+        },
     )
 
 
@@ -458,7 +466,8 @@ def by_layer(
         No curve, more than 20, or one with no finite value; negative values on a logarithmic axis;
         anything but names, numbers, colors and axes in their places.
     """
-    return _by_layer("curves", curves, ylabel, theory, xlabel, first, log, colors, axes)
+    width = UNDER_THEORY if theory else None
+    return _by_layer("curves", curves, ylabel, theory, xlabel, first, log, colors, axes, width)
 
 
 def _by_layer(
@@ -471,8 +480,9 @@ def _by_layer(
     log: bool,
     colors: Mapping[str, str] | None,
     axes: Axes | None,
+    width: float | None = None,
 ) -> Figure:
-    """`by_layer`, whose curves the caller passed under the name `what`."""
+    """`by_layer`, whose curves, of this width, the caller passed under the name `what`."""
     log, first = _checks.flag(log, "log"), _checks.size(first, "first", minimum=0)
     labels = {"xlabel": _text(xlabel, "xlabel"), "ylabel": _text(ylabel, "ylabel")}
     hexcodes = _colored(colors)
@@ -499,7 +509,7 @@ def _by_layer(
             x = first + np.arange(runs.shape[1])
             hexcode = hexcodes.get(name) or color(name) or CYCLE[i % len(CYCLE)]
             middle = np.median(runs, axis=0)
-            axes.plot(x, middle, color=hexcode)
+            axes.plot(x, middle, color=hexcode, linewidth=width)
             if len(runs) > 1:
                 low, high = runs.min(axis=0), runs.max(axis=0)
                 axes.fill_between(x, low, high, color=hexcode, alpha=0.2, linewidth=0)
@@ -734,6 +744,7 @@ def network(
         names = ["input", *(f"hidden {i}" for i in range(1, last)), "output"]
     names = _texts(names, "names", len(sizes), "a layer")
     matrices = _matrices(weights, sizes)
+    fontsize = 13 if len(sizes) <= 5 else 12
     with _style():
         figure, axes = _subplots(size=(min(1.75 * len(sizes), FIGSIZE[0]), 3.4))
         axes.axis("off")
@@ -742,7 +753,7 @@ def network(
             _draw_weights(axes, i, drawn[i - 1], drawn[i], matrices.get(f"W{i}"))
             if matrix_names:
                 shape = f"W{i}\n({sizes[i]}, {sizes[i - 1]})"
-                axes.text(i - 0.5, 1.22, shape, ha="center", va="bottom", fontsize=12)
+                axes.text(i - 0.5, 1.22, shape, ha="center", va="bottom", fontsize=fontsize)
         for i, (heights, n) in enumerate(zip(drawn, sizes, strict=True)):
             hexcode = COLORS["he"] if 0 < i < last else COLORS["lecun" if i == 0 else "glorot"]
             size = 330 if max(map(len, drawn)) <= 6 else 150
@@ -750,7 +761,7 @@ def network(
             axes.scatter(x, list(heights.values()), s=size, color=hexcode, zorder=3)
             if n > most:
                 axes.text(i, 0.0, "⋮", ha="center", va="center", fontsize=16, zorder=3)
-            axes.text(i, -1.25, f"{names[i]}\n{n}", ha="center", va="top", fontsize=12)
+            axes.text(i, -1.25, f"{names[i]}\n{n}", ha="center", va="top", fontsize=fontsize)
         axes.set(xlim=(-0.45, last + 0.45), ylim=(-1.75, 1.7))
     return figure
 
@@ -796,7 +807,7 @@ def _draw_weights(
     largest = 1.0 if values is None else float(np.abs(values).max()) or 1.0
     for j, end in targets.items():
         for k, start in sources.items():
-            hexcode, width, alpha = INK, 1.0, 0.55
+            hexcode, width, alpha = INK, 0.9, 0.7
             if values is not None:
                 share = abs(values[j, k]) / largest
                 hexcode = COLORS["normal"] if values[j, k] > 0 else COLORS["he"]
@@ -858,13 +869,13 @@ def matrices(
             axes.set_title(name)
             if annotate or (annotate is None and matrix.size <= 40):
                 for (i, j), entry in np.ndenumerate(matrix):
-                    _write(axes, i, j, f"{entry:.2g}", abs(entry) / limit)
+                    _write(axes, i, j, f"{entry:.2g}", DIVERGING(0.5 + entry / limit / 2))
     return figure
 
 
-def _write(axes: Axes, row: int, column: int, text: str, strength: float) -> None:
+def _write(axes: Axes, row: int, column: int, text: str, square: tuple[float, ...]) -> None:
     """Text in a colored square: white where the color is strong."""
-    hexcode = "white" if strength > STRONG else INK
+    hexcode = "white" if square[3] > 0.5 else INK
     axes.text(column, row, text, ha="center", va="center", fontsize=11, color=hexcode)
 
 
@@ -1049,7 +1060,7 @@ def sample_histogram(
             heights = np.zeros(bins)
             if ((low <= values) & (values <= high)).any():
                 heights = np.histogram(values, edges, density=True)[0]
-            axes.stairs(heights, edges, fill=True, color=hexcode, alpha=0.35)
+            axes.stairs(heights, edges, fill=True, color=hexcode, alpha=0.2)
             axes.stairs(heights, edges, color=hexcode, linewidth=1.5, label=name)
         for x, y in lines:
             axes.plot(x, y, linestyle=DASHED, color=COLORS["theory"], linewidth=1.5)
