@@ -326,7 +326,7 @@ def _said(cell: dict[str, Any]) -> Iterator[Paragraph]:
 LIST = r"\d+(?:\.\d+)*(?:(?:, (?:and )?| and | to | or |–)\d+(?:\.\d+)*)*"
 PLACES = "chapter|section|figure|exercise|question|equation|slide|page|table|point"
 REFERENCE = re.compile(
-    rf"\b(?:(?:{PLACES})s?|version)\s+{LIST}|^\d+\. |^#.*|\[{LIST}\](?=\()"
+    rf"\b(?:(?:{PLACES})s?|version)\s+{LIST}|^\d+\. |\[{LIST}\](?=\()"
     r"|\[[^\]]*\]\(https?://[^)]*\)",
     re.IGNORECASE | re.MULTILINE,
 )

@@ -42,12 +42,14 @@ def complaints(picture: ink.Array) -> list[str]:
     return sorted(words for found in ink.inks(picture) for words in found.complaints())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_pictures_of_chapters_read_on_both_papers(path: Path) -> None:
     found = {number: complaints(pixels(png)) for number, png in enumerate(drawn(path), start=1)}
     assert {number: words for number, words in found.items() if words} == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_other_pictures_read_on_both_papers(path: Path) -> None:
     assert complaints(pixels(path.read_bytes())) == []

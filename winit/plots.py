@@ -117,7 +117,7 @@ STYLE: Any = {
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
-    "font.size": 13,  # 10 CSS pixels at least when a phone shrinks the figure to 350
+    "font.size": 13,  # 11 CSS pixels where a phone shrinks the figure to 354
     "lines.linewidth": 2.0,
     "legend.frameon": False,
     "legend.labelcolor": "linecolor",
