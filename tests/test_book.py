@@ -614,13 +614,14 @@ def test_contents_open_and_close_by_keyboard_on_a_phone(address: str, browser: B
 def test_tabs_turn_by_keyboard_and_are_all_printed(server: str, context: BrowserContext) -> None:
     page = context.new_page()
     page.goto(f"{server}/book/on_monday.html")
-    tabs = page.locator(".sd-tab-set > .sd-tab-content")
+    tab_set = page.locator(".sd-tab-set").first
+    tabs = tab_set.locator("> .sd-tab-content")
     assert [tab.is_visible() for tab in tabs.all()] == [True, False, False]
-    page.locator(".sd-tab-set > input").first.focus()
+    tab_set.locator("> input").first.focus()
     page.keyboard.press("ArrowRight")
     assert [tab.is_visible() for tab in tabs.all()] == [False, True, False]
     page.emulate_media(media="print")
-    tops = page.locator(".sd-tab-set > :is(label, div)").evaluate_all(
+    tops = tab_set.locator("> :is(label, div)").evaluate_all(
         "(parts) => parts.map((part) => part.getBoundingClientRect().top)"
     )
     assert len(tops) == 6 and tops == sorted(tops)  # each under its own name

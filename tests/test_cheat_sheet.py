@@ -66,12 +66,16 @@ ADVICE: dict[str, tuple[activations.Activation, str, float, float | None]] = {
     "tanh": (activations.tanh, "Xavier", 1.0, HE),
     "SELU": (activations.selu, "LeCun", 1.0, HE),
     "ELU": (activations.elu, "He", HE, theory.depth_gain("elu", LAYERS)),
-    "GELU": (activations.gelu, "He", HE, theory.depth_gain("gelu", LAYERS)),
-    "SiLU": (activations.silu, "He", HE, theory.depth_gain("silu", LAYERS)),
+    "GELU": (activations.gelu, "He", HE, None),
+    "SiLU": (activations.silu, "He", HE, None),
     "sigmoid": (activations.sigmoid, "A gain g", theory.depth_gain("sigmoid", LAYERS), HE),
 }
 # Other gains that the note tells: for ten layers, and the critical one.
-ALSO = {"sigmoid": (theory.depth_gain("sigmoid", 10), theory.critical_line("sigmoid"))}
+ALSO = {
+    "GELU": (theory.depth_gain("gelu", 10),),
+    "SiLU": (theory.depth_gain("silu", 10),),
+    "sigmoid": (theory.depth_gain("sigmoid", 10), theory.critical_line("sigmoid")),
+}
 RECOMMENDED = {
     "A gain g": "variance_scaling",
     "He": "he_normal",
@@ -263,7 +267,7 @@ def test_any_changed_digit_is_seen() -> None:
         (r"$\sqrt{2 / (n_\text{in} + n_\text{out})}$", r"$\sqrt{1 / n_\text{in}}$"),
         (r"10^{-30}", r"10^{-31}"),
         ("| tanh | Xavier |", "| tanh | He |"),
-        ("Unstable. With", "Its scale is stable. With"),
+        ("Unstable. He", "Its scale is stable. He"),
         (r"\alpha^2)\, n_\text{in})}$ |", r"\alpha)\, n_\text{in})}$ |"),
         ("| sigmoid | A gain $g$ |", "| sigmoid | He |"),
         ("| ELU |", "| CELU |"),
