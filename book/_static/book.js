@@ -39,6 +39,16 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// The search comes when the field gets the focus, and on arrival from it, to mark the words.
+function bringSearch() {
+  if (document.querySelector("script[src$='search.js']")) return;
+  const folder = `${root.dataset.content_root}_static/`;
+  document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: `${folder}search.css` }),
+    Object.assign(document.createElement("script"), { src: `${folder}search.js` }));
+}
+field.addEventListener("focus", bringSearch);
+if (/[?&]mark=/.test(location.search)) bringSearch();
+
 // The contents begin where the reader is.
 const contents = document.getElementById("contents");
 const here = contents.querySelector("[aria-current='page']");
