@@ -81,6 +81,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("minutes") is None)
 
 
+@pytest.fixture
+def large_type(browser: Browser) -> Iterator[Browser]:
+    """The same browser as somebody has it who reads type of 32 px, twice the usual."""
+    flags = [*CHROMIUM_FLAGS, "--blink-settings=defaultFontSize=32"]
+    instance = browser.browser_type.launch(executable_path=find_chromium(), args=flags)
+    yield instance
+    instance.close()
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print what test_book.py has measured, a line for each page."""
     pages: dict[str, dict[str, object]] = {}

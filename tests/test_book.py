@@ -8,12 +8,15 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -22,11 +25,14 @@ import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
+from docutils import nodes
+from docutils.utils import new_document
 from PIL import Image
 
 import bootstrap
 import pictures
-from book import JUPYTER_BOOK
+import winit
+from book import JUPYTER_BOOK, last_change
 from lighthouse import serve
 
 if TYPE_CHECKING:
@@ -51,7 +57,7 @@ def contents() -> list[str]:
 
 PAGES = contents()
 CHAPTERS = [name for name in PAGES if name.startswith("notebooks/")]
-EVERY = [*PAGES, "search"]
+EVERY = [*PAGES, "search", "_modules/winit/initializers"]
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +122,7 @@ def visit(page: Page, url: str, *, unfold: bool = False) -> None:
 # --- What is written in the pages -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*EVERY, "index"])
+@pytest.mark.parametrize("name", [*EVERY, "index", "404"])
 def test_page_names_itself(name: str, html: Path) -> None:
     page = soup(name)
     assert page.html["lang"] == "en"
@@ -133,7 +139,7 @@ def test_descriptions_say_what_each_page_is(html: Path) -> None:
     assert all(40 <= len(text) <= 162 for text in texts), texts
 
 
-@pytest.mark.parametrize("name", [*EVERY, "index"])
+@pytest.mark.parametrize("name", [*EVERY, "index", "404"])
 def test_links_lead_somewhere(name: str, html: Path) -> None:
     folder = (HTML / name).parent
     dead = []
@@ -156,7 +162,12 @@ def test_links_lead_somewhere(name: str, html: Path) -> None:
 def test_every_button_does_something(name: str, html: Path) -> None:
     for button in soup(name).find_all("button"):
         opens = button.get("popovertarget")
-        assert soup(name).find(id=opens) if opens else "theme-button" in button["class"]
+        if opens:
+            assert soup(name).find(id=opens)
+        else:
+            # Both need a script, and are hidden until it runs.
+            hidden = button if "theme-button" in button.get("class", []) else button.parent
+            assert hidden.has_attr("hidden") and (hidden is button or "print" in hidden["class"])
     for link in soup(name).find_all("a"):
         assert link.get("href", "#") != "#" or link.get("aria-current") == "page", link
     outside = ("mybinder.org", "colab.research.google.com", "/edit/")
@@ -281,6 +292,101 @@ def test_notation_names_what_the_package_has() -> None:
     assert [name for name in sorted(names) if not re.search(rf"\b{name}\b", sources)] == []
 
 
+@pytest.mark.parametrize("name", [*EVERY, "index", "404"])
+def test_each_id_stands_once(name: str, html: Path) -> None:
+    counts = Counter(element["id"] for element in soup(name).find_all(id=True))
+    assert [identifier for identifier, count in counts.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_marks_stay_with_their_formula(name: str, html: Path) -> None:
+    """No formula is followed by a mark outside the box that holds the two together."""
+    for formula in soup(name).select("span.math"):
+        whole = formula.find_parent(class_="unbroken") or formula
+        after, before = str(whole.next_sibling or ""), str(whole.previous_sibling or "")
+        assert not re.match(r"[.,;:!?)\]”’]", after), (formula.get_text(), after[:20])
+        assert not re.search(r"[(\[“‘]\Z", before), (formula.get_text(), before[-20:])
+
+
+def test_reading_time_leaves_out_what_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
+    import facts
+
+    document = new_document("page")
+    question = nodes.section("", nodes.title("", "Question 1"), nodes.paragraph("", "Why?"))
+    for title in ("Solution", "Answer"):
+        closed = nodes.section("", nodes.title("", title), nodes.paragraph("", "Because of that."))
+        question += closed
+    document += question
+    assert [str(text) for text in facts._prose(document)] == ["Question 1", "Why?"]
+
+
+def test_package_page_lists_its_names_and_shows_their_source(html: Path) -> None:
+    page = soup("book/api")
+    listed = {
+        term.get_text(): [link.get_text() for link in term.find_next_sibling("dd").find_all("a")]
+        for term in page.select("dl.names > dt")
+    }
+    kinds = "dl.py:is(.function, .class, .exception) > dt[id]"
+    documented = [f"winit.{entry['id'].removeprefix('winit.')}" for entry in page.select(kinds)]
+    assert "winit.initializers.he_normal" in documented
+    names = [f"{module}.{name}" for module, names in listed.items() for name in names]
+    assert sorted(names) == sorted(documented)
+    (link,) = page.find(id="winit.initializers.he_normal").select("a:has(.viewcode-link)")
+    place, _, anchor = link["href"].partition("#")
+    source = soup(f"book/{place.removesuffix('.html')}").find(id=anchor)
+    assert source.get_text().startswith("def he_normal(") or "def he_normal(" in source.get_text()
+
+
+def test_foot_names_the_edition(html: Path) -> None:
+    date = r"(, [A-Z][a-z]+ \d{1,2}, \d{4})?"  # missing where git does not know the sources
+    edition = soup(PAGES[0]).select_one(".edition").get_text()
+    assert re.fullmatch(rf"Version {re.escape(winit.__version__)}{date}\.", edition)
+
+
+def test_date_is_that_of_the_last_change(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import book
+
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    assert last_change() == {}  # whoever says the date is believed
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    monkeypatch.setattr(book, "ROOT", tmp_path)
+    assert last_change() == {}  # no repository, no date
+    for arguments in (["init"], ["add", "."], ["commit", "--message=one", "--no-gpg-sign"]):
+        (tmp_path / "_config.yml").write_text("title: x", "utf-8")
+        identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        monkeypatch.setenv("GIT_COMMITTER_DATE", "1000000000 +0000")
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True)
+    monkeypatch.setattr(book, "SOURCES", ("_config.yml",))
+    assert last_change() == {"SOURCE_DATE_EPOCH": "1000000000"}
+
+
+def test_publishing_fills_what_the_owner_left_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
+    from pages import use_addresses
+
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "publish.yml").read_text("utf-8"))
+    (step,) = (step for step in workflow["jobs"]["build"]["steps"] if "make" in step.get("run", ""))
+    names = {"https://a.github.io/b": "base_url", "https://github.com/a/b": "github.repository"}
+    for name, value in step["env"].items():
+        (address,) = (address for address, part in names.items() if part in value)
+        monkeypatch.setenv(name, address)
+
+    def config(book: str, repository: str) -> Any:
+        options = {"repository_url": repository}
+        settings = SimpleNamespace(html_baseurl=book, html_theme_options=options)
+        use_addresses(None, settings)  # type: ignore[arg-type]
+        return settings
+
+    filled = config("", "")
+    assert filled.html_baseurl == "https://a.github.io/b/"
+    assert filled.html_theme_options["repository_url"] == "https://github.com/a/b"
+    assert "launch_buttons" in filled.html_theme_options
+    own = config("https://my.org/book/", "https://github.com/my/book")
+    assert own.html_baseurl == "https://my.org/book/"
+    assert own.html_theme_options["repository_url"] == "https://github.com/my/book"
+
+
 # --- The pictures that are not in a chapter -------------------------------------------------------
 
 
@@ -374,11 +480,12 @@ def test_page_is_light(
     has_design = bool(soup(name).select("[class^='sd-'], [class*=' sd-']"))
     assert any("katex" in url for url in body) == has_formulas
     assert any("sphinx-design" in url for url in body) == has_design
-    assert [url.split("/")[-1] for url in body if url.endswith(".js")] == ["book.js"]
+    scripts = sorted(url.split("/")[-1] for url in body if url.endswith(".js"))
+    assert scripts == ["book.js", *(["copy-tex.min.js"] if has_formulas else [])]
 
 
-# What KaTeX paints is some fifty boxes of one colour, hidden from screen readers, which read the
-# MathML beside it. One box of the same text and colour stands for them: half the time of axe.
+# What KaTeX paints is some fifty boxes of one color, hidden from screen readers, which read the
+# MathML beside it. One box of the same text and color stands for them: half the time of axe.
 ONE_BOX_A_FORMULA = """() => {
   for (const box of document.querySelectorAll(".katex-html")) box.textContent = box.textContent;
 }"""
@@ -478,6 +585,168 @@ def test_keyboard_reaches_everything(
     assert [stop["what"] for stop in reached if not stop["inView"]] == []
 
 
+# What cannot be seen whole: the selector's boxes that have more to the side.
+CUT = """(selector) => [...document.querySelectorAll(selector)].filter((box) =>
+  box.checkVisibility() && box.scrollWidth > box.clientWidth + 1
+).map((box) => `${box.scrollWidth} in ${box.clientWidth}: ${box.textContent.slice(0, 80)}`)"""
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_code_and_output_are_seen_whole(name: str, server: str, context: BrowserContext) -> None:
+    """Code on a laptop, 1280 wide, in solutions too; what is printed on every screen."""
+    page = context.new_page()
+    visit(page, f"{server}/{name}.html", unfold=True)
+    assert page.evaluate(CUT, "article pre") == []
+    for width in (390, 500):
+        page.set_viewport_size({"width": width, "height": 844})
+        settle(page)
+        assert page.evaluate(CUT, ".cell_output pre") == []
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("book/notation", ".pst-scrollable-table-container"),
+        ("notebooks/10_keras_audit", ".text_html"),
+    ],
+)
+def test_first_column_stays_in_view_on_a_phone(
+    place: tuple[str, str], server: str, browser: Browser
+) -> None:
+    name, selector = place
+    with browser.new_context(viewport=PHONE) as context:
+        page = context.new_page()
+        visit(page, f"{server}/{name}.html")
+        box = page.locator(selector).first
+        first, last = box.locator("tbody tr").first, box.locator("tbody tr").last
+        cells = [first.locator("> *").first, last.locator("> *").first]
+        before = [cell.bounding_box() for cell in cells]
+        moved = box.evaluate("(box) => { box.scrollLeft = 1000; return box.scrollLeft; }")
+        assert moved > 50
+        assert [cell.bounding_box() for cell in cells] == before
+        # And what passes below it does not shine through.
+        ground = cells[0].evaluate("(cell) => getComputedStyle(cell).backgroundColor")
+        assert ground == page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+
+# The formulas whose last mark stands on a later line than their last part.
+TORN = """() => [...document.querySelectorAll(".unbroken")].filter((whole) => {
+  const mark = whole.lastChild, bases = whole.querySelectorAll(".base");
+  if (mark.nodeType !== Node.TEXT_NODE || !whole.checkVisibility()) return false;
+  const range = document.createRange();
+  range.selectNode(mark);
+  return range.getBoundingClientRect().top > bases[bases.length - 1].getBoundingClientRect().bottom;
+}).map((whole) => whole.parentElement.textContent.slice(0, 80))"""
+
+
+def test_no_line_begins_with_the_mark_after_a_formula(server: str, context: BrowserContext) -> None:
+    page = context.new_page()
+    visit(page, f"{server}/notebooks/05_xavier.html", unfold=True)
+    for width in range(320, 480, 8):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate(TORN) == [], width
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_page_can_be_read_in_very_large_type(width: int, server: str, large_type: Browser) -> None:
+    """Lines still hold words, and nothing sticks out."""
+    page = large_type.new_page(viewport={"width": width, "height": 844})
+    for name in ("book/index", "notebooks/04_variance", "book/on_monday"):
+        visit(page, f"{server}/{name}.html", unfold=True)
+        assert page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") > 30
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        paragraph = page.locator("article > section > p").first
+        letters = paragraph.evaluate(  # a letter is about half as wide as it is high
+            "(p) => p.clientWidth / parseFloat(getComputedStyle(p).fontSize) / 0.5"
+        )
+        assert letters > (45 if width == 1280 else 20)
+        for control in page.locator(".top :is(button, input):visible").all():
+            box = control.bounding_box()
+            assert box and box["x"] >= 0 and box["x"] + box["width"] <= width
+
+
+@pytest.mark.parametrize("name", ["book/api", CHAPTERS[0]])
+def test_permalinks_have_names(name: str, server: str, context: BrowserContext) -> None:
+    page = context.new_page()
+    visit(page, f"{server}/{name}.html", unfold=True)
+    links = page.locator("a.headerlink")
+    assert links.count() > 10
+    named = page.get_by_role("link", name=re.compile("^Link to this (heading|definition|image)$"))
+    assert named.count() == links.count()
+
+
+def test_citation_names_its_source_without_leaving(server: str, browser: Browser) -> None:
+    authors, title = "Xavier Glorot and Yoshua Bengio.", "Understanding the difficulty of training"
+    address = f"{server}/notebooks/05_xavier.html"
+    with browser.new_context(viewport=DESK) as context:
+        page = context.new_page()
+        visit(page, address)
+        link, card = (
+            page.locator("article a[aria-description*='Glorot']").first,
+            page.locator(".source"),
+        )
+        assert link.get_attribute("aria-description").startswith(authors)
+        assert not card.is_visible()
+        link.hover()
+        assert card.is_visible() and title in card.inner_text()
+        card.hover()
+        page.wait_for_timeout(400)
+        assert card.is_visible()  # the mouse may go there, to read or to copy
+        page.keyboard.press("Escape")
+        assert not card.is_visible()
+        page.keyboard.press("Tab")  # from here on, what has the focus shows that it has
+        link.focus()
+        assert card.is_visible() and authors in card.inner_text()
+        page.keyboard.press("Tab")
+        assert title not in (card.inner_text() if card.is_visible() else "")
+        link.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/bibliography.html#*")
+    with browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as context:
+        page = context.new_page()
+        visit(page, address)
+        link, card = (
+            page.locator("article a[aria-description*='Glorot']").first,
+            page.locator(".source"),
+        )
+        link.tap()
+        assert card.is_visible() and page.url == address
+        box = card.bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
+        link.tap()
+        page.wait_for_url("**/bibliography.html#*")
+
+
+def test_copied_formula_is_tex_and_stands_once(server: str, context: BrowserContext) -> None:
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    visit(page, f"{server}/book/on_monday.html")
+    paragraph = page.locator("article p:has(.math)").first
+    paragraph.evaluate("(p) => getSelection().selectAllChildren(p)")
+    page.keyboard.press("ControlOrMeta+C")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    formulas = paragraph.locator("annotation").all_text_contents()
+    assert formulas and re.findall(r"\$(.+?)\$", copied) == formulas
+    left = re.sub(r"\$.+?\$", "", copied)
+    assert "\\" not in left and "\N{ZERO WIDTH SPACE}" not in left
+    words_around = paragraph.evaluate(
+        "(p) => { for (const m of p.querySelectorAll('.math')) m.remove(); return p.textContent; }"
+    )
+    assert left.split() == words_around.split()
+
+
+def test_copy_button_is_seen_on_touch_and_hides_no_code(server: str, browser: Browser) -> None:
+    with browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as context:
+        page = context.new_page()
+        visit(page, f"{server}/{CHAPTERS[0]}.html")
+        for cell in page.locator(".cell_input .highlight").all()[:5]:
+            button = cell.locator(".copy")
+            assert button.evaluate("(button) => getComputedStyle(button).opacity") == "1"
+            code = cell.locator("pre span").first.bounding_box()
+            box = button.bounding_box()
+            assert box and code and box["y"] + box["height"] <= code["y"] + 1
+
+
 def words(page: Page) -> list[str]:
     """The words of the article that can be seen."""
     return page.locator("article").inner_text().split()
@@ -521,18 +790,102 @@ def test_paper_shows_what_is_folded(server: str, context: BrowserContext) -> Non
     assert page.locator("details[open]").count() == 0
 
 
-def test_colours_are_chosen_and_kept(address: str, context: BrowserContext) -> None:
+A4 = round((210 - 2 * 12) / 25.4 * 96)  # the width between the margins, in CSS pixels
+# What a printer would cut off, and what casts a shadow.
+OFF_PAPER = """() => [...document.querySelectorAll("article *")].filter((box) =>
+  box.matches("table, pre, img, .katex-display") && box.checkVisibility() &&
+  (box.getBoundingClientRect().right > innerWidth + 1 ||
+    getComputedStyle(box).overflowX !== "visible" && box.scrollWidth > box.clientWidth + 1)
+).map((box) => box.outerHTML.slice(0, 120))"""
+# A box that scrolls on the screen has one, and a printer asks no script whether it still scrolls.
+SHADOWS = """() => {
+  for (const box of document.querySelectorAll("article pre")) box.setAttribute("role", "group");
+  const casts = (box) => box.checkVisibility() && getComputedStyle(box).boxShadow !== "none";
+  return [...document.querySelectorAll("body *")].filter(casts).length;
+}"""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_fits_paper(name: str, server: str, browser: Browser) -> None:
+    with browser.new_context(viewport={"width": A4, "height": 1000}) as context:
+        page = context.new_page()
+        visit(page, f"{server}/{name}.html", unfold=True)
+        page.emulate_media(media="print")
+        settle(page)
+        assert page.evaluate(OFF_PAPER) == []
+        assert page.evaluate(SHADOWS) == 0
+
+
+def test_dark_page_is_printed_light(server: str, context: BrowserContext) -> None:
+    look = """() => ["body", "h1", ".cell_input pre", ".cell_input .kn", ".chapter-facts li"].map(
+      (selector) => getComputedStyle(document.querySelector(selector)).color)"""
+    filters = "[...document.images].map((image) => getComputedStyle(image).filter)"
     page = context.new_page()
-    ground = "getComputedStyle(document.body).backgroundColor"
-    page.goto(f"{address}/{PAGES[0]}.html")
-    light = page.evaluate(ground)
+    page.goto(f"{server}/{CHAPTERS[0]}.html")
+    page.emulate_media(media="print")
+    light = page.evaluate(look)
+    page.emulate_media(media="screen")
     page.locator(".theme-button").click()
-    assert page.evaluate(ground) == light  # "light", on a light system
-    page.locator(".theme-button").click()
-    dark = page.evaluate(ground)
-    assert dark != light
-    page.goto(f"{address}/{CHAPTERS[0]}.html")
-    assert page.evaluate(ground) == dark
+    page.add_style_tag(content="img { filter: invert(1); }")  # whatever darkens pictures
+    page.emulate_media(media="print")
+    assert page.evaluate(look) == light
+    assert set(page.evaluate(filters)) == {"none"}
+
+
+def sheets(page: Page, paper: str) -> int:
+    return len(re.findall(rb"/Type\s*/Page\b", page.pdf(format=paper)))
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+@pytest.mark.parametrize(("name", "count"), [("book/on_monday", 2), ("book/cheat_sheet", 1)])
+def test_page_is_printed_on_so_many_sheets(
+    name: str, count: int, paper: str, server: str, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    visit(page, f"{server}/{name}.html")
+    assert sheets(page, paper) == count
+
+
+def test_chapter_is_printed_with_solutions_or_without(server: str, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.add_init_script("window.print = () => { window.printed = true; }")
+    visit(page, f"{server}/{CHAPTERS[0]}.html")
+    closed = page.locator(":is(.solution, .answer) > p").first
+
+    def on_paper(button: str) -> bool:
+        """Whether a solution is printed: the events are those of the browser's own dialog."""
+        page.get_by_role("button", name=button, exact=True).click()
+        assert page.evaluate("printed")
+        page.emulate_media(media="print")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        shown = closed.is_visible()
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        page.emulate_media(media="screen")
+        return shown
+
+    assert on_paper("Print")
+    assert not on_paper("without solutions")
+    assert on_paper("Print")  # the choice held for one time
+    assert page.locator(":is(.solution, .answer)").first.is_visible()
+
+
+@pytest.mark.parametrize("system", ["light", "dark"])
+def test_colors_are_chosen_and_kept(system: Any, address: str, browser: Browser) -> None:
+    """Each click changes what is seen, the first one too."""
+    with browser.new_context(viewport=DESK, color_scheme=system) as context:
+        page = context.new_page()
+        ground = "getComputedStyle(document.body).backgroundColor"
+        page.goto(f"{address}/{PAGES[0]}.html")
+        before = page.evaluate(ground)
+        other = {"light": "dark", "dark": "light"}[system]
+        page.get_by_role("button", name=f"Switch to {other} colors").click()
+        after = page.evaluate(ground)
+        assert after != before
+        page.goto(f"{address}/{CHAPTERS[0]}.html")
+        assert page.evaluate(ground) == after
+        page.get_by_role("button", name=f"Switch to {system} colors").click()
+        assert page.evaluate(ground) == before
+        assert page.evaluate("localStorage.theme") == ""  # as the system again
 
 
 def test_code_can_be_copied(server: str, context: BrowserContext) -> None:
@@ -587,8 +940,8 @@ def test_reader_walks_the_book_by_keyboard_on_a_phone(address: str, browser: Bro
         page.keyboard.type("weight matrix")
         page.keyboard.press("Enter")
         page.wait_for_url("**/search.html?q=weight+matrix")
-        page.wait_for_selector("ul.search a")
-        tab_to(page, f"ul.search a[href*='{CHAPTERS[0]}']")
+        page.wait_for_selector("#search .results a")
+        tab_to(page, f"#search .results a[href*='{CHAPTERS[0]}']")
         page.keyboard.press("Enter")
         page.wait_for_url(f"**/{CHAPTERS[0]}.html**")
         assert page.locator("h1").is_visible()
@@ -627,18 +980,30 @@ def test_tabs_turn_by_keyboard_and_are_all_printed(server: str, context: Browser
     assert len(tops) == 6 and tops == sorted(tops)  # each under its own name
 
 
-@pytest.mark.parametrize("query", ["singular values", "he_normal", "sigmoid"])
-def test_search_finds(query: str, address: str, context: BrowserContext) -> None:
-    page = context.new_page()
-    page.goto(f"{address}/{PAGES[0]}.html")
-    page.locator(".find input").fill(query)
-    page.keyboard.press("Enter")
-    page.wait_for_selector("ul.search li")
-    page.wait_for_function("document.querySelector('.search-summary').innerText.includes('found')")
-    assert page.locator("ul.search a").count() > 0
-
-
 # --- The owner's switch ---------------------------------------------------------------------------
+
+
+def test_missing_page_is_told_at_any_depth(server: str, context: BrowserContext) -> None:
+    """As a server of pages does: what it does not find it answers with 404.html."""
+    missing = (HTML / "404.html").read_text("utf-8")
+
+    def answer(route: Any) -> None:
+        response = route.fetch()
+        if response.status == 404:
+            route.fulfill(status=404, body=missing, content_type="text/html")
+        else:
+            route.fulfill(response=response)
+
+    context.route("**/*", answer)
+    page = context.new_page()
+    for place in ("nothing.html", "notebooks/old/deep/chapter.html"):
+        page.goto(f"{server}/{place}")
+        assert page.locator("h1").inner_text() == "No such page"
+        assert (
+            page.evaluate("getComputedStyle(document.querySelector('.top')).position") == "sticky"
+        )
+        page.locator("article").get_by_role("link", name="the cover").click()
+        page.wait_for_url(f"{server}/{PAGES[0]}.html")
 
 
 def test_repository_address_switches_the_links_on(tmp_path: Path, html: Path) -> None:
@@ -655,7 +1020,8 @@ def test_repository_address_switches_the_links_on(tmp_path: Path, html: Path) ->
     (tmp_path / "book" / "node_modules").symlink_to(ROOT / "book" / "node_modules")
     # Its links to the other chapters lead nowhere here: warnings, and no matter.
     command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = os.environ | {"SOURCE_DATE_EPOCH": "1000000000"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
 
     built = tmp_path / "_build" / "html"
@@ -674,3 +1040,26 @@ def test_repository_address_switches_the_links_on(tmp_path: Path, html: Path) ->
     assert (built / "_static" / "social.png").is_file()
     canonical = page.find("link", rel="canonical")["href"]
     assert canonical == f"https://someone.github.io/book/{CHAPTERS[0]}.html"
+
+    index = BeautifulSoup((built / "index.html").read_text("utf-8"), "html.parser")
+    cover = BeautifulSoup((built / f"{PAGES[0]}.html").read_text("utf-8"), "html.parser")
+    for name in ("description", "og:title", "og:description", "og:image", "twitter:card"):
+        tags = [{"name": name}, {"property": name}]
+        contents = [[page.find("meta", tag) for tag in tags] for page in (index, cover)]
+        assert any(contents[0]) and contents[0] == contents[1], name
+    home = f"https://someone.github.io/book/{PAGES[0]}.html"
+    assert index.find("link", rel="canonical")["href"] == home
+    locations = re.findall("<loc>(.*)</loc>", (built / "sitemap.xml").read_text("utf-8"))
+    assert locations == [home, canonical]
+    missing = BeautifulSoup((built / "404.html").read_text("utf-8"), "html.parser")
+    assert missing.base["href"] == "https://someone.github.io/book/"
+    assert page.select_one(".edition").get_text().endswith(", September 9, 2001.")
+
+
+def test_no_sitemap_without_an_address(html: Path) -> None:
+    assert not (html / "sitemap.xml").exists()
+
+
+def test_root_has_the_description_of_the_cover(html: Path) -> None:
+    tags = [soup(name).find("meta", attrs={"name": "description"}) for name in ("index", PAGES[0])]
+    assert tags[0] == tags[1] and tags[0] is not None

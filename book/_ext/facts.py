@@ -12,6 +12,8 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
+from forms import FOLDED
+
 WORDS_A_MINUTE = 200
 MINUTES_A_CELL = 0.25
 DESCRIPTION_LENGTH = 160
@@ -25,7 +27,7 @@ class Page:
     name: str
     title: str
     description: str  # its first paragraph; a chapter's is the question it answers
-    minutes: int
+    minutes: int  # to read it, the solutions left out
     needs_pages: list[str]  # the pages that its line "You need" links to
     sections: list[tuple[str, str]]  # title and anchor
     number: str = ""  # the chapter's, from _toc.yml
@@ -42,10 +44,20 @@ class Part:
     pages: list[Page] = field(default_factory=list)
 
 
+def _is_read(node: nodes.Node) -> bool:
+    """Whether it is before a reader's eyes: no answer or solution, which stays closed at first."""
+    while node.parent is not None:
+        node = node.parent
+        if isinstance(node, nodes.section) and node[0].astext().partition(" ")[0] in FOLDED:
+            return False
+    return True
+
+
 def _prose(doctree: nodes.document) -> Iterator[str]:
-    """The text of a page without code, outputs and formulas."""
+    """The text of a page without code, outputs, formulas and what is closed."""
     for text in doctree.findall(nodes.Text):
-        if not isinstance(text.parent, nodes.literal_block | nodes.math | nodes.math_block):
+        apart = isinstance(text.parent, nodes.literal_block | nodes.math | nodes.math_block)
+        if not apart and _is_read(text):
             yield text.astext()
 
 
@@ -77,7 +89,8 @@ def note_page(app: Sphinx, doctree: nodes.document) -> None:
     """Keep the facts of a page that has just been read."""
     name = app.env.docname
     words = sum(len(text.split()) for text in _prose(doctree))
-    cells = sum(box.get("nb_element") == "cell_code" for box in doctree.findall(nodes.container))
+    boxes = doctree.findall(nodes.container)
+    cells = sum(box.get("nb_element") == "cell_code" and _is_read(box) for box in boxes)
     paragraphs = list(doctree.findall(nodes.paragraph))
     needs = next((p for p in paragraphs if "You need" in p.astext()), nodes.paragraph())
     top = next(iter(doctree.findall(nodes.section)), nodes.section())

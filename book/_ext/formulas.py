@@ -1,12 +1,14 @@
 """Formulas, rendered by KaTeX while the book is built: pages need no script for them.
 
-A formula that KaTeX cannot read is a warning at its place, and so fails the build.
+A formula that KaTeX cannot read is a warning at its place, and so fails the build. What is copied
+from a page has the formula's TeX, by KaTeX's own small script.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import re
 import subprocess
 from collections.abc import Iterable
 from importlib.metadata import distribution
@@ -15,6 +17,7 @@ from pathlib import Path, PurePath
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 from sphinx.util.typing import ExtensionMetadata
@@ -37,6 +40,11 @@ require("readline").createInterface({ input: process.stdin }).on("line", (line) 
   process.stdout.write(JSON.stringify(answer) + "\\n");
 });
 """
+
+PART = '<span class="base">'
+# What belongs to the formula beside it, and may not stand alone on another line.
+OPENING = re.compile(r"[(\[“‘]+\Z")
+CLOSING = re.compile(r"\A[^\w\s(\[“‘–—-]+")
 
 logger = logging.getLogger(__name__)
 
@@ -79,8 +87,10 @@ def _html(node: nodes.Element, display: bool) -> str:
 
 
 def visit_inline(self: HTML5Translator, node: nodes.math) -> None:
-    self.body.append(self.starttag(node, "span", "", CLASS="math") + _html(node, display=False))
-    self.body.append("</span>")
+    # A line may break between the parts of a formula, and nowhere else about it (book.css).
+    first, *others = _html(node, display=False).split(PART)
+    html = PART.join([first, f"<wbr>{PART}".join(others)]) if others else first
+    self.body.append(self.starttag(node, "span", "", CLASS="math") + html + "</span>")
     raise nodes.SkipNode
 
 
@@ -94,8 +104,34 @@ def visit_display(self: HTML5Translator, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+class KeepMarks(SphinxPostTransform):
+    """Hold an inline formula and the marks beside it together.
+
+    To a browser each part of a formula is a box, and after a box it may begin a new line, even with
+    a comma.
+    """
+
+    default_priority = 100
+    formats = ("html",)
+
+    def run(self, **keywords: object) -> None:
+        for formula in list(self.document.findall(nodes.math)):
+            line, place = formula.parent, formula.parent.index(formula)
+            whole = nodes.inline("", "", formula.deepcopy(), classes=["unbroken"])
+            for side, pattern in ((place - 1, OPENING), (place + 1, CLOSING)):
+                text = line[side] if 0 <= side < len(line) else None
+                marks = pattern.search(text.astext()) if isinstance(text, nodes.Text) else None
+                if text and marks:
+                    start, end = marks.span()
+                    line[side] = nodes.Text(text.astext()[:start] + text.astext()[end:])
+                    whole.insert(0 if side < place else len(whole), nodes.Text(marks[0]))
+            if len(whole) > 1:
+                line[place] = whole
+
+
 def setup(app: Sphinx) -> ExtensionMetadata:
     if not KATEX.is_dir():
         raise ExtensionError(f"KaTeX is missing from {KATEX}: `make book` installs it (npm ci)")
+    app.add_post_transform(KeepMarks)
     app.add_html_math_renderer("katex", (visit_inline, None), (visit_display, None))
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -14,6 +17,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
 from facts import Page, Part, forget_page, known_pages, note_page, read_parts
+from winit import __version__
 
 MODULES = Path(__file__).parents[1] / "node_modules"
 TYPE = "source-serif-4-latin-{}.woff2"
@@ -25,6 +29,12 @@ SHEETS = {
     'class="katex': "katex/katex-swap.min.css",
     'class="sd-': "sphinx-design.min.css",
 }
+# And what it needs of scripts: KaTeX's own, which copies a formula as TeX.
+SCRIPTS = {'class="katex': "katex/copy-tex.min.js"}
+SITEMAP = """<?xml version="1.0" encoding="UTF-8"?>
+<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">
+{}</urlset>
+"""
 ACTIONS = {
     "Binder": "Run it on Binder",
     "Colab": "Run it on Colab",
@@ -57,9 +67,17 @@ def draw_map(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         place.replace_self(nodes.raw("", html, format="html"))
 
 
-def use_repository(app: Sphinx, config: Config) -> None:
-    """Switch Binder, Colab and "suggest an edit" on, once the owner has named a repository."""
-    if config.html_theme_options.get("repository_url"):
+def use_addresses(app: Sphinx, config: Config) -> None:
+    """Take the addresses that `_config.yml` leaves empty from who publishes the book.
+
+    Once there is a repository, Binder, Colab and "suggest an edit" are switched on.
+    """
+    book = config.html_baseurl or os.environ.get("WINIT_BOOK_URL", "")
+    config.html_baseurl = f"{book.rstrip('/')}/" if book else ""
+    options = config.html_theme_options
+    url = options.get("repository_url") or os.environ.get("WINIT_REPOSITORY_URL", "")
+    options["repository_url"] = url
+    if url:
         config.html_theme_options |= {
             "launch_buttons": {
                 "notebook_interface": "jupyterlab",
@@ -68,6 +86,17 @@ def use_repository(app: Sphinx, config: Config) -> None:
             },
             "use_edit_page_button": True,
         }
+
+
+def date_book(app: Sphinx, config: Config) -> None:
+    """Date the pages by SOURCE_DATE_EPOCH, which tools/book.py takes from the last commit.
+
+    Never by the clock: the same sources make the same pages.
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    if epoch:
+        day = datetime.fromtimestamp(int(epoch), UTC)
+        config.book_date = f"{day:%B} {day.day}, {day.year}"
 
 
 def _first_on_colab(app: Sphinx) -> str:
@@ -96,6 +125,7 @@ def fill_context(
     order = [(part, page) for part in parts for page in part.pages]
     here = next((i for i, (_, page) in enumerate(order) if page.name == pagename), None)
     is_cover = pagename == app.config.root_doc
+    base = app.config.html_baseurl
 
     def neighbour(step: int) -> Page | None:
         at = -1 if is_cover else here
@@ -105,6 +135,9 @@ def fill_context(
 
     part: Part | None = order[here][0] if here is not None else None
     page = order[here][1] if here is not None else known_pages(app.env).get(pagename)
+    if pagename == "index":  # leads to the cover, and is known by it
+        page, is_cover = known_pages(app.env)[app.config.root_doc], True
+        context["pageurl"] = f"{base}{app.config.root_doc}.html" if base else None
     body = context.get("body", "")
     actions = _actions(context)
     context.update(
@@ -118,8 +151,11 @@ def fill_context(
         fonts=[f"fonts/{TYPE.format(face)}" for face in FIRST_FACES]
         + [f"katex/fonts/{font}" for font in FIRST_FORMULAS if 'class="katex' in body],
         sheets=[sheet for mark, sheet in SHEETS.items() if mark in body],
+        scripts=[script for mark, script in SCRIPTS.items() if mark in body],
         actions=actions,
-        base_url=app.config.html_baseurl,
+        base_url=base,
+        version=__version__,
+        date=app.config.book_date,
         colab_cell=_first_on_colab(app) if ACTIONS["Colab"] in dict(actions) else "",
     )
 
@@ -138,8 +174,22 @@ def copy_type(app: Sphinx) -> None:
     shutil.copy(MODULES / "@fontsource/source-serif-4/LICENSE", fonts)
     shutil.copy(MODULES / "katex/LICENSE", katex)
     shutil.copy(MODULES / "katex/dist/katex-swap.min.css", katex)
+    shutil.copy(MODULES / "katex/dist/contrib/copy-tex.min.js", katex)
     for font in (MODULES / "katex/dist/fonts").glob("*.woff2"):
         shutil.copy(font, katex / "fonts")
+
+
+def map_site(app: Sphinx, exception: Exception | None) -> None:
+    """List the pages for search engines, once the book has an address."""
+    base = app.config.html_baseurl
+    if exception or not base or app.builder.format != "html":
+        return
+    names = [app.config.root_doc, *(page.name for part in read_parts(app) for page in part.pages)]
+    lines = (
+        f"<url><loc>{escape(base + app.builder.get_target_uri(name))}</loc></url>\n"
+        for name in names
+    )
+    Path(app.outdir, "sitemap.xml").write_text(SITEMAP.format("".join(lines)), "utf-8")
 
 
 def drop_unused(app: Sphinx, exception: Exception | None) -> None:
@@ -163,18 +213,21 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     # Jupyter Book sets this value even where the extension that knows it is not loaded.
     app.add_config_value("comments_config", {}, "html")
     app.add_config_value("part_openers", {}, "html")
+    app.add_config_value("book_date", "", "html")  # all pages are written when it changes
     app.add_node(chapter_map)
     app.add_directive("chapters", ChapterMap)
-    app.connect("config-inited", use_repository)
+    app.connect("config-inited", use_addresses)
+    app.connect("config-inited", date_book)
     app.connect("builder-inited", copy_type)
     app.connect("doctree-read", note_page)
     app.connect("env-purge-doc", forget_page)
     app.connect("doctree-resolved", draw_map)
     app.connect("html-page-context", fill_context, priority=900)  # after the theme's own
+    app.connect("build-finished", map_site)
     app.connect("build-finished", drop_unused, priority=900)
     return {
         "version": "1",
-        "env_version": 1,  # add one when facts.Page changes: builds keep pages of the old kind
+        "env_version": 2,  # add one when facts.Page changes: builds keep pages of the old kind
         "parallel_read_safe": False,
         "parallel_write_safe": True,
     }

@@ -34,7 +34,8 @@ class ListSources(SphinxPostTransform):
                 before += item
                 citation.parent.remove(citation)
             else:
-                citation.replace_self(nodes.bullet_list("", item, classes=["sources"]))
+                # Not by replace_self, which would give the list the citation's id as well.
+                citation.parent[place] = nodes.bullet_list("", item, classes=["sources"])
 
     def _chapters_citing(self, identifier: str) -> list[nodes.Node]:
         cite = cast(BibtexDomain, self.env.get_domain("cite"))

@@ -3,25 +3,28 @@
 
 const root = document.documentElement;
 
-// Colours: as the system, light, dark, and round again. The choice is kept.
-const themes = [["", "as the system"], ["light", "light"], ["dark", "dark"]];
+// Colors: as the system, until the button asks for the others. The choice is kept.
 const themeButton = document.querySelector(".theme-button");
 const themeName = document.querySelector("[data-theme-name]");
+const systemDark = matchMedia("(prefers-color-scheme: dark)");
 
-function showTheme() {
-  const current = themes.find(([theme]) => theme === root.dataset.theme) ?? themes[0];
-  themeName.textContent = current[1];
-  themeButton.title = `Colours: ${current[1]}`;
+function otherTheme() {
+  const seen = root.dataset.theme || (systemDark.matches ? "dark" : "light");
+  return seen === "dark" ? "light" : "dark";
+}
+function nameTheme() {
+  themeName.textContent = themeButton.title = `Switch to ${otherTheme()} colors`;
 }
 
 themeButton.hidden = false;
 themeButton.addEventListener("click", () => {
-  const at = themes.findIndex(([theme]) => theme === (root.dataset.theme ?? ""));
-  root.dataset.theme = themes[(at + 1) % themes.length][0];
+  const wanted = otherTheme();
+  root.dataset.theme = wanted === (systemDark.matches ? "dark" : "light") ? "" : wanted;
   try { localStorage.theme = root.dataset.theme; } catch { /* a browser may refuse to store */ }
-  showTheme();
+  nameTheme();
 });
-showTheme();
+systemDark.addEventListener("change", nameTheme);
+nameTheme();
 
 // "/" and Ctrl+K go to the search field.
 const field = document.querySelector(".find input");
@@ -35,6 +38,16 @@ document.addEventListener("keydown", (event) => {
     field.select();
   }
 });
+
+// The search comes when the field gets the focus, and on arrival from it, to mark the words.
+function bringSearch() {
+  if (document.querySelector("script[src$='search.js']")) return;
+  const folder = `${root.dataset.content_root}_static/`;
+  document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: `${folder}search.css` }),
+    Object.assign(document.createElement("script"), { src: `${folder}search.js` }));
+}
+field.addEventListener("focus", bringSearch);
+if (/[?&]mark=/.test(location.search)) bringSearch();
 
 // The contents begin where the reader is.
 const contents = document.getElementById("contents");
@@ -99,6 +112,10 @@ document.addEventListener("change", reachable); // another tab
 
 // Code can be copied, where the browser lets a page do so.
 if (navigator.clipboard) {
+  const said = document.createElement("span"); // for who does not see the button's text change
+  said.className = "hidden";
+  said.setAttribute("role", "status");
+  document.querySelector("main").append(said);
   for (const code of document.querySelectorAll(".cell_input .highlight, .colab .highlight")) {
     const button = document.createElement("button");
     button.type = "button";
@@ -107,11 +124,55 @@ if (navigator.clipboard) {
     button.setAttribute("aria-label", "Copy this code");
     button.addEventListener("click", async () => {
       await navigator.clipboard.writeText(code.querySelector("pre").textContent);
-      button.textContent = "Copied";
-      setTimeout(() => { button.textContent = "Copy"; }, 2000);
+      button.textContent = said.textContent = "Copied";
+      setTimeout(() => { button.textContent = "Copy"; said.textContent = ""; }, 2000);
     });
     code.append(button);
   }
+}
+
+// A citation says what it names: under the mouse, with the focus, and at the first tap. Its link
+// leads to the bibliography. Escape takes the card away, and the mouse may move onto it.
+const citations = [...document.querySelectorAll("article a[href*='bibliography.html#'][title]")];
+if (citations.length && HTMLElement.prototype.showPopover) {
+  const card = document.createElement("div");
+  card.className = "source";
+  card.popover = "manual";
+  card.setAttribute("aria-hidden", "true"); // read out is the link's description
+  document.body.append(card);
+  let shownFor = null, leaving;
+  const hide = () => { shownFor = null; if (card.matches(":popover-open")) card.hidePopover(); };
+  const hideSoon = () => { leaving = setTimeout(hide, 250); };
+  const stay = () => clearTimeout(leaving);
+  const show = (link) => {
+    stay();
+    shownFor = link;
+    card.textContent = link.getAttribute("aria-description");
+    if (!card.matches(":popover-open")) card.showPopover();
+    const at = link.getClientRects()[0], { width, height } = card.getBoundingClientRect();
+    const fits = at.bottom + height + 8 < innerHeight;
+    card.style.left = `${scrollX + Math.max(8, Math.min(at.left, root.clientWidth - width - 8))}px`;
+    card.style.top = `${scrollY + (fits ? at.bottom + 6 : at.top - height - 6)}px`;
+  };
+  for (const link of citations) {
+    link.setAttribute("aria-description", link.title);
+    link.removeAttribute("title"); // else the browser shows it once more
+    link.addEventListener("pointerenter", (event) => { if (event.pointerType !== "touch") show(link); });
+    link.addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") hideSoon(); });
+    link.addEventListener("focus", () => { if (link.matches(":focus-visible")) show(link); });
+    link.addEventListener("blur", hide);
+    link.addEventListener("click", (event) => {
+      if (event.pointerType !== "touch" || shownFor === link) return;
+      event.preventDefault();
+      show(link);
+    });
+  }
+  card.addEventListener("pointerenter", stay);
+  card.addEventListener("pointerleave", hideSoon);
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+  document.addEventListener("pointerdown", (event) => {
+    if (shownFor && !shownFor.contains(event.target) && !card.contains(event.target)) hide();
+  });
 }
 
 // On paper every fold is open; what was closed closes again.
@@ -122,7 +183,20 @@ addEventListener("beforeprint", () => {
 });
 addEventListener("afterprint", () => {
   for (const fold of opened) fold.open = false;
+  delete root.dataset.solutions;
 });
+
+// A chapter prints with its solutions and answers or, as a handout, without them.
+const printing = document.querySelector(".chapter-facts .print");
+if (printing) {
+  printing.hidden = false;
+  for (const button of printing.querySelectorAll("button")) {
+    button.addEventListener("click", () => {
+      if (button.dataset.solutions) root.dataset.solutions = button.dataset.solutions;
+      print();
+    });
+  }
+}
 
 // A link to something inside a fold opens the fold.
 function unfold() {
