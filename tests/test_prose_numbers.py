@@ -26,7 +26,7 @@ TESTS = Path(__file__).parent
 LISTED: dict[str, dict[str, str]] = tomllib.loads(
     (TESTS / "prose_numbers.toml").read_text(encoding="utf-8")
 )
-REASONS = {"setting", "exercise", "constant", "cited", "asserted", "to mend"}
+REASONS = {"setting", "exercise", "constant", "cited", "asserted"}
 PATHS = {path.name: path for path in (*prose.CHAPTERS, *prose.PAGES)}
 
 
@@ -66,12 +66,6 @@ def test_every_entry_has_a_reason_of_the_kinds_allowed() -> None:
         if kind == "asserted":
             module, _, test = words.partition("::")
             assert f"\ndef {test}(" in (TESTS / module).read_text(encoding="utf-8"), reason
-
-
-def test_nothing_is_left_to_mend() -> None:
-    left = {n: sum(r.startswith("to mend") for r in page.values()) for n, page in LISTED.items()}
-    if any(left.values()):
-        pytest.xfail("to mend: " + ", ".join(f"{n} in {name}" for name, n in left.items() if n))
 
 
 # What pages without cells say ---------------------------------------------------------------------
