@@ -683,7 +683,10 @@ class Reader:
         self.steps.append(steps)
         came: list[Value] = [Value()] * len(first)
         outs: list[Value] = []
+        factors, shifts = set(self.factors), set(self.shifts)
         for _ in range(8):
+            # What a state is not yet known to hold would pass for a constant that they change.
+            self.factors, self.shifts = set(factors), set(shifts)
             triples = zip(inside, first, came, strict=True)
             outs = body([self._carried(*triple, mark, deep) for triple in triples])
             if outs[: len(first)] == came:
