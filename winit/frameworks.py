@@ -43,7 +43,8 @@ def reinitialize(
 ) -> dict[str, str]:
     """Draw a model's weights by their sites.
 
-    See `winit.keras.reinitialize` and `winit.torch.reinitialize`.
+    See `winit.keras.reinitialize` and `winit.torch.reinitialize`. Draws are NumPy's: frameworks'
+    seeds do not set them, and with ``rng=None`` each call has others.
 
     Raises
     ------

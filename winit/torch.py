@@ -1000,6 +1000,10 @@ class Module(Subject):
     ) -> None:
         if not isinstance(module, nn.Module):
             raise TypeError(f"module must be a torch.nn.Module, got {_checks.shown(module)}")
+        if isinstance(module, torch.jit.ScriptModule):
+            raise TypeError("module must be as it was before torch.jit, whose scripts show no "
+                            f"operations, got a {type(module).__name__}")  # fmt: skip
+        _ = loss is None or _checks.loss(loss, "torch.nn.CrossEntropyLoss()")
         if (loss is None) != (y is None):
             raise ValueError("a loss needs targets and targets a loss: give both y and loss")
         while isinstance(module, PARALLEL) or hasattr(module, "_orig_mod"):
@@ -1026,7 +1030,8 @@ class Module(Subject):
         held = {id(p) for p in module.parameters()}
         missed = [n for n in trainable if id(arrays[n]) not in held and n not in buffers]
         note = f"{', '.join(missed)}: not registered in the module, so no optimizer gets it."
-        packed = [path for path, part in found if ".quantized" in type(part).__module__]
+        packed = [path.removesuffix(".") or self.name for path, part in found
+                  if ".quantized" in type(part).__module__ and hasattr(part, "weight")]  # fmt: skip
         other = f"{', '.join(packed)}: quantized, neither judged nor drawn."
         notes = (*self.program.notes, *[note] * bool(missed), *[other] * bool(packed))
         unused = tuple(n for n in self.program.unused if n not in buffers)
@@ -1103,11 +1108,21 @@ def _arguments(module: nn.Module, x: Any, arrays: Mapping[str, Tensor]) -> tuple
     any_word = any(p.kind is p.VAR_KEYWORD for p in takes.values())
     words = isinstance(x, Mapping) and (any_word or set(x) <= set(takes))
     for t in _leaves(x):
+        if t.is_meta:
+            raise ValueError("x must hold values, got a tensor on the meta device")
         if t.is_floating_point() and not torch.isfinite(t).all():
             raise ValueError("x must hold finite values")
     if not any(t.ndim for t in _leaves(x)) or not all(t.numel() for t in _leaves(x)):
         raise ValueError(f"x must hold tensors of at least one example, got {_checks.shown(x)}")
-    return ((), dict(x)) if words else (x if type(x) is tuple else (x,), {})
+    args, kwargs = ((), dict(x)) if words else (x if type(x) is tuple else (x,), {})
+    try:
+        inspect.signature(module.forward).bind(*args, **kwargs)
+    except TypeError as error:
+        raise ValueError(
+            f"x does not fit {type(module).__name__}.forward({', '.join(takes)}), {error}: a tuple "
+            f"is several arguments, a dict keywords, got a {type(x).__name__}"
+        ) from None
+    return args, kwargs
 
 
 def audit(
@@ -1134,8 +1149,9 @@ def audit(
     Raises
     ------
     TypeError, ValueError
-        Not a module, one without values (lazy, or on the meta device), inputs that are not finite,
-        a loss without targets or one that does not fit.
+        Not a module, one without values (lazy, or on the meta device) or of torch.jit, inputs that
+        `forward` does not take or that are not finite, a loss without targets, one that does not
+        fit, or its class.
     """
     from winit.judge import judge  # with what it needs, when it is needed
 
@@ -1155,7 +1171,8 @@ def reinitialize(
 ) -> dict[str, str]:
     """Draw every kernel by its site, in place, and put the rest at its conventional start.
 
-    See `winit.redraw.reinitialize`. `x` is what the module takes; its values do not matter.
+    See `winit.redraw.reinitialize`. `x` is what the module takes; its values do not matter. Draws
+    are NumPy's: `torch.manual_seed` does not set them, and with ``rng=None`` each call has others.
     """
     subject = Module(module, x, None, None, None, 0)
     return redraw.reinitialize(subject, scheme, rng=rng, force=force, **options)
