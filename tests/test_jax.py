@@ -243,7 +243,7 @@ def test_gates_that_are_shut_for_good_are_dead() -> None:
     for bias, found in ((-3.0, []), (-40.0, [("w0", "w1")])):
         report = winit.jax.audit(f, p | {"b": np.full(16, bias, "float32")}, x)
         assert [finding.names for finding in report.findings] == found
-    assert report.findings[0].cure == "draw the whole model again (reinitialize)"
+    assert report.findings[0].cure == "set b to the conventional start (zeros)"
 
 
 def test_units_that_nothing_comes_back_to_are_dead_and_copies_are_counted_once() -> None:

@@ -60,6 +60,7 @@ class Chain:
     def __init__(self, gains: list[float], made: list[Site] | None = None, **over: Any) -> None:
         made = made or sites(len(gains))
         self.name, self.over, self.runs = "chain", over, 0
+        self.classes = over.pop("classes", False)
         roots = over.pop("roots", (Root("x", "input"),))
         extra = {k: over.pop(k) for k in ("unused", "stopped", "notes") if k in over}
         factors = tuple(dict.fromkeys(site.kernel.name for site in made))

@@ -512,3 +512,141 @@ def test_cures_scale_a_kernel_of_the_module() -> None:
     assert (finding.verdict, finding.names) == ("exploding", ("6.weight",))
     assert finding.changes == ("6.weight",)
     assert not math.isnan({row.name: row for row in report.rows}["6.weight"].elasticity)
+
+
+# ------------------------------------------------------------------ right verdicts, right words
+
+
+def test_the_loss_is_that_of_the_model_as_it_is() -> None:
+    module = mlp().eval()
+    for p in (module[3].weight, module[3].bias):
+        nn.init.zeros_(p)
+    report = audit(module, X, Y, nn.CrossEntropyLoss())
+    assert report.ok and report.loss == pytest.approx(math.log(4), rel=1e-6)
+
+
+def test_whole_numbers_on_the_way_stop_the_gradient() -> None:
+    def codes(m: Any, x: Tensor) -> Tensor:
+        return m.b(F.one_hot(m.a(x).argmax(-1), 24).float())
+
+    def through(m: Any, x: Tensor) -> Tensor:
+        soft = m.a(x).softmax(-1)
+        hard = F.one_hot(soft.argmax(-1), 24).float()
+        return m.b(soft + (hard - soft).detach())
+
+    parts = {"a": nn.Linear(12, 24), "b": nn.Linear(24, 4)}
+    (finding,) = audit(Made(codes, **parts), X, Y, nn.CrossEntropyLoss()).findings
+    assert finding.verdict == "dead" and finding.names == ("a.weight",)
+    assert "whole numbers" in finding.reason and "softmax" in finding.cure
+    assert audit(Made(through, **parts), X, Y, nn.CrossEntropyLoss()).ok
+    report = audit(
+        Made(lambda m, x: m.a(x).argmax(-1).float(), a=parts["a"]), X, Y + 0.5, F.mse_loss
+    )
+    assert report.findings[0].names == ("a.weight",)
+
+
+class Rounded(torch.autograd.Function):
+    """Rounds, and lets the gradient through."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.round().long().to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, back: Tensor) -> Tensor:
+        return back
+
+
+def test_a_derivative_of_ones_own_passes_whole_numbers() -> None:
+    module = Made(lambda m, x: Rounded.apply(m.a(x)), a=nn.Linear(12, 4))
+    report = audit(module, 3 * X, Y, nn.CrossEntropyLoss())
+    assert report.ok and not report.notes and report.rows[0].g2 > 0
+
+
+def test_a_head_that_the_loss_does_not_see_is_no_dead_one() -> None:
+    def run(m: Any, x: Tensor) -> Any:
+        h = m.stem(x).relu()
+        return m.head(h), m.other(h)
+
+    parts = {"stem": nn.Linear(12, 24), "head": nn.Linear(24, 4), "other": nn.Linear(24, 3)}
+    module = Made(run, **parts)
+    report = audit(module, X, Y, lambda o, y: F.cross_entropy(o[0], y))
+    assert report.ok and report.notes[0].startswith("other.weight: ")
+    assert "the loss does not see" in report.notes[0]
+    both = audit(module, X, Y, lambda o, y: F.cross_entropy(o[0], y) + o[1].square().mean())
+    assert both.ok and not both.notes
+
+
+def test_every_kernel_that_makes_the_outputs_alike_is_named() -> None:
+    layers = [part for _ in range(12) for part in (nn.Linear(64, 64), nn.ReLU())]
+    module = nn.Sequential(*layers, nn.Linear(64, 4))
+    (finding,) = audit(module, torch.randn(32, 64), torch.arange(32) % 4, F.cross_entropy).findings
+    assert finding.verdict == "collapsed"
+    assert finding.names == tuple(f"{2 * k}.weight" for k in range(12)) == finding.changes
+
+
+def test_a_sum_of_branches_is_cured_at_the_end_of_each() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.head = nn.Linear(12, 32), nn.Linear(32, 4)
+            self.branches = nn.ModuleList(
+                nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 32)) for _ in range(12)
+            )
+            for name, p in self.branches.named_parameters():
+                nn.init.zeros_(p) if "bias" in name else nn.init.kaiming_normal_(p)
+
+        def forward(self, x: Tensor) -> Any:
+            h = self.stem(x)
+            for branch in self.branches:
+                h = h + branch(h)
+            return self.head(h)
+
+    finding = audit(Net(), X, Y, F.cross_entropy).findings[0]
+    assert finding.changes == tuple(f"branches.{k}.2.weight" for k in range(12))
+    assert "by √12" in finding.cure and "stem" not in finding.cure
+
+
+def test_what_is_no_kernel_is_said_to_be_used() -> None:
+    def run(m: Any, x: Tensor) -> Tensor:
+        h = torch.cat([m.token.expand(len(x), -1), m.a(x)], 1)
+        return m.b(torch.view_as_real(torch.fft.rfft(h) @ m.w).flatten(1))
+
+    complex_ = nn.Parameter(torch.randn(9, 5, dtype=torch.cfloat) / 3)
+    module = Made(run, token=nn.Parameter(torch.randn(1, 4)), a=nn.Linear(12, 12), w=complex_,
+                  b=nn.Linear(10, 4))  # fmt: skip
+    notes = audit(module, X, Y, F.cross_entropy).notes
+    assert any(n.startswith("token: ") and "it is no kernel" in n for n in notes)
+    assert any(n.startswith("w: ") and "complex" in n for n in notes)
+    assert not any("no place was found that uses it" in n for n in notes)
+
+
+def test_units_that_are_dead_or_equal_are_noted() -> None:
+    module, x, y = mlp().eval(), torch.randn(64, 12), torch.arange(64) % 4
+    with torch.no_grad():
+        module[0].bias[:5] = -30.0  # of 24
+    assert not audit(module, x, y, F.cross_entropy).notes
+    with torch.no_grad():
+        module[0].bias[:6] = -30.0
+    report = audit(module, x, y, F.cross_entropy)
+    assert report.ok and report.notes[0].startswith("0.weight: of the units 25% or more")
+    nn.init.ones_(module[0].weight)
+    nn.init.zeros_(module[0].bias)
+    report = audit(module, x, y, F.cross_entropy)
+    assert any("all its weights are equal" in note for note in report.notes)
+
+
+def test_a_layer_that_its_bias_killed_gets_another_bias() -> None:
+    module = mlp().eval()
+    nn.init.constant_(module[0].bias, -30.0)
+    (finding,) = audit(module, X, Y, F.cross_entropy).findings
+    assert finding.verdict == "dead" and finding.changes == ("0.bias", "3.bias")
+    assert finding.cure == "set 0.bias, 3.bias to the conventional start (zeros)"
+
+
+def test_targets_that_are_classes_are_not_to_be_standardized() -> None:
+    module = Made(lambda m, x: m.a(x) + 1e3 * torch.arange(4.0), a=nn.Linear(12, 4))
+    cure = audit(module, X, Y, F.cross_entropy).findings[0].cure
+    assert "draw the last kernel smaller" in cure and "standardize" not in cure
+    cure = audit(module, X, torch.randn(8, 4), F.mse_loss).findings[0].cure
+    assert "standardize the targets" in cure

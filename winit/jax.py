@@ -590,15 +590,16 @@ class Subject(Base):
     ) -> None:
         self.name, self.loss, self.targets = name, loss, targets
         self.arrays = {n: arrays[n] for n in sorted(arrays)}  # as JAX flattens a dict
-        self.x = jax.tree.leaves(x)
+        self.x, known = jax.tree.leaves(x), jax.tree.leaves(targets)
+        self.marks = all(np.isin(t, (0, 1)).all() for t in known)
+        self.classes = self.marks or not any(map(_floats, map(jnp.asarray, known)))
         draws, seed = _checks.as_rng(rng), _checks.whole(rng)
         own = [*draws.bytes(8)] if seed is None else [seed]
         self.stream = np.random.default_rng(np.random.SeedSequence([KEY, *own]))
         made_of = jax.tree.map(_auto, (self.arrays, x))
         closed, self.shape = jax.make_jaxpr(function, return_shape=True)(*made_of)
-        if loss is not None:
-            self._check_loss(loss)
         self.floats = [_floats(v.aval) for v in closed.jaxpr.outvars]
+        seen = [True] * len(self.floats) if loss is None else self._check_loss(loss)
         alive, _ = partial_eval.dce_jaxpr(closed.jaxpr, self.floats, instantiate=True)
         self.jaxpr = core.ClosedJaxpr(alive, closed.consts)
         self.examples = next((a.shape[0] for a in self.x if np.ndim(a)), 1)
@@ -616,9 +617,9 @@ class Subject(Base):
         pairs = zip(self.arguments, names, self.x, strict=True)
         known += [self.reader.input(i, n, _floats(a)) for i, n, a in pairs]
         outputs = self.reading.run(self.jaxpr, known)
-        narrow = [n for n, a in self.arrays.items() if a.dtype.itemsize == 1 and a.ndim > 1]
-        note = f"{', '.join(narrow)}: of whole numbers (quantized), neither judged nor drawn."
-        self.program = self.reading.program = self.reader.program(outputs, [note] * bool(narrow))
+        seen = [s for s, floats in zip(seen, self.floats, strict=True) if floats]
+        self.program = self.reader.program(outputs, self.unread(), seen)
+        self.reading.program = self.program
         kernels = (kernel for site in self.program.sites for kernel in site.kernels)
         self.layers = {kernel.name: kernel.layers for kernel in kernels if kernel.layers > 1}
         if made:
@@ -627,8 +628,8 @@ class Subject(Base):
             self._check_rows(names)
         self.step: Any = None
 
-    def _check_loss(self, loss: Callable[[Any, Any], Any]) -> None:
-        """Refuse a loss that fails on these outputs and targets, or gives back no gradient."""
+    def _check_loss(self, loss: Callable[[Any, Any], Any]) -> list[bool]:
+        """Refuse a loss that fails on these outputs and targets, or reads none; those it reads."""
         try:
             closed = jax.make_jaxpr(loss)(self.shape, self.targets)
         except (IndexError, KeyError, TypeError, ValueError) as error:  # in others' words
@@ -637,11 +638,12 @@ class Subject(Base):
         shapes = [v.aval.shape for v in closed.jaxpr.outvars]
         if shapes != [()]:
             raise ValueError(f"loss must return a single number, got shapes {shapes}")
-        used = partial_eval.dce_jaxpr(closed.jaxpr, [True])[1]
-        if not any(used[: len(jax.tree.leaves(self.shape))]):
+        used = partial_eval.dce_jaxpr(closed.jaxpr, [True])[1][: len(jax.tree.leaves(self.shape))]
+        if not any(used):
             raise ValueError("loss must depend on the outputs: this one is constant")
 
         self._check_labels(loss)
+        return list(used)
 
     def _check_rows(self, names: Sequence[str]) -> None:
         """Refuse numbers that pick rows which a table does not have."""
@@ -740,8 +742,8 @@ class Subject(Base):
         tries = [[jnp.zeros_like(o) for o in outputs]]
         tries += [[jnp.full_like(o, c) for o, c in zip(outputs, shares, strict=True)]]
         pairs = list(zip(jax.tree.leaves(y), outputs, strict=False))
-        marks = all(np.isin(t, (0, 1)).all() for t in jax.tree.leaves(self.targets))
-        if len(pairs) == len(outputs) and all(t.size == o.size for t, o in pairs) and not marks:
+        same = len(pairs) == len(outputs) and all(t.size == o.size for t, o in pairs)
+        if same and not self.marks:
             means = [(jnp.mean(t.reshape(o.shape), axis=0), o) for t, o in pairs]
             tries += [[jnp.broadcast_to(m, o.shape).astype(o.dtype) for m, o in means]]
         return tries

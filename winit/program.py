@@ -150,8 +150,11 @@ class Program:
     roots: tuple[Root, ...]
     depth: int  # of the longest path
     unused: tuple[str, ...] = ()  # parameters of two axes or more that neither sites nor sums read
+    beside: tuple[str, ...] = ()  # others, of which outputs are made: class tokens, scales
     factors: tuple[str, ...] = ()  # parameters that multiply data: kernels, scales, gates
-    stopped: tuple[str, ...] = ()  # kernels that no gradient reaches, since the model stops it
+    stopped: tuple[str, ...] = ()  # kernels that no gradient reaches, since the model stops it...
+    severed: tuple[str, ...] = ()  # ...or since their results are used as whole numbers alone
+    unseen: tuple[str, ...] = ()  # kernels of outputs that the loss does not read
     notes: tuple[str, ...] = ()  # about the reading itself, in sentences
 
 
@@ -305,6 +308,7 @@ class Value:
     loops: int = 0
     origins: int = 0  # inputs that reach it with no site in between
     flows: int = 0  # parameters to which a gradient comes back through it
+    lost: int = 0  # those to which none does since they were made into whole numbers
     # Of what depends on parameters alone: a typical number, whether it is that one exactly, the
     # powers of the parameters in it, where the entries of each lie in it, step by step, and the
     # known number that they are multiplied by.
@@ -338,6 +342,7 @@ def _union(values: Sequence[Value], source: int) -> Value:
         roots=_all(v.roots for v in strong),
         origins=_all(v.origins for v in values),
         flows=_all(v.flows for v in values),
+        lost=_all(v.lost for v in values),
         powers={p: n for v in values if v.level == PICKED for p, n in v.powers.items()},
     )
 
@@ -465,6 +470,7 @@ class Reader:
         if op.whole and made.level > ROUTING:
             kept = {n: getattr(made, n) for n in ("source", "straight", "curve", "loops")}
             made = Value(ROUTING, origins=made.origins, **kept)
+        lost = _all((v.flows if op.whole else 0) | v.lost for v in inputs)
         flows = 0 if op.stops or op.whole else _all(v.flows for v in inputs)
         intact = made.intact
         if op.kind in ("add", "affine", "move", "join"):
@@ -480,6 +486,7 @@ class Reader:
             moves = op.kind == "move" and made.level and source != i
             layout = hash((made.layout, op.label, i - op.number)) if moves else made.layout
             placed: Any = {"source": source, "layout": layout, "flows": flows, "intact": intact}
+            placed["lost"] = lost
             entries = self._entries(op, inputs, i - op.number) if not made.level else {}
             times = self._times(op, inputs, entries)
             results.append(replace(made, **placed, entries=entries, times=times))
@@ -623,7 +630,7 @@ class Reader:
     def _whole(self, op: Op, inputs: Sequence[Value]) -> Value:
         """A new source that inherits everything: a reduction, a join, a site, or the unknown."""
         for k, v in enumerate(inputs if op.kind == "contract" else ()):
-            if v.pending and v.soft:
+            if v.pending and v.soft and not v.lost:  # not one made hard
                 self.peaks[op.number] = k, v.parents
         side = self._kernel_side(op, inputs)
         if side is not None:
@@ -785,10 +792,16 @@ class Reader:
 
     # The program.
 
-    def program(self, outputs: Sequence[Value], notes: Sequence[str] = ()) -> Program:
-        """The sites and roots that were found on the way to these outputs."""
+    def program(
+        self, outputs: Sequence[Value], notes: Sequence[str] = (), seen: Sequence[bool] = ()
+    ) -> Program:
+        """The sites and roots on the way to these outputs; the loss may see some of them."""
         heads = [self._used(v) for v in outputs if v.level > ROUTING] or [Value()]
         last, drafts = _union(heads, -1), self.drafts
+        pairs = zip(outputs, seen or [True] * len(outputs), strict=True)
+        read = _all(v.flows for v, sees in pairs if sees)
+        blunt = [v for v in (*outputs, *(d.x for d in drafts)) if v.level == ROUTING]
+        lost = _all(v.lost for v in blunt) & ~last.flows
         cuts = _all(v.dom for v in heads if v.dom != EVERY)
         bare = last.bare | _all(d.x.bare for d in drafts)
         ends = ("normalizer", "softmax")
@@ -816,14 +829,19 @@ class Reader:
         used = {kernel.name for site in made for kernel in site.kernels}
         mains = {site.kernel.name for site in made}
         named = [(p, k.name) for p, k in enumerate(self.parameters)]
-        apart = [k for p, k in enumerate(self.parameters) if p not in self.shifts]
+        mute = [(p, n) for p, n in named if n in mains and not read >> p & 1]
+        apart = [(p, k.name) for p, k in enumerate(self.parameters)
+                 if p not in self.shifts and k.name not in used and len(k.shape) > 1]  # fmt: skip
         return Program(
             tuple(made),
             tuple(roots),
             last.depth,
-            unused=tuple(k.name for k in apart if k.name not in used and len(k.shape) > 1),
+            unused=tuple(n for p, n in apart if not last.flows >> p & 1),
+            beside=tuple(n for p, n in apart if last.flows >> p & 1),
             factors=tuple(n for p, n in named if p in self.factors or n in used),
-            stopped=tuple(n for p, n in named if n in mains and not last.flows >> p & 1),
+            stopped=tuple(n for p, n in mute if not (lost | last.flows) >> p & 1),
+            severed=tuple(n for p, n in mute if lost >> p & 1),
+            unseen=tuple(n for p, n in mute if last.flows >> p & 1),
             notes=tuple(notes),
         )
 
@@ -942,6 +960,7 @@ class Subject:
     reader: Reader
     program: Program
     examples: int
+    classes = False  # the targets are labels or marks of classes
 
     @property
     def parameters(self) -> dict[str, tuple[int, ...]]:
@@ -999,6 +1018,15 @@ class Subject:
     def trained(self) -> str:
         """The sign that the model was trained, or ""."""
         return ""
+
+    def unread(self) -> list[str]:
+        """Which parameters hold numbers that are not looked into, in sentences."""
+        told = [(n, str(a.dtype), a) for n, a in self.arrays.items()]
+        small = [n for n, kind, a in told if a.dtype.itemsize == 1 < a.ndim and "bool" not in kind]
+        wide = [n for n, kind, _ in told if "complex" in kind]
+        said = ((small, "whole numbers (quantized)"), (wide, "complex numbers"))
+        return [f"{', '.join(names)}: of {text}, neither judged nor drawn."
+                for names, text in said if names]  # fmt: skip
 
     def measure(
         self,

@@ -532,7 +532,8 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
                         slots.append((i, j, a))
                         inputs.append(v)
         inputs += left  # by keyword
-        run, whole = _runner(func, args, kwargs, slots), not _leaves(results, floats=True)
+        run = _runner(func, args, kwargs, slots)
+        whole = not any(t.is_floating_point() or t.is_complex() for t in results)
         shapes = [tuple(getattr(a, "shape", ())) for *_, a in slots]
         count = args[0].numel() / max(1, results[0].numel()) if name in ("sum", "mean") else 1.0
         if name.startswith("avg_pool"):
@@ -764,7 +765,9 @@ class Subject(Base):
     ) -> None:
         self.name, self.function, self.loss, self.arrays = name, function, loss, dict(arrays)
         self.x, self.targets = (_mapped(tree, torch.as_tensor) for tree in (x, targets))
-        self.trainable = set(trainable)
+        self.trainable, known = set(trainable), _leaves(self.targets)
+        self.marks = all(bool(((t == 0) | (t == 1)).all()) for t in known)
+        self.classes = self.marks or not any(t.is_floating_point() for t in known)
         self.buffers = set(arrays) - self.trainable if buffers is None else set(buffers)
         draws, seed = _checks.as_rng(rng), _checks.whole(rng)
         own = [program.KEY, *([*draws.bytes(8)] if seed is None else [seed])]
@@ -840,8 +843,14 @@ class Subject(Base):
             else:
                 told = [run.known.get(t, Value()) for t in _leaves(outputs, floats=True)]
                 calls, told = run.reader.loops(told)
-                run.program = run.reader.program(told, [*self._remarks(run)])
-                self._back(run, outputs, own)
+                seen = self._back(run, outputs, own)
+                run.program = run.reader.program(told, [*self._remarks(run)], seen)
+                felt = {n for n in self.weights if run.notes[f"weight {n}"]["x"].any()}
+                run.program = replace(  # functions have derivatives of their own
+                    run.program,
+                    stopped=tuple(n for n in run.program.stopped if n not in felt),
+                    severed=tuple(n for n in run.program.severed if n not in felt),
+                )
                 kinds = [(i, kind) for i, (_, kind, _) in run.reader.roots.items()]
                 for d in run.reader.drafts:
                     self._together(run.notes, d.z, calls.get(d.z, [d.z]))
@@ -856,10 +865,7 @@ class Subject(Base):
         return ["x"] * len(_leaves(self.x))
 
     def _remarks(self, run: _Run) -> Iterator[str]:
-        narrow = [n for n, a in self.arrays.items() if a.element_size() == 1 < a.ndim
-                  and a.dtype is not torch.bool]  # fmt: skip
-        if narrow:
-            yield f"{', '.join(narrow)}: of whole numbers (quantized), neither judged nor drawn."
+        yield from self.unread()
         if run.strangers:
             found = ", ".join(dict.fromkeys(run.strangers))
             yield f"Parameters are used that the module does not hold, and not judged: {found}."
@@ -876,18 +882,19 @@ class Subject(Base):
             if keys:
                 notes[f"{what} {z}"] = {k: np.stack([f[k] for f in found]) for k in keys}
 
-    def _back(self, run: _Run, made: Any, own: Mapping[str, Tensor]) -> None:
-        """The gradient, of the loss or in a random direction at the outputs."""
+    def _back(self, run: _Run, made: Any, own: Mapping[str, Tensor]) -> list[bool]:
+        """The gradient, of the loss or in a random direction; which outputs it comes from."""
         outputs = _leaves(made, floats=True)
         self.directions = self.directions or [
             self.stream.standard_normal(tuple(t.shape)) for t in outputs
         ]
         value = self._value(made, outputs)
         finite = [bool(torch.isfinite(t).all()) for t in (value, *outputs)]
-        leaves, back = {n: a for n, a in own.items() if a.requires_grad}, dict[str, Any]()
+        both, back = [*own.items(), *enumerate(outputs)], dict[Any, Any]()
+        free = {k: t for k, t in both if t.requires_grad}
         if value.requires_grad:
-            grads = torch.autograd.grad(value, [*leaves.values()], allow_unused=True)
-            back = dict(zip(leaves, grads, strict=True))
+            grads = torch.autograd.grad(value, [*free.values()], allow_unused=True)
+            back = dict(zip(free, grads, strict=True))
         for n in self.weights:
             g = back.get(n)
             g = own[n].new_zeros(1) if g is None else g.coalesce().values() if g.is_sparse else g
@@ -900,6 +907,7 @@ class Subject(Base):
             even = zero if zero <= 2 * even else even  # outputs are logits, or shares
             loss = value.detach().double().cpu().numpy()
             run.notes |= {"loss": {"x": loss}, "blind": {"x": np.array([even, *mean])}}
+        return [back.get(i) is not None for i in range(len(outputs))]
 
     def _value(self, made: Any, outputs: Sequence[Tensor]) -> Any:
         if self.loss is None:
@@ -931,8 +939,7 @@ class Subject(Base):
 
         tries = [filled(torch.zeros_like), filled(even)]
         outputs, targets = _leaves(made, floats=True), _leaves(self.targets)
-        marks = all(bool(((t == 0) | (t == 1)).all()) for t in targets)
-        if [o.numel() for o in outputs] == [t.numel() for t in targets] and not marks:
+        if [o.numel() for o in outputs] == [t.numel() for t in targets] and not self.marks:
             pairs = zip(outputs, targets, strict=True)
             means = iter([t.reshape(o.shape).to(o.dtype).mean(0).expand(o.shape) for o, t in pairs])
             tries.append(filled(lambda o: next(means)))
