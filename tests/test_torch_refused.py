@@ -106,7 +106,7 @@ def test_draws_without_a_seed_are_others_whatever_the_frameworks_seed_is() -> No
         torch.manual_seed(0)
         module = net()
         winit.reinitialize(module, x=X)
-        drawn.append(module[0].weight.detach().clone())  # type: ignore[index]
+        drawn.append(module[0].weight.detach().clone())
     assert not torch.equal(*drawn)
     assert all(
         "rng=None" in (f.__doc__ or "") for f in (winit.reinitialize, winit.torch.reinitialize)
