@@ -78,6 +78,9 @@ class Model:
     def trained(self) -> str:
         return self.sign
 
+    def refresh(self, drawn: Any) -> dict[str, str]:
+        return {}
+
 
 # ------------------------------------------------------------------ the plan
 

@@ -650,3 +650,89 @@ def test_targets_that_are_classes_are_not_to_be_standardized() -> None:
     assert "draw the last kernel smaller" in cure and "standardize" not in cure
     cure = audit(module, X, torch.randn(8, 4), F.mse_loss).findings[0].cure
     assert "standardize the targets" in cure
+
+
+# ------------------------------------------------------------------ what is packed, or kept
+
+PACKED = {
+    "attention": (lambda: nn.TransformerEncoderLayer(12, 3, 24, 0.0, batch_first=True),
+                  "self_attn.in_proj_weight", 3),
+    "split": (lambda: Made(lambda m, x: sum(m.w(x).split(12, -1)), w=nn.Linear(12, 36)),
+              "w.weight", 3),
+    "unbound": (lambda: Made(lambda m, x: torch.stack(
+        m.w(x).reshape(4, 5, 3, 2, 6).permute(2, 0, 3, 1, 4).unbind(0)), w=nn.Linear(12, 36)),
+        "w.weight", 3),
+    "gates": (lambda: nn.GRU(12, 12, batch_first=True), "weight_hh_l0", 3),
+    "glu": (lambda: Made(lambda m, x: F.glu(m.w(x)), w=nn.Linear(12, 24)), "w.weight", 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_packed_matrices_are_drawn_one_by_one(kind: str) -> None:
+    make, name, blocks = PACKED[kind]
+    module, x = make(), torch.randn(4, 5, 12)
+    reinitialize(module, "orthogonal", x=x, rng=0, force=True)
+    for matrix in module.get_parameter(name).detach().chunk(blocks):
+        assert torch.allclose(matrix @ matrix.T, torch.eye(12), atol=1e-5)
+    reinitialize(module, "glorot_normal", x=x, rng=0, force=True)
+    # 144 draws or more: 4 standard deviations, 4 / √(2 · 288)
+    assert module.get_parameter(name).std().item() == pytest.approx(12**-0.5, rel=0.17)
+
+
+def test_times_are_no_matrices() -> None:
+    """What is taken of a result at one time has all of its units."""
+    module = Made(lambda m, x: m.w(x)[:, -1], w=nn.Linear(12, 12))
+    (site,) = Module(module, torch.randn(4, 6, 12), None, None, None, 0).program.sites
+    assert site.blocks == 1
+
+
+@pytest.mark.parametrize("norm", [parametrizations.spectral_norm, nn.utils.spectral_norm])
+def test_spectral_norms_know_the_new_kernel(norm: Any) -> None:
+    module = nn.Sequential(norm(nn.Linear(12, 24)), nn.ReLU(), nn.Linear(24, 4))
+    module(X)
+    module.eval()
+    done = reinitialize(module, x=X, rng=0)
+    assert list(done.values()).count("power iteration") == 2 and not module[0].training
+    module(X)
+    # 15 steps leave (σ2/σ1)³⁰ of the difference of their squares. Before, sigma was 15.
+    assert torch.linalg.matrix_norm(module[0].weight, 2).item() == pytest.approx(1.0, rel=0.05)
+
+
+def test_a_table_is_drawn_as_by_pytorch_and_its_padding_row_is_zero() -> None:
+    run = lambda m, x: m.head(m.words(x).mean(1))  # noqa: E731
+    module = Made(run, words=nn.Embedding(50, 64, padding_idx=3), head=nn.Linear(64, 4))
+    x = torch.arange(64).reshape(8, 8) % 50
+    assert reinitialize(module, x=x, rng=0)["words.weight"] == "normal, std=1"
+    assert not module.words.weight[3].any()
+    rest = module.words.weight[4:]  # 2,944 draws: 4 / √5888
+    assert rest.std().item() == pytest.approx(1.0, abs=0.053)
+    tied = Made(lambda m, x: m.words(x) @ m.words.weight.T, words=nn.Embedding(50, 64))
+    assert reinitialize(tied, x=x, rng=0) == {"words.weight": "uniform, limit=0.05"}
+
+
+def test_rows_far_too_large_are_the_tables() -> None:
+    module = Made(lambda m, x: m.head(m.words(x).mean(1)), words=nn.Embedding(50, 64),
+                  head=nn.Linear(64, 4))  # fmt: skip
+    x, y = torch.arange(64).reshape(8, 8) % 50, Y
+    assert audit(module, x, y, F.cross_entropy).ok
+    with torch.no_grad():
+        module.words.weight *= 100
+    finding = audit(module, x, y, F.cross_entropy).findings[0]
+    assert finding.verdict == "exploding" and finding.names == ("words.weight",)
+    assert finding.cure == "draw words.weight with normal, std=1"
+
+
+def test_a_kernel_of_zeros_behind_a_scale_of_zero_is_drawn() -> None:
+    def run(m: Any, x: Tensor) -> Tensor:
+        h = m.stem(x)
+        return m.head(h + m.scale * m.end(m.start(h).relu()))
+
+    parts = {"stem": nn.Linear(12, 24), "start": nn.Linear(24, 24), "end": nn.Linear(24, 24)}
+    module = Made(run, **parts, head=nn.Linear(24, 4), scale=nn.Parameter(torch.zeros(())))
+    assert audit(module, X, Y, F.cross_entropy).ok  # the scale opens
+    nn.init.zeros_(module.end.weight)
+    nn.init.zeros_(module.end.bias)
+    (finding,) = audit(module, X, Y, F.cross_entropy).findings
+    assert finding.verdict == "dead" and "end.weight" in finding.changes
+    assert not reinitialize(module, x=X, rng=0)["end.weight"].startswith("left")
+    assert audit(module, X, Y, F.cross_entropy).ok and module.scale == 0

@@ -53,25 +53,6 @@ ALIKE = 1e-6  # both take means in float64 of what float32 computed, in another 
 ALIKE_NARROW = 2.0**-8
 
 
-# Where the judge and the plan, which all frameworks share, differ from the referee today.
-TABLES = "a mean of words drawn as a table ends below the referee's bound; words of std 100 set out"
-STUCK = "the plan leaves a kernel at 0 that ends a branch, also behind a scale of 0"
-OPEN = {
-    ("test_the_verdict_is_the_referees", "bag_std_100"): TABLES,
-    ("test_the_cure_makes_the_referee_agree", "bag_std_100"): TABLES,
-    ("test_reinitialize_makes_the_start_sound", "bag_std_100"): TABLES,
-    ("test_reinitialize_makes_the_start_sound", "bag"): TABLES,
-    ("test_the_cure_makes_the_referee_agree", "residual_stuck"): STUCK,
-    ("test_reinitialize_makes_the_start_sound", "residual_stuck"): STUCK,
-}
-
-
-@pytest.fixture(autouse=True)
-def open_ones(request: pytest.FixtureRequest) -> None:
-    if reason := OPEN.get((request.node.originalname, request.node.callspec.params["trial"])):
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
-
-
 class Trial:
     """A start, with the audit's subject and the referee's word."""
 

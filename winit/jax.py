@@ -283,6 +283,7 @@ class Reading(Interpreter):
             count=count,
             contract=contract,
             parts=_parts(eqn),
+            shape=tuple(getattr(eqn.outvars[0].aval, "shape", ())) if eqn.outvars else (),
             label=f"{name}{eqn.params}" if kind == "move" else "",
         )
         made = self.reader.apply(op, inputs)
@@ -331,14 +332,11 @@ def _numbers(eqn: Any, *numbers: Any) -> Any:
     return np.asarray(_bind(eqn, *np.broadcast_arrays(*arrays))[0])
 
 
-def _parts(eqn: Any) -> tuple[int, int]:
-    if eqn.primitive.name not in ("slice", "split"):
-        return 1, 0
-    shape, out = eqn.invars[0].aval.shape, [v.aval.shape for v in eqn.outvars]
-    cut = [a for a in range(len(shape)) if out[0][a] != shape[a]]
-    if len(cut) != 1 or len(set(out)) > 1 or shape[cut[0]] % max(1, out[0][cut[0]]):
-        return 1, 0
-    return shape[cut[0]] // out[0][cut[0]], math.prod(shape[cut[0] :])
+def _parts(eqn: Any) -> int:
+    """Of how many equal parts an equation takes one."""
+    size = eqn.outvars[0].aval.size if eqn.primitive.name in ("slice", "split") else 0
+    whole = eqn.invars[0].aval.size if size else 1
+    return whole // size if size and whole % size == 0 else 1
 
 
 def _dot(eqn: Any, side: int) -> Contract:

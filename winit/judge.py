@@ -258,15 +258,18 @@ def collapsed(case: Case) -> Array:
 def drift(case: Case) -> Array:
     """ln of E x² over that of the site's roots: 0 between the smallest and the largest of them.
 
-    Data sets out where the first kernels read it. In a loop the last step speaks, of stacked layers
-    each; a state that sums its input up sets out from its first step.
+    Data sets out where the first kernels read it, and a table's rows at a scale of 1 at the most.
+    In a loop the last step speaks, of stacked layers each; a state that sums its input up sets out
+    from its first step.
     """
     program, m, drifts = case.program, case.m, np.zeros(len(case.program.sites))
     read = {r: [m.x2[i] for i in case.first if program.sites[i].roots == (r,)]
             for r, root in enumerate(program.roots) if root.kind == "input"}  # fmt: skip
     for i, site in enumerate(program.sites):
         bearing = [r for r in site.roots if program.roots[r].kind != "softmax"]
-        xs, roots = m.x2[i : i + 1], [x2 for r in bearing for x2 in read.get(r) or [m.root2[r]]]
+        most = [1.0 if program.roots[r].kind == "lookup" else math.inf for r in bearing]
+        xs, roots = m.x2[i : i + 1], [min(x2, top) for r, top in zip(bearing, most, strict=True)
+                                      for x2 in read.get(r) or [m.root2[r]]]  # fmt: skip
         if site.recurrent and site.steps == site.kernel.layers:
             xs = m.x_steps[i]
         elif site.recurrent:
@@ -445,6 +448,8 @@ def suspects(case: Case) -> dict[str, Array]:
     near = min(NEAR, math.log(BOUND) / 2 / max(len(case.kernels), 1))
     for name, i in sorted(case.owner.items(), key=lambda pair: pair[1]):
         site, ideal, stds = case.program.sites[i], case.plans[i].std, case.m.kernels[name].stds
+        if site.lookup and case.m.z2[i] > 1.0:
+            ideal = case.plans[i].drawn
         std = case.m.std[i] * (stds / math.sqrt(np.mean(stds**2)) if len(stds) > 1 else 1.0)
         std = np.broadcast_to(std, stds.shape)
         small = site.head & (std * math.sqrt(site.fan_in) <= HEAD * math.exp(NEAR))

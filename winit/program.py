@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import partial, reduce
 from itertools import pairwise
 from operator import or_
 from statistics import NormalDist
@@ -113,6 +113,7 @@ class Site:
     cut: bool = False  # every path from the inputs to some output leads through it
     normalized: bool = False  # on every path, a normalizer comes before the next site
     averaged: float = 1.0  # values that were averaged or summed since the roots, at the most
+    scales: tuple[str, ...] = ()  # parameters that multiply its result, shifted and moved
     summed: int = 1  # sites whose results meet, at the most, in the sums that follow
     recurrent: bool = False  # what it reads depends on the state of the loop that it is in
     steps: int = 1  # of the loops that it is in
@@ -149,6 +150,7 @@ class Program:
     sites: tuple[Site, ...]  # in the order in which they run
     roots: tuple[Root, ...]
     depth: int  # of the longest path
+    table: float = math.nan  # the std of embeddings by a framework's convention; NaN: Keras's limit
     unused: tuple[str, ...] = ()  # parameters of two axes or more that neither sites nor sums read
     beside: tuple[str, ...] = ()  # others, of which outputs are made: class tokens, scales
     factors: tuple[str, ...] = ()  # parameters that multiply data: kernels, scales, gates
@@ -276,7 +278,8 @@ class Op:
     stops: bool = False  # no gradient passes
     count: float = 1.0  # values that a sum adds up
     contract: Sequence[Contract | None] = ()  # by the position of the kernel
-    parts: tuple[int, int] = (1, 0)  # of how many parts a move takes one, and the axis' span
+    parts: int = 1  # of how many equal parts a move takes one
+    shape: tuple[int, ...] = ()  # of the result of a contraction
     label: str = ""  # tells moves apart
 
 
@@ -317,6 +320,8 @@ class Value:
     powers: Mapping[int, float] = field(default_factory=dict)
     entries: Mapping[int, Callable[[], list[Array]]] = field(default_factory=dict, compare=False)
     times: Mapping[int, float] = field(default_factory=dict, compare=False)
+    # Of sites' results, summed, shifted and moved: which unit of each site every number is of.
+    units: Mapping[int, Callable[[], Array]] = field(default_factory=dict, compare=False)
 
 
 def _all(masks: Iterable[int]) -> int:
@@ -345,6 +350,25 @@ def _union(values: Sequence[Value], source: int) -> Value:
         lost=_all(v.lost for v in values),
         powers={p: n for v in values if v.level == PICKED for p, n in v.powers.items()},
     )
+
+
+def _nth(k: int, results: Callable[[], Sequence[Array]]) -> Array:
+    return results()[k]
+
+
+def _followed(op: Op, units: Callable[[], Array]) -> list[Array]:
+    """The unit of every number after an operation."""
+    if op.label == "steps":
+        return [units()[0]]
+    return [np.asarray(m) for m in op.run(units())] if op.kind == "move" and op.run else [units()]
+
+
+def _numbered(shape: Sequence[int], units: Sequence[int]) -> Array:
+    """The unit of every number of a site's result."""
+    sizes = [shape[a] for a in units]
+    numbers = np.arange(math.prod(sizes), dtype=np.int32).reshape(sizes)
+    spread = [n if a in units else 1 for a, n in enumerate(shape)]
+    return np.broadcast_to(numbers.transpose(np.argsort(units)).reshape(spread), shape)
 
 
 def bits(mask: int) -> list[int]:
@@ -475,11 +499,7 @@ class Reader:
         intact = made.intact
         if op.kind in ("add", "affine", "move", "join"):
             intact = _all(v.intact for v in inputs)
-        parts, span = op.parts
-        for n in bits(intact) if parts > 1 else ():
-            units = next(d.contract.size(1) for d in self.found.values() if d.number == n)
-            if span <= units and units % parts == 0:
-                self.blocks[n] = max(parts, self.blocks.get(n, 1))
+        units = self._units(op, inputs)
         results = []
         for i in range(op.number, op.number + op.outputs):
             source = i if made.source == op.number else made.source
@@ -489,8 +509,26 @@ class Reader:
             placed["lost"] = lost
             entries = self._entries(op, inputs, i - op.number) if not made.level else {}
             times = self._times(op, inputs, entries)
+            if op.kind != "contract":
+                placed["units"] = {n: partial(_nth, i - op.number, at) for n, at in units.items()}
             results.append(replace(made, **placed, entries=entries, times=times))
         return results
+
+    def _units(self, op: Op, inputs: Sequence[Value]) -> dict[int, Callable[[], list[Array]]]:
+        """Where the units of sites went, for all results; parts that are blocks are kept."""
+        found: dict[int, Callable[[], list[Array]]] = {}
+        whole = max(op.shapes, key=math.prod, default=())
+        for k, (n, at) in ((k, pair) for k, v in enumerate(inputs) for pair in v.units.items()):
+            moves = op.kind == "move" and op.run and len(inputs) == 1
+            stays = op.kind in ("add", "affine") and op.shapes[k] == whole
+            if moves or stays or op.label == "steps":
+                found[n] = partial(_followed, op, at)
+        for n, moved in found.items() if op.parts > 1 else ():
+            units = next(d.contract.size(1) for d in self.found.values() if d.number == n)
+            part = np.unique(moved()[0]) if units % op.parts == 0 else np.zeros(0)
+            if len(part) * op.parts == units and part[-1] - part[0] == len(part) - 1:
+                self.blocks[n] = max(op.parts, self.blocks.get(n, 1))
+        return found
 
     # Functions of single numbers, and moves.
 
@@ -667,7 +705,9 @@ class Reader:
         steps, recurrent = math.prod(self.steps), bool(x.loops & inside)
         self.found[z] = Draft(number, z, side, lookup, contract, kernel, x, steps, recurrent)
         dom = (0 if x.dom == EVERY else x.dom) | mark
-        made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, intact=mark, loops=x.loops)
+        units = {number: partial(_numbered, op.shape, contract.units)}
+        made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, intact=mark, loops=x.loops,
+                     units=units)  # fmt: skip
         made = replace(made, roots=x.roots, averaged=x.averaged, depth=x.depth + 1)
         if not lookup:
             return made
@@ -727,7 +767,7 @@ class Reader:
         if not v.level:
             return replace(v, entries={}, exact=False)
         return replace(v, source=i, layout=0, straight=True, curve=POINTS, act=act, depth=depth,
-                       loops=v.loops & ~mark)  # fmt: skip
+                       loops=v.loops & ~mark, units={})  # fmt: skip
 
     # Loops that were run step by step.
 
@@ -862,6 +902,7 @@ class Reader:
             roots=tuple(bits(d.x.roots)),
             reads_data=bool(d.x.origins),
             averaged=d.x.averaged,
+            scales=tuple(self.parameters[p].name for p in self.scales.get(d.number, ())),
             summed=max((m.bit_count() for m in self.sums if m >> d.number & 1), default=1),
             recurrent=d.recurrent,
             steps=d.steps,
@@ -1018,6 +1059,10 @@ class Subject:
     def trained(self) -> str:
         """The sign that the model was trained, or ""."""
         return ""
+
+    def refresh(self, drawn: Collection[str]) -> dict[str, str]:
+        """Bring up to date what the model keeps of these kernels, and say what."""
+        return {}
 
     def unread(self) -> list[str]:
         """Which parameters hold numbers that are not looked into, in sentences."""

@@ -34,6 +34,9 @@ try:
     import torch.utils.checkpoint
     from torch import Tensor, nn
     from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.nn.utils.parametrizations import _SpectralNorm
+    from torch.nn.utils.parametrize import ParametrizationList
+    from torch.nn.utils.spectral_norm import SpectralNorm
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.weak import TensorWeakRef, WeakTensorKeyDictionary
 except ModuleNotFoundError as error:
@@ -282,6 +285,7 @@ NORMS["_fused_rms_norm"] = 2  # where their scales stand among the arguments
 FUSED = ("mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn", "_thnn_fused")
 MEASURED = ("x", "z", "g", "w", "flat", "peak", "root")
 PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+POWER = 15  # steps of the power iteration with which a spectral normalization is built
 OWN_STATE = (random.Random, np.random.Generator, np.random.RandomState)
 
 
@@ -324,7 +328,7 @@ def _note(values: Tensor, units: Sequence[int] = (), *, about_mean: bool = False
     rows = math.prod(wide.shape[a] for a in rest)
     blocks = next(n for n in range(8, 0, -1) if rows % n == 0)
     size = math.prod(wide.shape[a] for a in units)
-    parts = wide.permute(*rest, *units).reshape(blocks, rows // blocks, size)
+    parts = wide.permute((*rest, *units)).reshape(blocks, rows // blocks, size)
     sums = parts.square().sum(1).double()
     n = np.array(float(values.numel()))
     return {"n": n, "x": sums.cpu().numpy(), "mean": mean.cpu().numpy()}
@@ -405,15 +409,11 @@ def _convolution(w: Tensor, stride: Sequence[int], transposed: bool, groups: int
                     units=(1,), examples_x=ends, examples_z=ends)  # fmt: skip
 
 
-def _parts(name: str, args: Any, out: Tensor) -> tuple[int, int]:
-    """Of how many equal parts a move takes one, and what the axis spans."""
-    if name not in ("select", "unbind", "slice") and "split" not in name:
-        return 1, 0
-    shape, axis = tuple(args[0].shape), args[1] if len(args) > 1 else 0
-    axis = (args[2] if len(args) > 2 else 0) if "split" in name else axis
-    part = out.shape[axis] if "split" in name or name == "slice" else 1
-    return (shape[axis] // part if part and shape[axis] % part == 0 else 1,
-            math.prod(shape[axis % len(shape) :]))  # fmt: skip
+def _parts(name: str, whole: Tensor, out: Tensor) -> int:
+    """Of how many equal parts a move takes one."""
+    takes = name in ("select", "unbind", "slice") or "split" in name
+    size = out.numel() if takes else 0
+    return whole.numel() // size if size and whole.numel() % size == 0 else 1
 
 
 def _exp(values: Any) -> Any:
@@ -552,7 +552,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
                 return -arrays[0] if name == "neg" else np.trunc(arrays[0]) if whole else arrays[0]
             return np.where(*arrays) if kind == "choose" else run(*arrays)[0]
 
-        parts = _parts(name, args, results[0]) if kind == "move" else (1, 0)
+        parts = _parts(name, args[0], results[0]) if kind == "move" else 1
         label = f"{name}{[a for a in args if not isinstance(a, Tensor)]}"
         stops = name == "detach" or not torch.is_grad_enabled()
         self.emit(kind, inputs, run if moves else single, outputs=len(results), shapes=shapes,
@@ -571,8 +571,9 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         if name in ("var", "var_mean"):
             return emit("mul", [emit("reduce", [x])] * 2, np.multiply)
         if name == "glu":
-            parts = 2, math.prod(shape[args[1] if len(args) > 1 else -1 :])
-            a, b = (emit("move", [x], label=f"glu {k}", parts=parts, shapes=[shape]) for k in "ab")
+            axis = args[1] if len(args) > 1 else -1
+            a, b = (emit("move", [x], lambda v, k=k: [np.split(v, 2, axis)[k]], label=f"glu {k}",
+                         parts=2, shapes=[shape]) for k in (0, 1))  # fmt: skip
             return emit("mul", [a, emit("map", [b], lambda v: 1 / (1 + _exp(-v)))], np.multiply)
         if name == "_weight_norm_interface":
             unit = emit("div", [x, emit("reduce", [x])], np.divide, shapes=[shape, ()])
@@ -640,7 +641,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         for k in idle:
             self.count += 1
             sides[k] = self.reader.state(self.count - 1)
-        made = self.emit("contract", sides, contract=contracts, count=count)
+        made = self.emit("contract", sides, contract=contracts, count=count, shape=tuple(z.shape))
         made, number = replace(made, dom=program.EVERY) if idle else made, self.count - 1
         if d := self.reader.found.get(number):
             self.site(d, product[1 - d.side], product[d.side], z, result)
@@ -1042,7 +1043,7 @@ class Module(Subject):
         other = f"{', '.join(packed)}: quantized, neither judged nor drawn."
         notes = (*self.program.notes, *[note] * bool(missed), *[other] * bool(packed))
         unused = tuple(n for n in self.program.unused if n not in buffers)
-        self.program = replace(self.program, unused=unused, notes=notes)
+        self.program = replace(self.program, unused=unused, notes=notes, table=1.0)
 
     def entries(self) -> list[str]:
         """Keywords, or places among the arguments."""
@@ -1057,11 +1058,10 @@ class Module(Subject):
             return np.repeat([0.0, 1.0, 0.0, 0.0], part.hidden_size), "zeros, forget gate 1"
         values = []
         for seed in (0, 1) if hasattr(part, "reset_parameters") and not part._modules else ():
-            with torch.random.fork_rng():
+            with torch.random.fork_rng(), _standing_in([part], {}, None):
                 torch.manual_seed(seed)
-                other = copy.deepcopy(part)
-                other.reset_parameters()
-                values.append(self.numpy({**other._parameters, **other._buffers}[own]))
+                part.reset_parameters()
+                values.append(self.numpy({**part._parameters, **part._buffers}[own]))
         if values and not np.ptp(values):
             value = float(values[0].flat[0])
             return values[0], {0.0: "zeros", 1.0: "ones"}.get(value, f"constant, value={value:g}")
@@ -1076,6 +1076,34 @@ class Module(Subject):
             free = not beside or any(p is not None and p.requires_grad for p in beside)
             free = free and self.start(name) is not None
         return "" if free else "frozen"
+
+    def assign(self, name: str, value: Array) -> None:
+        """Set a tensor in place; an embedding's row that pads is 0."""
+        super().assign(name, value)
+        row = getattr(self.owners[name][0], "padding_idx", None)
+        if row is not None and self.owners[name][1] == "weight":
+            with torch.no_grad():
+                self.arrays[name][row] = 0.0
+
+    def refresh(self, drawn: Collection[str]) -> dict[str, str]:
+        """Find the singular vectors of new kernels, as spectral normalization does when built."""
+        found: dict[str, str] = {}
+        for part, own in [self.owners[name] for name in drawn]:
+            hooks = [h for h in part._forward_pre_hooks.values()
+                     if isinstance(h, SpectralNorm) and own == f"{h.name}_orig"]  # fmt: skip
+            parts = [*part] if isinstance(part, ParametrizationList) else []
+            norms = {p: p.training for p in parts if isinstance(p, _SpectralNorm)}
+            with torch.no_grad():
+                for _ in range(POWER):
+                    for p in norms:
+                        p.training = True
+                    _ = [hook.compute_weight(part, True) for hook in hooks], norms and part()
+            for p, mode in norms.items():
+                p.training = mode
+            own_names = {f"{hook.name}_{k}" for hook in hooks for k in "uv"}
+            found |= {n: "power iteration" for n, (p, o) in self.owners.items()
+                      if p in norms or (p is part and o in own_names)}  # fmt: skip
+        return found
 
     def trained(self) -> str:
         """The sign that the module was trained, or ""."""
