@@ -736,3 +736,174 @@ def test_a_kernel_of_zeros_behind_a_scale_of_zero_is_drawn() -> None:
     assert finding.verdict == "dead" and "end.weight" in finding.changes
     assert not reinitialize(module, x=X, rng=0)["end.weight"].startswith("left")
     assert audit(module, X, Y, F.cross_entropy).ok and module.scale == 0
+
+
+# ------------------------------------------------------------------ where the examples lie
+
+
+def time_first(m: Any, x: Tensor) -> Tensor:
+    h = m.a(x.transpose(0, 1).reshape(-1, 12))
+    return m.b(h.view(x.shape[1], -1, 12).mean(0))
+
+
+def through_a_buffer(m: Any, x: Tensor) -> Tensor:
+    kept = torch.empty(x.shape[1], len(x), 12)
+    for t in range(x.shape[1]):
+        kept[t] = m.a(x[:, t])
+    return m.b(kept.sum(0))
+
+
+WAYS = {
+    "time first": time_first,
+    "examples first": lambda m, x: m.b(m.a(x.flatten(0, 1)).view(len(x), -1, 12).mean(1)),
+    "stacked": lambda m, x: m.b(torch.stack([m.a(s) for s in x.unbind(1)]).mean(0)),
+    "in a buffer": through_a_buffer,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("times", [4, 8])  # as many as there are examples, too
+def test_examples_are_followed(way: str, times: int) -> None:
+    """What differs over the times alone varies over the examples by 1e-4 of it, and no more."""
+    module = Made(WAYS[way], a=nn.Linear(12, 12, bias=False), b=nn.Linear(12, 4))
+    for shape, low, high in (((8, 1, 12), 0.7, 1.3), ((1, times, 12), 1e-6, 1e-2)):
+        x = torch.randn(shape) + 0.01 * torch.randn(8, times, 12)
+        for row in audit(module, x).rows:
+            assert low < row.x_share < high and low < row.z_share < high
+
+
+def test_what_cannot_be_followed_is_unknown() -> None:
+    """Every example meets every other: there is no row of one."""
+    module = Made(lambda m, x: m.a(x) @ m.b(x).T, a=nn.Linear(12, 5), b=nn.Linear(12, 5))
+    head = Made(lambda m, x: m.c(m.a(x) @ m.b(x).T), a=module.a, b=module.b, c=nn.Linear(8, 3))
+    report = audit(head, X)
+    assert math.isnan(report.rows[-1].z_share) and not math.isnan(report.rows[0].z_share)
+    assert "where they lie was not followed" in report.notes[-1]
+
+
+# ------------------------------------------------------------------ data of other forms
+
+
+def test_sequences_of_unequal_lengths() -> None:
+    def run(m: Any, x: Any) -> Tensor:
+        if isinstance(x, Tensor):
+            x = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True)
+        return m.head(m.rnn(x)[1][-1])
+
+    x, lengths = torch.randn(8, 6, 12), torch.tensor([6, 5, 5, 4, 3, 3, 2, 1])
+    module = Made(run, rnn=nn.GRU(12, 16, batch_first=True), head=nn.Linear(16, 4))
+    packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True)
+    report = audit(module, x, Y, F.cross_entropy)
+    assert report.ok and [row.x2 for row in report.rows] == [
+        row.x2 for row in audit(module, packed, Y, F.cross_entropy).rows
+    ]
+    first = next(row for row in report.rows if row.name == "rnn.weight_ih_l0")
+    assert first.x2 == pytest.approx(packed.data.double().square().mean().item(), rel=1e-6)
+
+
+def test_sparse_data_and_spread_parameters_get_a_sentence() -> None:
+    graph = torch.eye(8).to_sparse()
+    module = Made(lambda m, x: torch.sparse.mm(m.graph, m.a(x)), a=nn.Linear(12, 4))
+    module.register_buffer("graph", graph)
+    assert audit(module, X, Y, F.cross_entropy).ok
+    with pytest.raises(ValueError, match="only dense ones are measured: give its to_dense"):
+        audit(Made(lambda m, x: m.a(x.to_dense()), a=nn.Linear(12, 4)), X.to_sparse())
+    held = Made(lambda m, x: x @ m.w.to_dense(), w=nn.Parameter(torch.eye(12).to_sparse()))
+    with pytest.raises(ValueError, match="w of Made is sparse"):
+        audit(held, X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        script = torch.jit.script(nn.Linear(12, 4))
+    inner = Made(lambda m, x: m.net(x), net=script)
+    with pytest.raises(TypeError, match=r"before torch.jit, .* in net"):
+        audit(inner, X)
+    wide = nn.Linear(12, 4)
+    wide.weight.full_tensor = lambda: wide.weight  # as of a DTensor
+    with pytest.raises(ValueError, match="weight of Linear is spread over processes"):
+        audit(wide, X)
+
+
+# ------------------------------------------------------------------ memory, attention, small scales
+
+
+def test_a_state_that_is_forgotten_at_each_step_shrinks() -> None:
+    run = lambda m, x: m.head(m.rnn(x)[0][:, -1])  # noqa: E731
+    x = torch.randn(8, 20, 12)
+    for kind, verdict in ((nn.RNN, "shrinking"), (nn.GRU, None)):  # a GRU's state passes by
+        module = Made(run, rnn=kind(12, 32, batch_first=True), head=nn.Linear(32, 4))
+        assert audit(module, x, Y, F.cross_entropy).ok
+        nn.init.normal_(module.rnn.weight_hh_l0, std=0.01)
+        findings = audit(module, x, Y, F.cross_entropy).findings
+        assert [f.verdict for f in findings] == [verdict] * bool(verdict)
+        for finding in findings:
+            assert finding.names == ("rnn.weight_hh_l0",)
+            assert finding.cure == "draw rnn.weight_hh_l0 with orthogonal"
+
+
+def test_a_step_of_a_residual_loop_may_be_small() -> None:
+    def run(m: Any, x: Tensor) -> Tensor:
+        for _ in range(5):
+            x = x + m.step(x).tanh()
+        return m.head(x)
+
+    module = Made(run, step=nn.Linear(12, 12, bias=False), head=nn.Linear(12, 4))
+    nn.init.normal_(module.step.weight, std=0.01)
+    assert audit(module, X, Y, F.cross_entropy).ok
+
+
+class Attention(nn.Module):
+    """One head; its mask is added to the scores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in "qkv":
+            setattr(self, name, nn.Linear(12, 12))
+        self.head, self.mask = nn.Linear(12, 4), 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = self.q(x) @ self.k(x).mT / 12**0.5 + self.mask
+        return self.head((scores.softmax(-1) @ self.v(x)).mean(1))
+
+
+@pytest.mark.parametrize("masked", [-math.inf, -1e9])
+def test_rows_with_one_entry_are_not_saturated(masked: float) -> None:
+    module, x = Attention(), torch.randn(8, 5, 12)
+    mask = torch.full((5, 5), masked).fill_diagonal_(0.0)
+    mask[0, 1] = 0.0
+    loss = F.cross_entropy
+    module.mask = mask
+    assert audit(module, x, Y, loss).ok
+    with torch.no_grad():
+        module.q.weight *= 100
+    mask[:, 0] = 0.0
+    for module.mask in (0.0, mask):
+        assert audit(module, x, Y, loss).findings[0].verdict == "saturated"
+
+
+def test_attention_to_one_token_gives_no_gradient_and_is_no_fault() -> None:
+    report = audit(Attention(), torch.randn(8, 1, 12), Y, F.cross_entropy)
+    assert report.ok and report.notes[0].startswith("q.weight, k.weight: ")
+    assert "its softmax is over one entry" in report.notes[0]
+
+
+def test_small_scales_that_open_do_not_starve_what_they_multiply() -> None:
+    """LayerScale, without a kernel before it."""
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        for scale, branch in zip(m.scales, m.branches, strict=True):
+            x = x + scale * branch(F.layer_norm(x, (12,)))
+        return m.head(F.layer_norm(x, (12,)))
+
+    branches = nn.ModuleList(
+        nn.Sequential(nn.Linear(12, 24), nn.GELU(), nn.Linear(24, 12)) for _ in range(4)
+    )
+    module = Made(run, branches=branches, scales=nn.Parameter(torch.full((4, 12), 1e-5)),
+                  head=nn.Linear(12, 4))  # fmt: skip
+    assert audit(module, X, Y, F.cross_entropy).ok
+
+
+def test_scalars_are_parameters_too() -> None:
+    module = Made(
+        lambda m, x: m.a(x) * m.t.exp(), a=nn.Linear(12, 4), t=nn.Parameter(torch.ones(()))
+    )
+    assert audit(module, X, Y, F.cross_entropy).ok

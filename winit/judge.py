@@ -99,7 +99,8 @@ class Case:
     @property
     def mute(self) -> tuple[str, ...]:
         """Kernels to which the model or the loss sends no gradient back, whatever they are."""
-        return (*self.program.stopped, *self.program.severed, *self.program.unseen)
+        one = (name for name in self.program.single if not self.m.kernels[name].gradient)
+        return (*self.program.stopped, *self.program.severed, *self.program.unseen, *one)
 
     @property
     def heads(self) -> Array:
@@ -260,7 +261,7 @@ def drift(case: Case) -> Array:
 
     Data sets out where the first kernels read it, and a table's rows at a scale of 1 at the most.
     In a loop the last step speaks, of stacked layers each; a state that sums its input up sets out
-    from its first step.
+    from its first step. Where one kernel alone carries the state, E z² over E x² is its memory.
     """
     program, m, drifts = case.program, case.m, np.zeros(len(case.program.sites))
     read = {r: [m.x2[i] for i in case.first if program.sites[i].roots == (r,)]
@@ -281,6 +282,8 @@ def drift(case: Case) -> Array:
         if roots and not np.isnan(xs).all():
             up = max(0.0, math.log(max(np.nanmax(xs), 1e-300) / max(roots)))
             down = min(0.0, math.log(max(np.nanmin(xs), 1e-300) / min(roots)))
+            if site.carries and not case.closed.kernels[site.kernel.name].zero:
+                down = min(down, math.log(max(m.z2[i] / m.x2[i], 1e-300)))  # of a step
             drifts[i] = up if up > -down else down
     return drifts
 
@@ -309,21 +312,32 @@ def first_loss(case: Case) -> Array:
 
 
 def effects(case: Case) -> tuple[Array, float, float]:
-    """The first kernels; ln of the largest effect of all, and of the last, over theirs."""
+    """The first kernels; ln of the largest effect of all, and of the last, over theirs.
+
+    For the former, those behind a scale that training opens, as a LayerScale, count without it.
+    """
     stopped, mask = case.mute, np.zeros(len(case.program.sites), dtype=bool)
-    flows, told = list[int](), list[float]()
+    flows, told, eased = list[int](), list[float](), list[float]()
     for i in case.order:
         name, effect = case.program.sites[i].kernel.name, case.m.effect[i]
         if name not in stopped and effect >= 0:
             felt = case.m.kernels[name].felt  # each layer on its own
             told += list(effect * (felt / felt.sum() if 0 < felt.sum() < math.inf else felt))
             flows += [i] * len(felt)
+            eased += [effect / opening_scale(case, i)] * len(felt)
     n = max(1, len(told) // 4)
     mask[flows[:n]] = True
     first, last = (max(part, default=0.0) for part in (told[:n], told[-n:]))
     if not first * last > 0:
         return mask, 0.0, 0.0
-    return mask, math.log(max(told) / first), math.log(last / first)
+    return mask, math.log(max(told) / max(eased[:n])), math.log(last / first)
+
+
+def opening_scale(case: Case, i: int) -> float:
+    """The square of scales below 1 that its result is multiplied by, and that training opens."""
+    trained = {k.name for site in case.program.sites for k in site.kernels if not k.trainable}
+    weights = [case.m.kernels[n] for n in case.program.sites[i].scales if n not in trained]
+    return math.prod(min(1.0, w.rms**2) for w in weights if w.rms > 0)
 
 
 def starves(case: Case) -> Array:
@@ -517,7 +531,8 @@ def changes(
         text = f"draw {who} with {min(schemes)}" if len(schemes) == 1 else f"draw {who} at {ideal}"
         if any(not sites[i].kernel.power for i in at):  # a scale, which is no draw
             text = f"scale {who}, which brings the kernels to {ideal}"
-        if at and (ends := min(sites[i].summed for i in at)) > 2:
+        if at and all(_ends_branch(sites[i]) for i in at):
+            ends = min(sites[i].summed for i in at)
             text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
         if kept := tuple(name for name in names if subject.kept(name)):
             text += f" (by force=True: {listed(kept)} is {subject.kept(kept[0])})"
@@ -703,6 +718,10 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         (flat, "all its weights are equal, and only their gradients take its units apart."),
         (made, "make kernels together, and std and ideal are of what they make."),
         (program.stopped, "no gradient comes back, because the model stops it."),
+        (
+            [n for n in program.single if n in case.mute],
+            "no gradient comes back, since its softmax is over one entry.",
+        ),
         (program.unseen, "no gradient comes back: the loss does not see what it gives."),
         (program.unused, "no place was found that uses it, so it is not judged."),
         (program.beside, "outputs are made of it, but it is no kernel, so it is not judged."),
@@ -724,6 +743,8 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         yield "Cannot tell anything: no place was found where data meets a kernel."
     elif case.each("lookup").all():
         yield "Cannot tell how a signal travels: rows are looked up, and meet no kernel."
+    elif np.isnan(case.m.z_share[case.heads & (case.m.z2 > 0)]).any():
+        yield "Cannot tell whether examples come to look alike: where they lie was not followed."
     elif not case.varied:
         yield "Cannot tell whether examples come to look alike: the given ones hardly differ."
     yield from program.notes

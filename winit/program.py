@@ -116,6 +116,7 @@ class Site:
     scales: tuple[str, ...] = ()  # parameters that multiply its result, shifted and moved
     summed: int = 1  # sites whose results meet, at the most, in the sums that follow
     recurrent: bool = False  # what it reads depends on the state of the loop that it is in
+    carries: bool = False  # it reads the loop's state and makes the next, which nothing else passes
     steps: int = 1  # of the loops that it is in
     depth: int = 1  # sites on the longest path to here, this one included; a loop's steps count
 
@@ -156,6 +157,7 @@ class Program:
     factors: tuple[str, ...] = ()  # parameters that multiply data: kernels, scales, gates
     stopped: tuple[str, ...] = ()  # kernels that no gradient reaches, since the model stops it...
     severed: tuple[str, ...] = ()  # ...or since their results are used as whole numbers alone
+    single: tuple[str, ...] = ()  # kernels of a softmax over one entry, whose slope is 0
     unseen: tuple[str, ...] = ()  # kernels of outputs that the loss does not read
     notes: tuple[str, ...] = ()  # about the reading itself, in sentences
 
@@ -172,6 +174,7 @@ class Weight:
     zero: bool
     stds: Array = field(default_factory=lambda: np.ones(1))
     felt: Array = field(default_factory=lambda: np.ones(1))
+    rms: float = math.nan  # of its entries
 
 
 @dataclass(frozen=True)
@@ -309,6 +312,7 @@ class Value:
     intact: int = 0  # sites whose result it is, shifted and moved
     roots: int = 0
     loops: int = 0
+    state: int = 0  # loops whose state reaches it with no site in between
     origins: int = 0  # inputs that reach it with no site in between
     flows: int = 0  # parameters to which a gradient comes back through it
     lost: int = 0  # those to which none does since they were made into whole numbers
@@ -344,6 +348,7 @@ def _union(values: Sequence[Value], source: int) -> Value:
         parents=_all(v.parents for v in carriers),
         bare=_all(v.bare for v in carriers),
         loops=_all(v.loops for v in carriers),
+        state=_all(v.state for v in carriers),
         roots=_all(v.roots for v in strong),
         origins=_all(v.origins for v in values),
         flows=_all(v.flows for v in values),
@@ -402,6 +407,7 @@ class Draft:
     x: Value
     steps: int
     recurrent: bool
+    carries: bool = False
 
     @property
     def plain(self) -> bool:
@@ -439,6 +445,7 @@ class Reader:
         # Curves that sums and products read, by operation and place, and of which sites.
         self.bends: dict[tuple[int, int], tuple[Elementwise, int]] = {}
         self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
+        self.single = 0  # sites before softmaxes over one entry
         self.steps: list[int] = []
         self.functions: dict[bytes, Elementwise] = {}
 
@@ -670,6 +677,7 @@ class Reader:
         for k, v in enumerate(inputs if op.kind == "contract" else ()):
             if v.pending and v.soft and not v.lost:  # not one made hard
                 self.peaks[op.number] = k, v.parents
+                self.single |= v.parents if op.count == 1 else 0
         side = self._kernel_side(op, inputs)
         if side is not None:
             return self._site(op, side, inputs[side], inputs[1 - side])
@@ -744,6 +752,9 @@ class Reader:
         for draft in self.found.values():
             if draft.recurrent and draft.x.loops & mark and draft.z > max(*inside, *results):
                 draft.x = replace(draft.x, depth=draft.x.depth + grown)
+                makes = any(v.parents >> draft.number & 1 for v in came)
+                passed = any(v.state & mark for v in came)
+                draft.carries = bool(draft.x.state & mark) and makes and not passed
         return [self._left(i, v, mark, grown) for i, v in zip(results, outs, strict=True)]
 
     def _carried(self, i: int, first: Value, came: Value, mark: int, depth: int) -> Value:
@@ -755,7 +766,8 @@ class Reader:
                          flows=flows, powers=powers)  # fmt: skip
         made = _union([v for v in (first, came) if v.level > ROUTING], i)
         made = replace(made, depth=depth, bounded=False, reduced=False, degree=1.0)
-        made = replace(made, loops=first.loops | came.loops | mark, act=self.acting(came))
+        loops = first.loops | came.loops | mark
+        made = replace(made, loops=loops, state=mark, act=self.acting(came))
         if first.level > ROUTING:
             return replace(made, roots=first.roots, averaged=first.averaged)
         return replace(made, roots=self._root(i, "state", made.parents), averaged=1.0)
@@ -767,7 +779,7 @@ class Reader:
         if not v.level:
             return replace(v, entries={}, exact=False)
         return replace(v, source=i, layout=0, straight=True, curve=POINTS, act=act, depth=depth,
-                       loops=v.loops & ~mark, units={})  # fmt: skip
+                       loops=v.loops & ~mark, state=v.state & ~mark, units={})  # fmt: skip
 
     # Loops that were run step by step.
 
@@ -811,6 +823,11 @@ class Reader:
                 self.roots[first.source] = (*self.roots[first.source][:2], last.x.parents)
             merged[last.z] = [d.z for d in chain]
             last.steps = len(chain)
+            reads = [d.x.parents for d in chain]
+            last.carries = all(m >> d.number & 1 for d, m in zip(chain, reads[1:], strict=False))
+            last.carries &= not any(
+                m >> d.number & 1 for d, m in zip(chain, reads[2:], strict=False)
+            )
             last.recurrent = any(reach[last.number] >> n & 1 for turn in turns for n in turn)
             place |= {d.number: last.number for d in chain}
             for d in chain[:-1]:
@@ -828,6 +845,7 @@ class Reader:
         self.roots |= {i: (k, kind, at(m)) for i, (k, kind, m) in self.roots.items()}
         self.bends |= {i: (act, at(m)) for i, (act, m) in self.bends.items()}
         self.peaks |= {i: (side, at(m)) for i, (side, m) in self.peaks.items()}
+        self.single = at(self.single)
         return merged, [moved(v) for v in outputs]
 
     # The program.
@@ -881,6 +899,7 @@ class Reader:
             factors=tuple(n for p, n in named if p in self.factors or n in used),
             stopped=tuple(n for p, n in mute if not (lost | last.flows) >> p & 1),
             severed=tuple(n for p, n in mute if lost >> p & 1),
+            single=tuple(made[place[n]].kernel.name for n in bits(self.single) if n in place),
             unseen=tuple(n for p, n in mute if last.flows >> p & 1),
             notes=tuple(notes),
         )
@@ -905,6 +924,7 @@ class Reader:
             scales=tuple(self.parameters[p].name for p in self.scales.get(d.number, ())),
             summed=max((m.bit_count() for m in self.sums if m >> d.number & 1), default=1),
             recurrent=d.recurrent,
+            carries=d.carries,
             steps=d.steps,
             depth=d.x.depth + 1,
         )
@@ -1101,9 +1121,10 @@ class Subject:
             felt = gradient * (variances / mean if 0 < mean < math.inf else 1.0)
             zero = not (mean or np.any(value["mean"]))
             total, stds = float(gradient.sum()), np.sqrt(variances)
-            kernels[n] = Weight(math.sqrt(mean), total, zero, stds, felt)
+            rms = math.sqrt(mean + float(np.mean(value["mean"] ** 2)))
+            kernels[n] = Weight(math.sqrt(mean), total, zero, stds, felt, rms)
         sites = list(zip(self.reader.drafts, self.program.sites, strict=True))
-        rows = [self._row(d.z, s, kernels[s.kernel.name], notes) for d, s in sites]
+        rows = [self._row(d.z, s, kernels, notes) for d, s in sites]
         steps: Any = {n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps")}
         columns: dict[str, Any] = {n: np.array([r[n] for r in rows]) for n in (rows or [_EMPTY])[0]}
         readers = [(str(d.z), s.before, d.x.parents) for d, s in sites]
@@ -1137,7 +1158,10 @@ class Subject:
         second, unbiased = _mean(steps), self.examples / max(1, self.examples - 1)
         return second, unbiased * _mean(varying) / second if second else math.nan, steps
 
-    def _row(self, i: int, site: Site, weight: Weight, notes: Notes) -> dict[str, Any]:
+    def _row(
+        self, i: int, site: Site, kernels: Mapping[str, Weight], notes: Notes
+    ) -> dict[str, Any]:
+        weight = kernels[site.kernel.name]
         z, g = notes.get(f"z {i}"), notes.get(f"g {i}")
         notes = notes if z is None or g is None else {**notes, f"g {i}": {"n": z["n"], **g}}
         x2, x_share, x_steps = self._second(notes, f"x {i}")
@@ -1146,8 +1170,7 @@ class Subject:
         std = math.sqrt(self._second(notes, f"w {i}")[0]) if f"w {i}" in notes else weight.std
         for k in site.kernels:
             if k.after:
-                value = notes[f"value {k.name}"]
-                std *= math.sqrt(_mean(_steps(value, "x")) + np.mean(value["mean"] ** 2))
+                std *= kernels[k.name].rms
         units = [_units(note) for note in (z, g) if note is not None]
         marks = [note["x"].reshape(-1, note["x"].shape[-1]) for note in (z, g) if note is not None]
         dead = math.nan

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 Weight = TypeVar("Weight", Tensor, nn.Module)
 Generator: TypeAlias = "torch.Generator | None"
+# Of the examples in a tensor: their axis, and how many entries of it follow each other in one.
+Place: TypeAlias = tuple[int, int]
 # The kernels of PyTorch's own layers, by name.
 KERNELS = r"weight|in_proj_weight|[qkv]_proj_weight|weight_(ih|hh|hr)(_l\d+(_reverse)?)?"
 DEFAULTS: dict[str, Any] = {"groups": 1, "stride": 1, "transposed": False, "blocks": 1}
@@ -285,6 +287,7 @@ NORMS["_fused_rms_norm"] = 2  # where their scales stand among the arguments
 FUSED = ("mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn", "_thnn_fused")
 MEASURED = ("x", "z", "g", "w", "flat", "peak", "root")
 PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+MASKED = -1e8  # what a softmax reads where nothing is to be seen
 POWER = 15  # steps of the power iteration with which a spectral normalization is built
 OWN_STATE = (random.Random, np.random.Generator, np.random.RandomState)
 
@@ -294,8 +297,8 @@ def _mapped(tree: Any, f: Callable[[Any], Any]) -> Any:
     if isinstance(tree, (Tensor, np.ndarray)):
         return f(tree)
     if isinstance(tree, (list, tuple)):
-        parts = [_mapped(part, f) for part in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+        parts, kind = (_mapped(part, f) for part in tree), type(tree)
+        return kind._make(parts) if hasattr(kind, "_make") else kind(parts)
     made = copy.copy(tree)
     if isinstance(tree, Mapping):
         for key, part in tree.items():
@@ -334,14 +337,49 @@ def _note(values: Tensor, units: Sequence[int] = (), *, about_mean: bool = False
     return {"n": n, "x": sums.cpu().numpy(), "mean": mean.cpu().numpy()}
 
 
-def _varying(values: Tensor, axes: Sequence[int], examples: int) -> dict[str, Any]:
-    """Sums of the squares about the mean over the examples, which lie on one of these axes."""
-    found = [a for a in axes if values.shape[a] == examples]
-    found += [a for a in axes if values.shape[a] and values.shape[a] % examples == 0]
-    if examples < 2 or not found:
+def _varying(values: Tensor, place: Place | None, examples: int) -> dict[str, Any]:
+    """Sums of the squares about the mean over the examples, where it is known where they lie."""
+    if examples > 1 and place is None and not values.any():  # a state, wherever they lie
+        return {"v": _note(values)["x"]}
+    if examples < 2 or place is None:
         return {}
-    wide = _wide(values).unflatten(found[0], (examples, -1))
-    return {"v": _note(wide - wide.mean(found[0], keepdim=True))["x"]}
+    axis, inner = place
+    wide = _wide(values).unflatten(axis, (-1, examples, inner))
+    return {"v": _note(wide - wide.mean(axis + 1, keepdim=True))["x"]}
+
+
+class Lying(NamedTuple):
+    """Where the examples lie in a tensor, and how it lies in memory."""
+
+    place: Place
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    storage: int
+
+
+def _followed(
+    x: Lying, examples: int, name: str, kind: str, args: Any, out: Tensor
+) -> Place | None:
+    """Where the examples lie in an operation's result, or None where that is not known."""
+    (axis, inner), size, rank = x.place, x.shape[x.place[0]], len(x.shape)
+    if out.layout is not torch.strided:
+        return None
+    if x.storage == out.untyped_storage()._cdata:  # a view: they stay in memory
+        step = inner * x.strides[axis]
+        sizes = [(n, a) for a, n in enumerate(out.stride()) if 0 < n <= step and step % n == 0]
+        wide = [(n, a) for n, a in sizes if n * out.shape[a] >= step * examples]
+        n, a = max(wide, default=(1, -1))
+        return None if a < 0 else (a, step // n)
+    if kind in program.ELEMENTWISE:
+        axis += out.ndim - rank
+    elif name == "stack":
+        axis += (args[1] if len(args) > 1 else 0) % out.ndim <= axis
+    elif kind == "reduce" and out.ndim < rank:
+        gone = args[1] if len(args) > 1 else None
+        gone = [a % rank for a in ([gone] if isinstance(gone, int) else gone or range(rank))]
+        axis = -1 if axis in gone else axis - sum(a < axis for a in gone)
+    stays = 0 <= axis < out.ndim and out.shape[axis] == size
+    return (axis, inner) if stays else None
 
 
 @cache
@@ -430,6 +468,8 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         self.known: Any = WeakTensorKeyDictionary()
         self.views: dict[int, list[Any]] = {}  # of each storage
         self.fresh: list[tuple[int, Sequence[int], Tensor]] = []
+        self.lone: dict[int, float] = {}  # of softmaxes, the share of rows with one entry
+        self.places: Any = WeakTensorKeyDictionary()  # of the examples
         self.notes: dict[str, dict[str, Any]] = {}
         self.strangers: list[str] = []
 
@@ -474,7 +514,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         self.fused |= name.startswith(FUSED)
         options = {k: v for k, v in kwargs.items() if k != "out"}
         operands, first, product = _leaves([args, [*options.values()]]), self.count, None
-        told = [self.value(t) for t in operands]
+        told, lying = [self.value(t) for t in operands], [*map(self.lying, operands)]
         if kind == "contract" and not writes:
             result, product = _computed(func, name, args, kwargs)
         else:
@@ -491,6 +531,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             known = func, name, kind, args, options, told, results
             made = [single] if single else self.plain(*known)
             made += [self.emit("reduce", told[:1]) for _ in results[len(made) :]]
+        self.follow(lying, name, kind, args, results)
         for tensor, value in zip(results, made, strict=False):
             inexact = tensor.is_floating_point() or tensor.is_complex()
             if value.level > program.ROUTING and not inexact:
@@ -508,6 +549,20 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             shared += [TensorWeakRef(t) for t in (*operands[:1], *results)]
         return result
 
+    def lying(self, x: Tensor) -> Lying | None:
+        """Where the examples lie in an operand, which an operation may turn."""
+        if (place := self.places.get(x)) is None:
+            return None
+        return Lying(place, tuple(x.shape), x.stride(), x.untyped_storage()._cdata)
+
+    def follow(self, lying: Any, name: str, kind: str, args: Any, results: Any) -> None:
+        """Where the examples lie in results, if all that they are made of says the same."""
+        known = [x for x in lying if x]
+        for out in results:
+            found = {_followed(x, self.examples, name, kind, args, out) for x in known}
+            if len(found) == 1 and (place := found.pop()):
+                self.places[out] = place
+
     def written(self, tensor: Tensor, value: Value) -> None:
         """Other views of what was written to hold it, too."""
         storage = tensor.untyped_storage()
@@ -516,6 +571,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             if shares and other is not tensor:
                 old = [] if tensor.nbytes >= storage.nbytes() else [self.known.get(other, Value())]
                 self.known[other] = self.emit("join", [*old, value])
+                self.follow([self.lying(tensor)], "", "move", (), [other])
 
     def plain(
         self, func: Any, name: str, kind: str, args: Any, kwargs: Any, told: list[Value],
@@ -565,7 +621,10 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         shape = tuple(args[0].shape) if isinstance(args[0], Tensor) else ()
         if name in ("_softmax", "_safe_softmax"):
             e = emit("map", [x], _exp)
-            return emit("div", [e, emit("reduce", [e])], np.divide)
+            made = emit("div", [e, emit("reduce", [e])], np.divide)
+            entries = (args[0] > MASKED).sum(args[1])
+            self.lone[made.source] = float((entries < 2).float().mean())
+            return made
         if name == "_log_softmax":
             return emit("add", [x, emit("reduce", [x])], np.subtract)
         if name in ("var", "var_mean"):
@@ -646,20 +705,27 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         if d := self.reader.found.get(number):
             self.site(d, product[1 - d.side], product[d.side], z, result)
         if number in self.reader.peaks:
-            shares = _wide(product[self.reader.peaks[number][0]])
-            alone = bool(shares.mean() > program.PEAK)  # rows of one entry
-            share = 0.0 if alone else float((shares * (shares > program.PEAK)).sum() / shares.sum())
-            self.notes[f"peak {number}"] = {"x": np.array(share)}
+            side = self.reader.peaks[number][0]
+            shares, alone = _wide(product[side]), self.lone.get(sides[side].source, 0.0)
+            share = float((shares * (shares > program.PEAK)).sum() / shares.sum())
+            share = (share - alone) / (1 - alone) if alone < 1 else 0.0
+            self.notes[f"peak {number}"] = {"x": np.array(max(share, 0.0))}
         return made if shift is None else self.emit("add", [made, shift], np.add)
 
     def site(self, d: Draft, x: Tensor, w: Tensor, z: Tensor, result: Tensor) -> None:
         """Measure what a site reads, its kernel and what it makes."""
-        c, n = d.contract, self.examples
-        self.notes[f"z {d.z}"] = _note(z, c.units) | _varying(z, c.examples_z, n)
+        c, n, place = d.contract, self.examples, self.places.get(x)
+        to, (axis, inner) = None, place or (-1, 1)
+        if axis in c.examples_x:  # of a bag, several make one
+            b = c.examples_z[list(c.examples_x).index(axis)]
+            after, rest = divmod(inner * z.shape[b], x.shape[axis])
+            to = None if rest else (b, after)
+            self.places |= {z: to} if to else {}
+        self.notes[f"z {d.z}"] = _note(z, c.units) | _varying(z, to, n)
         if d.z in self.reader.roots:
             self.notes[f"root {d.z}"] = _note(z)
         if x.is_floating_point():
-            self.notes[f"x {d.z}"] = _note(x) | _varying(x, c.examples_x, n)
+            self.notes[f"x {d.z}"] = _note(x) | _varying(x, place, n)
             self.flat(d.z, self.reader.acting(d.x), x)
         names = [p for p, times in d.kernel.times.items() if p in d.kernel.entries and times == 1]
         whole = [math.prod(self.reader.parameters[p].shape) for p in names] == [w.numel()]
@@ -744,6 +810,13 @@ def _apart(seed: int, fused: bool) -> Iterator[None]:
         yield
 
 
+def _stacked(parts: list[Any]) -> Any:
+    """Notes of a loop's steps; where some steps have fewer examples, without blocks."""
+    if len({part.shape for part in parts}) > 1:
+        parts = [part.sum(axis=0, keepdims=True) for part in parts]
+    return np.stack(parts)
+
+
 class Subject(Base):
     """A function of tensors by name and of inputs, of all of which it gets copies.
 
@@ -821,11 +894,13 @@ class Subject(Base):
             inputs, own = _mapped(x, lambda t: t.detach().clone()), dict[str, Tensor]()
             for i, (t, name) in enumerate(zip(_leaves(inputs), self.entries(), strict=True)):
                 run.known[t] = run.reader.input(i, name, t.is_floating_point())
+                if t.ndim and len(t) == self.examples:
+                    run.places[t] = 0, 1
                 run.notes |= {f"root {i}": _note(t)} if t.is_floating_point() else {}
             run.count = len(run.reader.inputs)
             for n, a in arrays.items():
                 own[n] = made = a.detach().clone()
-                if a.is_floating_point():
+                if a.is_floating_point() and a.layout is torch.strided:
                     if n not in self.weights or self.weights[n][0] is not a:
                         self.weights[n] = a, _note(a, about_mean=True)
                     run.notes[f"value {n}"] = note = self.weights[n][1]
@@ -881,7 +956,7 @@ class Subject(Base):
             found = [notes[f"{what} {i}"] for i in calls if f"{what} {i}" in notes]
             keys = [k for k in (found or [{}])[0] if all(k in note for note in found)]
             if keys:
-                notes[f"{what} {z}"] = {k: np.stack([f[k] for f in found]) for k in keys}
+                notes[f"{what} {z}"] = {k: _stacked([f[k] for f in found]) for k in keys}
 
     def _back(self, run: _Run, made: Any, own: Mapping[str, Tensor]) -> list[bool]:
         """The gradient, of the loss or in a random direction; which outputs it comes from."""
@@ -1008,15 +1083,17 @@ class Module(Subject):
     ) -> None:
         if not isinstance(module, nn.Module):
             raise TypeError(f"module must be a torch.nn.Module, got {_checks.shown(module)}")
-        if isinstance(module, torch.jit.ScriptModule):
-            raise TypeError("module must be as it was before torch.jit, whose scripts show no "
-                            f"operations, got a {type(module).__name__}")  # fmt: skip
         _ = loss is None or _checks.loss(loss, "torch.nn.CrossEntropyLoss()")
         if (loss is None) != (y is None):
             raise ValueError("a loss needs targets and targets a loss: give both y and loss")
         while isinstance(module, PARALLEL) or hasattr(module, "_orig_mod"):
             module = module.module if isinstance(module, PARALLEL) else module._orig_mod
         found, seen = [*_reached(module, "", {})], set[int]()
+        for path, part in found:
+            if isinstance(part, torch.jit.ScriptModule):
+                at = f" in {path[:-1]}" if path else ""
+                raise TypeError("module must be as it was before torch.jit, whose scripts show no "
+                                f"operations, got a {type(part).__name__}{at}")  # fmt: skip
         arrays, self.owners = dict[str, Tensor](), dict[str, tuple[nn.Module, str]]()
         for path, part in found:
             for name, t in [*part._parameters.items(), *part._buffers.items()]:
@@ -1126,6 +1203,13 @@ def _check(name: str, arrays: Mapping[str, Tensor]) -> None:
         if t.is_meta:
             raise ValueError(f"{n} of {name} is on the meta device and has no values yet: "
                              "name.to_empty(device=…) and a draw give it some")  # fmt: skip
+        if hasattr(t, "full_tensor"):
+            raise ValueError(f"{n} of {name} is spread over processes, each with its part alone: "
+                             "give the module as it was before, or a copy with "
+                             f"{n}.full_tensor()")  # fmt: skip
+        if t.layout is not torch.strided and t.requires_grad:
+            raise ValueError(f"{n} of {name} is sparse, and only dense parameters are measured: "
+                             f"hold {n}.to_dense()")  # fmt: skip
 
 
 def _arguments(module: nn.Module, x: Any, arrays: Mapping[str, Tensor]) -> tuple[Any, Any]:
@@ -1145,6 +1229,9 @@ def _arguments(module: nn.Module, x: Any, arrays: Mapping[str, Tensor]) -> tuple
     for t in _leaves(x):
         if t.is_meta:
             raise ValueError("x must hold values, got a tensor on the meta device")
+        if t.layout is not torch.strided:
+            raise ValueError(f"x holds a sparse tensor ({t.layout}), and only dense ones are "
+                             "measured: give its to_dense(), or hold it as a buffer")  # fmt: skip
         if t.is_floating_point() and not torch.isfinite(t).all():
             raise ValueError("x must hold finite values")
     if not any(t.ndim for t in _leaves(x)) or not all(t.numel() for t in _leaves(x)):
