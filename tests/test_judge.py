@@ -496,6 +496,17 @@ def test_branches_are_divided_by_their_number() -> None:
     assert "divide sums of n by √n" in report.findings[0].cure
 
 
+def test_a_table_that_is_the_head_too_is_drawn_and_no_branch_is_divided() -> None:
+    """It gives the first of several summands: what a tied language model sums up."""
+
+    def change(chain: Chain, m: Measured) -> Measured:
+        return replace(m, loss=2.3 + m.z2[-1], blind=2.3)
+
+    made = [*sites(6)[:5], replace(sites(6)[5], summed=5, reads_data=True)]
+    report = audit([*he(5), 10.0], made, change=change)
+    assert "draw k5 with" in report.findings[0].cure and "branch" not in report.findings[0].cure
+
+
 def test_the_notes_name_what_is_unused_and_what_is_equal() -> None:
     report = audit(he(6), clones=("k2", "k3"), unused=("aux",), notes=("said",))
     assert report.ok and [note.split()[0] for note in report.notes] == ["aux:", "k2,", "said"]
