@@ -393,7 +393,7 @@ UNTIE = "draw at random what stands between the kernels too"
 TARGETS = "standardize the targets, or start the last bias at their mean"
 LOGITS = "draw the last kernel smaller, or normalize what it reads"  # where targets are classes
 BACK = "The first steps go into taking the outputs back."
-OFF = "E x² at its input is {x2:.2g}, e^{drift:.1f} times that at the start, and E z² {z2:.2g}."
+OFF = "Where it is worst, E x² is {x2:.2g}, e^{drift:.1f} times the start's, and E z² {z2:.2g}."
 RULES = (
     Rule(not_finite, "exploding", "Weights, outputs, loss or gradients are not finite, or too "
          "large to square.",
