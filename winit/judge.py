@@ -529,7 +529,7 @@ def changes(
         schemes, who = {str(case.plans[i]) for i in at}, spans(case, names, factors)
         ideal = "its ideal std" if len(names) == 1 else "their ideal stds"
         text = f"draw {who} with {min(schemes)}" if len(schemes) == 1 else f"draw {who} at {ideal}"
-        if any(not sites[i].kernel.power for i in at):  # a scale, which is no draw
+        if any(not sites[i].kernel.power or redraw.generated(sites[i]) for i in at):  # no draw
             text = f"scale {who}, which brings the kernels to {ideal}"
         if at and all(_ends_branch(sites[i]) for i in at):
             ends = min(sites[i].summed for i in at)

@@ -161,6 +161,17 @@ def generated(site: Site) -> bool:
     return bool(site.kernel.power) and site.kernel.index is None and len(shaping) > 1
 
 
+def rank(site: Site) -> int:
+    """Of a kernel that is a product of two matrices, how many columns the first has; else 0."""
+    shapes = [kernel.shape for kernel in site.kernels]
+    plain = [kernel.power for kernel in site.kernels] == [1.0, 1.0] and site.kernel.index is None
+    if not plain or [len(shape) for shape in shapes] != [2, 2]:
+        return 0
+    square = math.prod(map(math.prod, shapes)) / (site.fan_in * site.units)
+    found = math.isqrt(int(square))
+    return found if found**2 == square and all(found in shape for shape in shapes) else 0
+
+
 def shut(site: Site, subject: Subject) -> bool:
     """Whether the site ends a branch that starts at 0 and opens by itself, as a LoRA's does."""
     opens = all(subject.value(name).any() for name in site.scales)  # of two zeros none would
@@ -284,6 +295,11 @@ def values(
     done, tables = set[tuple[str, int]](), {site.kernel.name for site in sites if site.lookup}
     for i in first_places(subject.program):
         name, own = sites[i].kernel.name, plans[i]
+        if generated(sites[i]) and (inner := 0 if named else rank(sites[i])):
+            std = math.sqrt(own.std / math.sqrt(inner))  # so that the product has the plan's
+            for kernel in sites[i].kernels:
+                drawn = initializers.normal(kernel.shape, std=std, rng=rng)
+                found[kernel.name] = drawn, f"normal, std={std:.4g}"
         if generated(sites[i]) or (shut(sites[i], subject) and not force):
             continue
         own = own if name in tables else named or own
