@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import pytorch
 
 from winit.__main__ import NOT_OK, OK, UNREADABLE, main
 
@@ -57,6 +58,25 @@ def five() -> tuple[Any, ...]:
     return one(), None, None, None, None
 
 
+def listing() -> list[Any]:
+    """A factory that returns a list."""
+    return [*one_on_data(1e3)]
+
+
+def named() -> dict[str, Any]:
+    """A factory that names what it returns."""
+    model, x = one_on_data(1e3)
+    return {"model": model, "x": x, "training": False}
+
+
+def misnamed() -> dict[str, Any]:
+    """A factory with a name that nobody knows."""
+    return {"model": one(), "data": 1}
+
+
+number = 3
+
+
 def test_a_file_is_read_reported_and_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,20 +97,62 @@ def test_a_factory_gives_a_model_or_a_model_with_data(capsys: pytest.CaptureFixt
     data = ["audit", f"{__name__}:one_on_data", "--arguments"]
     assert main([*data, '{"scale": 1e3}']) == NOT_OK
     assert "inputs unscaled" in capsys.readouterr().out
+    for factory in ("listing", "named"):
+        assert main(["audit", f"{__name__}:{factory}", "--no-cures"]) == NOT_OK
+        assert "inputs unscaled" in capsys.readouterr().out
+
+
+def test_a_factory_may_stand_in_a_file_and_import_what_lies_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])  # which the command makes longer
+    (tmp_path / "beside_it.py").write_text("WIDTH = 2\n")
+    file = tmp_path / "in_a_file.py"
+    file.write_text(
+        "import keras\nfrom beside_it import WIDTH\n"
+        "def net():\n"
+        "    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(WIDTH)])\n"
+        "model = net()\n"
+    )
+    for name in ("net", "model"):  # a model that stands there needs no factory
+        assert main(["audit", f"{file}:{name}"]) == OK
+        assert ": ok" in capsys.readouterr().out
+
+
+def test_modules_of_pytorch_come_with_their_inputs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytorch.skip_without()
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    file = tmp_path / "of_torch.py"
+    file.write_text(
+        "import torch\nnet = torch.nn.Linear(64, 8)\n"
+        "def made():\n    torch.manual_seed(0)\n    return net, torch.randn(32, 64)\n"
+    )
+    assert main(["audit", f"{file}:made"]) == OK
+    assert "Linear: ok" in capsys.readouterr().out
+    assert main(["audit", f"{file}:net"]) == UNREADABLE
+    assert "Linear does not say what it takes: the factory must" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("target", "words"),
     [
         ("no_such.keras", "there is no such file"),
-        ("model.h5", "model must be a file.keras or module:factory, got 'model.h5'"),
+        ("model.h5", "must be a file.keras, module:factory or file.py:factory, got 'model.h5'"),
+        ("no_such.py:make", "there is no file no_such.py"),
+        (f"{__name__}:number", "the factory must be a function, got 3"),
+        (f"{__name__}:misnamed", "must return a model, a tuple (model, x, y, loss) or a dict of"),
         ("no_such_module:make", "ModuleNotFoundError"),
         (f"{__name__}:no_such", "AttributeError"),
         (f"{__name__}:broken", "RuntimeError: no such data"),
         (f"{__name__}:net.__doc__", "AttributeError"),
         (f"{__name__}:silent", "RuntimeError: raised without a message"),
-        (f"{__name__}:nothing", "must return a model or (model, x, y, loss), got None"),
-        (f"{__name__}:five", "must return a model or (model, x, y, loss), got a tuple of 5"),
+        (
+            f"{__name__}:nothing",
+            "must return a model, a tuple (model, x, y, loss) or a dict of these, got None",
+        ),
+        (f"{__name__}:five", "or a dict of these, got (<Sequential"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_line(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import random
 import types
 import warnings
@@ -50,6 +52,19 @@ def test_everything_public_is_called() -> None:
         for target in fuzz.targets()
     }
     assert {"shape", "truncated", "rng", "dtype", "in_axis"} <= keywords["he_normal"]
+
+
+def test_every_name_in_a_hostile_expression_is_known() -> None:
+    """What nobody imported would fail in the caller's own code, and never reach `winit`."""
+    values = [2, 2.5, True, "tanh", [1, 2], (1, 2), {"W1": [1.0]}, np.ones((3, 3)), len]
+    forms = {form for value in values for form in hostile.dressings(value)}
+    whole = [expression for pool in hostile.POOL for expression in pool]
+    for text in [*whole, *(form.format(*["(0)"] * 3) for form in forms)]:
+        nodes = [*ast.walk(ast.parse(text))]
+        bound = {node.arg for node in nodes if isinstance(node, ast.arg)}
+        used = {node.id for node in nodes if isinstance(node, ast.Name)}
+        bound |= {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        assert not used - bound - fuzz.NAMESPACE.keys() - vars(builtins).keys(), text
 
 
 def test_a_call_depends_on_seed_and_number_alone() -> None:

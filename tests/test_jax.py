@@ -243,7 +243,7 @@ def test_gates_that_are_shut_for_good_are_dead() -> None:
     for bias, found in ((-3.0, []), (-40.0, [("w0", "w1")])):
         report = winit.jax.audit(f, p | {"b": np.full(16, bias, "float32")}, x)
         assert [finding.names for finding in report.findings] == found
-    assert report.findings[0].cure == "draw the whole model again (reinitialize)"
+    assert report.findings[0].cure == "set b to the conventional start (zeros)"
 
 
 def test_units_that_nothing_comes_back_to_are_dead_and_copies_are_counted_once() -> None:
@@ -654,3 +654,61 @@ def test_inside_a_branch_small_is_no_fault_in_a_scan_either(scanned: bool) -> No
 
     report = winit.jax.audit(f, params, new.standard_normal((16, 32)).astype(np.float32))
     assert report.ok and min(row.drift for row in report.rows) < -np.log(judge.BOUND)
+
+
+# ------------------------------------------------------------------ states, softmaxes, losses
+
+
+LABELS = np.arange(16) % 4
+
+
+def test_a_state_that_is_forgotten_at_each_step_shrinks() -> None:
+    def f(p: Any, x: Any) -> Any:
+        step = lambda h, s: (jnp.tanh(s @ p["w0"] + h @ p["w1"]), None)  # noqa: E731
+        return jax.lax.scan(step, jnp.zeros((16, 32)), x.swapaxes(0, 1))[0] @ p["w2"]
+
+    p, x = kernels((8, 32), (32, 32), (32, 4)), data(16, 10, 8)
+    assert winit.jax.audit(f, p, x, LABELS, cross_entropy).ok
+    report = winit.jax.audit(f, p | {"w1": 0.05 * p["w1"]}, x, LABELS, cross_entropy)
+    (finding,) = report.findings
+    assert finding.verdict == "shrinking" and finding.names == ("w1",)
+    assert finding.cure == "draw w1 with orthogonal"
+
+
+def test_a_softmax_of_one_entry_is_neither_dead_nor_saturated() -> None:
+    def f(p: Any, x: Any, mask: Any = 0.0) -> Any:
+        scores = (x @ p["w0"]) @ (x @ p["w1"]).swapaxes(1, 2) / math.sqrt(8) + mask
+        return (jax.nn.softmax(scores) @ (x @ p["w2"])).mean(1) @ p["w3"]
+
+    p = kernels(*[(8, 8)] * 3, (8, 4))
+    report = winit.jax.audit(f, p, data(16, 1, 8), LABELS, cross_entropy)
+    assert report.ok and report.notes[0].startswith("w0, w1: no gradient comes back, since its")
+    mask = np.full((5, 5), -np.inf)
+    np.fill_diagonal(mask, 0.0)
+    mask[0, 1] = 0.0
+    for scale, ok in ((1.0, True), (1000.0, False)):  # one row sees two entries
+        masked = lambda p, x, scale=scale: f(p | {"w0": scale * p["w0"]}, x, mask)  # noqa: E731
+        assert winit.jax.audit(masked, p, data(16, 5, 8), LABELS, cross_entropy).ok == ok
+        open_ = lambda p, x, scale=scale: f(p | {"w0": scale * p["w0"]}, x)  # noqa: E731
+        assert winit.jax.audit(open_, p, data(16, 5, 8), LABELS, cross_entropy).ok == ok
+
+
+def test_a_head_that_the_loss_does_not_see_is_no_dead_one() -> None:
+    def f(p: Any, x: Any) -> Any:
+        h = jax.nn.relu(x @ p["w0"])
+        return h @ p["w1"], h @ p["w2"]
+
+    p, x = kernels((8, 32), (32, 4), (32, 3), gain=0.5), data(16, 8)
+    report = winit.jax.audit(f, p, x, LABELS, lambda o, y: cross_entropy(o[0], y))
+    assert report.ok and "w2: no gradient comes back: the loss does not see" in report.notes[0]
+
+
+def test_two_factors_of_a_kernel_are_drawn_for_their_product() -> None:
+    def f(p: Any, x: Any) -> Any:
+        return jax.nn.relu(x @ (p["w0"] @ p["w1"])) @ p["w2"]
+
+    p, x = kernels((8, 4), (4, 32), (32, 4), gain=0.01), data(16, 8)
+    (finding,) = winit.jax.audit(f, p, x, LABELS, cross_entropy).findings
+    assert finding.verdict == "shrinking" and finding.cure.startswith("scale w")
+    drawn = winit.jax.reinitialize(f, p, x, rng=0)
+    assert winit.jax.audit(f, drawn, x, LABELS, cross_entropy).ok

@@ -60,6 +60,7 @@ class Chain:
     def __init__(self, gains: list[float], made: list[Site] | None = None, **over: Any) -> None:
         made = made or sites(len(gains))
         self.name, self.over, self.runs = "chain", over, 0
+        self.classes = over.pop("classes", False)
         roots = over.pop("roots", (Root("x", "input"),))
         extra = {k: over.pop(k) for k in ("unused", "stopped", "notes") if k in over}
         factors = tuple(dict.fromkeys(site.kernel.name for site in made))
@@ -493,6 +494,17 @@ def test_branches_are_divided_by_their_number() -> None:
     made = [replace(s, before=Elementwise()) if i else s for i, s in enumerate(made)]
     report = audit(gains, made, change=put(root2={0: 1.0}, x2=dict.fromkeys(range(9, 14), 10000.0)))
     assert "divide sums of n by √n" in report.findings[0].cure
+
+
+def test_a_table_that_is_the_head_too_is_drawn_and_no_branch_is_divided() -> None:
+    """It gives the first of several summands: what a tied language model sums up."""
+
+    def change(chain: Chain, m: Measured) -> Measured:
+        return replace(m, loss=2.3 + m.z2[-1], blind=2.3)
+
+    made = [*sites(6)[:5], replace(sites(6)[5], summed=5, reads_data=True)]
+    report = audit([*he(5), 10.0], made, change=change)
+    assert "draw k5 with" in report.findings[0].cure and "branch" not in report.findings[0].cure
 
 
 def test_the_notes_name_what_is_unused_and_what_is_equal() -> None:

@@ -621,6 +621,11 @@ def test_losses_are_paired_with_outputs_by_name() -> None:
         ((None, None, "mse"), ValueError, "a loss needs targets"),
         ((np.ones((4, 16)), np.ones(4)), ValueError, "targets need a loss"),
         ((np.ones((4, 16)), np.full((4, 3), np.nan), "mse"), ValueError, "y must hold"),
+        (
+            (np.ones((4, 16)), np.ones(4), keras.losses.MeanSquaredError),
+            TypeError,
+            r"an instance, such as MeanSquaredError\(\), got the class MeanSquaredError",
+        ),
         ((np.ones((4, 16)), np.ones(4), "no_loss"), ValueError, "Keras's, such as 'mse', got 'no_"),
     ],
 )

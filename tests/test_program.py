@@ -325,6 +325,19 @@ def test_the_state_of_a_recurrence_is_a_root() -> None:
     assert np.allclose(state.before(NEAR), np.tanh(NEAR))
 
 
+def test_a_bias_that_a_gate_closes_with_the_state_is_no_factor() -> None:
+    """As a GRU has it: were it one, noise would take the place of its zeros in the audit."""
+
+    def f(p: Any, x: Any) -> Any:
+        def step(h: Any, row: Any) -> Any:
+            r = jax.nn.sigmoid(row @ p["w"])
+            return jnp.tanh(row @ p["w"] + r * (h @ p["u"] + p["bias"])), None
+
+        return jax.lax.scan(step, jnp.zeros((4, 6)), x.swapaxes(0, 1))[0]
+
+    assert read(f, zeros(w=(3, 6), u=(6, 6), bias=(6,)), 4, 7, 3).factors == ("u", "w")
+
+
 def test_stacked_layers_are_scanned_and_each_step_has_its_own_entries() -> None:
     def f(p: Any, x: Any) -> Any:
         return jax.lax.scan(lambda h, w: (jax.nn.relu(h @ w), None), x, p["w"])[0]

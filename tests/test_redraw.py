@@ -78,6 +78,9 @@ class Model:
     def trained(self) -> str:
         return self.sign
 
+    def refresh(self, drawn: Any) -> dict[str, str]:
+        return {}
+
 
 # ------------------------------------------------------------------ the plan
 
@@ -320,3 +323,15 @@ def test_a_branch_that_starts_at_zero_stays_so_unless_forced() -> None:
     assert model.value("chain").any() and model.value("body").std() < 1
     redraw.reinitialize(model, rng=0, force=True)  # type: ignore[arg-type]
     assert model.value("branch").any()
+
+
+def test_two_matrices_that_make_a_kernel_are_drawn_for_their_product() -> None:
+    made = (Kernel("low", (300, 16)), Kernel("high", (16, 200)))
+    model = Model(site(kernels=made))
+    texts = redraw.reinitialize(model, rng=0)
+    product = model.arrays["low"] @ model.arrays["high"]
+    # Its std is that of both: each differs by 1 / √(2 · 3200), both by 4 of them and √2 in 0.07.
+    assert product.std() == pytest.approx(math.sqrt(2 / 300), rel=0.07)
+    assert texts["low"] == texts["high"] and texts["low"].startswith("normal, std=")
+    kept = Model(site(kernels=made))
+    assert redraw.reinitialize(kept, "he_normal", rng=0)["low"].startswith("left: it makes")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import FrozenInstanceError, fields
+import re
+from dataclasses import FrozenInstanceError, fields, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from winit.report import COLUMNS, PAGE, Audit, Finding, Row, listed
+from winit.report import COLUMNS, LEGEND, PAGE, Audit, Finding, Row, listed
 
 GOOD = Row("a/kernel", shape=(3, 4), fan_in=3.0, std=0.51234, z2=2.0, effect=4.0, units=4)
 BAD = Row("b<1>", "dead", z2=0.0, effect=0.0)
@@ -42,6 +43,7 @@ def test_the_text_has_a_headline_six_columns_and_all_findings_and_notes() -> Non
     assert lines[4:] == [
         "inputs unscaled. E x² is 1e+06.",
         "dead: b<1>. No signal passes. Cure: draw it again. Nothing moves it.",
+        LEGEND,
         PAGE,
         "a note",
     ]
@@ -51,14 +53,35 @@ def test_the_text_has_a_headline_six_columns_and_all_findings_and_notes() -> Non
 
 
 def test_text_and_page_name_the_books_page_where_something_was_found() -> None:
-    """By its true title; the book has no address that a report could link to."""
-    page = Path(__file__).resolve().parent.parent / "book" / "verdicts.md"
-    title = page.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+    """By their true titles; the book has no address that a report could link to."""
+    root = Path(__file__).resolve().parent.parent
+    page = (root / "book" / "verdicts.md").read_text(encoding="utf-8")
+    title = page.splitlines()[0].removeprefix("# ")
+    (book,) = re.findall(r"^title: (.*)$", (root / "_config.yml").read_text(encoding="utf-8"), re.M)
+    assert title in PAGE and book in PAGE
     found, sound = Audit("m", (BAD,), (FAULT,)), Audit("m", (GOOD,), notes=("a note",))
     for text in (str(found), found._repr_html_()):
         assert title in text
     for text in (str(sound), sound._repr_html_()):
         assert title not in text
+
+
+def test_below_a_finding_stands_what_each_column_of_numbers_is() -> None:
+    numbers = [title for title in COLUMNS.values() if title not in ("kernel", "verdict")]
+    assert [part.partition(":")[0] for part in LEGEND.split("; ")] == numbers
+    assert LEGEND in str(Audit("m", (BAD,), (FAULT,))) and LEGEND not in str(Audit("m", (GOOD,)))
+    page = Path(__file__).resolve().parent.parent / "book" / "verdicts.md"
+    rows = re.findall(r"^\| `(.+?)` \|", page.read_text(encoding="utf-8"), re.M)
+    assert rows == [*COLUMNS.values()]
+
+
+def test_a_cure_of_two_findings_is_printed_once() -> None:
+    follows = Finding("first loss far too high", (), "It is 44.", FAULT.cure)
+    lines = str(Audit("m", (BAD,), (FAULT, follows))).splitlines()
+    assert lines[-3] == "first loss far too high. It is 44. Cure: the same."
+    assert "\n".join(lines).count(FAULT.cure) == 1
+    no_cures = str(Audit("m", (BAD,), (WHOLE, replace(WHOLE, verdict="dead"))))
+    assert "Cure" not in no_cures
 
 
 def test_the_table_has_all_fields_or_those_that_are_named() -> None:

@@ -427,7 +427,7 @@ AT_LOADING = {
     "torch": {"numpy", "torch", "winit.diagnostics"}
     | {f"winit.{name}" for name in ("_checks", "initializers", "program", "redraw")},
     "frameworks": {"winit._checks"},
-    "__main__": set(),
+    "__main__": {"winit._checks"},
 }
 WHEN_USED = {
     "_checks": {"ml_dtypes"},
@@ -439,7 +439,7 @@ WHEN_USED = {
     "jax": {"winit.judge", "winit.redraw"},
     "torch": {"winit.judge"},
     "keras": {"winit.judge"},  # and the bridge of its backend, by a name that is computed
-    "__main__": {"keras", "winit", "winit.keras"},
+    "__main__": {"keras", "winit", "winit.frameworks", "winit.keras"},
     "__init__": {f"winit.{name}" for name in AT_LOADING},
 }
 

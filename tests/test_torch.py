@@ -512,3 +512,398 @@ def test_cures_scale_a_kernel_of_the_module() -> None:
     assert (finding.verdict, finding.names) == ("exploding", ("6.weight",))
     assert finding.changes == ("6.weight",)
     assert not math.isnan({row.name: row for row in report.rows}["6.weight"].elasticity)
+
+
+# ------------------------------------------------------------------ right verdicts, right words
+
+
+def test_the_loss_is_that_of_the_model_as_it_is() -> None:
+    module = mlp().eval()
+    for p in (module[3].weight, module[3].bias):
+        nn.init.zeros_(p)
+    report = audit(module, X, Y, nn.CrossEntropyLoss())
+    assert report.ok and report.loss == pytest.approx(math.log(4), rel=1e-6)
+
+
+def test_whole_numbers_on_the_way_stop_the_gradient() -> None:
+    def codes(m: Any, x: Tensor) -> Tensor:
+        return m.b(F.one_hot(m.a(x).argmax(-1), 24).float())
+
+    def through(m: Any, x: Tensor) -> Tensor:
+        soft = m.a(x).softmax(-1)
+        hard = F.one_hot(soft.argmax(-1), 24).float()
+        return m.b(soft + (hard - soft).detach())
+
+    parts = {"a": nn.Linear(12, 24), "b": nn.Linear(24, 4)}
+    (finding,) = audit(Made(codes, **parts), X, Y, nn.CrossEntropyLoss()).findings
+    assert finding.verdict == "dead" and finding.names == ("a.weight",)
+    assert "whole numbers" in finding.reason and "softmax" in finding.cure
+    assert audit(Made(through, **parts), X, Y, nn.CrossEntropyLoss()).ok
+    report = audit(
+        Made(lambda m, x: m.a(x).argmax(-1).float(), a=parts["a"]), X, Y + 0.5, F.mse_loss
+    )
+    assert report.findings[0].names == ("a.weight",)
+
+
+class Rounded(torch.autograd.Function):
+    """Rounds, and lets the gradient through."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.round().long().to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, back: Tensor) -> Tensor:
+        return back
+
+
+def test_a_derivative_of_ones_own_passes_whole_numbers() -> None:
+    module = Made(lambda m, x: Rounded.apply(m.a(x)), a=nn.Linear(12, 4))
+    report = audit(module, 3 * X, Y, nn.CrossEntropyLoss())
+    assert report.ok and not report.notes and report.rows[0].g2 > 0
+
+
+def test_a_head_that_the_loss_does_not_see_is_no_dead_one() -> None:
+    def run(m: Any, x: Tensor) -> Any:
+        h = m.stem(x).relu()
+        return m.head(h), m.other(h)
+
+    parts = {"stem": nn.Linear(12, 24), "head": nn.Linear(24, 4), "other": nn.Linear(24, 3)}
+    module = Made(run, **parts)
+    report = audit(module, X, Y, lambda o, y: F.cross_entropy(o[0], y))
+    assert report.ok and report.notes[0].startswith("other.weight: ")
+    assert "the loss does not see" in report.notes[0]
+    both = audit(module, X, Y, lambda o, y: F.cross_entropy(o[0], y) + o[1].square().mean())
+    assert both.ok and not both.notes
+
+
+def test_every_kernel_that_makes_the_outputs_alike_is_named() -> None:
+    layers = [part for _ in range(12) for part in (nn.Linear(64, 64), nn.ReLU())]
+    module = nn.Sequential(*layers, nn.Linear(64, 4))
+    (finding,) = audit(module, torch.randn(32, 64), torch.arange(32) % 4, F.cross_entropy).findings
+    assert finding.verdict == "collapsed"
+    assert finding.names == tuple(f"{2 * k}.weight" for k in range(12)) == finding.changes
+
+
+def test_a_sum_of_branches_is_cured_at_the_end_of_each() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.head = nn.Linear(12, 32), nn.Linear(32, 4)
+            self.branches = nn.ModuleList(
+                nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 32)) for _ in range(12)
+            )
+            for name, p in self.branches.named_parameters():
+                nn.init.zeros_(p) if "bias" in name else nn.init.kaiming_normal_(p)
+
+        def forward(self, x: Tensor) -> Any:
+            h = self.stem(x)
+            for branch in self.branches:
+                h = h + branch(h)
+            return self.head(h)
+
+    finding = audit(Net(), X, Y, F.cross_entropy).findings[0]
+    assert finding.changes == tuple(f"branches.{k}.2.weight" for k in range(12))
+    assert "by √12" in finding.cure and "stem" not in finding.cure
+
+
+def test_what_is_no_kernel_is_said_to_be_used() -> None:
+    def run(m: Any, x: Tensor) -> Tensor:
+        h = torch.cat([m.token.expand(len(x), -1), m.a(x)], 1)
+        return m.b(torch.view_as_real(torch.fft.rfft(h) @ m.w).flatten(1))
+
+    complex_ = nn.Parameter(torch.randn(9, 5, dtype=torch.cfloat) / 3)
+    module = Made(run, token=nn.Parameter(torch.randn(1, 4)), a=nn.Linear(12, 12), w=complex_,
+                  b=nn.Linear(10, 4))  # fmt: skip
+    notes = audit(module, X, Y, F.cross_entropy).notes
+    assert any(n.startswith("token: ") and "it is no kernel" in n for n in notes)
+    assert any(n.startswith("w: ") and "complex" in n for n in notes)
+    assert not any("no place was found that uses it" in n for n in notes)
+
+
+def test_units_that_are_dead_or_equal_are_noted() -> None:
+    module, x, y = mlp().eval(), torch.randn(64, 12), torch.arange(64) % 4
+    with torch.no_grad():
+        module[0].bias[:5] = -30.0  # of 24
+    assert not audit(module, x, y, F.cross_entropy).notes
+    with torch.no_grad():
+        module[0].bias[:6] = -30.0
+    report = audit(module, x, y, F.cross_entropy)
+    assert report.ok and report.notes[0].startswith("0.weight: of the units 25% or more")
+    nn.init.ones_(module[0].weight)
+    nn.init.zeros_(module[0].bias)
+    report = audit(module, x, y, F.cross_entropy)
+    assert any("all its weights are equal" in note for note in report.notes)
+
+
+def test_a_layer_that_its_bias_killed_gets_another_bias() -> None:
+    module = mlp().eval()
+    nn.init.constant_(module[0].bias, -30.0)
+    (finding,) = audit(module, X, Y, F.cross_entropy).findings
+    assert finding.verdict == "dead" and finding.changes == ("0.bias", "3.bias")
+    assert finding.cure == "set 0.bias, 3.bias to the conventional start (zeros)"
+
+
+def test_targets_that_are_classes_are_not_to_be_standardized() -> None:
+    module = Made(lambda m, x: m.a(x) + 1e3 * torch.arange(4.0), a=nn.Linear(12, 4))
+    cure = audit(module, X, Y, F.cross_entropy).findings[0].cure
+    assert "draw the last kernel smaller" in cure and "standardize" not in cure
+    cure = audit(module, X, torch.randn(8, 4), F.mse_loss).findings[0].cure
+    assert "standardize the targets" in cure
+
+
+# ------------------------------------------------------------------ what is packed, or kept
+
+PACKED = {
+    "attention": (lambda: nn.TransformerEncoderLayer(12, 3, 24, 0.0, batch_first=True),
+                  "self_attn.in_proj_weight", 3),
+    "split": (lambda: Made(lambda m, x: sum(m.w(x).split(12, -1)), w=nn.Linear(12, 36)),
+              "w.weight", 3),
+    "unbound": (lambda: Made(lambda m, x: torch.stack(
+        m.w(x).reshape(4, 5, 3, 2, 6).permute(2, 0, 3, 1, 4).unbind(0)), w=nn.Linear(12, 36)),
+        "w.weight", 3),
+    "gates": (lambda: nn.GRU(12, 12, batch_first=True), "weight_hh_l0", 3),
+    "glu": (lambda: Made(lambda m, x: F.glu(m.w(x)), w=nn.Linear(12, 24)), "w.weight", 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_packed_matrices_are_drawn_one_by_one(kind: str) -> None:
+    make, name, blocks = PACKED[kind]
+    module, x = make(), torch.randn(4, 5, 12)
+    reinitialize(module, "orthogonal", x=x, rng=0, force=True)
+    for matrix in module.get_parameter(name).detach().chunk(blocks):
+        assert torch.allclose(matrix @ matrix.T, torch.eye(12), atol=1e-5)
+    reinitialize(module, "glorot_normal", x=x, rng=0, force=True)
+    # 144 draws or more: 4 standard deviations, 4 / √(2 · 288)
+    assert module.get_parameter(name).std().item() == pytest.approx(12**-0.5, rel=0.17)
+
+
+def test_times_are_no_matrices() -> None:
+    """What is taken of a result at one time has all of its units."""
+    module = Made(lambda m, x: m.w(x)[:, -1], w=nn.Linear(12, 12))
+    (site,) = Module(module, torch.randn(4, 6, 12), None, None, None, 0).program.sites
+    assert site.blocks == 1
+
+
+@pytest.mark.parametrize("norm", [parametrizations.spectral_norm, nn.utils.spectral_norm])
+def test_spectral_norms_know_the_new_kernel(norm: Any) -> None:
+    module = nn.Sequential(norm(nn.Linear(12, 24)), nn.ReLU(), nn.Linear(24, 4))
+    module(X)
+    module.eval()
+    done = reinitialize(module, x=X, rng=0)
+    assert list(done.values()).count("power iteration") == 2 and not module[0].training
+    module(X)
+    # 15 steps leave (σ2/σ1)³⁰ of the difference of their squares. Before, sigma was 15.
+    assert torch.linalg.matrix_norm(module[0].weight, 2).item() == pytest.approx(1.0, rel=0.05)
+
+
+def test_a_table_is_drawn_as_by_pytorch_and_its_padding_row_is_zero() -> None:
+    run = lambda m, x: m.head(m.words(x).mean(1))  # noqa: E731
+    module = Made(run, words=nn.Embedding(50, 64, padding_idx=3), head=nn.Linear(64, 4))
+    x = torch.arange(64).reshape(8, 8) % 50
+    assert reinitialize(module, x=x, rng=0)["words.weight"] == "normal, std=1"
+    assert not module.words.weight[3].any()
+    rest = module.words.weight[4:]  # 2,944 draws: 4 / √5888
+    assert rest.std().item() == pytest.approx(1.0, abs=0.053)
+    tied = Made(lambda m, x: m.words(x) @ m.words.weight.T, words=nn.Embedding(50, 64))
+    assert reinitialize(tied, x=x, rng=0) == {"words.weight": "uniform, limit=0.05"}
+
+
+def test_rows_far_too_large_are_the_tables() -> None:
+    module = Made(lambda m, x: m.head(m.words(x).mean(1)), words=nn.Embedding(50, 64),
+                  head=nn.Linear(64, 4))  # fmt: skip
+    x, y = torch.arange(64).reshape(8, 8) % 50, Y
+    assert audit(module, x, y, F.cross_entropy).ok
+    with torch.no_grad():
+        module.words.weight *= 100
+    finding = audit(module, x, y, F.cross_entropy).findings[0]
+    assert finding.verdict == "exploding" and finding.names == ("words.weight",)
+    assert finding.cure == "draw words.weight with normal, std=1"
+
+
+def test_a_kernel_of_zeros_behind_a_scale_of_zero_is_drawn() -> None:
+    def run(m: Any, x: Tensor) -> Tensor:
+        h = m.stem(x)
+        return m.head(h + m.scale * m.end(m.start(h).relu()))
+
+    parts = {"stem": nn.Linear(12, 24), "start": nn.Linear(24, 24), "end": nn.Linear(24, 24)}
+    module = Made(run, **parts, head=nn.Linear(24, 4), scale=nn.Parameter(torch.zeros(())))
+    assert audit(module, X, Y, F.cross_entropy).ok  # the scale opens
+    nn.init.zeros_(module.end.weight)
+    nn.init.zeros_(module.end.bias)
+    (finding,) = audit(module, X, Y, F.cross_entropy).findings
+    assert finding.verdict == "dead" and "end.weight" in finding.changes
+    assert not reinitialize(module, x=X, rng=0)["end.weight"].startswith("left")
+    assert audit(module, X, Y, F.cross_entropy).ok and module.scale == 0
+
+
+# ------------------------------------------------------------------ where the examples lie
+
+
+def time_first(m: Any, x: Tensor) -> Tensor:
+    h = m.a(x.transpose(0, 1).reshape(-1, 12))
+    return m.b(h.view(x.shape[1], -1, 12).mean(0))
+
+
+def through_a_buffer(m: Any, x: Tensor) -> Tensor:
+    kept = torch.empty(x.shape[1], len(x), 12)
+    for t in range(x.shape[1]):
+        kept[t] = m.a(x[:, t])
+    return m.b(kept.sum(0))
+
+
+WAYS = {
+    "time first": time_first,
+    "examples first": lambda m, x: m.b(m.a(x.flatten(0, 1)).view(len(x), -1, 12).mean(1)),
+    "stacked": lambda m, x: m.b(torch.stack([m.a(s) for s in x.unbind(1)]).mean(0)),
+    "in a buffer": through_a_buffer,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("times", [4, 8])  # as many as there are examples, too
+def test_examples_are_followed(way: str, times: int) -> None:
+    """What differs over the times alone varies over the examples by 1e-4 of it, and no more."""
+    module = Made(WAYS[way], a=nn.Linear(12, 12, bias=False), b=nn.Linear(12, 4))
+    for shape, low, high in (((8, 1, 12), 0.7, 1.3), ((1, times, 12), 1e-6, 1e-2)):
+        x = torch.randn(shape) + 0.01 * torch.randn(8, times, 12)
+        for row in audit(module, x).rows:
+            assert low < row.x_share < high and low < row.z_share < high
+
+
+def test_what_cannot_be_followed_is_unknown() -> None:
+    """Every example meets every other: there is no row of one."""
+    module = Made(lambda m, x: m.a(x) @ m.b(x).T, a=nn.Linear(12, 5), b=nn.Linear(12, 5))
+    head = Made(lambda m, x: m.c(m.a(x) @ m.b(x).T), a=module.a, b=module.b, c=nn.Linear(8, 3))
+    report = audit(head, X)
+    assert math.isnan(report.rows[-1].z_share) and not math.isnan(report.rows[0].z_share)
+    assert "where they lie was not followed" in report.notes[-1]
+
+
+# ------------------------------------------------------------------ data of other forms
+
+
+def test_sequences_of_unequal_lengths() -> None:
+    def run(m: Any, x: Any) -> Tensor:
+        if isinstance(x, Tensor):
+            x = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True)
+        return m.head(m.rnn(x)[1][-1])
+
+    x, lengths = torch.randn(8, 6, 12), torch.tensor([6, 5, 5, 4, 3, 3, 2, 1])
+    module = Made(run, rnn=nn.GRU(12, 16, batch_first=True), head=nn.Linear(16, 4))
+    packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True)
+    report = audit(module, x, Y, F.cross_entropy)
+    assert report.ok and [row.x2 for row in report.rows] == [
+        row.x2 for row in audit(module, packed, Y, F.cross_entropy).rows
+    ]
+    first = next(row for row in report.rows if row.name == "rnn.weight_ih_l0")
+    assert first.x2 == pytest.approx(packed.data.double().square().mean().item(), rel=1e-6)
+
+
+def test_sparse_data_and_spread_parameters_get_a_sentence() -> None:
+    graph = torch.eye(8).to_sparse()
+    module = Made(lambda m, x: torch.sparse.mm(m.graph, m.a(x)), a=nn.Linear(12, 4))
+    module.register_buffer("graph", graph)
+    assert audit(module, X, Y, F.cross_entropy).ok
+    with pytest.raises(ValueError, match="only dense ones are measured: give its to_dense"):
+        audit(Made(lambda m, x: m.a(x.to_dense()), a=nn.Linear(12, 4)), X.to_sparse())
+    held = Made(lambda m, x: x @ m.w.to_dense(), w=nn.Parameter(torch.eye(12).to_sparse()))
+    with pytest.raises(ValueError, match="w of Made is sparse"):
+        audit(held, X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        script = torch.jit.script(nn.Linear(12, 4))
+    inner = Made(lambda m, x: m.net(x), net=script)
+    with pytest.raises(TypeError, match=r"before torch.jit, .* in net"):
+        audit(inner, X)
+    wide = nn.Linear(12, 4)
+    wide.weight.full_tensor = lambda: wide.weight  # as of a DTensor
+    with pytest.raises(ValueError, match="weight of Linear is spread over processes"):
+        audit(wide, X)
+
+
+# ------------------------------------------------------------------ memory, attention, small scales
+
+
+def test_a_state_that_is_forgotten_at_each_step_shrinks() -> None:
+    run = lambda m, x: m.head(m.rnn(x)[0][:, -1])  # noqa: E731
+    x = torch.randn(8, 20, 12)
+    for kind, verdict in ((nn.RNN, "shrinking"), (nn.GRU, None)):  # a GRU's state passes by
+        module = Made(run, rnn=kind(12, 32, batch_first=True), head=nn.Linear(32, 4))
+        assert audit(module, x, Y, F.cross_entropy).ok
+        nn.init.normal_(module.rnn.weight_hh_l0, std=0.01)
+        findings = audit(module, x, Y, F.cross_entropy).findings
+        assert [f.verdict for f in findings] == [verdict] * bool(verdict)
+        for finding in findings:
+            assert finding.names == ("rnn.weight_hh_l0",)
+            assert finding.cure == "draw rnn.weight_hh_l0 with orthogonal"
+
+
+def test_a_step_of_a_residual_loop_may_be_small() -> None:
+    def run(m: Any, x: Tensor) -> Tensor:
+        for _ in range(5):
+            x = x + m.step(x).tanh()
+        return m.head(x)
+
+    module = Made(run, step=nn.Linear(12, 12, bias=False), head=nn.Linear(12, 4))
+    nn.init.normal_(module.step.weight, std=0.01)
+    assert audit(module, X, Y, F.cross_entropy).ok
+
+
+class Attention(nn.Module):
+    """One head; its mask is added to the scores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in "qkv":
+            setattr(self, name, nn.Linear(12, 12))
+        self.head, self.mask = nn.Linear(12, 4), 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = self.q(x) @ self.k(x).mT / 12**0.5 + self.mask
+        return self.head((scores.softmax(-1) @ self.v(x)).mean(1))
+
+
+@pytest.mark.parametrize("masked", [-math.inf, -1e9])
+def test_rows_with_one_entry_are_not_saturated(masked: float) -> None:
+    module, x = Attention(), torch.randn(8, 5, 12)
+    mask = torch.full((5, 5), masked).fill_diagonal_(0.0)
+    mask[0, 1] = 0.0
+    loss = F.cross_entropy
+    module.mask = mask
+    assert audit(module, x, Y, loss).ok
+    with torch.no_grad():
+        module.q.weight *= 100
+    mask[:, 0] = 0.0
+    for module.mask in (0.0, mask):
+        assert audit(module, x, Y, loss).findings[0].verdict == "saturated"
+
+
+def test_attention_to_one_token_gives_no_gradient_and_is_no_fault() -> None:
+    report = audit(Attention(), torch.randn(8, 1, 12), Y, F.cross_entropy)
+    assert report.ok and report.notes[0].startswith("q.weight, k.weight: ")
+    assert "its softmax is over one entry" in report.notes[0]
+
+
+def test_small_scales_that_open_do_not_starve_what_they_multiply() -> None:
+    """LayerScale, without a kernel before it."""
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        for scale, branch in zip(m.scales, m.branches, strict=True):
+            x = x + scale * branch(F.layer_norm(x, (12,)))
+        return m.head(F.layer_norm(x, (12,)))
+
+    branches = nn.ModuleList(
+        nn.Sequential(nn.Linear(12, 24), nn.GELU(), nn.Linear(24, 12)) for _ in range(4)
+    )
+    module = Made(run, branches=branches, scales=nn.Parameter(torch.full((4, 12), 1e-5)),
+                  head=nn.Linear(12, 4))  # fmt: skip
+    assert audit(module, X, Y, F.cross_entropy).ok
+
+
+def test_scalars_are_parameters_too() -> None:
+    module = Made(
+        lambda m, x: m.a(x) * m.t.exp(), a=nn.Linear(12, 4), t=nn.Parameter(torch.ones(()))
+    )
+    assert audit(module, X, Y, F.cross_entropy).ok

@@ -12,7 +12,6 @@ import inspect
 from collections import defaultdict
 from typing import Any
 
-import numpy as np
 import pytest
 import pytorch
 
@@ -22,10 +21,10 @@ import referee  # noqa: E402
 import torch  # noqa: E402
 import torch_referee  # noqa: E402
 from torch_starts import BY_NAME, Start  # noqa: E402
+from trials import compare, word  # noqa: E402
 
 import winit.torch  # noqa: E402
 from winit import judge, redraw  # noqa: E402
-from winit.program import Measured, Program  # noqa: E402
 
 # Quick ones; among them are each verdict and kind of operation.
 QUICK = (
@@ -47,29 +46,6 @@ QUICK = (
     "relu_zeros",
     "tanh_constant",
 )
-NUMBERS = {"x2": "x2", "z2": "z2", "g2": "d2"}  # ours, and the referee's
-ALIKE = 1e-6  # both take means in float64 of what float32 computed, in another order
-# Products in half precision round before or after a bias is added: a unit in the last place.
-ALIKE_NARROW = 2.0**-8
-
-
-# Where the judge and the plan, which all frameworks share, differ from the referee today.
-TABLES = "a mean of words drawn as a table ends below the referee's bound; words of std 100 set out"
-STUCK = "the plan leaves a kernel at 0 that ends a branch, also behind a scale of 0"
-OPEN = {
-    ("test_the_verdict_is_the_referees", "bag_std_100"): TABLES,
-    ("test_the_cure_makes_the_referee_agree", "bag_std_100"): TABLES,
-    ("test_reinitialize_makes_the_start_sound", "bag_std_100"): TABLES,
-    ("test_reinitialize_makes_the_start_sound", "bag"): TABLES,
-    ("test_the_cure_makes_the_referee_agree", "residual_stuck"): STUCK,
-    ("test_reinitialize_makes_the_start_sound", "residual_stuck"): STUCK,
-}
-
-
-@pytest.fixture(autouse=True)
-def open_ones(request: pytest.FixtureRequest) -> None:
-    if reason := OPEN.get((request.node.originalname, request.node.callspec.params["trial"])):
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
 
 
 class Trial:
@@ -104,13 +80,6 @@ class Trial:
 )
 def trial(request: pytest.FixtureRequest) -> Trial:
     return Trial(BY_NAME[request.param])
-
-
-def word(report: Any) -> str:
-    """The judge's: that of its first finding; what it cannot tell is undecided."""
-    if report.findings:
-        return str(report.findings[0].verdict)
-    return "good" if report.ok else "undecided"
 
 
 def standardized(x: torch.Tensor) -> torch.Tensor:
@@ -148,41 +117,15 @@ def test_the_cure_makes_the_referee_agree(trial: Trial) -> None:
         assert "no redraw cures this: " in report.findings[0].cure
 
 
-def by_turns(m: Measured, key: str, sites: list[int], program: Program) -> np.ndarray:
-    """A number at each turn of a kernel: its calls, and the steps of loops (of z their mean)."""
-    columns = {"x2": m.x_steps, "g2": m.g_steps}
-    means = [np.full(program.sites[i].steps, m.z2[i]) for i in sites]
-    return np.concatenate([columns[key][i] for i in sites] if key in columns else means)
-
-
 def test_the_numbers_are_the_referees(trial: Trial) -> None:
     program, (_, theirs) = trial.subject.program, trial.referees()
-    ours = trial.subject.measure()
-    sites, places = defaultdict(list), defaultdict(list)
-    for place in theirs.places:
-        places[tuple(sorted(place.names))].append(place)
+    ours, sites = trial.subject.measure(), defaultdict(list)
     parameters = {name for name, _ in trial.case.module.named_parameters()}
     for i, site in enumerate(program.sites):
         names = (k.name for k in site.kernels if k.name in parameters)
         sites[tuple(sorted(names))].append(i)
-    assert sites.keys() == places.keys()
     narrow = any(p.dtype.itemsize < 4 for p in trial.case.module.parameters())
-    narrow |= "autocast" in trial.start.name
-    bound = ALIKE_NARROW if narrow else ALIKE
-    for key, indices in sites.items():
-        for mine, other in NUMBERS.items():
-            wanted = [getattr(place, other) for place in places[key]]
-            if wanted[0] is None:  # rows are picked: there is no x
-                assert mine == "x2"
-                continue
-            found = by_turns(ours, mine, indices, program)
-            # At a loop's first step a state of zeros is no place of the referee's: x and z are 0.
-            found = found[len(found) - len(wanted) :] if mine == "g2" else found
-            finite = [p.d2 for p in theirs.places if p.d2 is not None and np.isfinite(p.d2)]
-            top = max(finite, default=0.0)
-            rounded = 2.0**-24 * np.sqrt(top * abs(sum(wanted))) if mine == "g2" else 0.0
-            near = pytest.approx(sum(wanted), rel=bound, abs=1e-30 + rounded, nan_ok=True)
-            assert sum(found) == near, (key, mine)
+    compare(program, ours, theirs, sites, narrow or "autocast" in trial.start.name)
 
 
 def test_reinitialize_makes_the_start_sound(trial: Trial) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytorch
 from PIL import Image
 
 import zoo
@@ -25,10 +27,10 @@ def test_page_says_what_is_stored() -> None:
 
 def test_table_has_every_model_with_its_numbers() -> None:
     """Read from the page, not from the code that wrote it."""
-    lines = re.findall(r"^\| (\w+) \| .* \|$", TEXT, re.M)
+    lines = re.findall(r"^\| (\w+(?: \(PyTorch\))?) \| .* \|$", TEXT, re.M)
     assert [name for name in lines if name != "Model"] == list(MODELS)
     for name, entry in MODELS.items():
-        (line,) = re.findall(rf"^\| {name} \| (.*) \|$", TEXT, re.M)
+        (line,) = re.findall(rf"^\| {re.escape(name)} \| (.*) \|$", TEXT, re.M)
         _, kernels, signal, gradient, verdict = line.split(" | ")
         assert int(kernels) == entry["kernels"]
         assert (verdict == "good") == entry["ok"]
@@ -95,13 +97,51 @@ def test_bound_of_the_gradient_is_as_many_layers_as_the_page_says() -> None:
     assert judge.STEEP_NORMALIZED / 10 < max(normalized) < judge.STEEP_NORMALIZED
 
 
-def test_one_small_entry_comes_out_again() -> None:
+def test_signals_of_language_models_of_pytorch_end_at_their_width() -> None:
+    """The page says why."""
+    names = [name for name in zoo.OF_TORCH if MODELS[name]["input"] == "16 tokens"]
+    assert names == list(zoo.OF_TORCH)[:6] and "The head is why the signal of the first six" in TEXT
+    for name in names:  # a mean over the words of squares, each of which has the variance 2
+        assert abs(MODELS[name]["signal"]["end"] / 64 - 1) < 4 * math.sqrt(2 / zoo.VOCABULARY)
+
+
+def comes_out_again(name: str) -> None:
     """The draws differ from processor to processor in the last digits alone."""
-    name = "DistilBERT"
     entry, before = zoo.measure(name), MODELS[name]
     for what in (zoo.SIGNAL, zoo.GRADIENT):
         assert entry.pop(what) == pytest.approx(before[what], rel=0.02)
     assert entry == {key: value for key, value in before.items() if key in entry}
+
+
+def test_one_small_entry_comes_out_again() -> None:
+    comes_out_again("DistilBERT")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", zoo.OF_TORCH)
+def test_entries_of_pytorch_come_out_again(name: str) -> None:
+    for package in ("torch", "transformers"):
+        pytorch.skip_without(package, f"{package} is not installed: see tools/zoo_torch.py")
+    torch = importlib.import_module("torch")
+    state = torch.get_rng_state()
+    comes_out_again(name)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_rows_that_cannot_be_measured_stay(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured: list[str] = []
+    monkeypatch.setattr(zoo, "missing", lambda: ["torch", "transformers"])
+    monkeypatch.setattr(zoo, "measure_all", lambda names: measured.extend(names) or [])
+    monkeypatch.setattr(zoo, "save", lambda path: None)
+    monkeypatch.setattr(zoo, "PAGE", tmp_path / "zoo.md")
+    zoo.PAGE.write_text(TEXT, encoding="utf-8")
+    assert zoo.main([]) == 0 and measured == [*zoo.PICTURES, *zoo.TRANSFORMERS]
+    (said,) = capsys.readouterr().out.splitlines()
+    assert said.startswith("torch and transformers not installed (transformers 5.")
+    assert zoo.PAGE.read_text(encoding="utf-8") == TEXT
+    assert zoo.main(["--page"]) == 0 and not capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
 import pytorch
 
 pytorch.needed()
@@ -14,7 +13,6 @@ from torch import nn  # noqa: E402
 
 import winit.torch  # noqa: E402
 import zoo  # noqa: E402
-import zoo_torch  # noqa: E402
 
 
 def tower(std: float | None) -> nn.Sequential:
@@ -30,27 +28,16 @@ def tower(std: float | None) -> nn.Sequential:
 
 def test_entries_have_the_form_of_those_of_keras() -> None:
     x = torch.randn(8, 64, generator=torch.Generator().manual_seed(0))
-    sound = zoo_torch.measure(tower(None), x)
+    sound, broken = (
+        zoo.entry(
+            winit.audit(module, x, cures=False), "64", sum(map(torch.numel, module.parameters()))
+        )
+        for module in (tower(None), tower(0.01))
+    )
     assert sound.keys() == next(iter(zoo.stored()["models"].values())).keys()
     assert (sound["kernels"], sound["parameters"], sound["bad"]) == (9, 8 * 64**2 + 64 * 5 + 5, 0)
     assert sound["ok"] and sound["verdicts"] == []
-    broken = zoo_torch.measure(tower(0.01), x)
     assert not broken["ok"] and broken["verdicts"] == ["shrinking"] and broken["bad"] == 3
     # each of three layers keeps 64 · 0.01² of what it reads, instead of 2
     assert broken["signal"]["end"] < 0.01**3 < 0.01 < sound["signal"]["end"]
     assert json.loads(json.dumps(broken)) == broken
-
-
-def test_unknown_model_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert zoo_torch.main(["GPT5"]) == 2
-    assert "no model called GPT5: there are GPT2 (PyTorch)" in capsys.readouterr().out
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", zoo_torch.MODELS)
-def test_a_configuration_alone_makes_the_model(name: str) -> None:
-    pytest.importorskip("transformers")
-    state = torch.get_rng_state()
-    entry = zoo_torch.measure(*zoo_torch.build(name))
-    assert torch.equal(torch.get_rng_state(), state)
-    assert entry["ok"] and entry["kernels"] > 40

@@ -4,10 +4,11 @@
 and the page (book/zoo.md). With names (`make zoo ONLY="VGG16 GPT2"`) it measures these and keeps
 the others; with --page it measures none, and makes picture and page of what is stored.
 
-A model is built with `weights=None`, without a change of its settings, from one seed, and reads a
-batch of 8: Gaussian pictures of the smallest sensible size, or random tokens. `winit.audit` then
-does one step of training without taking it. The page holds its own prose; what stands between
-``<!-- name -->`` and ``<!-- end -->`` is made here.
+A model is built without trained weights, without a change of its settings, from one seed, and reads
+a batch of 8: Gaussian pictures of the smallest sensible size, or random tokens. `winit.audit` then
+does one step of training without taking it. PyTorch's models are listed in zoo_torch.py; where it
+or transformers is missing, their rows stay as they are. The page holds its own prose; what stands
+between ``<!-- name -->`` and ``<!-- end -->`` is made here.
 """
 
 from __future__ import annotations
@@ -27,16 +28,20 @@ import matplotlib as mpl
 import numpy as np
 
 from winit import plots
+from zoo_torch import BATCH, LENGTH, SIDE, VERSION, VOCABULARY, missing
+from zoo_torch import MODELS as OF_TORCH
+from zoo_torch import build as build_of_torch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from winit.report import Audit
+
 ROOT = Path(__file__).resolve().parent.parent
 STORED, PICTURE, PAGE = (ROOT / "book" / f"zoo.{ending}" for ending in ("json", "png", "md"))
-PACKAGES = ("keras", "keras-hub", "jax")
+PACKAGES = {False: ("keras", "keras-hub", "jax"), True: ("torch", "transformers")}  # of PyTorch?
 
-BATCH, LENGTH, VOCABULARY = 8, 16, 100
 # keras.applications -> height and width of the pictures: 64, or the least that the model takes.
 SMALL = """
 VGG16 VGG19 ResNet50 ResNet101 ResNet50V2 DenseNet121 NASNetMobile MobileNet MobileNetV2
@@ -75,7 +80,7 @@ CLASSES = {
     "BLOOM": "BloomBackbone",
     "DeBERTaV3": "DebertaV3Backbone",
 }
-NAMES = [*PICTURES, *TRANSFORMERS]
+NAMES = [*PICTURES, *TRANSFORMERS, *OF_TORCH]
 SIGNAL, GRADIENT = "signal", "gradient"
 FEW = 4  # names that the picture's words may list
 
@@ -106,10 +111,15 @@ def _ids(key: str, tokens: Any) -> Any:
 
 def measure(name: str) -> dict[str, Any]:
     """What is stored of a model: its size, its verdicts, and how signal and gradient travel."""
+    import winit
+
+    if name in OF_TORCH:
+        module, inputs = build_of_torch(name)
+        report = winit.audit(module, inputs, cures=False)
+        reads = f"{LENGTH} tokens" if inputs.ndim == 2 else f"{SIDE}²"
+        return entry(report, reads, sum(p.numel() for p in module.parameters()))
     os.environ.setdefault("KERAS_BACKEND", "jax")
     import jax
-
-    import winit
 
     model, x = build(name)
     # What is compiled here runs once: optimizing it would take longer.
@@ -120,10 +130,16 @@ def measure(name: str) -> dict[str, Any]:
         report = winit.audit(model, x, cures=False)
     finally:
         update("jax_disable_most_optimizations", before)
+    reads = f"{PICTURES[name]}²" if name in PICTURES else f"{LENGTH} tokens"
+    return entry(report, reads, int(model.count_params()))
+
+
+def entry(report: Audit, reads: str, parameters: int) -> dict[str, Any]:
+    """An audit as it is stored."""
     told = [row for row in report.rows if math.isfinite(row.z2)]
     return {
-        "input": f"{PICTURES[name]}²" if name in PICTURES else f"{LENGTH} tokens",
-        "parameters": int(model.count_params()),
+        "input": reads,
+        "parameters": parameters,
         "kernels": len({row.name for row in report.rows}),
         "ok": report.ok,
         "verdicts": list(dict.fromkeys(finding.verdict for finding in report.findings)),
@@ -150,18 +166,22 @@ def measure_all(names: list[str]) -> list[str]:
     for name in names:
         started = time.perf_counter()
         try:
-            entry = measure(name)
+            made = measure(name)
         except Exception as error:  # of a library's model it may be any; the others go on
             print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             failed.append(name)
             continue
-        importlib.import_module("jax").clear_caches()  # forty compiled models fill a memory
-        models = (stored()["models"] if STORED.is_file() else {}) | {name: entry}
-        versions = {package: importlib.metadata.version(package) for package in PACKAGES}
+        if name not in OF_TORCH:
+            importlib.import_module("jax").clear_caches()  # thirty compiled models fill a memory
+        before = stored() if STORED.is_file() else {"versions": {}, "models": {}}
+        models, known = before["models"] | {name: made}, before["versions"]
+        for package in PACKAGES[name in OF_TORCH]:
+            known[package] = importlib.metadata.version(package).partition("+")[0]
+        versions = {p: known[p] for found in PACKAGES.values() for p in found if p in known}
         ordered = {name: models[name] for name in NAMES if name in models}
         text = json.dumps({"versions": versions, "models": ordered}, indent=1, ensure_ascii=False)
         STORED.write_text(text + "\n", encoding="utf-8")
-        verdict = ", ".join(entry["verdicts"]) or "good"
+        verdict = ", ".join(made["verdicts"]) or "good"
         print(f"{name}: {verdict} ({time.perf_counter() - started:.0f} s)", flush=True)
     return failed
 
@@ -287,15 +307,14 @@ def blocks(result: dict[str, Any]) -> dict[str, str]:
     """What is made of the stored result, by the name of its place on the page."""
     models, versions = result["models"], result["versions"]
     bad = [name for name, entry in models.items() if not entry["ok"]]
-    families = {"pictures": [*PICTURES], "transformers": [*TRANSFORMERS]}
-    made = " and ".join([", ".join(f"{k} {v}" for k, v in [*versions.items()][:-1]),
-                         f"jax {versions['jax']}"])  # fmt: skip
+    families = {"pictures": [*PICTURES], "transformers": [*TRANSFORMERS], "pytorch": [*OF_TORCH]}
+    *most, last = (f"{package} {version}" for package, version in versions.items())
     found = {
         "count": f"Of the {len(models)} models, {len(models) - len(bad)} start well"
         + (f", and {len(bad)} do not: {', '.join(bad)}." if bad else "."),
         "picture": FIGURE.format(alt=_alt(models)),
         "spans": _spans(models),
-        "versions": f"Measured with {made}.",
+        "versions": f"Measured with {', '.join(most)} and {last}.",
     }
     for name, family in families.items():
         found[name] = table(models, [model for model in family if model in models])
@@ -318,7 +337,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--page", action="store_true", help="measure nothing")
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="all, if none is named")
     options = parser.parse_args(arguments)
-    failed = [] if options.page else measure_all(options.names or NAMES)
+    names = options.names or NAMES
+    if (lacks := missing()) and not options.page and any(name in OF_TORCH for name in names):
+        print(f"{' and '.join(lacks)} not installed (transformers {VERSION}): rows of PyTorch stay")
+        names = [name for name in names if name not in OF_TORCH]
+    failed = [] if options.page else measure_all(names)
     save(PICTURE)
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), stored()), encoding="utf-8")
     return 1 if failed else 0

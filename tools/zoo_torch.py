@@ -1,22 +1,19 @@
-"""How architectures of the package transformers start: measured from their configuration alone.
+"""The zoo's models of PyTorch: architectures of the package transformers by configuration alone.
 
-`python tools/zoo_torch.py [NAME …]` prints an entry for each, in the form of book/zoo.json. Nothing
-is downloaded: a configuration makes a model with random weights. transformers is no dependency:
-``pip install transformers==5.24.0`` works beside PyTorch 2.13. (torchvision's wheel for it wants
-PyTorch's CUDA build, and timm wants torchvision.)
+`make zoo` measures them where both are installed. Nothing is downloaded: a configuration makes a
+model with random weights. transformers is no dependency: ``pip install transformers==5.24.0`` works
+beside PyTorch 2.13. (torchvision's wheel for it wants PyTorch's CUDA build, and timm wants
+torchvision.)
 """
 
 from __future__ import annotations
 
 import importlib
-import json
-import math
-import sys
+import importlib.util
 from typing import Any
 
-from zoo import BATCH, GRADIENT, LENGTH, SIGNAL, VOCABULARY, travel
-
 VERSION = "5.24.0"
+BATCH, LENGTH, VOCABULARY = 8, 16, 100
 SIDE = 32  # of the pictures, in pixels
 # Made narrow by hand; the depth, which is what a signal meets, is kept.
 WIDTHS = {"hidden_size": 64, "num_attention_heads": 4, "intermediate_size": 256}
@@ -61,32 +58,6 @@ def build(name: str) -> tuple[Any, Any]:
     return made, torch.randn(BATCH, 3, SIDE, SIDE, generator=draws)
 
 
-def measure(model: Any, x: Any) -> dict[str, Any]:
-    """What is stored of a model: its size, its verdicts, and how signal and gradient travel."""
-    import winit.torch
-
-    report = winit.torch.audit(model, x, cures=False)
-    told = [row for row in report.rows if math.isfinite(row.z2)]
-    return {
-        "input": f"{x.shape[-1]}²" if x.ndim == 4 else f"{x.shape[-1]} tokens",
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "kernels": len({row.name.partition(" (call")[0] for row in report.rows}),
-        "ok": report.ok,
-        "verdicts": list(dict.fromkeys(finding.verdict for finding in report.findings)),
-        "bad": sum(row.verdict != "good" for row in report.rows),
-        SIGNAL: travel([row.z2 for row in told]),
-        GRADIENT: travel([row.effect for row in told if row.effect >= 0][::-1]),
-    }
-
-
-def main(names: list[str]) -> int:
-    if unknown := [name for name in names if name not in MODELS]:
-        print(f"no model called {', '.join(unknown)}: there are {', '.join(MODELS)}")
-        return 2
-    entries = {name: measure(*build(name)) for name in names or MODELS}
-    print(json.dumps(entries, indent=1, ensure_ascii=False))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def missing() -> list[str]:
+    """Which of the packages that these models need are not installed."""
+    return [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]

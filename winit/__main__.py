@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -16,8 +17,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from winit import _checks
+
 OK, NOT_OK, UNREADABLE = 0, 1, 2
-MODEL = "a file.keras, or module:factory, which gives a model or a tuple (model, x, y, loss)"
+ORDER = ("model", "x", "y", "loss")
+GIVES = "a model, a tuple (model, x, y, loss) or a dict of these"
+MODEL = f"a file.keras; or module:factory or file.py:factory, which gives {GIVES}"
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -44,17 +49,14 @@ def _keywords(text: str) -> dict[str, Any]:
     return found
 
 
-def _loaded(asked: argparse.Namespace) -> tuple[Any, ...]:
+def _loaded(asked: argparse.Namespace) -> dict[str, Any]:
     """The model, and what else to give to `winit.audit`."""
-    module, _, factory = asked.model.partition(":")
-    if factory:
-        made = getattr(importlib.import_module(module), factory)(**asked.arguments)
-        if made is None or (isinstance(made, tuple) and not 0 < len(made) < 5):
-            got = "None" if made is None else f"a tuple of {len(made)}"
-            raise ValueError(f"the factory must return a model or (model, x, y, loss), got {got}")
-        return made if isinstance(made, tuple) else (made,)
+    module, _, factory = asked.model.rpartition(":")
+    if module and factory and not factory.endswith(".keras"):
+        return _made(getattr(_imported(module), factory), asked.arguments)
     if not asked.model.endswith(".keras"):
-        raise ValueError(f"model must be a file.keras or module:factory, got {asked.model!r}")
+        raise ValueError(f"model must be a file.keras, module:factory or file.py:factory, got "
+                         f"{asked.model!r}")  # fmt: skip
     if asked.arguments:
         raise ValueError("--arguments are for a factory, and a file has none")
     _check_file(Path(asked.model))
@@ -63,12 +65,47 @@ def _loaded(asked: argparse.Namespace) -> tuple[Any, ...]:
     importlib.import_module("winit.keras")  # registers what a file may name
     load = keras.saving.load_model
     try:
-        return (load(asked.model, compile=False, safe_mode=not asked.unsafe),)
+        return {"model": load(asked.model, compile=False, safe_mode=not asked.unsafe)}
     except ValueError as error:
         if asked.unsafe or "safe_mode" not in str(error):
             raise
         text = "the file brings code with it, as a Lambda layer does: --unsafe runs it"
         raise ValueError(f"{text}, if you trust the file") from None
+
+
+def _imported(module: str) -> Any:
+    """A module by its name, or by its file: then beside what that file imports."""
+    if not module.endswith(".py"):
+        return importlib.import_module(module)
+    path = Path(module)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise ValueError(f"there is no file {module}")
+    sys.path.insert(0, str(path.resolve().parent))
+    made = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, made)  # where dataclasses and pickles look
+    spec.loader.exec_module(made)
+    return made
+
+
+def _made(factory: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What a factory gives, by the names that `winit.audit` has for it."""
+    from winit.frameworks import bridge
+
+    if bridge(factory) is not None:  # a model that stands there already
+        made = factory
+    else:
+        made = _checks.function(factory, "the factory")(**arguments)
+    named = dict(zip(ORDER, made, strict=False)) if isinstance(made, (tuple, list)) else made
+    named = named if isinstance(named, dict) else {"model": named}
+    few = not isinstance(made, (tuple, list)) or 0 < len(made) <= len(ORDER)
+    if not few or set(named) - {*ORDER, "training"} or named.get("model") is None:
+        raise ValueError(f"the factory must return {GIVES}, got {_checks.shown(made)}")
+    model = named["model"]
+    if bridge(model) == "torch" and named.get("x") is None:
+        name = type(model).__name__
+        raise ValueError(f"{name} does not say what it takes: the factory must return (model, x)")
+    return named
 
 
 def _check_file(path: Path) -> None:
@@ -99,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import winit
 
     try:
-        report = winit.audit(*_loaded(asked), rng=asked.seed, cures=not asked.no_cures)
+        report = winit.audit(**_loaded(asked), rng=asked.seed, cures=not asked.no_cures)
     except (Exception, SystemExit) as error:  # of a file, factory or model of the user's: any
         said = str(error) or "raised without a message"
         print(f"{asked.model}: {type(error).__name__}: {said}", file=sys.stderr)

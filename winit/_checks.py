@@ -352,6 +352,17 @@ def function(value: object, what: str) -> Any:
     return value
 
 
+def loss(value: object, example: str) -> Any:
+    """A loss to call: not its class, nor its name."""
+    if isinstance(value, type):
+        made = f"{value.__name__}()"
+        raise TypeError(f"loss must be an instance, such as {made}, got the class {value.__name__}")
+    if not callable(value):
+        raise TypeError(f"loss must be a function of (outputs, y), such as {example}, "
+                        f"got {shown(value)}")  # fmt: skip
+    return value
+
+
 def choice(
     value: object,
     what: str,

@@ -43,7 +43,8 @@ def reinitialize(
 ) -> dict[str, str]:
     """Draw a model's weights by their sites.
 
-    See `winit.keras.reinitialize` and `winit.torch.reinitialize`.
+    See `winit.keras.reinitialize` and `winit.torch.reinitialize`. Draws are NumPy's: frameworks'
+    seeds do not set them, and with ``rng=None`` each call has others.
 
     Raises
     ------
@@ -56,10 +57,15 @@ def reinitialize(
     )
 
 
+def bridge(model: Any) -> str | None:
+    """Which module of `winit` reads a model; None where it is no model."""
+    packages = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
+    return next((name for name in BRIDGES if name in packages), None)
+
+
 def _bridge(model: Any) -> Any:
     """The module for the framework that a model is of."""
-    packages = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
-    found = next((name for name in BRIDGES if name in packages), None)
+    found = bridge(model)
     if found is None:
         raise TypeError(
             f"model must be a Keras model or a PyTorch module, got {shown(model)}; for a function "

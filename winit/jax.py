@@ -283,6 +283,7 @@ class Reading(Interpreter):
             count=count,
             contract=contract,
             parts=_parts(eqn),
+            shape=tuple(getattr(eqn.outvars[0].aval, "shape", ())) if eqn.outvars else (),
             label=f"{name}{eqn.params}" if kind == "move" else "",
         )
         made = self.reader.apply(op, inputs)
@@ -331,14 +332,11 @@ def _numbers(eqn: Any, *numbers: Any) -> Any:
     return np.asarray(_bind(eqn, *np.broadcast_arrays(*arrays))[0])
 
 
-def _parts(eqn: Any) -> tuple[int, int]:
-    if eqn.primitive.name not in ("slice", "split"):
-        return 1, 0
-    shape, out = eqn.invars[0].aval.shape, [v.aval.shape for v in eqn.outvars]
-    cut = [a for a in range(len(shape)) if out[0][a] != shape[a]]
-    if len(cut) != 1 or len(set(out)) > 1 or shape[cut[0]] % max(1, out[0][cut[0]]):
-        return 1, 0
-    return shape[cut[0]] // out[0][cut[0]], math.prod(shape[cut[0] :])
+def _parts(eqn: Any) -> int:
+    """Of how many equal parts an equation takes one."""
+    size = eqn.outvars[0].aval.size if eqn.primitive.name in ("slice", "split") else 0
+    whole = eqn.invars[0].aval.size if size else 1
+    return whole // size if size and whole % size == 0 else 1
 
 
 def _dot(eqn: Any, side: int) -> Contract:
@@ -425,6 +423,18 @@ def _tap(units: tuple[int, ...]) -> Any:
     return tap
 
 
+def _alone(eqn: Any, side: int, shares: Any) -> Any:
+    """The share of a softmax's rows that have one entry, or see one alone in all examples."""
+    one = jnp.where(jnp.mean(shares) > PEAK, 1.0, 0.0)
+    if eqn.primitive.name != "dot_general":
+        return one
+    summed, batch = (axes[side] for axes in eqn.params["dimension_numbers"])
+    if math.prod(shares.shape[a] for a in batch) < 2:
+        return one
+    seen = jnp.any(shares > 0, axis=batch, keepdims=True)
+    return jnp.mean((jnp.sum(seen, axis=summed) < 2).astype(jnp.float32))
+
+
 class Running(Interpreter):
     """Runs a program that was read, and notes what `winit.program.Measured` needs."""
 
@@ -457,10 +467,12 @@ class Running(Interpreter):
         """One operation, and its notes where it is a site."""
         numbers, outputs = self.new(eqn.outvars), _bind(eqn, *inputs)
         if numbers and numbers[0] in self.peaks:
-            shares = _wide(inputs[self.peaks[numbers[0]][0]])
+            side = self.peaks[numbers[0]][0]
+            shares = _wide(inputs[side])
             share = jnp.sum(shares * (shares > PEAK)) / jnp.sum(shares)
-            alone = jnp.mean(shares) > PEAK  # rows of one entry
-            self.notes[f"peak {numbers[0]}"] = {"x": jnp.where(alone, 0.0, share)}
+            alone = _alone(eqn, side, shares)
+            share = jnp.where(alone < 1, (share - alone) / jnp.maximum(1 - alone, 1e-6), 0.0)
+            self.notes[f"peak {numbers[0]}"] = {"x": jnp.maximum(share, 0.0)}
         if numbers and numbers[0] in self.sites:
             outputs = [self._site(self.sites[numbers[0]], inputs, outputs[0])]
         for k, x in enumerate(inputs) if numbers else ():
@@ -590,15 +602,16 @@ class Subject(Base):
     ) -> None:
         self.name, self.loss, self.targets = name, loss, targets
         self.arrays = {n: arrays[n] for n in sorted(arrays)}  # as JAX flattens a dict
-        self.x = jax.tree.leaves(x)
+        self.x, known = jax.tree.leaves(x), jax.tree.leaves(targets)
+        self.marks = all(np.isin(t, (0, 1)).all() for t in known)
+        self.classes = self.marks or not any(map(_floats, map(jnp.asarray, known)))
         draws, seed = _checks.as_rng(rng), _checks.whole(rng)
         own = [*draws.bytes(8)] if seed is None else [seed]
         self.stream = np.random.default_rng(np.random.SeedSequence([KEY, *own]))
         made_of = jax.tree.map(_auto, (self.arrays, x))
         closed, self.shape = jax.make_jaxpr(function, return_shape=True)(*made_of)
-        if loss is not None:
-            self._check_loss(loss)
         self.floats = [_floats(v.aval) for v in closed.jaxpr.outvars]
+        seen = [True] * len(self.floats) if loss is None else self._check_loss(loss)
         alive, _ = partial_eval.dce_jaxpr(closed.jaxpr, self.floats, instantiate=True)
         self.jaxpr = core.ClosedJaxpr(alive, closed.consts)
         self.examples = next((a.shape[0] for a in self.x if np.ndim(a)), 1)
@@ -616,9 +629,9 @@ class Subject(Base):
         pairs = zip(self.arguments, names, self.x, strict=True)
         known += [self.reader.input(i, n, _floats(a)) for i, n, a in pairs]
         outputs = self.reading.run(self.jaxpr, known)
-        narrow = [n for n, a in self.arrays.items() if a.dtype.itemsize == 1 and a.ndim > 1]
-        note = f"{', '.join(narrow)}: of whole numbers (quantized), neither judged nor drawn."
-        self.program = self.reading.program = self.reader.program(outputs, [note] * bool(narrow))
+        seen = [s for s, floats in zip(seen, self.floats, strict=True) if floats]
+        self.program = self.reader.program(outputs, self.unread(), seen)
+        self.reading.program = self.program
         kernels = (kernel for site in self.program.sites for kernel in site.kernels)
         self.layers = {kernel.name: kernel.layers for kernel in kernels if kernel.layers > 1}
         if made:
@@ -627,8 +640,8 @@ class Subject(Base):
             self._check_rows(names)
         self.step: Any = None
 
-    def _check_loss(self, loss: Callable[[Any, Any], Any]) -> None:
-        """Refuse a loss that fails on these outputs and targets, or gives back no gradient."""
+    def _check_loss(self, loss: Callable[[Any, Any], Any]) -> list[bool]:
+        """Refuse a loss that fails on these outputs and targets, or reads none; those it reads."""
         try:
             closed = jax.make_jaxpr(loss)(self.shape, self.targets)
         except (IndexError, KeyError, TypeError, ValueError) as error:  # in others' words
@@ -637,11 +650,12 @@ class Subject(Base):
         shapes = [v.aval.shape for v in closed.jaxpr.outvars]
         if shapes != [()]:
             raise ValueError(f"loss must return a single number, got shapes {shapes}")
-        used = partial_eval.dce_jaxpr(closed.jaxpr, [True])[1]
-        if not any(used[: len(jax.tree.leaves(self.shape))]):
+        used = partial_eval.dce_jaxpr(closed.jaxpr, [True])[1][: len(jax.tree.leaves(self.shape))]
+        if not any(used):
             raise ValueError("loss must depend on the outputs: this one is constant")
 
         self._check_labels(loss)
+        return list(used)
 
     def _check_rows(self, names: Sequence[str]) -> None:
         """Refuse numbers that pick rows which a table does not have."""
@@ -742,8 +756,8 @@ class Subject(Base):
         tries = [[jnp.zeros_like(o) for o in outputs]]
         tries += [[jnp.full_like(o, c) for o, c in zip(outputs, shares, strict=True)]]
         pairs = list(zip(jax.tree.leaves(y), outputs, strict=False))
-        marks = all(np.isin(t, (0, 1)).all() for t in jax.tree.leaves(self.targets))
-        if len(pairs) == len(outputs) and all(t.size == o.size for t, o in pairs) and not marks:
+        same = len(pairs) == len(outputs) and all(t.size == o.size for t, o in pairs)
+        if same and not self.marks:
             means = [(jnp.mean(t.reshape(o.shape), axis=0), o) for t, o in pairs]
             tries += [[jnp.broadcast_to(m, o.shape).astype(o.dtype) for m, o in means]]
         return tries

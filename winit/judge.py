@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from winit import redraw
-from winit.program import Array, Measured, Program, Subject
+from winit.program import Array, Measured, Program, Site, Subject
 from winit.report import Audit, Finding, Row, listed
 
 # Second moments, against where the signal set out: ten in rms, which one learning rate can bridge.
@@ -45,6 +45,8 @@ SATURATED = 0.75
 MOSTLY = 0.95
 # Share of a site's units that differ: at this or less the site is called symmetric.
 ALIKE = 0.5
+# From this share on, less than `MOSTLY`, units without a gradient are noted.
+PARTLY = 0.25
 # A kernel nearer to its ideal, in ln of the std, is not suspected (nearer still where there are
 # many); a head only above He's gain, since small heads are good ones.
 NEAR, HEAD = 0.2, math.sqrt(2)
@@ -70,6 +72,7 @@ class Case:
     owner: Mapping[str, int]
     m: Measured
     closed: Measured
+    loss: float  # before zeros gave way
     opened: Mapping[str, Array] = field(default_factory=dict)
 
     def each(self, name: str) -> Array:
@@ -92,6 +95,12 @@ class Case:
         """The sites that read data and nothing else."""
         inside = (i for i, site in enumerate(self.program.sites) if not site.parents)
         return [i for i in inside if self.program.sites[i].reads_data]
+
+    @property
+    def mute(self) -> tuple[str, ...]:
+        """Kernels to which the model or the loss sends no gradient back, whatever they are."""
+        one = (name for name in self.program.single if not self.m.kernels[name].gradient)
+        return (*self.program.stopped, *self.program.severed, *self.program.unseen, *one)
 
     @property
     def heads(self) -> Array:
@@ -130,7 +139,7 @@ def start(subject: Subject) -> Case:
     for i in redraw.first_places(program):
         owner.setdefault(program.sites[i].scale.name, i)
     m = subject.measure()
-    return opening(Case(program, redraw.plan(program), spread, owner, m, m), subject)
+    return opening(Case(program, redraw.plan(program), spread, owner, m, m, m.loss), subject)
 
 
 def opening(case: Case, subject: Subject, change: Change | None = None) -> Case:
@@ -202,7 +211,7 @@ def dead(case: Case) -> Array:
     given = case.each("reads_data") & (case.m.x2 == 0)  # which is said in the notes
     share = np.where((case.m.z2 == 0) | (case.m.g2 == 0), 1.0, case.m.dead)
     share[case.m.unfelt & ~case.each("cut") & ~waits] = 1.0
-    share[np.isin(names, case.program.stopped) & (case.m.z2 > 0) | given] = math.nan
+    share[np.isin(names, case.mute) & (case.m.z2 > 0) | given] = math.nan
     if (grows(case) > 0).any():
         share[case.m.z2 > 0] = math.nan
     for name in set(names):
@@ -221,6 +230,13 @@ def stays(case: Case) -> list[str]:
 def stuck(case: Case) -> Array:
     """Products of parameters of which two are 0, where the kernel as a whole is not."""
     return np.array([len(stays(case)) - 0.5])
+
+
+def severed(case: Case) -> Array:
+    """Kernels before whole numbers that all the rest is made of: no gradient passes those."""
+    lost = set(case.mute) & set(case.program.severed)
+    own = (site.kernel for site in case.program.sites)
+    return np.array([1.0 if k.name in lost and k.trainable else math.nan for k in own])
 
 
 def symmetric(case: Case) -> Array:
@@ -243,15 +259,18 @@ def collapsed(case: Case) -> Array:
 def drift(case: Case) -> Array:
     """ln of E x² over that of the site's roots: 0 between the smallest and the largest of them.
 
-    Data sets out where the first kernels read it. In a loop the last step speaks, of stacked layers
-    each; a state that sums its input up sets out from its first step.
+    Data sets out where the first kernels read it, and a table's rows at a scale of 1 at the most.
+    In a loop the last step speaks, of stacked layers each; a state that sums its input up sets out
+    from its first step. Where one kernel alone carries the state, E z² over E x² is its memory.
     """
     program, m, drifts = case.program, case.m, np.zeros(len(case.program.sites))
     read = {r: [m.x2[i] for i in case.first if program.sites[i].roots == (r,)]
             for r, root in enumerate(program.roots) if root.kind == "input"}  # fmt: skip
     for i, site in enumerate(program.sites):
         bearing = [r for r in site.roots if program.roots[r].kind != "softmax"]
-        xs, roots = m.x2[i : i + 1], [x2 for r in bearing for x2 in read.get(r) or [m.root2[r]]]
+        most = [1.0 if program.roots[r].kind == "lookup" else math.inf for r in bearing]
+        xs, roots = m.x2[i : i + 1], [min(x2, top) for r, top in zip(bearing, most, strict=True)
+                                      for x2 in read.get(r) or [m.root2[r]]]  # fmt: skip
         if site.recurrent and site.steps == site.kernel.layers:
             xs = m.x_steps[i]
         elif site.recurrent:
@@ -263,6 +282,8 @@ def drift(case: Case) -> Array:
         if roots and not np.isnan(xs).all():
             up = max(0.0, math.log(max(np.nanmax(xs), 1e-300) / max(roots)))
             down = min(0.0, math.log(max(np.nanmin(xs), 1e-300) / min(roots)))
+            if site.carries and not case.closed.kernels[site.kernel.name].zero:
+                down = min(down, math.log(max(m.z2[i] / m.x2[i], 1e-300)))  # of a step
             drifts[i] = up if up > -down else down
     return drifts
 
@@ -287,25 +308,36 @@ def fades(case: Case) -> Array:
 
 def first_loss(case: Case) -> Array:
     """A first loss far above that of a network that knows nothing."""
-    return np.log([case.m.loss / case.m.blind / LOSS])
+    return np.log([case.loss / case.m.blind / LOSS])
 
 
 def effects(case: Case) -> tuple[Array, float, float]:
-    """The first kernels; ln of the largest effect of all, and of the last, over theirs."""
-    stopped, mask = case.program.stopped, np.zeros(len(case.program.sites), dtype=bool)
-    flows, told = list[int](), list[float]()
+    """The first kernels; ln of the largest effect of all, and of the last, over theirs.
+
+    For the former, those behind a scale that training opens, as a LayerScale, count without it.
+    """
+    stopped, mask = case.mute, np.zeros(len(case.program.sites), dtype=bool)
+    flows, told, eased = list[int](), list[float](), list[float]()
     for i in case.order:
         name, effect = case.program.sites[i].kernel.name, case.m.effect[i]
         if name not in stopped and effect >= 0:
             felt = case.m.kernels[name].felt  # each layer on its own
             told += list(effect * (felt / felt.sum() if 0 < felt.sum() < math.inf else felt))
             flows += [i] * len(felt)
+            eased += [effect / opening_scale(case, i)] * len(felt)
     n = max(1, len(told) // 4)
     mask[flows[:n]] = True
     first, last = (max(part, default=0.0) for part in (told[:n], told[-n:]))
     if not first * last > 0:
         return mask, 0.0, 0.0
-    return mask, math.log(max(told) / first), math.log(last / first)
+    return mask, math.log(max(told) / max(eased[:n])), math.log(last / first)
+
+
+def opening_scale(case: Case, i: int) -> float:
+    """The square of scales below 1 that its result is multiplied by, and that training opens."""
+    trained = {k.name for site in case.program.sites for k in site.kernels if not k.trainable}
+    weights = [case.m.kernels[n] for n in case.program.sites[i].scales if n not in trained]
+    return math.prod(min(1.0, w.rms**2) for w in weights if w.rms > 0)
 
 
 def starves(case: Case) -> Array:
@@ -361,8 +393,9 @@ PATHS = "add skip connections, normalize between the kernels, or take another ac
 ALIVE = "take a leaky activation, or none, where it is dead, and biases of 0"
 UNTIE = "draw at random what stands between the kernels too"
 TARGETS = "standardize the targets, or start the last bias at their mean"
+LOGITS = "draw the last kernel smaller, or normalize what it reads"  # where targets are classes
 BACK = "The first steps go into taking the outputs back."
-OFF = "E x² there is {x2:.2g}, by ln {drift:.1f} off its start, and E z² {z2:.2g}."
+OFF = "Where it is worst, E x² is {x2:.2g}, e^{drift:.1f} times the start's, and E z² {z2:.2g}."
 RULES = (
     Rule(not_finite, "exploding", "Weights, outputs, loss or gradients are not finite, or too "
          "large to square.",
@@ -375,6 +408,10 @@ RULES = (
          "No optimizer moves what gets no gradient.", ALIVE, scaled=False),
     Rule(stuck, "dead", "{stuck}: 0, and so is the gradient, since what it is multiplied by is 0.",
          "No optimizer moves what gets no gradient.", ALIVE, scaled=False, whole=True),
+    Rule(severed, "dead", "No gradient comes back: all that is used of what it gives are whole "
+         "numbers, as of an argmax or a comparison.",
+         "No optimizer moves what gets no gradient.", "take a softmax in place of an argmax, or "
+         "pass the gradient around the whole numbers (straight through)", scaled=False),
     Rule(symmetric, "symmetric", "Of {units} units {distinct:.0f} differ, in signal and gradient.",
          "No optimizer breaks it: the gradients are equal, too.", UNTIE, scaled=False),
     Rule(saturated, "saturated", "Of the slopes after it {saturated:.0%} more are flat than with a "
@@ -382,7 +419,7 @@ RULES = (
          forward=True),
     Rule(collapsed, "collapsed", "Of its E z² {z_share:.1g} varies over the examples: all look "
          "alike to it.", "SGD does not begin; Adam begins late, if it is above rounding.", PATHS,
-         forward=True),
+         moved=True, forward=True),
     Rule(grows, "exploding", OFF, SGD, SCALE, moved=True, forward=True),
     Rule(fades, "shrinking", OFF, SGD, SCALE, moved=True, forward=True),
     Rule(first_loss, "first loss far too high", "It is {loss:.3g}, where knowing nothing costs "
@@ -413,11 +450,13 @@ class Change:
 
     def run(self, subject: Subject, case: Case) -> Case:
         """What would be measured with it."""
-        return opening(replace(case, m=self.measured(subject, case, {})), subject, self)
+        m = self.measured(subject, case, {})
+        return opening(replace(case, m=m, loss=m.loss), subject, self)
 
     def forward(self, subject: Subject, case: Case) -> Case:
         """What would be measured with it, less all that comes back."""
-        return replace(case, m=self.measured(subject, case, {}, back=False))
+        m = self.measured(subject, case, {}, back=False)
+        return replace(case, m=m, loss=m.loss)
 
     def measured(
         self, subject: Subject, case: Case, new: Mapping[str, Array], back: bool = True
@@ -433,6 +472,8 @@ def suspects(case: Case) -> dict[str, Array]:
     near = min(NEAR, math.log(BOUND) / 2 / max(len(case.kernels), 1))
     for name, i in sorted(case.owner.items(), key=lambda pair: pair[1]):
         site, ideal, stds = case.program.sites[i], case.plans[i].std, case.m.kernels[name].stds
+        if site.lookup and case.m.z2[i] > 1.0:
+            ideal = case.plans[i].drawn
         std = case.m.std[i] * (stds / math.sqrt(np.mean(stds**2)) if len(stds) > 1 else 1.0)
         std = np.broadcast_to(std, stds.shape)
         small = site.head & (std * math.sqrt(site.fan_in) <= HEAD * math.exp(NEAR))
@@ -490,15 +531,18 @@ def changes(
     first = Change("standardize the inputs", standardized=rule.find is unscaled)
     found, sites = [first] * first.standardized, case.program.sites
     heads = [name for name in factors if sites[case.owner[name]].head]
-    for names in (named, [*named, *heads], list(factors)):
+    tails = [name for name in factors if _ends_branch(sites[case.owner[name]])]
+    tails = tails if set(tails) & set(named) else []
+    for names in (tails, named, [*named, *heads], list(factors)):
         at = sorted({case.owner[name] for name in names})
         names = [name for name in factors if case.owner[name] in at]
         schemes, who = {str(case.plans[i]) for i in at}, spans(case, names, factors)
         ideal = "its ideal std" if len(names) == 1 else "their ideal stds"
         text = f"draw {who} with {min(schemes)}" if len(schemes) == 1 else f"draw {who} at {ideal}"
-        if any(not sites[i].kernel.power for i in at):  # a scale, which is no draw
+        if any(not sites[i].kernel.power or redraw.generated(sites[i]) for i in at):  # no draw
             text = f"scale {who}, which brings the kernels to {ideal}"
-        if at and (ends := min(sites[i].summed for i in at)) > 2:
+        if at and all(_ends_branch(sites[i]) for i in at):
+            ends = min(sites[i].summed for i in at)
             text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
         if kept := tuple(name for name in names if subject.kept(name)):
             text += f" (by force=True: {listed(kept)} is {subject.kept(kept[0])})"
@@ -509,6 +553,11 @@ def changes(
     own = {k: values[k] for k in zeros if values[k].any()}  # what never opens by itself
     if own and rule.find in (dead, stuck):
         found.append(Change(f"draw {listed(tuple(own))} at random", values=own))
+    shifts = [n for n in values if n not in case.program.factors
+              and np.any(values[n] != subject.value(n))]  # fmt: skip
+    if shifts and rule.find in (dead, saturated):
+        text = f"set {listed(tuple(shifts))} to the conventional start ({drawn[shifts[0]][1]})"
+        found.append(Change(text, values={n: values[n] for n in shifts}))
     single = [n for n in case.program.factors if n not in case.owner
               and math.prod(subject.parameters[n]) == 1]  # fmt: skip
     for value in (1.0, 0.0) if single and rule.scaled else ():  # such as a temperature
@@ -521,6 +570,11 @@ def changes(
         yield (change := replace(change, text=text, standardized=first.standardized))
     if rule.scaled:
         yield leveled(subject, case, change)
+
+
+def _ends_branch(site: Site) -> bool:
+    """Whether it gives one of several summands, and not the first, which the data enter by."""
+    return site.summed > 2 and not (site.reads_data or site.recurrent or site.lookup)
 
 
 def leveled(subject: Subject, case: Case, change: Change) -> Change:
@@ -549,16 +603,22 @@ def cure(
     """The first change after which nothing is wrong, or else nothing but the first loss."""
     part = None
     # It may raise the first loss by half, or to half of what is too high.
-    most = max(1.5 * case.m.loss, LOSS / 2 * case.m.blind)
+    most = max(1.5 * case.loss, LOSS / 2 * case.m.blind)
     for change in changes(subject, case, rule, named, factors):
         after = change.run(subject, case)
         left = fault(after)
-        if left is None and not after.m.loss > most:
+        if left is None and not after.loss > most:
             return change
-        rest = left is not None and left.find is first_loss and not after.m.loss > case.m.loss
+        rest = left is not None and left.find is first_loss and not after.loss > case.loss
         if left and rest and rule.find is not first_loss and part is None:
-            part = replace(change, text=f"{change.text}; for the first loss, {left.advice}")
+            part = replace(change, text=f"{change.text}; for the first loss, "
+                           f"{advice(left, subject)}")  # fmt: skip
     return part
+
+
+def advice(rule: Rule, subject: Subject) -> str:
+    """What to do where no redraw cures."""
+    return LOGITS if rule.find is first_loss and subject.classes else rule.advice
 
 
 def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]:
@@ -574,7 +634,8 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
         named = blamed(case, rule, factors, tried)
         if cures:
             change = cure(subject, case, rule, named, factors)
-            text = f"no redraw cures this: {rule.advice}" if change is None else change.text
+            text = change.text if change else f"no redraw cures this: {advice(rule, subject)}"
+            named = [] if rule.find is collapsed else named
             named = list(change.scales) if change and change.scales else named
         excess = rule.excess(case)
         at = [i for i, site in enumerate(case.program.sites) if site.scale.name in named]
@@ -582,7 +643,7 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
             at = list(np.flatnonzero(excess > 0)) if len(excess) == len(rows) else []
         at = [] if rule.whole else at
         told = asdict(rows[int(excess.argmax())]) if rows else {}
-        losses = {"loss": case.m.loss, "blind": case.m.blind, "stuck": listed(tuple(stays(case)))}
+        losses = {"loss": case.loss, "blind": case.m.blind, "stuck": listed(tuple(stays(case)))}
         names, reason = tuple(rows[i].name for i in at), rule.reason.format(**told, **losses)
         layers = tuple(k for k in (label(n, factors[n]) for n in named) if k not in named)
         reason += f" It is {listed(layers)}." if layers else ""
@@ -599,7 +660,7 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
                     for row, site in zip(rows, case.program.sites, strict=True)]  # fmt: skip
     judged = bool((~np.isnan(case.m.z2) & ~case.each("lookup")).any()) and trains(subject)
     report = Audit(subject.name, tuple(rows), tuple(findings), tuple(_notes(subject, case)), judged,
-                   case.m.loss, case.m.blind, dict(case.m.input2))  # fmt: skip
+                   case.loss, case.m.blind, dict(case.m.input2))  # fmt: skip
     return report, change
 
 
@@ -642,12 +703,22 @@ def trains(subject: Subject) -> bool:
     return not names or any(subject.kept(name) != "frozen" for name in names)
 
 
+def _partly(case: Case) -> list[str]:
+    """Kernels of which a part of the units is dead, at every place that they have."""
+    shares: dict[str, float] = {}
+    for site, share in zip(case.program.sites, case.m.dead, strict=True):
+        shares[site.kernel.name] = min(share, shares.get(site.kernel.name, 1.0))
+    return [name for name, share in shares.items() if PARTLY <= share <= MOSTLY]
+
+
 def _notes(subject: Subject, case: Case) -> Iterator[str]:
     """What is no fault and worth knowing; what could not be told, and why."""
     program, m, sites = case.program, case.m, case.program.sites
     parts = {k.name: k.trainable for site in sites for k in site.kernels}
     before = case.closed.kernels
     waits = [k for k in parts if parts[k] and before[k].gradient == 0 < m.kernels[k].gradient]
+    flat = [name for name, i in case.owner.items() if sites[i].units > 1
+            and not (before[name].std or before[name].zero or sites[i].kernels[1:])]  # fmt: skip
     made = dict.fromkeys(k.name for site in sites if redraw.generated(site) for k in site.kernels)
     empty = [site.name for i, site in enumerate(sites) if site.reads_data and m.x2[i] == 0]
     said = (
@@ -656,9 +727,17 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
             f"waits one step, until {listed(tuple(sorted(case.opened)))} is no longer 0, for which "
             f"the table has noise of std {OPENED}.",
         ),
+        (flat, "all its weights are equal, and only their gradients take its units apart."),
         (made, "make kernels together, and std and ideal are of what they make."),
         (program.stopped, "no gradient comes back, because the model stops it."),
+        (
+            [n for n in program.single if n in case.mute],
+            "no gradient comes back, since its softmax is over one entry.",
+        ),
+        (program.unseen, "no gradient comes back: the loss does not see what it gives."),
         (program.unused, "no place was found that uses it, so it is not judged."),
+        (program.beside, "outputs are made of it, but it is no kernel, so it is not judged."),
+        (_partly(case), f"of the units {PARTLY:.0%} or more get no gradient for any example."),
         (empty, "cannot tell what it does: all that it reads is 0."),
     )
     yield from (f"{listed(tuple(names))}: {text}" for names, text in said if names)
@@ -676,6 +755,8 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         yield "Cannot tell anything: no place was found where data meets a kernel."
     elif case.each("lookup").all():
         yield "Cannot tell how a signal travels: rows are looked up, and meet no kernel."
+    elif np.isnan(case.m.z_share[case.heads & (case.m.z2 > 0)]).any():
+        yield "Cannot tell whether examples come to look alike: where they lie was not followed."
     elif not case.varied:
         yield "Cannot tell whether examples come to look alike: the given ones hardly differ."
     yield from program.notes

@@ -207,7 +207,7 @@ def audit(
     Raises
     ------
     TypeError
-        Not a Keras model, or a flag that is none.
+        Not a Keras model, a loss's class, or a flag that is none.
     ValueError
         A model that is not built, inputs of the wrong shape or not finite, a target without a
         loss or one that does not fit, an input shape that is not known, a backend that cannot be
@@ -232,7 +232,8 @@ def reinitialize(
 
     See `winit.redraw.reinitialize`. An optimizer's state is left alone: compile the model again
     after `force`. `x` is needed where the model's input shape is not known; its values do not
-    matter.
+    matter. Draws are NumPy's: `keras.utils.set_random_seed` does not set them, and with
+    ``rng=None`` each call has others.
     """
     subject = _subject(model, x, None, None, False, 0)
     return redraw.reinitialize(subject, scheme, rng=rng, force=force, **options)
@@ -401,6 +402,8 @@ def _loss(model: Any, y: Any, loss: Any) -> Any:
         _numbers("y", part)
 
     for name in keras.tree.flatten(loss):
+        if isinstance(name, type):
+            _checks.loss(name, "'mse'")
         try:
             keras.losses.get(name)
         except ValueError:

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import partial, reduce
 from itertools import pairwise
 from operator import or_
 from statistics import NormalDist
@@ -113,8 +113,10 @@ class Site:
     cut: bool = False  # every path from the inputs to some output leads through it
     normalized: bool = False  # on every path, a normalizer comes before the next site
     averaged: float = 1.0  # values that were averaged or summed since the roots, at the most
+    scales: tuple[str, ...] = ()  # parameters that multiply its result, shifted and moved
     summed: int = 1  # sites whose results meet, at the most, in the sums that follow
     recurrent: bool = False  # what it reads depends on the state of the loop that it is in
+    carries: bool = False  # it reads the loop's state and makes the next, which nothing else passes
     steps: int = 1  # of the loops that it is in
     depth: int = 1  # sites on the longest path to here, this one included; a loop's steps count
 
@@ -149,9 +151,14 @@ class Program:
     sites: tuple[Site, ...]  # in the order in which they run
     roots: tuple[Root, ...]
     depth: int  # of the longest path
+    table: float = math.nan  # the std of embeddings by a framework's convention; NaN: Keras's limit
     unused: tuple[str, ...] = ()  # parameters of two axes or more that neither sites nor sums read
+    beside: tuple[str, ...] = ()  # others, of which outputs are made: class tokens, scales
     factors: tuple[str, ...] = ()  # parameters that multiply data: kernels, scales, gates
-    stopped: tuple[str, ...] = ()  # kernels that no gradient reaches, since the model stops it
+    stopped: tuple[str, ...] = ()  # kernels that no gradient reaches, since the model stops it...
+    severed: tuple[str, ...] = ()  # ...or since their results are used as whole numbers alone
+    single: tuple[str, ...] = ()  # kernels of a softmax over one entry, whose slope is 0
+    unseen: tuple[str, ...] = ()  # kernels of outputs that the loss does not read
     notes: tuple[str, ...] = ()  # about the reading itself, in sentences
 
 
@@ -167,6 +174,7 @@ class Weight:
     zero: bool
     stds: Array = field(default_factory=lambda: np.ones(1))
     felt: Array = field(default_factory=lambda: np.ones(1))
+    rms: float = math.nan  # of its entries
 
 
 @dataclass(frozen=True)
@@ -273,7 +281,8 @@ class Op:
     stops: bool = False  # no gradient passes
     count: float = 1.0  # values that a sum adds up
     contract: Sequence[Contract | None] = ()  # by the position of the kernel
-    parts: tuple[int, int] = (1, 0)  # of how many parts a move takes one, and the axis' span
+    parts: int = 1  # of how many equal parts a move takes one
+    shape: tuple[int, ...] = ()  # of the result of a contraction
     label: str = ""  # tells moves apart
 
 
@@ -303,8 +312,10 @@ class Value:
     intact: int = 0  # sites whose result it is, shifted and moved
     roots: int = 0
     loops: int = 0
+    state: int = 0  # loops whose state reaches it with no site in between
     origins: int = 0  # inputs that reach it with no site in between
     flows: int = 0  # parameters to which a gradient comes back through it
+    lost: int = 0  # those to which none does since they were made into whole numbers
     # Of what depends on parameters alone: a typical number, whether it is that one exactly, the
     # powers of the parameters in it, where the entries of each lie in it, step by step, and the
     # known number that they are multiplied by.
@@ -313,6 +324,8 @@ class Value:
     powers: Mapping[int, float] = field(default_factory=dict)
     entries: Mapping[int, Callable[[], list[Array]]] = field(default_factory=dict, compare=False)
     times: Mapping[int, float] = field(default_factory=dict, compare=False)
+    # Of sites' results, summed, shifted and moved: which unit of each site every number is of.
+    units: Mapping[int, Callable[[], Array]] = field(default_factory=dict, compare=False)
 
 
 def _all(masks: Iterable[int]) -> int:
@@ -335,11 +348,32 @@ def _union(values: Sequence[Value], source: int) -> Value:
         parents=_all(v.parents for v in carriers),
         bare=_all(v.bare for v in carriers),
         loops=_all(v.loops for v in carriers),
+        state=_all(v.state for v in carriers),
         roots=_all(v.roots for v in strong),
         origins=_all(v.origins for v in values),
         flows=_all(v.flows for v in values),
+        lost=_all(v.lost for v in values),
         powers={p: n for v in values if v.level == PICKED for p, n in v.powers.items()},
     )
+
+
+def _nth(k: int, results: Callable[[], Sequence[Array]]) -> Array:
+    return results()[k]
+
+
+def _followed(op: Op, units: Callable[[], Array]) -> list[Array]:
+    """The unit of every number after an operation."""
+    if op.label == "steps":
+        return [units()[0]]
+    return [np.asarray(m) for m in op.run(units())] if op.kind == "move" and op.run else [units()]
+
+
+def _numbered(shape: Sequence[int], units: Sequence[int]) -> Array:
+    """The unit of every number of a site's result."""
+    sizes = [shape[a] for a in units]
+    numbers = np.arange(math.prod(sizes), dtype=np.int32).reshape(sizes)
+    spread = [n if a in units else 1 for a, n in enumerate(shape)]
+    return np.broadcast_to(numbers.transpose(np.argsort(units)).reshape(spread), shape)
 
 
 def bits(mask: int) -> list[int]:
@@ -373,6 +407,7 @@ class Draft:
     x: Value
     steps: int
     recurrent: bool
+    carries: bool = False
 
     @property
     def plain(self) -> bool:
@@ -410,6 +445,7 @@ class Reader:
         # Curves that sums and products read, by operation and place, and of which sites.
         self.bends: dict[tuple[int, int], tuple[Elementwise, int]] = {}
         self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
+        self.single = 0  # sites before softmaxes over one entry
         self.steps: list[int] = []
         self.functions: dict[bytes, Elementwise] = {}
 
@@ -465,25 +501,41 @@ class Reader:
         if op.whole and made.level > ROUTING:
             kept = {n: getattr(made, n) for n in ("source", "straight", "curve", "loops")}
             made = Value(ROUTING, origins=made.origins, **kept)
+        lost = _all((v.flows if op.whole else 0) | v.lost for v in inputs)
         flows = 0 if op.stops or op.whole else _all(v.flows for v in inputs)
         intact = made.intact
         if op.kind in ("add", "affine", "move", "join"):
             intact = _all(v.intact for v in inputs)
-        parts, span = op.parts
-        for n in bits(intact) if parts > 1 else ():
-            units = next(d.contract.size(1) for d in self.found.values() if d.number == n)
-            if span <= units and units % parts == 0:
-                self.blocks[n] = max(parts, self.blocks.get(n, 1))
+        units = self._units(op, inputs)
         results = []
         for i in range(op.number, op.number + op.outputs):
             source = i if made.source == op.number else made.source
             moves = op.kind == "move" and made.level and source != i
             layout = hash((made.layout, op.label, i - op.number)) if moves else made.layout
             placed: Any = {"source": source, "layout": layout, "flows": flows, "intact": intact}
+            placed["lost"] = lost
             entries = self._entries(op, inputs, i - op.number) if not made.level else {}
             times = self._times(op, inputs, entries)
+            if op.kind != "contract":
+                placed["units"] = {n: partial(_nth, i - op.number, at) for n, at in units.items()}
             results.append(replace(made, **placed, entries=entries, times=times))
         return results
+
+    def _units(self, op: Op, inputs: Sequence[Value]) -> dict[int, Callable[[], list[Array]]]:
+        """Where the units of sites went, for all results; parts that are blocks are kept."""
+        found: dict[int, Callable[[], list[Array]]] = {}
+        whole = max(op.shapes, key=math.prod, default=())
+        for k, (n, at) in ((k, pair) for k, v in enumerate(inputs) for pair in v.units.items()):
+            moves = op.kind == "move" and op.run and len(inputs) == 1
+            stays = op.kind in ("add", "affine") and op.shapes[k] == whole
+            if moves or stays or op.label == "steps":
+                found[n] = partial(_followed, op, at)
+        for n, moved in found.items() if op.parts > 1 else ():
+            units = next(d.contract.size(1) for d in self.found.values() if d.number == n)
+            part = np.unique(moved()[0]) if units % op.parts == 0 else np.zeros(0)
+            if len(part) * op.parts == units and part[-1] - part[0] == len(part) - 1:
+                self.blocks[n] = max(op.parts, self.blocks.get(n, 1))
+        return found
 
     # Functions of single numbers, and moves.
 
@@ -623,8 +675,9 @@ class Reader:
     def _whole(self, op: Op, inputs: Sequence[Value]) -> Value:
         """A new source that inherits everything: a reduction, a join, a site, or the unknown."""
         for k, v in enumerate(inputs if op.kind == "contract" else ()):
-            if v.pending and v.soft:
+            if v.pending and v.soft and not v.lost:  # not one made hard
                 self.peaks[op.number] = k, v.parents
+                self.single |= v.parents if op.count == 1 else 0
         side = self._kernel_side(op, inputs)
         if side is not None:
             return self._site(op, side, inputs[side], inputs[1 - side])
@@ -660,7 +713,9 @@ class Reader:
         steps, recurrent = math.prod(self.steps), bool(x.loops & inside)
         self.found[z] = Draft(number, z, side, lookup, contract, kernel, x, steps, recurrent)
         dom = (0 if x.dom == EVERY else x.dom) | mark
-        made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, intact=mark, loops=x.loops)
+        units = {number: partial(_numbered, op.shape, contract.units)}
+        made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, intact=mark, loops=x.loops,
+                     units=units)  # fmt: skip
         made = replace(made, roots=x.roots, averaged=x.averaged, depth=x.depth + 1)
         if not lookup:
             return made
@@ -683,7 +738,10 @@ class Reader:
         self.steps.append(steps)
         came: list[Value] = [Value()] * len(first)
         outs: list[Value] = []
+        factors, shifts = set(self.factors), set(self.shifts)
         for _ in range(8):
+            # What a state is not yet known to hold would pass for a constant that they change.
+            self.factors, self.shifts = set(factors), set(shifts)
             triples = zip(inside, first, came, strict=True)
             outs = body([self._carried(*triple, mark, deep) for triple in triples])
             if outs[: len(first)] == came:
@@ -694,6 +752,9 @@ class Reader:
         for draft in self.found.values():
             if draft.recurrent and draft.x.loops & mark and draft.z > max(*inside, *results):
                 draft.x = replace(draft.x, depth=draft.x.depth + grown)
+                makes = any(v.parents >> draft.number & 1 for v in came)
+                passed = any(v.state & mark for v in came)
+                draft.carries = bool(draft.x.state & mark) and makes and not passed
         return [self._left(i, v, mark, grown) for i, v in zip(results, outs, strict=True)]
 
     def _carried(self, i: int, first: Value, came: Value, mark: int, depth: int) -> Value:
@@ -705,7 +766,8 @@ class Reader:
                          flows=flows, powers=powers)  # fmt: skip
         made = _union([v for v in (first, came) if v.level > ROUTING], i)
         made = replace(made, depth=depth, bounded=False, reduced=False, degree=1.0)
-        made = replace(made, loops=first.loops | came.loops | mark, act=self.acting(came))
+        loops = first.loops | came.loops | mark
+        made = replace(made, loops=loops, state=mark, act=self.acting(came))
         if first.level > ROUTING:
             return replace(made, roots=first.roots, averaged=first.averaged)
         return replace(made, roots=self._root(i, "state", made.parents), averaged=1.0)
@@ -717,7 +779,7 @@ class Reader:
         if not v.level:
             return replace(v, entries={}, exact=False)
         return replace(v, source=i, layout=0, straight=True, curve=POINTS, act=act, depth=depth,
-                       loops=v.loops & ~mark)  # fmt: skip
+                       loops=v.loops & ~mark, state=v.state & ~mark, units={})  # fmt: skip
 
     # Loops that were run step by step.
 
@@ -761,6 +823,11 @@ class Reader:
                 self.roots[first.source] = (*self.roots[first.source][:2], last.x.parents)
             merged[last.z] = [d.z for d in chain]
             last.steps = len(chain)
+            reads = [d.x.parents for d in chain]
+            last.carries = all(m >> d.number & 1 for d, m in zip(chain, reads[1:], strict=False))
+            last.carries &= not any(
+                m >> d.number & 1 for d, m in zip(chain, reads[2:], strict=False)
+            )
             last.recurrent = any(reach[last.number] >> n & 1 for turn in turns for n in turn)
             place |= {d.number: last.number for d in chain}
             for d in chain[:-1]:
@@ -778,14 +845,21 @@ class Reader:
         self.roots |= {i: (k, kind, at(m)) for i, (k, kind, m) in self.roots.items()}
         self.bends |= {i: (act, at(m)) for i, (act, m) in self.bends.items()}
         self.peaks |= {i: (side, at(m)) for i, (side, m) in self.peaks.items()}
+        self.single = at(self.single)
         return merged, [moved(v) for v in outputs]
 
     # The program.
 
-    def program(self, outputs: Sequence[Value], notes: Sequence[str] = ()) -> Program:
-        """The sites and roots that were found on the way to these outputs."""
+    def program(
+        self, outputs: Sequence[Value], notes: Sequence[str] = (), seen: Sequence[bool] = ()
+    ) -> Program:
+        """The sites and roots on the way to these outputs; the loss may see some of them."""
         heads = [self._used(v) for v in outputs if v.level > ROUTING] or [Value()]
         last, drafts = _union(heads, -1), self.drafts
+        pairs = zip(outputs, seen or [True] * len(outputs), strict=True)
+        read = _all(v.flows for v, sees in pairs if sees)
+        blunt = [v for v in (*outputs, *(d.x for d in drafts)) if v.level == ROUTING]
+        lost = _all(v.lost for v in blunt) & ~last.flows
         cuts = _all(v.dom for v in heads if v.dom != EVERY)
         bare = last.bare | _all(d.x.bare for d in drafts)
         ends = ("normalizer", "softmax")
@@ -813,14 +887,20 @@ class Reader:
         used = {kernel.name for site in made for kernel in site.kernels}
         mains = {site.kernel.name for site in made}
         named = [(p, k.name) for p, k in enumerate(self.parameters)]
-        apart = [k for p, k in enumerate(self.parameters) if p not in self.shifts]
+        mute = [(p, n) for p, n in named if n in mains and not read >> p & 1]
+        apart = [(p, k.name) for p, k in enumerate(self.parameters)
+                 if p not in self.shifts and k.name not in used and len(k.shape) > 1]  # fmt: skip
         return Program(
             tuple(made),
             tuple(roots),
             last.depth,
-            unused=tuple(k.name for k in apart if k.name not in used and len(k.shape) > 1),
+            unused=tuple(n for p, n in apart if not last.flows >> p & 1),
+            beside=tuple(n for p, n in apart if last.flows >> p & 1),
             factors=tuple(n for p, n in named if p in self.factors or n in used),
-            stopped=tuple(n for p, n in named if n in mains and not last.flows >> p & 1),
+            stopped=tuple(n for p, n in mute if not (lost | last.flows) >> p & 1),
+            severed=tuple(n for p, n in mute if lost >> p & 1),
+            single=tuple(made[place[n]].kernel.name for n in bits(self.single) if n in place),
+            unseen=tuple(n for p, n in mute if last.flows >> p & 1),
             notes=tuple(notes),
         )
 
@@ -841,8 +921,10 @@ class Reader:
             roots=tuple(bits(d.x.roots)),
             reads_data=bool(d.x.origins),
             averaged=d.x.averaged,
+            scales=tuple(self.parameters[p].name for p in self.scales.get(d.number, ())),
             summed=max((m.bit_count() for m in self.sums if m >> d.number & 1), default=1),
             recurrent=d.recurrent,
+            carries=d.carries,
             steps=d.steps,
             depth=d.x.depth + 1,
         )
@@ -939,6 +1021,7 @@ class Subject:
     reader: Reader
     program: Program
     examples: int
+    classes = False  # the targets are labels or marks of classes
 
     @property
     def parameters(self) -> dict[str, tuple[int, ...]]:
@@ -1000,6 +1083,19 @@ class Subject:
         """The sign that the model was trained, or ""."""
         return ""
 
+    def refresh(self, drawn: Collection[str]) -> dict[str, str]:
+        """Bring up to date what the model keeps of these kernels, and say what."""
+        return {}
+
+    def unread(self) -> list[str]:
+        """Which parameters hold numbers that are not looked into, in sentences."""
+        told = [(n, str(a.dtype), a) for n, a in self.arrays.items()]
+        small = [n for n, kind, a in told if a.dtype.itemsize == 1 < a.ndim and "bool" not in kind]
+        wide = [n for n, kind, _ in told if "complex" in kind]
+        said = ((small, "whole numbers (quantized)"), (wide, "complex numbers"))
+        return [f"{', '.join(names)}: of {text}, neither judged nor drawn."
+                for names, text in said if names]  # fmt: skip
+
     def measure(
         self,
         scales: Mapping[str, Any] | None = None,
@@ -1031,9 +1127,10 @@ class Subject:
             felt = gradient * (variances / mean if 0 < mean < math.inf else 1.0)
             zero = not (mean or np.any(value["mean"]))
             total, stds = float(gradient.sum()), np.sqrt(variances)
-            kernels[n] = Weight(math.sqrt(mean), total, zero, stds, felt)
+            rms = math.sqrt(mean + float(np.mean(value["mean"] ** 2)))
+            kernels[n] = Weight(math.sqrt(mean), total, zero, stds, felt, rms)
         sites = list(zip(self.reader.drafts, self.program.sites, strict=True))
-        rows = [self._row(d.z, s, kernels[s.kernel.name], notes) for d, s in sites]
+        rows = [self._row(d.z, s, kernels, notes) for d, s in sites]
         steps: Any = {n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps")}
         columns: dict[str, Any] = {n: np.array([r[n] for r in rows]) for n in (rows or [_EMPTY])[0]}
         readers = [(str(d.z), s.before, d.x.parents) for d, s in sites]
@@ -1068,7 +1165,10 @@ class Subject:
         second, unbiased = _mean(steps), self.examples / max(1, self.examples - 1)
         return second, unbiased * _mean(varying) / second if second else math.nan, steps
 
-    def _row(self, i: int, site: Site, weight: Weight, notes: Notes) -> dict[str, Any]:
+    def _row(
+        self, i: int, site: Site, kernels: Mapping[str, Weight], notes: Notes
+    ) -> dict[str, Any]:
+        weight = kernels[site.kernel.name]
         z, g = notes.get(f"z {i}"), notes.get(f"g {i}")
         notes = notes if z is None or g is None else {**notes, f"g {i}": {"n": z["n"], **g}}
         x2, x_share, x_steps = self._second(notes, f"x {i}")
@@ -1077,8 +1177,7 @@ class Subject:
         std = math.sqrt(self._second(notes, f"w {i}")[0]) if f"w {i}" in notes else weight.std
         for k in site.kernels:
             if k.after:
-                value = notes[f"value {k.name}"]
-                std *= math.sqrt(_mean(_steps(value, "x")) + np.mean(value["mean"] ** 2))
+                std *= kernels[k.name].rms
         units = [_units(note) for note in (z, g) if note is not None]
         marks = [note["x"].reshape(-1, note["x"].shape[-1]) for note in (z, g) if note is not None]
         dead = math.nan

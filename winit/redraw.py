@@ -109,6 +109,11 @@ class Plan:
     std: float
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def drawn(self) -> float:
+        """The std of what is drawn of a table, for which no scale is better."""
+        return float(self.options.get("std") or self.options["limit"] / math.sqrt(3))
+
     def __str__(self) -> str:
         return ", ".join([self.scheme, *(f"{k}={v:.4g}" for k, v in self.options.items())])
 
@@ -116,11 +121,15 @@ class Plan:
 def plan(program: Program) -> list[Plan]:
     """A plan for every site."""
     picked = {site.kernel.name for site in program.sites if site.lookup}
-    return [_plan(*pair, picked) for pair in zip(program.sites, runs(program), strict=True)]
+    read = {site.kernel.name for site in program.sites if not site.lookup}
+    own = dict.fromkeys(picked - read, program.table) | dict.fromkeys(picked & read, math.nan)
+    return [_plan(*pair, own) for pair in zip(program.sites, runs(program), strict=True)]
 
 
-def _plan(site: Site, run: int, picked: set[str]) -> Plan:
-    if site.kernel.name in picked:  # where a head has the same weights, its logits stay below 1
+def _plan(site: Site, run: int, tables: Mapping[str, float]) -> Plan:
+    if tables.get(site.kernel.name, 0.0) > 0:
+        return Plan("normal", math.nan, {"std": tables[site.kernel.name]})
+    if site.kernel.name in tables:  # where a head has the same weights, its logits stay below 1
         limit = min(EMBEDDING, math.sqrt(3 / site.kernel.shape[-1]))
         return Plan("uniform", math.nan if site.lookup else limit / math.sqrt(3), {"limit": limit})
     if site.recurrent and site.summed > 1:
@@ -152,9 +161,22 @@ def generated(site: Site) -> bool:
     return bool(site.kernel.power) and site.kernel.index is None and len(shaping) > 1
 
 
+def rank(site: Site) -> int:
+    """Of a kernel that is a product of two matrices, how many columns the first has; else 0."""
+    shapes = [kernel.shape for kernel in site.kernels]
+    plain = [kernel.power for kernel in site.kernels] == [1.0, 1.0] and site.kernel.index is None
+    if not plain or [len(shape) for shape in shapes] != [2, 2]:
+        return 0
+    square = math.prod(map(math.prod, shapes)) / (site.fan_in * site.units)
+    found = math.isqrt(int(square))
+    return found if found**2 == square and all(found in shape for shape in shapes) else 0
+
+
 def shut(site: Site, subject: Subject) -> bool:
-    """Whether the site ends a branch that was made to start at 0, as a LoRA's does."""
-    return site.summed > 1 and not (site.recurrent or subject.value(site.kernel.name).any())
+    """Whether the site ends a branch that starts at 0 and opens by itself, as a LoRA's does."""
+    opens = all(subject.value(name).any() for name in site.scales)  # of two zeros none would
+    shut = site.summed > 1 and not (site.recurrent or subject.value(site.kernel.name).any())
+    return shut and opens
 
 
 def draw(site: Site, plan: Plan, rng: Draws) -> tuple[NDArray[np.int64] | None, Array]:
@@ -261,7 +283,7 @@ def reinitialize(
     left |= dict.fromkeys(ends, "its branch starts at 0")
     kept = {} if force else {name: reason for name in left if (reason := subject.kept(name))}
     texts = {name: f"left: {reason}" for name, reason in (left | kept).items()}
-    return texts | {name: text for name, (_, text) in drawn.items()}
+    return texts | {name: text for name, (_, text) in drawn.items()} | subject.refresh(drawn)
 
 
 def values(
@@ -270,12 +292,18 @@ def values(
     """New values and their text, for every parameter that is not to be left alone."""
     sites, plans = subject.program.sites, plan(subject.program)
     found: dict[str, tuple[Array, str]] = {}
-    done: set[tuple[str, int]] = set()
+    done, tables = set[tuple[str, int]](), {site.kernel.name for site in sites if site.lookup}
     for i in first_places(subject.program):
         name, own = sites[i].kernel.name, plans[i]
+        if generated(sites[i]) and (inner := 0 if named else rank(sites[i])):
+            std = math.sqrt(own.std / math.sqrt(inner))  # so that the product has the plan's
+            for kernel in sites[i].kernels:
+                drawn = initializers.normal(kernel.shape, std=std, rng=rng)
+                found[kernel.name] = drawn, f"normal, std={std:.4g}"
         if generated(sites[i]) or (shut(sites[i], subject) and not force):
             continue
-        index, drawn = draw(sites[i], own if own.scheme == "uniform" else named or own, rng)
+        own = own if name in tables else named or own
+        index, drawn = draw(sites[i], own, rng)
         drawn = drawn / sites[i].kernel.factor
         place = (name, -1 if index is None else int(index.min()))
         if place in done:
@@ -286,10 +314,12 @@ def values(
             whole = drawn
         else:
             whole.reshape(-1)[index] = drawn
-        words = dict.fromkeys([*filter(None, text.split("; ")), str(named or own)])
+        words = dict.fromkeys([*filter(None, text.split("; ")), str(own)])
         found[name] = whole, "; ".join(words)
         for other in sites[i].kernels[1:]:
-            if other.name not in found and (made := _beside(other, sites[i], own, subject, rng)):
+            if other.name not in found and (
+                made := _beside(other, sites[i], plans[i], subject, rng)
+            ):
                 found[other.name] = made
     starts = {name: subject.start(name) for name in subject.parameters if name not in found}
     found |= {name: start for name, start in starts.items() if start is not None}

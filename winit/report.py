@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAN = math.nan
-PAGE = 'The book explains it: "What each verdict means".'  # below every report with a finding
+# Below every report with a finding.
+LEGEND = (
+    "std: the kernel's; ideal: the std that winit.reinitialize would draw; E z²: the mean square "
+    "of what the kernel gives; gradient: std² times the squared norm of the loss's gradient by it."
+)
+PAGE = 'See "What each verdict means" in winit\'s book, "Before the first step".'
 COLUMNS = {  # what a report shows, and the titles; `Audit.table` has all fields of Row
     "name": "kernel",
     "verdict": "verdict",
@@ -113,8 +118,13 @@ class Audit:
         state = ", ".join(parts) or ("ok" if self.judged else "nothing was judged")
         blind = "" if math.isnan(self.blind) else f" (knowing nothing: {self.blind:.3g})"
         loss = "" if math.isnan(self.loss) else f"; first loss {self.loss:.3g}{blind}"
-        said = [*map(str, self.findings), *([PAGE] if self.findings else []), *self.notes]
-        return f"{self.model}: {state}{loss}", said
+        said, cures = list[str](), set[str]()
+        for finding in self.findings:  # what follows from another has its cure
+            again = finding.cure and finding.cure in cures
+            said.append(str(replace(finding, cure="the same") if again else finding))
+            cures.add(finding.cure)
+        said += [LEGEND, PAGE] if said else []
+        return f"{self.model}: {state}{loss}", [*said, *self.notes]
 
     def table(self, *columns: str) -> str:
         """The rows as text: all fields of `Row`, or those that are named.

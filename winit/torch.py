@@ -34,6 +34,9 @@ try:
     import torch.utils.checkpoint
     from torch import Tensor, nn
     from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.nn.utils.parametrizations import _SpectralNorm
+    from torch.nn.utils.parametrize import ParametrizationList
+    from torch.nn.utils.spectral_norm import SpectralNorm
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.weak import TensorWeakRef, WeakTensorKeyDictionary
 except ModuleNotFoundError as error:
@@ -47,6 +50,8 @@ if TYPE_CHECKING:
 
 Weight = TypeVar("Weight", Tensor, nn.Module)
 Generator: TypeAlias = "torch.Generator | None"
+# Of the examples in a tensor: their axis, and how many entries of it follow each other in one.
+Place: TypeAlias = tuple[int, int]
 # The kernels of PyTorch's own layers, by name.
 KERNELS = r"weight|in_proj_weight|[qkv]_proj_weight|weight_(ih|hh|hr)(_l\d+(_reverse)?)?"
 DEFAULTS: dict[str, Any] = {"groups": 1, "stride": 1, "transposed": False, "blocks": 1}
@@ -282,6 +287,8 @@ NORMS["_fused_rms_norm"] = 2  # where their scales stand among the arguments
 FUSED = ("mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn", "_thnn_fused")
 MEASURED = ("x", "z", "g", "w", "flat", "peak", "root")
 PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+MASKED = -1e8  # what a softmax reads where nothing is to be seen
+POWER = 15  # steps of the power iteration with which a spectral normalization is built
 OWN_STATE = (random.Random, np.random.Generator, np.random.RandomState)
 
 
@@ -290,8 +297,8 @@ def _mapped(tree: Any, f: Callable[[Any], Any]) -> Any:
     if isinstance(tree, (Tensor, np.ndarray)):
         return f(tree)
     if isinstance(tree, (list, tuple)):
-        parts = [_mapped(part, f) for part in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+        parts, kind = (_mapped(part, f) for part in tree), type(tree)
+        return kind._make(parts) if hasattr(kind, "_make") else kind(parts)
     made = copy.copy(tree)
     if isinstance(tree, Mapping):
         for key, part in tree.items():
@@ -324,20 +331,55 @@ def _note(values: Tensor, units: Sequence[int] = (), *, about_mean: bool = False
     rows = math.prod(wide.shape[a] for a in rest)
     blocks = next(n for n in range(8, 0, -1) if rows % n == 0)
     size = math.prod(wide.shape[a] for a in units)
-    parts = wide.permute(*rest, *units).reshape(blocks, rows // blocks, size)
+    parts = wide.permute((*rest, *units)).reshape(blocks, rows // blocks, size)
     sums = parts.square().sum(1).double()
     n = np.array(float(values.numel()))
     return {"n": n, "x": sums.cpu().numpy(), "mean": mean.cpu().numpy()}
 
 
-def _varying(values: Tensor, axes: Sequence[int], examples: int) -> dict[str, Any]:
-    """Sums of the squares about the mean over the examples, which lie on one of these axes."""
-    found = [a for a in axes if values.shape[a] == examples]
-    found += [a for a in axes if values.shape[a] and values.shape[a] % examples == 0]
-    if examples < 2 or not found:
+def _varying(values: Tensor, place: Place | None, examples: int) -> dict[str, Any]:
+    """Sums of the squares about the mean over the examples, where it is known where they lie."""
+    if examples > 1 and place is None and not values.any():  # a state, wherever they lie
+        return {"v": _note(values)["x"]}
+    if examples < 2 or place is None:
         return {}
-    wide = _wide(values).unflatten(found[0], (examples, -1))
-    return {"v": _note(wide - wide.mean(found[0], keepdim=True))["x"]}
+    axis, inner = place
+    wide = _wide(values).unflatten(axis, (-1, examples, inner))
+    return {"v": _note(wide - wide.mean(axis + 1, keepdim=True))["x"]}
+
+
+class Lying(NamedTuple):
+    """Where the examples lie in a tensor, and how it lies in memory."""
+
+    place: Place
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    storage: int
+
+
+def _followed(
+    x: Lying, examples: int, name: str, kind: str, args: Any, out: Tensor
+) -> Place | None:
+    """Where the examples lie in an operation's result, or None where that is not known."""
+    (axis, inner), size, rank = x.place, x.shape[x.place[0]], len(x.shape)
+    if out.layout is not torch.strided:
+        return None
+    if x.storage == out.untyped_storage()._cdata:  # a view: they stay in memory
+        step = inner * x.strides[axis]
+        sizes = [(n, a) for a, n in enumerate(out.stride()) if 0 < n <= step and step % n == 0]
+        wide = [(n, a) for n, a in sizes if n * out.shape[a] >= step * examples]
+        n, a = max(wide, default=(1, -1))
+        return None if a < 0 else (a, step // n)
+    if kind in program.ELEMENTWISE:
+        axis += out.ndim - rank
+    elif name == "stack":
+        axis += (args[1] if len(args) > 1 else 0) % out.ndim <= axis
+    elif kind == "reduce" and out.ndim < rank:
+        gone = args[1] if len(args) > 1 else None
+        gone = [a % rank for a in ([gone] if isinstance(gone, int) else gone or range(rank))]
+        axis = -1 if axis in gone else axis - sum(a < axis for a in gone)
+    stays = 0 <= axis < out.ndim and out.shape[axis] == size
+    return (axis, inner) if stays else None
 
 
 @cache
@@ -405,15 +447,11 @@ def _convolution(w: Tensor, stride: Sequence[int], transposed: bool, groups: int
                     units=(1,), examples_x=ends, examples_z=ends)  # fmt: skip
 
 
-def _parts(name: str, args: Any, out: Tensor) -> tuple[int, int]:
-    """Of how many equal parts a move takes one, and what the axis spans."""
-    if name not in ("select", "unbind", "slice") and "split" not in name:
-        return 1, 0
-    shape, axis = tuple(args[0].shape), args[1] if len(args) > 1 else 0
-    axis = (args[2] if len(args) > 2 else 0) if "split" in name else axis
-    part = out.shape[axis] if "split" in name or name == "slice" else 1
-    return (shape[axis] // part if part and shape[axis] % part == 0 else 1,
-            math.prod(shape[axis % len(shape) :]))  # fmt: skip
+def _parts(name: str, whole: Tensor, out: Tensor) -> int:
+    """Of how many equal parts a move takes one."""
+    takes = name in ("select", "unbind", "slice") or "split" in name
+    size = out.numel() if takes else 0
+    return whole.numel() // size if size and whole.numel() % size == 0 else 1
 
 
 def _exp(values: Any) -> Any:
@@ -430,6 +468,8 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         self.known: Any = WeakTensorKeyDictionary()
         self.views: dict[int, list[Any]] = {}  # of each storage
         self.fresh: list[tuple[int, Sequence[int], Tensor]] = []
+        self.lone: dict[int, float] = {}  # of softmaxes, the share of rows with one entry
+        self.places: Any = WeakTensorKeyDictionary()  # of the examples
         self.notes: dict[str, dict[str, Any]] = {}
         self.strangers: list[str] = []
 
@@ -474,7 +514,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         self.fused |= name.startswith(FUSED)
         options = {k: v for k, v in kwargs.items() if k != "out"}
         operands, first, product = _leaves([args, [*options.values()]]), self.count, None
-        told = [self.value(t) for t in operands]
+        told, lying = [self.value(t) for t in operands], [*map(self.lying, operands)]
         if kind == "contract" and not writes:
             result, product = _computed(func, name, args, kwargs)
         else:
@@ -491,6 +531,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             known = func, name, kind, args, options, told, results
             made = [single] if single else self.plain(*known)
             made += [self.emit("reduce", told[:1]) for _ in results[len(made) :]]
+        self.follow(lying, name, kind, args, results)
         for tensor, value in zip(results, made, strict=False):
             inexact = tensor.is_floating_point() or tensor.is_complex()
             if value.level > program.ROUTING and not inexact:
@@ -508,6 +549,20 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             shared += [TensorWeakRef(t) for t in (*operands[:1], *results)]
         return result
 
+    def lying(self, x: Tensor) -> Lying | None:
+        """Where the examples lie in an operand, which an operation may turn."""
+        if (place := self.places.get(x)) is None:
+            return None
+        return Lying(place, tuple(x.shape), x.stride(), x.untyped_storage()._cdata)
+
+    def follow(self, lying: Any, name: str, kind: str, args: Any, results: Any) -> None:
+        """Where the examples lie in results, if all that they are made of says the same."""
+        known = [x for x in lying if x]
+        for out in results:
+            found = {_followed(x, self.examples, name, kind, args, out) for x in known}
+            if len(found) == 1 and (place := found.pop()):
+                self.places[out] = place
+
     def written(self, tensor: Tensor, value: Value) -> None:
         """Other views of what was written to hold it, too."""
         storage = tensor.untyped_storage()
@@ -516,6 +571,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             if shares and other is not tensor:
                 old = [] if tensor.nbytes >= storage.nbytes() else [self.known.get(other, Value())]
                 self.known[other] = self.emit("join", [*old, value])
+                self.follow([self.lying(tensor)], "", "move", (), [other])
 
     def plain(
         self, func: Any, name: str, kind: str, args: Any, kwargs: Any, told: list[Value],
@@ -532,7 +588,8 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
                         slots.append((i, j, a))
                         inputs.append(v)
         inputs += left  # by keyword
-        run, whole = _runner(func, args, kwargs, slots), not _leaves(results, floats=True)
+        run = _runner(func, args, kwargs, slots)
+        whole = not any(t.is_floating_point() or t.is_complex() for t in results)
         shapes = [tuple(getattr(a, "shape", ())) for *_, a in slots]
         count = args[0].numel() / max(1, results[0].numel()) if name in ("sum", "mean") else 1.0
         if name.startswith("avg_pool"):
@@ -551,7 +608,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
                 return -arrays[0] if name == "neg" else np.trunc(arrays[0]) if whole else arrays[0]
             return np.where(*arrays) if kind == "choose" else run(*arrays)[0]
 
-        parts = _parts(name, args, results[0]) if kind == "move" else (1, 0)
+        parts = _parts(name, args[0], results[0]) if kind == "move" else 1
         label = f"{name}{[a for a in args if not isinstance(a, Tensor)]}"
         stops = name == "detach" or not torch.is_grad_enabled()
         self.emit(kind, inputs, run if moves else single, outputs=len(results), shapes=shapes,
@@ -564,14 +621,18 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         shape = tuple(args[0].shape) if isinstance(args[0], Tensor) else ()
         if name in ("_softmax", "_safe_softmax"):
             e = emit("map", [x], _exp)
-            return emit("div", [e, emit("reduce", [e])], np.divide)
+            made = emit("div", [e, emit("reduce", [e])], np.divide)
+            entries = (args[0] > MASKED).sum(args[1])
+            self.lone[made.source] = float((entries < 2).float().mean())
+            return made
         if name == "_log_softmax":
             return emit("add", [x, emit("reduce", [x])], np.subtract)
         if name in ("var", "var_mean"):
             return emit("mul", [emit("reduce", [x])] * 2, np.multiply)
         if name == "glu":
-            parts = 2, math.prod(shape[args[1] if len(args) > 1 else -1 :])
-            a, b = (emit("move", [x], label=f"glu {k}", parts=parts, shapes=[shape]) for k in "ab")
+            axis = args[1] if len(args) > 1 else -1
+            a, b = (emit("move", [x], lambda v, k=k: [np.split(v, 2, axis)[k]], label=f"glu {k}",
+                         parts=2, shapes=[shape]) for k in (0, 1))  # fmt: skip
             return emit("mul", [a, emit("map", [b], lambda v: 1 / (1 + _exp(-v)))], np.multiply)
         if name == "_weight_norm_interface":
             unit = emit("div", [x, emit("reduce", [x])], np.divide, shapes=[shape, ()])
@@ -639,25 +700,32 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         for k in idle:
             self.count += 1
             sides[k] = self.reader.state(self.count - 1)
-        made = self.emit("contract", sides, contract=contracts, count=count)
+        made = self.emit("contract", sides, contract=contracts, count=count, shape=tuple(z.shape))
         made, number = replace(made, dom=program.EVERY) if idle else made, self.count - 1
         if d := self.reader.found.get(number):
             self.site(d, product[1 - d.side], product[d.side], z, result)
         if number in self.reader.peaks:
-            shares = _wide(product[self.reader.peaks[number][0]])
-            alone = bool(shares.mean() > program.PEAK)  # rows of one entry
-            share = 0.0 if alone else float((shares * (shares > program.PEAK)).sum() / shares.sum())
-            self.notes[f"peak {number}"] = {"x": np.array(share)}
+            side = self.reader.peaks[number][0]
+            shares, alone = _wide(product[side]), self.lone.get(sides[side].source, 0.0)
+            share = float((shares * (shares > program.PEAK)).sum() / shares.sum())
+            share = (share - alone) / (1 - alone) if alone < 1 else 0.0
+            self.notes[f"peak {number}"] = {"x": np.array(max(share, 0.0))}
         return made if shift is None else self.emit("add", [made, shift], np.add)
 
     def site(self, d: Draft, x: Tensor, w: Tensor, z: Tensor, result: Tensor) -> None:
         """Measure what a site reads, its kernel and what it makes."""
-        c, n = d.contract, self.examples
-        self.notes[f"z {d.z}"] = _note(z, c.units) | _varying(z, c.examples_z, n)
+        c, n, place = d.contract, self.examples, self.places.get(x)
+        to, (axis, inner) = None, place or (-1, 1)
+        if axis in c.examples_x:  # of a bag, several make one
+            b = c.examples_z[list(c.examples_x).index(axis)]
+            after, rest = divmod(inner * z.shape[b], x.shape[axis])
+            to = None if rest else (b, after)
+            self.places |= {z: to} if to else {}
+        self.notes[f"z {d.z}"] = _note(z, c.units) | _varying(z, to, n)
         if d.z in self.reader.roots:
             self.notes[f"root {d.z}"] = _note(z)
         if x.is_floating_point():
-            self.notes[f"x {d.z}"] = _note(x) | _varying(x, c.examples_x, n)
+            self.notes[f"x {d.z}"] = _note(x) | _varying(x, place, n)
             self.flat(d.z, self.reader.acting(d.x), x)
         names = [p for p, times in d.kernel.times.items() if p in d.kernel.entries and times == 1]
         whole = [math.prod(self.reader.parameters[p].shape) for p in names] == [w.numel()]
@@ -742,6 +810,13 @@ def _apart(seed: int, fused: bool) -> Iterator[None]:
         yield
 
 
+def _stacked(parts: list[Any]) -> Any:
+    """Notes of a loop's steps; where some steps have fewer examples, without blocks."""
+    if len({part.shape for part in parts}) > 1:
+        parts = [part.sum(axis=0, keepdims=True) for part in parts]
+    return np.stack(parts)
+
+
 class Subject(Base):
     """A function of tensors by name and of inputs, of all of which it gets copies.
 
@@ -764,7 +839,9 @@ class Subject(Base):
     ) -> None:
         self.name, self.function, self.loss, self.arrays = name, function, loss, dict(arrays)
         self.x, self.targets = (_mapped(tree, torch.as_tensor) for tree in (x, targets))
-        self.trainable = set(trainable)
+        self.trainable, known = set(trainable), _leaves(self.targets)
+        self.marks = all(bool(((t == 0) | (t == 1)).all()) for t in known)
+        self.classes = self.marks or not any(t.is_floating_point() for t in known)
         self.buffers = set(arrays) - self.trainable if buffers is None else set(buffers)
         draws, seed = _checks.as_rng(rng), _checks.whole(rng)
         own = [program.KEY, *([*draws.bytes(8)] if seed is None else [seed])]
@@ -818,11 +895,13 @@ class Subject(Base):
             inputs, own = _mapped(x, lambda t: t.detach().clone()), dict[str, Tensor]()
             for i, (t, name) in enumerate(zip(_leaves(inputs), self.entries(), strict=True)):
                 run.known[t] = run.reader.input(i, name, t.is_floating_point())
+                if t.ndim and len(t) == self.examples:
+                    run.places[t] = 0, 1
                 run.notes |= {f"root {i}": _note(t)} if t.is_floating_point() else {}
             run.count = len(run.reader.inputs)
             for n, a in arrays.items():
                 own[n] = made = a.detach().clone()
-                if a.is_floating_point():
+                if a.is_floating_point() and a.layout is torch.strided:
                     if n not in self.weights or self.weights[n][0] is not a:
                         self.weights[n] = a, _note(a, about_mean=True)
                     run.notes[f"value {n}"] = note = self.weights[n][1]
@@ -841,8 +920,14 @@ class Subject(Base):
             else:
                 told = [run.known.get(t, Value()) for t in _leaves(outputs, floats=True)]
                 calls, told = run.reader.loops(told)
-                run.program = run.reader.program(told, [*self._remarks(run)])
-                self._back(run, outputs, own if back else {})
+                seen = self._back(run, outputs, own if back else {})
+                run.program = run.reader.program(told, [*self._remarks(run)], seen)
+                felt = {n for n in self.weights if back and run.notes[f"weight {n}"]["x"].any()}
+                run.program = replace(  # functions have derivatives of their own
+                    run.program,
+                    stopped=tuple(n for n in run.program.stopped if n not in felt),
+                    severed=tuple(n for n in run.program.severed if n not in felt),
+                )
                 kinds = [(i, kind) for i, (_, kind, _) in run.reader.roots.items()]
                 for d in run.reader.drafts:
                     self._together(run.notes, d.z, calls.get(d.z, [d.z]))
@@ -857,10 +942,7 @@ class Subject(Base):
         return ["x"] * len(_leaves(self.x))
 
     def _remarks(self, run: _Run) -> Iterator[str]:
-        narrow = [n for n, a in self.arrays.items() if a.element_size() == 1 < a.ndim
-                  and a.dtype is not torch.bool]  # fmt: skip
-        if narrow:
-            yield f"{', '.join(narrow)}: of whole numbers (quantized), neither judged nor drawn."
+        yield from self.unread()
         if run.strangers:
             found = ", ".join(dict.fromkeys(run.strangers))
             yield f"Parameters are used that the module does not hold, and not judged: {found}."
@@ -875,20 +957,21 @@ class Subject(Base):
             found = [notes[f"{what} {i}"] for i in calls if f"{what} {i}" in notes]
             keys = [k for k in (found or [{}])[0] if all(k in note for note in found)]
             if keys:
-                notes[f"{what} {z}"] = {k: np.stack([f[k] for f in found]) for k in keys}
+                notes[f"{what} {z}"] = {k: _stacked([f[k] for f in found]) for k in keys}
 
-    def _back(self, run: _Run, made: Any, own: Mapping[str, Tensor]) -> None:
-        """The loss or a random direction at the outputs, and its gradient by these parameters."""
+    def _back(self, run: _Run, made: Any, own: Mapping[str, Tensor]) -> list[bool]:
+        """The gradient by these, of the loss or a random direction; which outputs it comes from."""
         outputs = _leaves(made, floats=True)
         self.directions = self.directions or [
             self.stream.standard_normal(tuple(t.shape)) for t in outputs
         ]
         value = self._value(made, outputs)
         finite = [bool(torch.isfinite(t).all()) for t in (value, *outputs)]
-        leaves, back = {n: a for n, a in own.items() if a.requires_grad}, dict[str, Any]()
-        if leaves and value.requires_grad:
-            grads = torch.autograd.grad(value, [*leaves.values()], allow_unused=True)
-            back = dict(zip(leaves, grads, strict=True))
+        both, back = [*own.items(), *enumerate(outputs)], dict[Any, Any]()
+        free = {k: t for k, t in both if t.requires_grad}
+        if own and value.requires_grad:
+            grads = torch.autograd.grad(value, [*free.values()], allow_unused=True)
+            back = dict(zip(free, grads, strict=True))
         for n in own.keys() & self.weights.keys():
             g = back.get(n)
             g = own[n].new_zeros(1) if g is None else g.coalesce().values() if g.is_sparse else g
@@ -901,6 +984,7 @@ class Subject(Base):
             even = zero if zero <= 2 * even else even  # outputs are logits, or shares
             loss = value.detach().double().cpu().numpy()
             run.notes |= {"loss": {"x": loss}, "blind": {"x": np.array([even, *mean])}}
+        return [not own or back.get(i) is not None for i in range(len(outputs))]
 
     def _value(self, made: Any, outputs: Sequence[Tensor]) -> Any:
         if self.loss is None:
@@ -932,8 +1016,7 @@ class Subject(Base):
 
         tries = [filled(torch.zeros_like), filled(even)]
         outputs, targets = _leaves(made, floats=True), _leaves(self.targets)
-        marks = all(bool(((t == 0) | (t == 1)).all()) for t in targets)
-        if [o.numel() for o in outputs] == [t.numel() for t in targets] and not marks:
+        if [o.numel() for o in outputs] == [t.numel() for t in targets] and not self.marks:
             pairs = zip(outputs, targets, strict=True)
             means = iter([t.reshape(o.shape).to(o.dtype).mean(0).expand(o.shape) for o, t in pairs])
             tries.append(filled(lambda o: next(means)))
@@ -1001,11 +1084,17 @@ class Module(Subject):
     ) -> None:
         if not isinstance(module, nn.Module):
             raise TypeError(f"module must be a torch.nn.Module, got {_checks.shown(module)}")
+        _ = loss is None or _checks.loss(loss, "torch.nn.CrossEntropyLoss()")
         if (loss is None) != (y is None):
             raise ValueError("a loss needs targets and targets a loss: give both y and loss")
         while isinstance(module, PARALLEL) or hasattr(module, "_orig_mod"):
             module = module.module if isinstance(module, PARALLEL) else module._orig_mod
         found, seen = [*_reached(module, "", {})], set[int]()
+        for path, part in found:
+            if isinstance(part, torch.jit.ScriptModule):
+                at = f" in {path[:-1]}" if path else ""
+                raise TypeError("module must be as it was before torch.jit, whose scripts show no "
+                                f"operations, got a {type(part).__name__}{at}")  # fmt: skip
         arrays, self.owners = dict[str, Tensor](), dict[str, tuple[nn.Module, str]]()
         for path, part in found:
             for name, t in [*part._parameters.items(), *part._buffers.items()]:
@@ -1027,11 +1116,12 @@ class Module(Subject):
         held = {id(p) for p in module.parameters()}
         missed = [n for n in trainable if id(arrays[n]) not in held and n not in buffers]
         note = f"{', '.join(missed)}: not registered in the module, so no optimizer gets it."
-        packed = [path for path, part in found if ".quantized" in type(part).__module__]
+        packed = [path.removesuffix(".") or self.name for path, part in found
+                  if ".quantized" in type(part).__module__ and hasattr(part, "weight")]  # fmt: skip
         other = f"{', '.join(packed)}: quantized, neither judged nor drawn."
         notes = (*self.program.notes, *[note] * bool(missed), *[other] * bool(packed))
         unused = tuple(n for n in self.program.unused if n not in buffers)
-        self.program = replace(self.program, unused=unused, notes=notes)
+        self.program = replace(self.program, unused=unused, notes=notes, table=1.0)
 
     def entries(self) -> list[str]:
         """Keywords, or places among the arguments."""
@@ -1046,11 +1136,10 @@ class Module(Subject):
             return np.repeat([0.0, 1.0, 0.0, 0.0], part.hidden_size), "zeros, forget gate 1"
         values = []
         for seed in (0, 1) if hasattr(part, "reset_parameters") and not part._modules else ():
-            with torch.random.fork_rng():
+            with torch.random.fork_rng(), _standing_in([part], {}, None):
                 torch.manual_seed(seed)
-                other = copy.deepcopy(part)
-                other.reset_parameters()
-                values.append(self.numpy({**other._parameters, **other._buffers}[own]))
+                part.reset_parameters()
+                values.append(self.numpy({**part._parameters, **part._buffers}[own]))
         if values and not np.ptp(values):
             value = float(values[0].flat[0])
             return values[0], {0.0: "zeros", 1.0: "ones"}.get(value, f"constant, value={value:g}")
@@ -1065,6 +1154,34 @@ class Module(Subject):
             free = not beside or any(p is not None and p.requires_grad for p in beside)
             free = free and self.start(name) is not None
         return "" if free else "frozen"
+
+    def assign(self, name: str, value: Array) -> None:
+        """Set a tensor in place; an embedding's row that pads is 0."""
+        super().assign(name, value)
+        row = getattr(self.owners[name][0], "padding_idx", None)
+        if row is not None and self.owners[name][1] == "weight":
+            with torch.no_grad():
+                self.arrays[name][row] = 0.0
+
+    def refresh(self, drawn: Collection[str]) -> dict[str, str]:
+        """Find the singular vectors of new kernels, as spectral normalization does when built."""
+        found: dict[str, str] = {}
+        for part, own in [self.owners[name] for name in drawn]:
+            hooks = [h for h in part._forward_pre_hooks.values()
+                     if isinstance(h, SpectralNorm) and own == f"{h.name}_orig"]  # fmt: skip
+            parts = [*part] if isinstance(part, ParametrizationList) else []
+            norms = {p: p.training for p in parts if isinstance(p, _SpectralNorm)}
+            with torch.no_grad():
+                for _ in range(POWER):
+                    for p in norms:
+                        p.training = True
+                    _ = [hook.compute_weight(part, True) for hook in hooks], norms and part()
+            for p, mode in norms.items():
+                p.training = mode
+            own_names = {f"{hook.name}_{k}" for hook in hooks for k in "uv"}
+            found |= {n: "power iteration" for n, (p, o) in self.owners.items()
+                      if p in norms or (p is part and o in own_names)}  # fmt: skip
+        return found
 
     def trained(self) -> str:
         """The sign that the module was trained, or ""."""
@@ -1087,6 +1204,13 @@ def _check(name: str, arrays: Mapping[str, Tensor]) -> None:
         if t.is_meta:
             raise ValueError(f"{n} of {name} is on the meta device and has no values yet: "
                              "name.to_empty(device=…) and a draw give it some")  # fmt: skip
+        if hasattr(t, "full_tensor"):
+            raise ValueError(f"{n} of {name} is spread over processes, each with its part alone: "
+                             "give the module as it was before, or a copy with "
+                             f"{n}.full_tensor()")  # fmt: skip
+        if t.layout is not torch.strided and t.requires_grad:
+            raise ValueError(f"{n} of {name} is sparse, and only dense parameters are measured: "
+                             f"hold {n}.to_dense()")  # fmt: skip
 
 
 def _arguments(module: nn.Module, x: Any, arrays: Mapping[str, Tensor]) -> tuple[Any, Any]:
@@ -1104,11 +1228,24 @@ def _arguments(module: nn.Module, x: Any, arrays: Mapping[str, Tensor]) -> tuple
     any_word = any(p.kind is p.VAR_KEYWORD for p in takes.values())
     words = isinstance(x, Mapping) and (any_word or set(x) <= set(takes))
     for t in _leaves(x):
+        if t.is_meta:
+            raise ValueError("x must hold values, got a tensor on the meta device")
+        if t.layout is not torch.strided:
+            raise ValueError(f"x holds a sparse tensor ({t.layout}), and only dense ones are "
+                             "measured: give its to_dense(), or hold it as a buffer")  # fmt: skip
         if t.is_floating_point() and not torch.isfinite(t).all():
             raise ValueError("x must hold finite values")
     if not any(t.ndim for t in _leaves(x)) or not all(t.numel() for t in _leaves(x)):
         raise ValueError(f"x must hold tensors of at least one example, got {_checks.shown(x)}")
-    return ((), dict(x)) if words else (x if type(x) is tuple else (x,), {})
+    args, kwargs = ((), dict(x)) if words else (x if type(x) is tuple else (x,), {})
+    try:
+        inspect.signature(module.forward).bind(*args, **kwargs)
+    except TypeError as error:
+        raise ValueError(
+            f"x does not fit {type(module).__name__}.forward({', '.join(takes)}), {error}: a tuple "
+            f"is several arguments, a dict keywords, got a {type(x).__name__}"
+        ) from None
+    return args, kwargs
 
 
 def audit(
@@ -1135,8 +1272,9 @@ def audit(
     Raises
     ------
     TypeError, ValueError
-        Not a module, one without values (lazy, or on the meta device), inputs that are not finite,
-        a loss without targets or one that does not fit.
+        Not a module, one without values (lazy, or on the meta device) or of torch.jit, inputs that
+        `forward` does not take or that are not finite, a loss without targets, one that does not
+        fit, or its class.
     """
     from winit.judge import judge  # with what it needs, when it is needed
 
@@ -1156,7 +1294,8 @@ def reinitialize(
 ) -> dict[str, str]:
     """Draw every kernel by its site, in place, and put the rest at its conventional start.
 
-    See `winit.redraw.reinitialize`. `x` is what the module takes; its values do not matter.
+    See `winit.redraw.reinitialize`. `x` is what the module takes; its values do not matter. Draws
+    are NumPy's: `torch.manual_seed` does not set them, and with ``rng=None`` each call has others.
     """
     subject = Module(module, x, None, None, None, 0)
     return redraw.reinitialize(subject, scheme, rng=rng, force=force, **options)
