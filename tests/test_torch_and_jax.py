@@ -222,6 +222,8 @@ def test_two_frameworks_give_one_report(build: Callable[[], Model]) -> None:
             if isinstance(a, float):
                 near = pytest.approx(b, rel=LOOSE.get(field, ALIKE), abs=1e-12, nan_ok=True)
                 near = pytest.approx(b, abs=ALIKE) if field == "drift" else near
+                if field == "saturated":  # a share of 1 that float32 has summed
+                    near = pytest.approx(b, rel=LOOSE["saturated"], abs=2**-23, nan_ok=True)
                 assert a == near, (key, field)
             elif field != "shape":  # x @ W.T and x @ W
                 assert a == b, (key, field)
