@@ -423,16 +423,14 @@ def _tap(units: tuple[int, ...]) -> Any:
     return tap
 
 
-def _alone(eqn: Any, side: int, shares: Any) -> Any:
-    """The share of a softmax's rows that have one entry, or see one alone in all examples."""
-    one = jnp.where(jnp.mean(shares) > PEAK, 1.0, 0.0)
-    if eqn.primitive.name != "dot_general":
-        return one
-    summed, batch = (axes[side] for axes in eqn.params["dimension_numbers"])
-    if math.prod(shares.shape[a] for a in batch) < 2:
-        return one
-    seen = jnp.any(shares > 0, axis=batch, keepdims=True)
-    return jnp.mean((jnp.sum(seen, axis=summed) < 2).astype(jnp.float32))
+def _open(eqn: Any, side: int, shares: Any) -> Any:
+    """1 for a softmax's rows, 0 for those that have one entry, or see one alone in all examples."""
+    if eqn.primitive.name == "dot_general":
+        summed, batch = (axes[side] for axes in eqn.params["dimension_numbers"])
+        if math.prod(shares.shape[a] for a in batch) > 1:
+            seen = jnp.any(shares > 0, axis=batch, keepdims=True)
+            return jnp.sum(seen, axis=summed, keepdims=True) > 1
+    return jnp.mean(shares) <= PEAK
 
 
 class Running(Interpreter):
@@ -469,10 +467,9 @@ class Running(Interpreter):
         if numbers and numbers[0] in self.peaks:
             side = self.peaks[numbers[0]][0]
             shares = _wide(inputs[side])
-            share = jnp.sum(shares * (shares > PEAK)) / jnp.sum(shares)
-            alone = _alone(eqn, side, shares)
-            share = jnp.where(alone < 1, (share - alone) / jnp.maximum(1 - alone, 1e-6), 0.0)
-            self.notes[f"peak {numbers[0]}"] = {"x": jnp.maximum(share, 0.0)}
+            shares = shares * _open(eqn, side, shares)
+            share = jnp.sum(shares * (shares > PEAK)) / jnp.maximum(jnp.sum(shares), 1e-6)
+            self.notes[f"peak {numbers[0]}"] = {"x": share}
         if numbers and numbers[0] in self.sites:
             outputs = [self._site(self.sites[numbers[0]], inputs, outputs[0])]
         for k, x in enumerate(inputs) if numbers else ():
