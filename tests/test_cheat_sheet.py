@@ -28,7 +28,7 @@ PAGE = ROOT / "_build" / "html" / "book" / "cheat_sheet.html"
 
 SLOPE = 0.2
 FANS = {"n_in": 256, "n_out": 128}
-SYMBOLS = FANS | {"alpha": SLOPE, "g": theory.gain("gelu"), "sqrt": math.sqrt}
+SYMBOLS = FANS | {"alpha": SLOPE, "g": theory.depth_gain("gelu", 10), "sqrt": math.sqrt}
 LAYERS = 30
 
 Array = np.ndarray[Any, Any]
@@ -43,7 +43,7 @@ SCHEMES: dict[str, tuple[Draw, Draw]] = {
     ),
     "Xavier (Glorot)": (winit.glorot_normal, winit.glorot_uniform),
     "LeCun": (winit.lecun_normal, winit.lecun_uniform),
-    "A gain g, here GELU's": (
+    "A gain g, here GELU's for ten layers": (
         functools.partial(winit.variance_scaling, scale=SYMBOLS["g"] ** 2),
         functools.partial(winit.variance_scaling, scale=SYMBOLS["g"] ** 2, distribution="uniform"),
     ),

@@ -361,13 +361,13 @@ SCHEMES = {
 }
 
 
-def after(name: str, gain: float, layers: int) -> str:
-    """What the sentence must give for so many layers, by the maps themselves."""
+def after(name: str, gain: float, steps: int) -> str:
+    """What the sentence must give for so many steps, by the maps themselves."""
     q = back = 1.0
-    for _ in range(layers):
+    for _ in range(steps):
         back *= theory.chi_1(ACTIVATIONS[name], gain, q)
         q = theory.q_map(ACTIVATIONS[name], q, gain)
-    return f"{layers} layers turn second moments of 1 into {q:.3g} (signal) and {back:.3g}"
+    return f"{steps} steps turn second moments of 1 into {q:.3g} (signal) and {back:.3g}"
 
 
 @each
@@ -392,7 +392,7 @@ def test_recommendation_for_a_depth_is_the_gain_for_it(name: str) -> None:
     advice = theory.recommend(name, 20)
     gain = theory.depth_gain(name, 20)
     assert advice.scheme == "variance_scaling" and advice.options == {"scale": gain**2}
-    assert after(name, gain, 20) in advice.reason and "50 layers" not in advice.reason
+    assert after(name, gain, 20) in advice.reason and "50 steps" not in advice.reason
     weights = winit.variance_scaling((2000, 100), rng=0, **advice.options)
     assert abs(weights.var() * 100 / gain**2 - 1) < 5 * math.sqrt(2 / 2e5)
 

@@ -861,6 +861,8 @@ def recommend(activation: ActivationLike, depth: int | None = None) -> Recommend
     With a depth, the gain that loses least over so many layers (`depth_gain`). Without one, a
     customary scheme: of the two customary variances, 1/fan_in (Glorot; LeCun where it makes the
     scale a stable one, as for SELU) and He's 2/fan_in, the one that loses less over 50 layers.
+    The reason counts steps, from one layer to the next: a network makes one less than it has
+    layers.
 
     Parameters
     ----------
@@ -910,17 +912,17 @@ def _negative_slope(phi: Activation) -> float:
     return round(float(left[0]), 12) if leaky else 0.0
 
 
-def _over(phi: Activation, start: str, sigma_w: float, layers: tuple[int, ...]) -> str:
-    """A sentence on what so many layers make of second moments of 1, forward and backward."""
+def _over(phi: Activation, start: str, sigma_w: float, counts: tuple[int, ...]) -> str:
+    """A sentence on what so many steps make of second moments of 1, forward and backward."""
     parts: list[str] = []
-    for depth in layers:
-        *_, ends = _passage(phi).walk(np.log([sigma_w]), depth)
+    for steps in counts:
+        *_, ends = _passage(phi).walk(np.log([sigma_w]), steps)
         signal, back = (f"{np.exp(min(float(log[0]), 700.0)):.3g}" for log in ends)
         if parts:
-            parts.append(f"{depth} layers into {signal} and {back}")
+            parts.append(f"{steps} steps into {signal} and {back}")
         else:
             parts.append(
-                f"{depth} layers turn second moments of 1 into {signal} (signal) and {back} "
+                f"{steps} steps turn second moments of 1 into {signal} (signal) and {back} "
                 "(gradient)"
             )
     return f"{start} {', '.join(parts)}."
