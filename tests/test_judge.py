@@ -75,6 +75,7 @@ class Chain:
         values: Mapping[str, Any] | None = None,
         *,
         standardized: bool = False,
+        back: bool = True,
     ) -> Measured:
         self.runs += 1
         self.last = {"scales": scales or {}, "values": values or {}, "standardized": standardized}
@@ -110,16 +111,21 @@ class Chain:
             input2={"x": x2[0]},
             finite=bool(np.isfinite(z2).all()),
             kernels={
-                s.kernel.name: Weight(g / math.sqrt(s.fan_in), w, g == 0)
+                s.kernel.name: self.weight(s, g, w)
                 for s, g, w in zip(made, gains, without, strict=True)
             },
         )
         change = self.over.get("change")
         return change(self, m) if change else m
 
+    def weight(self, site: Site, gain: float, gradient: float) -> Weight:
+        """Clones have the same entries; in "twins" the gradients are the same, too."""
+        name, std = site.kernel.name, gain / math.sqrt(site.fan_in)
+        alike = name in self.over.get("clones", ()) and not self.last["values"]
+        rms, top = std if alike else math.nan, float(name in self.over.get("twins", ()))
+        return Weight(std, gradient, gain == 0, rms=rms, top=top if top else float(name[1:]))
+
     def value(self, name: str) -> Any:
-        if name in self.over.get("clones", ()):
-            name = self.over["clones"][0]
         return np.random.default_rng([*name.encode()]).standard_normal(self.parameters[name])
 
     def start(self, name: str) -> None:
@@ -510,3 +516,7 @@ def test_a_table_that_is_the_head_too_is_drawn_and_no_branch_is_divided() -> Non
 def test_the_notes_name_what_is_unused_and_what_is_equal() -> None:
     report = audit(he(6), clones=("k2", "k3"), unused=("aux",), notes=("said",))
     assert report.ok and [note.split()[0] for note in report.notes] == ["aux:", "k2,", "said"]
+    assert "they part." in report.notes[1]
+    report = audit(he(6), clones=("k2", "k3"), twins=("k2", "k3"))
+    assert verdicts(report) == ["good", "good", "symmetric", "symmetric", "good", "good"]
+    assert "reinitialize" in report.findings[0].cure and not report.notes

@@ -636,6 +636,16 @@ def test_units_that_are_dead_or_equal_are_noted() -> None:
     assert any("all its weights are equal" in note for note in report.notes)
 
 
+@pytest.mark.parametrize("sign, equal", [(1.0, True), (-1.0, False)])
+def test_copies_side_by_side_with_equal_gradients_are_symmetric(sign: float, equal: bool) -> None:
+    net = mlp().eval()
+    module = Made(lambda m, x: m.a(x) + sign * m.b(x), a=net, b=copy.deepcopy(net))
+    report = audit(module, X, Y, F.cross_entropy)
+    assert report.ok != equal and ("they part." in "".join(report.notes)) != equal
+    assert {row.verdict for row in report.rows} == {"symmetric" if equal else "good"}
+    assert not equal or "reinitialize" in report.findings[0].cure
+
+
 def test_a_layer_that_its_bias_killed_gets_another_bias() -> None:
     module = mlp().eval()
     nn.init.constant_(module[0].bias, -30.0)

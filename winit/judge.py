@@ -245,6 +245,31 @@ def symmetric(case: Case) -> Array:
     return np.where((units > 1) & (case.m.z2 > 0), ALIKE + 1e-9 - case.m.distinct / units, math.nan)
 
 
+def copies(case: Case) -> list[list[str]]:
+    """Kernels that start equal, where there are several."""
+    found: dict[Any, list[str]] = {}
+    for name, i in case.owner.items():
+        weight = case.m.kernels[name]
+        alike = case.program.sites[i].scale.shape, weight.std, weight.rms
+        if weight.std > 0 and weight.std < math.inf and not math.isnan(weight.rms):
+            found.setdefault(alike, []).append(name)
+    return [names for names in found.values() if len(names) > 1]
+
+
+def together(m: Measured, a: str, b: str) -> bool:
+    """Whether two kernels get the same gradient, up to rounding: what is equal then stays so."""
+    one, two = m.kernels[a], m.kernels[b]
+    pairs = ((one.gradient, two.gradient), (one.top, two.top))
+    return one.gradient > 0 and all(math.isclose(*pair, rel_tol=1e-5) for pair in pairs)
+
+
+def inseparable(case: Case) -> Array:
+    """Kernels that start equal and get the same gradient, as copies of a module side by side."""
+    found = {n for same in copies(case) for n in same for other in same
+             if n != other and together(case.m, n, other)}  # fmt: skip
+    return np.array([1.0 if s.scale.name in found else math.nan for s in case.program.sites])
+
+
 def saturated(case: Case) -> Array:
     """Sites whose signal lies where a bounded activation is flat."""
     return case.m.saturated - SATURATED
@@ -414,6 +439,8 @@ RULES = (
          "pass the gradient around the whole numbers (straight through)", scaled=False),
     Rule(symmetric, "symmetric", "Of {units} units {distinct:.0f} differ, in signal and gradient.",
          "No optimizer breaks it: the gradients are equal, too.", UNTIE, scaled=False),
+    Rule(inseparable, "symmetric", "They start equal, and get equal gradients.",
+         "No optimizer parts them.", UNTIE, scaled=False),
     Rule(saturated, "saturated", "Of the slopes after it {saturated:.0%} more are flat than with a "
          "unit signal.", "SGD and Adam move little of what is flat.", PATHS, summed=True,
          forward=True),
@@ -741,14 +768,13 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         (empty, "cannot tell what it does: all that it reads is 0."),
     )
     yield from (f"{listed(tuple(names))}: {text}" for names, text in said if names)
-    equal: dict[tuple[float, bytes], list[str]] = {}
-    stds = [case.closed.kernels[name].std for name in case.owner]
-    for name, std in zip(case.owner, stds, strict=True):
-        if std > 0 and stds.count(std) > 1:
-            equal.setdefault((std, subject.value(name).tobytes()), []).append(name)
-    for same in equal.values():
-        if len(same) > 1:
+    for same in copies(replace(case, m=case.closed)):
+        pairs = [(same[0], name) for name in same[1:]]
+        if not any(together(case.closed, *pair) for pair in pairs):
             yield f"{listed(tuple(same))}: start equal; their gradients differ, and they part."
+        elif not any(together(m, *pair) for pair in pairs):
+            yield (f"{listed(tuple(same))}: start equal, and part only once "
+                   f"{listed(tuple(sorted(case.opened)))} is no longer 0.")  # fmt: skip
     if not trains(subject):
         yield "Nothing can train: every parameter is frozen."
     if not sites:

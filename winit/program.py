@@ -175,6 +175,7 @@ class Weight:
     stds: Array = field(default_factory=lambda: np.ones(1))
     felt: Array = field(default_factory=lambda: np.ones(1))
     rms: float = math.nan  # of its entries
+    top: float = math.nan  # the largest entry of the gradient, which tells it from one turned round
 
 
 @dataclass(frozen=True)
@@ -983,7 +984,8 @@ class Reader:
 # ------------------------------------------------------------------ measuring
 
 # What a run notes, by kind and value: how many numbers ("n"), sums over blocks of their squares
-# ("x"), the same about the mean over the examples ("v"); in loops with an entry a step in front.
+# ("x"), the same about the mean over the examples ("v"); in loops with an entry a step in front. Of
+# a gradient by a parameter the largest entry, too ("top").
 Note = Mapping[str, Array]
 Notes = Mapping[str, Note]
 BLOCK = 512  # so many squares are added up in float32, the rest in float64
@@ -997,7 +999,8 @@ def squares(values: Array, layers: int = 1) -> Note:
     whole = rows.shape[1] // BLOCK * BLOCK
     blocks, rest = rows[:, :whole].reshape(layers, -1, BLOCK), rows[:, whole:].astype(np.float64)
     sums = np.einsum("lij,lij->li", blocks, blocks).sum(axis=1, dtype=np.float64)
-    return {"n": np.array(values.size), "x": (sums + np.square(rest).sum(axis=1))[None]}
+    sums = (sums + np.square(rest).sum(axis=1))[None]
+    return {"n": np.array(values.size), "x": sums, "top": rows.max(initial=-math.inf)}
 
 
 def spread(values: Array, layers: int = 1) -> Note:
@@ -1128,7 +1131,8 @@ class Subject:
             zero = not (mean or np.any(value["mean"]))
             total, stds = float(gradient.sum()), np.sqrt(variances)
             rms = math.sqrt(mean + float(np.mean(value["mean"] ** 2)))
-            kernels[n] = Weight(math.sqrt(mean), total, zero, stds, felt, rms)
+            top = math.nan if back is None else float(back["top"])
+            kernels[n] = Weight(math.sqrt(mean), total, zero, stds, felt, rms, top)
         sites = list(zip(self.reader.drafts, self.program.sites, strict=True))
         rows = [self._row(d.z, s, kernels, notes) for d, s in sites]
         steps: Any = {n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps")}

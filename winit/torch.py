@@ -975,7 +975,9 @@ class Subject(Base):
         for n in own.keys() & self.weights.keys():
             g = back.get(n)
             g = own[n].new_zeros(1) if g is None else g.coalesce().values() if g.is_sparse else g
-            run.notes[f"weight {n}"] = note = _note(g.detach())
+            note = _note(g.detach())
+            top = float(g.detach().max()) if g.numel() and not g.is_complex() else math.nan
+            run.notes[f"weight {n}"] = note | {"top": np.array(top)}
             finite.append(bool(np.isfinite(note["x"]).all() or torch.isfinite(g).all()))
         run.notes["finite"] = {"x": np.array(finite)}
         if self.loss is not None:
