@@ -20,6 +20,7 @@ import pytest
 
 import winit
 import zoo
+import zoo_torch
 from winit import judge, theory
 
 TESTS = Path(__file__).parent
@@ -108,6 +109,8 @@ def test_zoo_has_the_sizes_of_its_transformers() -> None:
     assert {size["num_layers"] for name, size in sizes.items() if name != "DistilBERT"} == {12}
     assert sizes["DistilBERT"]["num_layers"] == 6 and zoo.LENGTH == 16
     assert {size["hidden_dim"] for size in sizes.values()} == {64}
+    assert "ViT and DeiT read pictures of 32 by 32 pixels in patches of 8." in text
+    assert (zoo_torch.PATCHES["image_size"], zoo_torch.PATCHES["patch_size"]) == (32, 8)
 
 
 def test_notation_has_the_axes_of_a_keras_kernel() -> None:
