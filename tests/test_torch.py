@@ -577,6 +577,18 @@ def test_a_head_that_the_loss_does_not_see_is_no_dead_one() -> None:
     assert both.ok and not both.notes
 
 
+def test_a_hidden_state_beside_the_output_is_no_head() -> None:
+    def run(m: Any, x: Tensor) -> Any:
+        z = m.b(m.a(x).relu()).relu()
+        return m.h(z), z
+
+    parts = {"a": nn.Linear(12, 24), "b": nn.Linear(24, 24), "h": nn.Linear(24, 4)}
+    module = Made(run, **parts)
+    done = reinitialize(module, x=X, rng=0)
+    assert done["b.weight"] == "he_normal" and done["h.weight"] == "variance_scaling, scale=0.01"
+    assert audit(module, X).ok
+
+
 def test_every_kernel_that_makes_the_outputs_alike_is_named() -> None:
     layers = [part for _ in range(12) for part in (nn.Linear(64, 64), nn.ReLU())]
     module = nn.Sequential(*layers, nn.Linear(64, 4))
