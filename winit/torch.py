@@ -491,6 +491,10 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         """Of a mask, as of dropout, what it multiplies by where it is not 0."""
         if tensor.is_complex() or tensor.layout is not torch.strided or not tensor.numel():
             return Value()
+        if tensor._is_zerotensor():  # which holds no numbers
+            raise ValueError("derivatives taken forward (torch.func.jvp, jacfwd or hessian, "
+                             "forward_ad) are not read, those taken back are: write them with "
+                             "torch.func.grad or jacrev")  # fmt: skip
         low, high = (float(end) for end in tensor.detach().aminmax())
         if low == high:
             return Value(number=high, exact=True)
