@@ -472,6 +472,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         self.places: Any = WeakTensorKeyDictionary()  # of the examples
         self.notes: dict[str, dict[str, Any]] = {}
         self.strangers: list[str] = []
+        self.inside = self.derived = False  # the model runs; it takes a gradient itself
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -708,6 +709,8 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         made, number = replace(made, dom=program.EVERY) if idle else made, self.count - 1
         if d := self.reader.found.get(number):
             self.site(d, product[1 - d.side], product[d.side], z, result)
+            if torch._C._current_graph_task_id() >= 0:  # no signal on its way to the outputs
+                self.derived, made = True, replace(made, dom=made.dom & ~(1 << d.number))
         if number in self.reader.peaks:
             side = self.reader.peaks[number][0]
             shares, alone = _wide(product[side]), self.lone.get(sides[side].source, 0.0)
@@ -753,7 +756,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
 
     def came(self, z: int, units: Sequence[int], k: int, back: Any) -> None:
         """Note what comes back to a site."""
-        if back[k] is not None:
+        if back[k] is not None and not self.inside:  # else it is of a gradient that the model takes
             self.notes[f"g {z}"] = _note(back[k], units)
 
 
@@ -915,10 +918,12 @@ class Subject(Base):
                     alone = a.ndim > 1 or n not in self.buffers
                     run.known[made] = value if alone else Value()
                     made.requires_grad_(alone)
+            run.inside = True
             with run:
                 given = {n: a.clone() if n in self.buffers else a for n, a in own.items()}
                 outputs = self.function(given, inputs)
             run.settle()
+            run.inside = False
             if run.fused and self.fused:  # once more, step by step
                 self.fused = False
             else:
@@ -947,6 +952,8 @@ class Subject(Base):
 
     def _remarks(self, run: _Run) -> Iterator[str]:
         yield from self.unread()
+        if run.derived:
+            yield "The model takes a gradient itself: no signal is judged on the way back."
         if run.strangers:
             found = ", ".join(dict.fromkeys(run.strangers))
             yield f"Parameters are used that the module does not hold, and not judged: {found}."
