@@ -490,7 +490,8 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
 
     def constant(self, tensor: Tensor) -> Value:
         """Of a mask, as of dropout, what it multiplies by where it is not 0."""
-        if tensor.is_complex() or tensor.layout is not torch.strided or not tensor.numel():
+        bare = tensor.is_meta or tensor.layout is not torch.strided
+        if bare or tensor.is_complex() or not tensor.numel():
             return Value()
         if tensor._is_zerotensor():  # which holds no numbers
             raise ValueError("derivatives taken forward (torch.func.jvp, jacfwd or hessian, "
@@ -1108,10 +1109,13 @@ class Module(Subject):
                 at = f" in {path[:-1]}" if path else ""
                 raise TypeError("module must be as it was before torch.jit, whose scripts show no "
                                 f"operations, got a {type(part).__name__}{at}")  # fmt: skip
+        own = {id(t) for t in (*module.parameters(), *module.buffers())}
         arrays, self.owners = dict[str, Tensor](), dict[str, tuple[nn.Module, str]]()
         for path, part in found:
             for name, t in [*part._parameters.items(), *part._buffers.items()]:
-                if t is not None and id(t) not in seen:
+                # without values it may be a mold for torch.func.functional_call
+                bare = t is not None and t.is_meta and id(t) not in own
+                if t is not None and id(t) not in seen and not bare:
                     seen.add(id(t))
                     arrays[path + name], self.owners[path + name] = t, (part, name)
         _check(type(module).__name__, arrays)
@@ -1216,7 +1220,7 @@ def _check(name: str, arrays: Mapping[str, Tensor]) -> None:
             raise ValueError(f"{name} is lazy, and {n} has no shape yet: call it once on data")
         if t.is_meta:
             raise ValueError(f"{n} of {name} is on the meta device and has no values yet: "
-                             "name.to_empty(device=…) and a draw give it some")  # fmt: skip
+                             "to_empty(device=…) and a draw give it some")  # fmt: skip
         if hasattr(t, "full_tensor"):
             raise ValueError(f"{n} of {name} is spread over processes, each with its part alone: "
                              "give the module as it was before, or a copy with "
