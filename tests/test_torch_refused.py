@@ -106,7 +106,7 @@ def test_a_mold_without_values_may_stand_outside_of_the_module() -> None:
             return torch.func.functional_call(self.molds[0], dict(self.named_parameters()), (x,))
 
     module = Called(4, 3)
-    module.molds = [on_meta()]  # type: ignore[assignment]
+    module.molds = [on_meta()]
     assert winit.audit(module, torch.randn(8, 4)).ok
 
 

@@ -866,10 +866,10 @@ class Reader:
         ends = ("normalizer", "softmax")
         normal = _all(parents for _, kind, parents in self.roots.values() if kind in ends) & ~bare
         place = {d.number: i for i, d in enumerate(drafts)}
-        ends, inner = last.parents, 0
+        onward, inner = last.parents, 0
         for d in reversed(drafts):  # what later sites on the way to an output read is no head
-            if ends >> d.number & 1:
-                ends |= d.x.parents
+            if onward >> d.number & 1:
+                onward |= d.x.parents
                 inner |= d.x.parents & ((1 << d.number) - 1)
 
         def members(mask: int) -> tuple[int, ...]:
