@@ -577,6 +577,31 @@ def test_a_head_that_the_loss_does_not_see_is_no_dead_one() -> None:
     assert both.ok and not both.notes
 
 
+@pytest.mark.parametrize("way", ["vmap", "create_graph"])
+def test_a_gradient_that_the_model_takes_makes_nothing_dead(way: str) -> None:
+    def run(m: Any, x: Tensor) -> Any:
+        if way == "vmap":
+            return torch.func.vmap(torch.func.grad(lambda q: m.net(q).sum()))(x)
+        x = x.requires_grad_()
+        return torch.autograd.grad(m.net(x).sum(), x, create_graph=True)[0]
+
+    module = Made(run, net=nn.Sequential(nn.Linear(12, 32), nn.Tanh(), nn.Linear(32, 1)))
+    report = audit(module, X, torch.sin(X), nn.MSELoss())
+    assert report.ok and any("takes a gradient itself" in note for note in report.notes)
+
+
+def test_a_hidden_state_beside_the_output_is_no_head() -> None:
+    def run(m: Any, x: Tensor) -> Any:
+        z = m.b(m.a(x).relu()).relu()
+        return m.h(z), z
+
+    parts = {"a": nn.Linear(12, 24), "b": nn.Linear(24, 24), "h": nn.Linear(24, 4)}
+    module = Made(run, **parts)
+    done = reinitialize(module, x=X, rng=0)
+    assert done["b.weight"] == "he_normal" and done["h.weight"] == "variance_scaling, scale=0.01"
+    assert audit(module, X).ok
+
+
 def test_every_kernel_that_makes_the_outputs_alike_is_named() -> None:
     layers = [part for _ in range(12) for part in (nn.Linear(64, 64), nn.ReLU())]
     module = nn.Sequential(*layers, nn.Linear(64, 4))

@@ -100,6 +100,27 @@ def test_quantized_parts_are_named() -> None:
     assert not report.ok and "0, 2: quantized, neither judged nor drawn." in report.notes
 
 
+def test_a_mold_without_values_may_stand_outside_of_the_module() -> None:
+    class Called(nn.Linear):
+        def forward(self, x: torch.Tensor) -> Any:
+            return torch.func.functional_call(self.molds[0], dict(self.named_parameters()), (x,))
+
+    module = Called(4, 3)
+    module.molds = [on_meta()]
+    assert winit.audit(module, torch.randn(8, 4)).ok
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's own, when first used
+def test_forward_derivatives_are_refused_in_a_sentence() -> None:
+    class Tangent(nn.Linear):
+        def forward(self, x: torch.Tensor) -> Any:
+            return torch.func.jvp(super().forward, (x,), (torch.ones_like(x),))[1]
+
+    for function in (winit.audit, winit.reinitialize):
+        with pytest.raises(ValueError, match=r"forward \(torch.func.jvp, .* are not read"):
+            function(Tangent(12, 4), x=torch.randn(8, 12))
+
+
 def test_draws_without_a_seed_are_others_whatever_the_frameworks_seed_is() -> None:
     drawn = []
     for _ in range(2):

@@ -205,6 +205,7 @@ def dead(case: Case) -> Array:
     Of a kernel that is used at several, none may be alive: some calls only choose. So is one that
     the signal passes by, with a gradient that is 0 but for rounding (a gate that is shut). Where
     the signal explodes, a loss that clips its outputs sends nothing back, and no unit is at fault.
+    Nor is a kernel dead whose own gradient comes by a way on which its result is not used.
     """
     names = np.array([site.kernel.name for site in case.program.sites])
     waits = np.array([case.closed.kernels[name].gradient == 0 for name in names], dtype=bool)
@@ -212,6 +213,9 @@ def dead(case: Case) -> Array:
     share = np.where((case.m.z2 == 0) | (case.m.g2 == 0), 1.0, case.m.dead)
     share[case.m.unfelt & ~case.each("cut") & ~waits] = 1.0
     share[np.isin(names, case.mute) & (case.m.z2 > 0) | given] = math.nan
+    for i in np.flatnonzero((case.m.z2 > 0) & (case.m.g2 == 0) & ~case.m.unfelt):
+        if case.m.kernels[names[i]].gradient > 0:  # by another way, as in a derivative
+            share[i] = math.nan
     if (grows(case) > 0).any():
         share[case.m.z2 > 0] = math.nan
     for name in set(names):

@@ -109,7 +109,7 @@ class Site:
     parents: tuple[int, ...] = ()  # sites whose results reach this one with none in between
     roots: tuple[int, ...] = ()  # indices of `Program.roots`: what set the scale that arrives here
     reads_data: bool = False  # model inputs reach it with no site in between
-    head: bool = False  # it reaches an output with no site in between
+    head: bool = False  # it reaches an output with no site in between, and no later site reads it
     cut: bool = False  # every path from the inputs to some output leads through it
     normalized: bool = False  # on every path, a normalizer comes before the next site
     averaged: float = 1.0  # values that were averaged or summed since the roots, at the most
@@ -866,6 +866,11 @@ class Reader:
         ends = ("normalizer", "softmax")
         normal = _all(parents for _, kind, parents in self.roots.values() if kind in ends) & ~bare
         place = {d.number: i for i, d in enumerate(drafts)}
+        onward, inner = last.parents, 0
+        for d in reversed(drafts):  # what later sites on the way to an output read is no head
+            if onward >> d.number & 1:
+                onward |= d.x.parents
+                inner |= d.x.parents & ((1 << d.number) - 1)
 
         def members(mask: int) -> tuple[int, ...]:
             return tuple(place[n] for n in bits(mask) if n in place)
@@ -876,7 +881,7 @@ class Reader:
             calls = 1 + sum(other.kernel.name == site.name for other in made)
             name = site.name + (f" (call {calls})" if calls > 1 else "")
             made.append(replace(site, name=name, parents=members(d.x.parents),
-                                head=bool(last.parents & mark), cut=bool(cuts & mark),
+                                head=bool(last.parents & mark & ~inner), cut=bool(cuts & mark),
                                 normalized=bool(normal & mark)))  # fmt: skip
         for i, site in enumerate(made):
             acts = {other.before for other in made if i in other.parents}

@@ -472,6 +472,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         self.places: Any = WeakTensorKeyDictionary()  # of the examples
         self.notes: dict[str, dict[str, Any]] = {}
         self.strangers: list[str] = []
+        self.inside = self.derived = False  # the model runs; it takes a gradient itself
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -489,8 +490,13 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
 
     def constant(self, tensor: Tensor) -> Value:
         """Of a mask, as of dropout, what it multiplies by where it is not 0."""
-        if tensor.is_complex() or tensor.layout is not torch.strided or not tensor.numel():
+        bare = tensor.is_meta or tensor.layout is not torch.strided
+        if bare or tensor.is_complex() or not tensor.numel():
             return Value()
+        if tensor._is_zerotensor():  # which holds no numbers
+            raise ValueError("derivatives taken forward (torch.func.jvp, jacfwd or hessian, "
+                             "forward_ad) are not read, those taken back are: write them with "
+                             "torch.func.grad or jacrev")  # fmt: skip
         low, high = (float(end) for end in tensor.detach().aminmax())
         if low == high:
             return Value(number=high, exact=True)
@@ -704,6 +710,8 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         made, number = replace(made, dom=program.EVERY) if idle else made, self.count - 1
         if d := self.reader.found.get(number):
             self.site(d, product[1 - d.side], product[d.side], z, result)
+            if torch._C._current_graph_task_id() >= 0:  # no signal on its way to the outputs
+                self.derived, made = True, replace(made, dom=made.dom & ~(1 << d.number))
         if number in self.reader.peaks:
             side = self.reader.peaks[number][0]
             shares, alone = _wide(product[side]), self.lone.get(sides[side].source, 0.0)
@@ -749,7 +757,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
 
     def came(self, z: int, units: Sequence[int], k: int, back: Any) -> None:
         """Note what comes back to a site."""
-        if back[k] is not None:
+        if back[k] is not None and not self.inside:  # else it is of a gradient that the model takes
             self.notes[f"g {z}"] = _note(back[k], units)
 
 
@@ -911,10 +919,12 @@ class Subject(Base):
                     alone = a.ndim > 1 or n not in self.buffers
                     run.known[made] = value if alone else Value()
                     made.requires_grad_(alone)
+            run.inside = True
             with run:
                 given = {n: a.clone() if n in self.buffers else a for n, a in own.items()}
                 outputs = self.function(given, inputs)
             run.settle()
+            run.inside = False
             if run.fused and self.fused:  # once more, step by step
                 self.fused = False
             else:
@@ -943,6 +953,8 @@ class Subject(Base):
 
     def _remarks(self, run: _Run) -> Iterator[str]:
         yield from self.unread()
+        if run.derived:
+            yield "The model takes a gradient itself: no signal is judged on the way back."
         if run.strangers:
             found = ", ".join(dict.fromkeys(run.strangers))
             yield f"Parameters are used that the module does not hold, and not judged: {found}."
@@ -1097,10 +1109,13 @@ class Module(Subject):
                 at = f" in {path[:-1]}" if path else ""
                 raise TypeError("module must be as it was before torch.jit, whose scripts show no "
                                 f"operations, got a {type(part).__name__}{at}")  # fmt: skip
+        own = {id(t) for t in (*module.parameters(), *module.buffers())}
         arrays, self.owners = dict[str, Tensor](), dict[str, tuple[nn.Module, str]]()
         for path, part in found:
             for name, t in [*part._parameters.items(), *part._buffers.items()]:
-                if t is not None and id(t) not in seen:
+                # without values it may be a mold for torch.func.functional_call
+                bare = t is not None and t.is_meta and id(t) not in own
+                if t is not None and id(t) not in seen and not bare:
                     seen.add(id(t))
                     arrays[path + name], self.owners[path + name] = t, (part, name)
         _check(type(module).__name__, arrays)
@@ -1205,7 +1220,7 @@ def _check(name: str, arrays: Mapping[str, Tensor]) -> None:
             raise ValueError(f"{name} is lazy, and {n} has no shape yet: call it once on data")
         if t.is_meta:
             raise ValueError(f"{n} of {name} is on the meta device and has no values yet: "
-                             "name.to_empty(device=…) and a draw give it some")  # fmt: skip
+                             "to_empty(device=…) and a draw give it some")  # fmt: skip
         if hasattr(t, "full_tensor"):
             raise ValueError(f"{n} of {name} is spread over processes, each with its part alone: "
                              "give the module as it was before, or a copy with "
