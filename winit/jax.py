@@ -725,8 +725,10 @@ class Subject(Base):
 
         given = {n: a for n, a in arrays.items() if _floats(a)}, slots
         value, pull, (outputs, notes) = jax.vjp(scalar, *given, has_aux=True)
-        none = partial(jax.tree.map, jnp.zeros_like, given)
-        weights, taps = jax.lax.cond(back, lambda: pull(jnp.ones_like(value)), none)
+        gradient = partial(pull, jnp.ones_like(value))
+        made = jax.eval_shape(gradient)  # with float64 on, sums are wider than their slots
+        none = partial(jax.tree.map, lambda a: jnp.zeros(a.shape, a.dtype), made)
+        weights, taps = jax.lax.cond(back, gradient, none)
         notes |= {f"g {z}": {"x": g} for z, g in taps.items()}
         ends = [jnp.isfinite(a).all() for a in jax.tree.leaves((value, outputs))]
         notes["finite"] = {"x": jnp.stack(ends)}
