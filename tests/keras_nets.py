@@ -26,7 +26,8 @@ def noise(*shape: int) -> np.ndarray:
 
 def dense(depth: int = 4) -> keras.Model:
     hidden = [layers.Dense(24, "relu", name=f"d{i}") for i in range(depth)]
-    return keras.Sequential([keras.Input((12,)), *hidden, layers.Dense(3, name="head")])
+    stack = [keras.Input((12,)), *hidden, layers.Dense(3, name="head")]
+    return keras.Sequential(stack, name="net")  # one of its own counts the models before it
 
 
 def convolutions() -> keras.Model:
