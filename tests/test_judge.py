@@ -166,7 +166,10 @@ def put(**arrays: Any) -> Any:
                 made[key] = copied
             else:
                 made[key] = value
-        return replace(m, **made)
+        m, names = replace(m, **made), [site.kernel.name for site in chain.program.sites]
+        gone = {name for name, g2 in zip(names, m.g2, strict=True) if g2 == 0}
+        kernels = {n: replace(w, gradient=0.0) if n in gone else w for n, w in m.kernels.items()}
+        return replace(m, kernels=kernels)
 
     return change
 
