@@ -294,10 +294,6 @@ def test_a_changed_run_compiles_nothing_and_changes_nothing(
     other = subject.measure(values={"w1": drawn})
     assert other.std[1] == pytest.approx(drawn.std(), rel=1e-6) and other.z2[0] == before.z2[0]
     assert subject.measure(standardized=True).input2["x"] == pytest.approx(1, rel=1e-5)
-
-    forward = subject.measure(back=False)  # all that does not come back is the same
-    assert np.array_equal(forward.z2, before.z2) and forward.finite
-    assert np.isnan(forward.g2).all() and math.isnan(forward.kernels["w0"].gradient)
     again = subject.measure()
     assert np.array_equal(again.z2, before.z2) and np.array_equal(again.g2, before.g2)
     for n, v in p.items():

@@ -703,11 +703,11 @@ class Subject(Base):
         self.slots = {z: np.zeros(shape, np.float32) for z, shape in shapes.items()}
         outs = [v.aval for v in self.jaxpr.jaxpr.outvars]
         self.directions = [self.stream.standard_normal(o.shape).astype(o.dtype) for o in outs]
-        self.step = _compile(self._pass, *self._arguments(self.arrays, self.x, True))
+        self.step = _compile(self._pass, *self._arguments(self.arrays, self.x))
 
-    def _arguments(self, arrays: Mapping[str, Any], x: list[Any], back: bool) -> tuple[Any, ...]:
+    def _arguments(self, arrays: Mapping[str, Any], x: list[Any]) -> tuple[Any, ...]:
         arrays, x = jax.tree.map(_auto, (arrays, x))
-        return arrays, self.slots, x, self.directions, self.targets, np.array(back)
+        return arrays, self.slots, x, self.directions, self.targets
 
     def _forward(self, flat: Sequence[Any], slots: Any) -> tuple[list[Any], Any]:
         """The outputs of floats, and the notes."""
@@ -716,20 +716,16 @@ class Subject(Base):
         outputs = running.run(self.jaxpr, flat)
         return outputs, running.notes
 
-    def _pass(self, arrays: Any, slots: Any, x: Any, directions: Any, y: Any, back: Any) -> Any:
-        """The notes and the gradients; without `back` zeros, and no second compilation."""
-
+    def _pass(self, arrays: Any, slots: Any, x: Any, directions: Any, y: Any) -> Any:
         def scalar(floats: Any, slots: Any) -> Any:
             outputs, notes = self._forward([*(arrays | floats).values(), *x], slots)
-            return self._value(outputs, directions, y), (outputs, notes)
+            value = self._value(outputs, directions, y)
+            return value, (value, outputs, notes)
 
-        given = {n: a for n, a in arrays.items() if _floats(a)}, slots
-        value, pull, (outputs, notes) = jax.vjp(scalar, *given, has_aux=True)
-        gradient = partial(pull, jnp.ones_like(value))
-        made = jax.eval_shape(gradient)  # with float64 on, sums are wider than their slots
-        none = partial(jax.tree.map, lambda a: jnp.zeros(a.shape, a.dtype), made)
-        weights, taps = jax.lax.cond(back, gradient, none)
-        notes |= {f"g {z}": {"x": g} for z, g in taps.items()}
+        floats = {n: a for n, a in arrays.items() if _floats(a)}
+        gradient = jax.grad(scalar, (0, 1), has_aux=True)
+        (weights, back), (value, outputs, notes) = gradient(floats, slots)
+        notes |= {f"g {z}": {"x": g} for z, g in back.items()}
         ends = [jnp.isfinite(a).all() for a in jax.tree.leaves((value, outputs))]
         notes["finite"] = {"x": jnp.stack(ends)}
         if self.loss is not None:
@@ -762,14 +758,12 @@ class Subject(Base):
         return tries
 
     def execute(self, arrays: Mapping[str, Any], standardized: bool, back: bool) -> Any:
-        """One run of the compiled pass."""
+        """One run of the compiled pass, which always goes back: a `cond` in it is slow to run."""
         if self.step is None:
             self.prepare()
         x = [self.standard(a) if standardized else a for a in self.x]
         # Weights and their gradients are added up here: it saves two kernels to compile for each.
-        notes, weights = self.step(*self._arguments(arrays, x, back))
-        notes = {k: note for k, note in notes.items() if back or not k.startswith("g ")}
-        notes, weights = jax.tree.map(np.asarray, (notes, weights if back else {}))
+        notes, weights = jax.tree.map(np.asarray, self.step(*self._arguments(arrays, x)))
         notes |= {f"weight {n}": squares(g, self.layers.get(n, 1)) for n, g in weights.items()}
         return notes | {f"value {n}": self._spread(n, arrays[n]) for n in self.known}
 

@@ -1040,7 +1040,7 @@ class Subject:
     def execute(self, arrays: Mapping[str, Any], standardized: bool, back: bool) -> Notes:
         """Run once, with these parameters, and inputs of floats brought to mean 0 and std 1.
 
-        Without `back` no gradient is worked out, and none is noted.
+        Without `back` no gradient need be worked out, nor noted.
         """
         raise NotImplementedError
 
@@ -1115,7 +1115,8 @@ class Subject:
         """Run once with changed parameters; the model stays as it is, and nothing is compiled.
 
         `scales` multiplies parameters, `values` replaces them, and `standardized` brings each
-        input of floats to mean 0 and std 1. Without `back` all gradients are NaN, in half the time.
+        input of floats to mean 0 and std 1. Without `back` gradients may be NaN, where a
+        run is the faster for it.
         """
         arrays = dict(self.arrays)
         for n, value in (values or {}).items():
