@@ -87,6 +87,18 @@ def argmax_between(seed: int) -> starts.Case:
     return starts.classify(f, starts.normal(seed, 32, 16), params=params)
 
 
+def equal_copies(seed: int) -> starts.Case:
+    """The mean of two networks that start as copies of one."""
+    new = starts.draw(seed)
+    first, last = new(2 / 16, 16, 64), new(0.01 / 64, 64, 10)
+    params = {f"{name}{i}": a for i in range(2) for name, a in (("first", first), ("last", last))}
+
+    def f(p: Any, x: Any) -> Any:
+        return sum(jax.nn.relu(x @ p[f"first{i}"]) @ p[f"last{i}"] for i in range(2)) / 2
+
+    return starts.classify(f, starts.normal(seed, 32, 16), params=params)
+
+
 # Kinds that the list does not have. No signal fades with the gradient...
 AGAIN = starts.Start(
     *("reads_again", "jax", "here", reads_again, "shrinking", "a fifteenth a layer"),
@@ -111,7 +123,12 @@ SEVERED = starts.Start(
     blame=("first",),
     curable=False,
 )
-UNSEEN = {s.name: s for s in (NEVER, SEVERED)}
+# It looks for copies within a layer, not beside it.
+COPIES = starts.Start(
+    *("equal_copies", "jax", "here", equal_copies, "symmetric", "two copies are averaged"),
+    blame=("first0", "last0", "first1", "last1"),
+)
+UNSEEN = {s.name: s for s in (NEVER, SEVERED, COPIES)}
 STARTS = {s.name: s for s in (*starts.STARTS, AGAIN)}
 
 pytestmark = [
@@ -244,6 +261,7 @@ RULED = {
     "stuck": "low_rank_of_zeros",
     "severed": "argmax_between",
     "symmetric": "convolution_ones",
+    "inseparable": "equal_copies",
     "saturated": "simple_rnn_ten_times",
     "collapsed": "eqx_mlp_24",
     "grows": "scan_stack_gain_4",
