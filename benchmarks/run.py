@@ -126,7 +126,6 @@ def count_runs(subject: Any) -> dict[str, int]:
     with (
         mock.patch.object(subject, "execute", counted(lambda *_: ("runs",), subject.execute)),
         mock.patch.object(judge.Change, "run", counted(tries, judge.Change.run)),
-        mock.patch.object(judge.Change, "forward", counted(tries, judge.Change.forward)),
         mock.patch.object(
             winit.jax, "_compile", counted(lambda *_: ("compilations",), winit.jax._compile)
         ),

@@ -75,7 +75,6 @@ class Chain:
         values: Mapping[str, Any] | None = None,
         *,
         standardized: bool = False,
-        back: bool = True,
     ) -> Measured:
         self.runs += 1
         self.last = {"scales": scales or {}, "values": values or {}, "standardized": standardized}

@@ -757,8 +757,8 @@ class Subject(Base):
             tries += [[jnp.broadcast_to(m, o.shape).astype(o.dtype) for m, o in means]]
         return tries
 
-    def execute(self, arrays: Mapping[str, Any], standardized: bool, back: bool) -> Any:
-        """One run of the compiled pass, which always goes back: a `cond` in it is slow to run."""
+    def execute(self, arrays: Mapping[str, Any], standardized: bool) -> Any:
+        """One run of the compiled pass."""
         if self.step is None:
             self.prepare()
         x = [self.standard(a) if standardized else a for a in self.x]

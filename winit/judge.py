@@ -260,7 +260,7 @@ def copies(case: Case) -> list[list[str]]:
     return [names for names in found.values() if len(names) > 1]
 
 
-def together(m: Measured, a: str, b: str) -> bool:
+def same_gradient(m: Measured, a: str, b: str) -> bool:
     """Whether two kernels get the same gradient, up to rounding: what is equal then stays so."""
     one, two = m.kernels[a], m.kernels[b]
     pairs = ((one.gradient, two.gradient), (one.top, two.top))
@@ -270,7 +270,7 @@ def together(m: Measured, a: str, b: str) -> bool:
 def inseparable(case: Case) -> Array:
     """Kernels that start equal and get the same gradient, as copies of a module side by side."""
     found = {n for same in copies(case) for n in same for other in same
-             if n != other and together(case.m, n, other)}  # fmt: skip
+             if n != other and same_gradient(case.m, n, other)}  # fmt: skip
     return np.array([1.0 if s.scale.name in found else math.nan for s in case.program.sites])
 
 
@@ -364,8 +364,8 @@ def effects(case: Case) -> tuple[Array, float, float]:
 
 def opening_scale(case: Case, i: int) -> float:
     """The square of scales below 1 that its result is multiplied by, and that training opens."""
-    trained = {k.name for site in case.program.sites for k in site.kernels if not k.trainable}
-    weights = [case.m.kernels[n] for n in case.program.sites[i].scales if n not in trained]
+    frozen = {k.name for site in case.program.sites for k in site.kernels if not k.trainable}
+    weights = [case.m.kernels[n] for n in case.program.sites[i].scales if n not in frozen]
     return math.prod(min(1.0, w.rms**2) for w in weights if w.rms > 0)
 
 
@@ -389,8 +389,7 @@ class Rule:
     """What can be wrong, why (from the worst row), what it means for training, and what cures it.
 
     `advice` is for where no redraw does. `scaled`: a kernel's scale can answer for it; `moved`: the
-    verdict stands at those that did it; `whole`: at none; `summed`: each site is its own matter;
-    `forward`: it looks at no gradient, so that runs need not go back.
+    verdict stands at those that did it; `whole`: at none; `summed`: each site is its own matter.
     """
 
     find: Callable[[Case], Array]
@@ -402,7 +401,6 @@ class Rule:
     moved: bool = False
     whole: bool = False
     summed: bool = False
-    forward: bool = False
 
     def excess(self, case: Case) -> Array:
         """How far every site, or the whole, is beyond the bound."""
@@ -446,15 +444,14 @@ RULES = (
     Rule(inseparable, "symmetric", "They start equal, and get equal gradients.",
          "No optimizer parts them.", UNTIE, scaled=False),
     Rule(saturated, "saturated", "Of the slopes after it {saturated:.0%} more are flat than with a "
-         "unit signal.", "SGD and Adam move little of what is flat.", PATHS, summed=True,
-         forward=True),
+         "unit signal.", "SGD and Adam move little of what is flat.", PATHS, summed=True),
     Rule(collapsed, "collapsed", "Of its E z² {z_share:.1g} varies over the examples: all look "
          "alike to it.", "SGD does not begin; Adam begins late, if it is above rounding.", PATHS,
-         moved=True, forward=True),
-    Rule(grows, "exploding", OFF, SGD, SCALE, moved=True, forward=True),
-    Rule(fades, "shrinking", OFF, SGD, SCALE, moved=True, forward=True),
+         moved=True),
+    Rule(grows, "exploding", OFF, SGD, SCALE, moved=True),
+    Rule(fades, "shrinking", OFF, SGD, SCALE, moved=True),
     Rule(first_loss, "first loss far too high", "It is {loss:.3g}, where knowing nothing costs "
-         "{blind:.3g}.", BACK, TARGETS, whole=True, forward=True),
+         "{blind:.3g}.", BACK, TARGETS, whole=True),
     Rule(starves, "shrinking", "Redrawing the first kernels does far less than redrawing others.",
          SOME, PATHS, moved=True),
     Rule(bursts, "exploding", "Redrawing the first kernels does far more than redrawing the last.",
@@ -484,17 +481,10 @@ class Change:
         m = self.measured(subject, case, {})
         return opening(replace(case, m=m, loss=m.loss), subject, self)
 
-    def forward(self, subject: Subject, case: Case) -> Case:
-        """What would be measured with it, less all that comes back."""
-        m = self.measured(subject, case, {}, back=False)
-        return replace(case, m=m, loss=m.loss)
-
-    def measured(
-        self, subject: Subject, case: Case, new: Mapping[str, Array], back: bool = True
-    ) -> Measured:
+    def measured(self, subject: Subject, case: Case, new: Mapping[str, Array]) -> Measured:
         """One run with it, and with noise that takes the place of zeros."""
         values = {**case.opened, **self.values, **new}
-        return subject.measure(self.scales, values, standardized=self.standardized, back=back)
+        return subject.measure(self.scales, values, standardized=self.standardized)
 
 
 def suspects(case: Case) -> dict[str, Array]:
@@ -613,7 +603,7 @@ def leveled(subject: Subject, case: Case, change: Change) -> Change:
     sites, times = case.program.sites, dict.fromkeys(case.owner, 1.0)
     drawn = change.values
     for _ in range(ROUNDS):
-        after = change.forward(subject, case)
+        after = change.run(subject, case)
         off, told = np.clip(drift(after), -50.0, 50.0), judged(after)
         for name, i in case.owner.items():
             read = [j for j, site in enumerate(sites) if i in site.parents and told[j] and i < j]
@@ -659,9 +649,7 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
     if rule := fault(case):
         factors, tried, text = suspects(case) if rule.scaled else {}, dict[str, Case](), ""
         if cures:
-            alone = {name: Change(scales={name: factor}) for name, factor in factors.items()}
-            way = Change.forward if rule.forward else Change.run
-            tried = {name: way(change, subject, case) for name, change in alone.items()}
+            tried = {k: Change(scales={k: f}).run(subject, case) for k, f in factors.items()}
         named = blamed(case, rule, factors, tried)
         if cures:
             change = cure(subject, case, rule, named, factors)
@@ -774,9 +762,9 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
     yield from (f"{listed(tuple(names))}: {text}" for names, text in said if names)
     for same in copies(replace(case, m=case.closed)):
         pairs = [(same[0], name) for name in same[1:]]
-        if not any(together(case.closed, *pair) for pair in pairs):
+        if not any(same_gradient(case.closed, *pair) for pair in pairs):
             yield f"{listed(tuple(same))}: start equal; their gradients differ, and they part."
-        elif not any(together(m, *pair) for pair in pairs):
+        elif not any(same_gradient(m, *pair) for pair in pairs):
             yield (f"{listed(tuple(same))}: start equal, and part only once "
                    f"{listed(tuple(sorted(case.opened)))} is no longer 0.")  # fmt: skip
     if not trains(subject):

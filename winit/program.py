@@ -1037,11 +1037,8 @@ class Subject:
         known = {k.name for k in self.reader.parameters}
         return {n: tuple(a.shape) for n, a in self.arrays.items() if n in known or a.ndim > 1}
 
-    def execute(self, arrays: Mapping[str, Any], standardized: bool, back: bool) -> Notes:
-        """Run once, with these parameters, and inputs of floats brought to mean 0 and std 1.
-
-        Without `back` no gradient need be worked out, nor noted.
-        """
+    def execute(self, arrays: Mapping[str, Any], standardized: bool) -> Notes:
+        """Run once, with these parameters, and inputs of floats brought to mean 0 and std 1."""
         raise NotImplementedError
 
     def numpy(self, array: Any) -> Array:
@@ -1110,35 +1107,31 @@ class Subject:
         values: Mapping[str, Array] | None = None,
         *,
         standardized: bool = False,
-        back: bool = True,
     ) -> Measured:
         """Run once with changed parameters; the model stays as it is, and nothing is compiled.
 
         `scales` multiplies parameters, `values` replaces them, and `standardized` brings each
-        input of floats to mean 0 and std 1. Without `back` gradients may be NaN, where a
-        run is the faster for it.
+        input of floats to mean 0 and std 1.
         """
         arrays = dict(self.arrays)
         for n, value in (values or {}).items():
             arrays[n] = self.like(value, arrays[n])
         for n, factor in (scales or {}).items():
             arrays[n] = self.like(self.numpy(arrays[n]) * factor, arrays[n])
-        return self._measured(self.execute(arrays, standardized, back))
+        return self._measured(self.execute(arrays, standardized))
 
     def _measured(self, notes: Notes) -> Measured:
         kernels = {}
         for n in (k.name for k in self.reader.parameters):
-            value, back = notes[f"value {n}"], notes.get(f"weight {n}")
-            sums = _units(value)
-            gradient = np.full(len(sums), math.nan) if back is None else _units(back)
-            variances = sums * len(sums) / value["n"]
+            value, back = notes[f"value {n}"], notes[f"weight {n}"]
+            gradient = _units(back)
+            variances = _units(value) * len(gradient) / value["n"]
             mean = float(variances.mean())
             felt = gradient * (variances / mean if 0 < mean < math.inf else 1.0)
             zero = not (mean or np.any(value["mean"]))
             total, stds = float(gradient.sum()), np.sqrt(variances)
             rms = math.sqrt(mean + float(np.mean(value["mean"] ** 2)))
-            top = math.nan if back is None else float(back["top"])
-            kernels[n] = Weight(math.sqrt(mean), total, zero, stds, felt, rms, top)
+            kernels[n] = Weight(math.sqrt(mean), total, zero, stds, felt, rms, float(back["top"]))
         sites = list(zip(self.reader.drafts, self.program.sites, strict=True))
         rows = [self._row(d.z, s, kernels, notes) for d, s in sites]
         steps: Any = {n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps")}
@@ -1155,7 +1148,6 @@ class Subject:
         loss, blind = (np.ravel(notes.get(k, {"x": math.nan})["x"]) for k in ("loss", "blind"))
         root2 = {i: self._second(notes, f"root {i}")[0] for i in self.reader.roots}
         inputs = {name: root2[i] for i, name in self.reader.root_names.items()}
-        told = [note for key, note in notes.items() if key.startswith("weight ")]
         return Measured(
             **columns,
             **steps,
@@ -1164,7 +1156,7 @@ class Subject:
             blind=float(min(blind[blind > 0], default=math.nan)),
             input2=inputs,
             finite=bool(notes["finite"]["x"].all())
-            and all(np.isfinite(note["x"]).all() for note in told),
+            and all(math.isfinite(weight.gradient) for weight in kernels.values()),
             kernels=kernels,
         )
 

@@ -880,13 +880,12 @@ class Subject(Base):
         with torch.no_grad():
             self.arrays[name].copy_(self.like(value, self.arrays[name]))
 
-    def execute(self, arrays: Mapping[str, Any], standardized: bool, back: bool) -> Any:
-        """One run, its notes at the numbers of the first one's sites."""
+    def execute(self, arrays: Mapping[str, Any], standardized: bool) -> Any:
+        """One run, forward and back, its notes at the numbers of the first one's sites."""
         same = all(arrays[n] is a for n, a in self.arrays.items())
         if self.first and same and not standardized:
             return self.first
-        x = _mapped(self.x, self.standard) if standardized else self.x
-        run = self._run(arrays, x, back)
+        run = self._run(arrays, _mapped(self.x, self.standard) if standardized else self.x)
         here, there = (
             {site.name: d.z for site, d in zip(p.sites, r.drafts, strict=True)}
             for p, r in ((self.program, self.reader), (run.program, run.reader))
@@ -897,7 +896,7 @@ class Subject(Base):
         return {f"{what}{gap}{place.get(i, i) if what in MEASURED else i}": note
                 for (what, gap, i), note in split}  # fmt: skip
 
-    def _run(self, arrays: Mapping[str, Any], x: Any, back: bool = True) -> Any:
+    def _run(self, arrays: Mapping[str, Any], x: Any) -> Any:
         run = _Run(self.examples)
         with _apart(self.seed, self.fused):
             inputs, own = _mapped(x, lambda t: t.detach().clone()), dict[str, Tensor]()
@@ -930,9 +929,9 @@ class Subject(Base):
             else:
                 told = [run.known.get(t, Value()) for t in _leaves(outputs, floats=True)]
                 calls, told = run.reader.loops(told)
-                seen = self._back(run, outputs, own if back else {})
+                seen = self._back(run, outputs, own)
                 run.program = run.reader.program(told, [*self._remarks(run)], seen)
-                felt = {n for n in self.weights if back and run.notes[f"weight {n}"]["x"].any()}
+                felt = {n for n in self.weights if run.notes[f"weight {n}"]["x"].any()}
                 run.program = replace(  # functions have derivatives of their own
                     run.program,
                     stopped=tuple(n for n in run.program.stopped if n not in felt),
@@ -945,7 +944,7 @@ class Subject(Base):
                         if kind == "state" and d.x.roots.bit_count() == 1:
                             run.notes[f"root {i}"] = run.notes[f"x {d.z}"]
                 return run
-        return self._run(arrays, x, back)
+        return self._run(arrays, x)
 
     def entries(self) -> list[str]:
         """The inputs' names."""
@@ -972,7 +971,7 @@ class Subject(Base):
                 notes[f"{what} {z}"] = {k: _stacked([f[k] for f in found]) for k in keys}
 
     def _back(self, run: _Run, made: Any, own: Mapping[str, Tensor]) -> list[bool]:
-        """The gradient by these, of the loss or a random direction; which outputs it comes from."""
+        """The gradient, of the loss or in a random direction; which outputs it comes from."""
         outputs = _leaves(made, floats=True)
         self.directions = self.directions or [
             self.stream.standard_normal(tuple(t.shape)) for t in outputs
@@ -981,10 +980,10 @@ class Subject(Base):
         finite = [bool(torch.isfinite(t).all()) for t in (value, *outputs)]
         both, back = [*own.items(), *enumerate(outputs)], dict[Any, Any]()
         free = {k: t for k, t in both if t.requires_grad}
-        if own and value.requires_grad:
+        if value.requires_grad:
             grads = torch.autograd.grad(value, [*free.values()], allow_unused=True)
             back = dict(zip(free, grads, strict=True))
-        for n in own.keys() & self.weights.keys():
+        for n in self.weights:
             g = back.get(n)
             g = own[n].new_zeros(1) if g is None else g.coalesce().values() if g.is_sparse else g
             note = _note(g.detach())
@@ -998,7 +997,7 @@ class Subject(Base):
             even = zero if zero <= 2 * even else even  # outputs are logits, or shares
             loss = value.detach().double().cpu().numpy()
             run.notes |= {"loss": {"x": loss}, "blind": {"x": np.array([even, *mean])}}
-        return [not own or back.get(i) is not None for i in range(len(outputs))]
+        return [back.get(i) is not None for i in range(len(outputs))]
 
     def _value(self, made: Any, outputs: Sequence[Tensor]) -> Any:
         if self.loss is None:
