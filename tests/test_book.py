@@ -109,6 +109,7 @@ def anchors(name: str) -> set[str]:
 def settle(page: Page) -> None:
     """Wait until the fonts are there and the boxes that scroll have been found."""
     page.evaluate("document.fonts.ready.then(() => new Promise((done) => setTimeout(done, 50)))")
+    page.wait_for_function("!('measuring' in document.documentElement.dataset)")
 
 
 def visit(page: Page, url: str, *, unfold: bool = False) -> None:

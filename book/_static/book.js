@@ -87,12 +87,29 @@ if (sections.length) {
   markSection();
 }
 
-// What is too wide for the screen scrolls inside its box: the keyboard must reach the box.
-const wide = [...document.querySelectorAll("article pre, .pst-scrollable-table-container, .cell_output .text_html, .katex-display")];
+// What is too wide for the screen scrolls inside its box: the keyboard must reach the box. This is found
+// section by section, when there is nothing else to do: all at once would ask for a layout of the whole page.
+const wide = new Map();
+for (const box of document.querySelectorAll("article pre, .pst-scrollable-table-container, .cell_output .text_html, .katex-display")) {
+  const section = box.closest("article > section > section");
+  wide.set(section, [...wide.get(section) ?? [], box]);
+}
+const whenIdle = globalThis.requestIdleCallback ?? setTimeout;
+let unmeasured = [];
 function reachable() {
+  if (!unmeasured.length) whenIdle(measureNext);
+  unmeasured = [...wide.values()];
+  root.dataset.measuring = "";
+}
+function measureNext() {
+  measure(unmeasured.shift() ?? []);
+  if (unmeasured.length) whenIdle(measureNext);
+  else delete root.dataset.measuring;
+}
+function measure(boxes) {
   // First all that is read, then all that is written: in turns, each box would cost a layout.
-  const scrolls = wide.map((box) => box.scrollWidth > box.clientWidth + 1);
-  wide.forEach((box, i) => {
+  const scrolls = boxes.map((box) => box.scrollWidth > box.clientWidth + 1);
+  boxes.forEach((box, i) => {
     if (scrolls[i] === (box.tabIndex === 0) && box.style.overflowX) return;
     box.style.overflowX = scrolls[i] ? "auto" : "hidden"; // half a pixel too much is no stop for Tab
     if (scrolls[i]) {
@@ -105,7 +122,8 @@ function reachable() {
     }
   });
 }
-new ResizeObserver(reachable).observe(document.body);
+let width = 0; // the height changes whenever a section comes into view
+new ResizeObserver(() => { if (width !== (width = root.clientWidth)) reachable(); }).observe(document.body);
 document.fonts?.ready.then(reachable);
 document.addEventListener("toggle", reachable, true);
 document.addEventListener("change", reachable); // another tab
