@@ -12,11 +12,13 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-from forms import FOLDED
+from forms import BOXED, FOLDED
 
 WORDS_A_MINUTE = 200
 MINUTES_A_CELL = 0.25
 DESCRIPTION_LENGTH = 160
+# What begins the title of a section that is worked on or looked up, not read.
+APART = {*FOLDED, *BOXED, "Sources"}
 ROMAN = ("", "I", "II", "III", "IV", "V", "VI")
 
 
@@ -27,7 +29,7 @@ class Page:
     name: str
     title: str
     description: str  # its first paragraph; a chapter's is the question it answers
-    minutes: int  # to read it, the solutions left out
+    minutes: int  # to read it; questions and exercises take as long as they take
     needs_pages: list[str]  # the pages that its line "You need" links to
     sections: list[tuple[str, str]]  # title and anchor
     number: str = ""  # the chapter's, from _toc.yml
@@ -45,10 +47,10 @@ class Part:
 
 
 def _is_read(node: nodes.Node) -> bool:
-    """Whether it is before a reader's eyes: no answer or solution, which stays closed at first."""
+    """Whether it is read from top to bottom: no exercise, and no answer or code that is folded."""
     while node.parent is not None:
         node = node.parent
-        if isinstance(node, nodes.section) and node[0].astext().partition(" ")[0] in FOLDED:
+        if isinstance(node, nodes.section) and node[0].astext().partition(" ")[0] in APART:
             return False
     return True
 
@@ -90,7 +92,12 @@ def note_page(app: Sphinx, doctree: nodes.document) -> None:
     name = app.env.docname
     words = sum(len(text.split()) for text in _prose(doctree))
     boxes = doctree.findall(nodes.container)
-    cells = sum(box.get("nb_element") == "cell_code" and _is_read(box) for box in boxes)
+    cells = sum(
+        box.get("nb_element") == "cell_code"
+        and "tag_hide-input" not in box["classes"]
+        and _is_read(box)
+        for box in boxes
+    )
     paragraphs = list(doctree.findall(nodes.paragraph))
     needs = next((p for p in paragraphs if "You need" in p.astext()), nodes.paragraph())
     top = next(iter(doctree.findall(nodes.section)), nodes.section())
