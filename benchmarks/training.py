@@ -215,6 +215,7 @@ def cure_of(entry: Mapping[str, Any]) -> str:
         return f"no redraw; instead: {starts.BY_NAME[entry['partner']].reason}"
     count = f"{entry['kernels']} kernels" if entry["kernels"] > 1 else "1 kernel"
     said = re.sub(r"draw .*? (with|at) ", rf"draw {count} \1 ", str(entry["cure"]))
+    said = re.sub(r"each branch \(.*?\)", f"each branch ({count})", said)
     return re.sub(r"(?<==)[\d.]+", lambda found: number(float(found[0])), said)
 
 
