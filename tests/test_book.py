@@ -309,17 +309,18 @@ def test_marks_stay_with_their_formula(name: str, html: Path) -> None:
         assert not re.search(r"[(\[“‘]\Z", before), (formula.get_text(), before[-20:])
 
 
-def test_reading_time_leaves_out_what_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_time_leaves_out_what_is_closed_or_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
     import facts
 
     document = new_document("page")
+    document += nodes.section("", nodes.title("", "Depth"), nodes.paragraph("", "It counts."))
     question = nodes.section("", nodes.title("", "Question 1"), nodes.paragraph("", "Why?"))
     for title in ("Solution", "Answer"):
         closed = nodes.section("", nodes.title("", title), nodes.paragraph("", "Because of that."))
         question += closed
     document += question
-    assert [str(text) for text in facts._prose(document)] == ["Question 1", "Why?"]
+    assert [str(text) for text in facts._prose(document)] == ["Depth", "It counts."]
 
 
 def test_package_page_lists_its_names_and_shows_their_source(html: Path) -> None:
