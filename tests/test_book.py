@@ -309,7 +309,9 @@ def test_marks_stay_with_their_formula(name: str, html: Path) -> None:
         assert not re.search(r"[(\[“‘]\Z", before), (formula.get_text(), before[-20:])
 
 
-def test_reading_time_leaves_out_what_is_closed_or_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_time_leaves_out_what_is_closed_or_worked_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
     import facts
 
