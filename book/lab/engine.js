@@ -240,19 +240,20 @@ const Engine = (() => {
 
   // ---------------------------------------------------------------- kernels
 
-  /** What WebAssembly does faster, in plain JavaScript: sums in double, results in float32. */
+  /** The loops of kernels.wat in plain JavaScript: sums in double, results in float32. */
   class PlainKernels {
     constructor() {
       this.name = "JavaScript";
       this.state = new Int32Array(4);
-      this.free();
     }
 
     /** Give back all arrays. */
     free() {}
 
-    /** A new array of zeros. */
+    /** A new array: of zeros, or of whatever is there where it is written to at once. */
     array(size) { return new Float32Array(size); }
+
+    raw(size) { return new Float32Array(size); }
 
     start(seed, stream) { start(this.state, seed, stream); }
 
@@ -260,15 +261,15 @@ const Engine = (() => {
 
     /** Uniform numbers of std 1. */
     uniforms(out) {
-      for (let i = 0; i < out.length; i++) out[i] = sqrt(3) * ((next(this.state) >> 8) + 0.5) / 2 ** 23;
+      const width = sqrt(3) / 2 ** 23;
+      for (let i = 0; i < out.length; i++) out[i] = width * ((next(this.state) >> 8) + 0.5);
     }
 
     /** z[r][b] = Σ_k w[r * row + k * column] a[k][b], for 4 rows and 2 examples at a time. */
     product(w, row, column, a, z, rows, terms, batch) {
       for (let r = 0; r < rows; r += 4) {
         for (let b = 0; b < batch; b += 2) {
-          let s0 = 0, s1 = 0, s2 = 0, s3 = 0, t0 = 0, t1 = 0, t2 = 0, t3 = 0;
-          let p = r * row;
+          let s0 = 0, s1 = 0, s2 = 0, s3 = 0, t0 = 0, t1 = 0, t2 = 0, t3 = 0, p = r * row;
           for (let k = 0, q = b; k < terms; k++, p += column, q += batch) {
             const x = a[q], y = a[q + 1];
             const w0 = w[p], w1 = w[p + row], w2 = w[p + 2 * row], w3 = w[p + 3 * row];
@@ -282,25 +283,115 @@ const Engine = (() => {
       }
     }
 
-    /** Reflect a by each row v of the upper triangle: a -= v (vᵀ a), last row first, or first. */
-    reflect(v, a, n, batch, backwards) {
+    /** Householder vectors whose product is uniform over the orthogonal matrices: Stewart 1980.
+     * v_r has n - r numbers after a zero; `factors` are 2 / |v_r|², and then n signs. */
+    reflections(v, factors, n) {
+      for (let r = 0, p = 0; r < n; r++) {
+        v[p++] = 0;
+        const own = v.subarray(p, p + n - r);
+        this.normals(own);
+        const x = own[0], square = meanSquare(own) * own.length, root = x < 0 ? -sqrt(square) : sqrt(square);
+        factors[n + r] = x < 0 ? 1 : -1;
+        factors[r] = own.length === 1 ? 0 : 1 / (square + x * root);
+        own[0] = own.length === 1 ? 0 : x + root;
+        p += own.length;
+      }
+    }
+
+    /** a -= factor v (vᵀ a) for each vector v, the last first, or `backwards` the first. */
+    reflect(v, factors, a, n, batch, backwards) {
       const sums = new Float64Array(batch);
       for (let i = 0; i < n; i++) {
-        const r = backwards ? i : n - 1 - i;
+        const r = backwards ? i : n - 1 - i, from = r * (n + 1) - r * (r - 1) / 2 + 1 - r;
         sums.fill(0);
         for (let k = r; k < n; k++) {
-          const x = v[r * n + k];
+          const x = v[from + k] * factors[r];
           for (let b = 0, q = k * batch; b < batch; b++, q++) sums[b] += x * a[q];
         }
         for (let k = r; k < n; k++) {
-          const x = v[r * n + k];
+          const x = v[from + k];
           for (let b = 0, q = k * batch; b < batch; b++, q++) a[q] -= x * sums[b];
         }
       }
     }
   }
 
-  const makeKernels = () => new PlainKernels();
+  const HEAP = 4096, PAGE = 65536, PANEL = 16; // of kernels.wat
+
+  /** The same by kernels.wat, on arrays in its memory: these become invalid with `free`. */
+  class WasmKernels {
+    constructor(module) {
+      this.name = "WebAssembly";
+      const outside_ = (i, j) => outside(this.state, i, j);
+      this.code = new WebAssembly.Instance(module, { engine: { outside: outside_ } }).exports;
+      this.top = HEAP;
+      this.reserve(0);
+      new Int32Array(this.buffer, 16, 256).set(INSIDE);
+      new Float32Array(this.buffer, 1040, 256).set(WIDTHS);
+    }
+
+    free() { this.top = HEAP; }
+
+    /** Make room for so many more numbers, which must happen before the arrays are made. */
+    reserve(size) {
+      const { memory } = this.code, missing = this.top + 4 * size - memory.buffer.byteLength;
+      if (missing > 0) memory.grow(Math.ceil(missing / PAGE));
+      this.buffer = memory.buffer;
+      this.state = new Int32Array(this.buffer, 0, 4);
+    }
+
+    raw(size) {
+      const made = new Float32Array(this.buffer, this.top, size);
+      this.top += Math.ceil(size / 4) * 16;
+      return made;
+    }
+
+    array(size) { return this.raw(size).fill(0); }
+
+    start(seed, stream) { start(this.state, seed, stream); }
+
+    normals(out) { this.code.normals(out.byteOffset, out.length); }
+
+    uniforms(out) { this.code.uniforms(out.byteOffset, out.length); }
+
+    product(w, row, column, a, z, rows, terms, batch) {
+      this.code.product(w.byteOffset, 4 * row, 4 * column, a.byteOffset, z.byteOffset, rows, terms, batch);
+    }
+
+    reflections(v, factors, n) { this.code.reflections(v.byteOffset, factors.byteOffset, n); }
+
+    reflect(v, factors, a, n, batch, backwards) {
+      const before = this.top, panel = this.raw(n * PANEL);
+      for (let b = 0; b < batch; b += PANEL) {
+        const width = Math.min(PANEL, batch - b);
+        for (let k = 0; k < n; k++) for (let c = 0; c < width; c++) panel[k * PANEL + c] = a[k * batch + b + c];
+        this.code.reflect(v.byteOffset, factors.byteOffset, panel.byteOffset, n, backwards ? 1 : 0);
+        for (let k = 0; k < n; k++) for (let c = 0; c < width; c++) a[k * batch + b + c] = panel[k * PANEL + c];
+      }
+      this.top = before;
+    }
+  }
+
+  let compiled = null;
+
+  /** Compute with kernels.wat from now on, given as base64 or bytes; false where that is impossible. */
+  function load(kernels) {
+    try {
+      const bytes = typeof kernels === "string" ? Uint8Array.from(atob(kernels), (c) => c.charCodeAt(0)) : kernels;
+      compiled = new WebAssembly.Module(bytes);
+    } catch {
+      compiled = null; // no WebAssembly here, or none with SIMD
+    }
+    return compiled !== null;
+  }
+
+  /** Kernels with room for so many numbers. */
+  function makeKernels(size, wasm = true) {
+    if (!compiled || !wasm) return new PlainKernels();
+    const kernels = new WasmKernels(compiled);
+    kernels.reserve(size);
+    return kernels;
+  }
 
   // ---------------------------------------------------------------- weights
 
@@ -318,72 +409,46 @@ const Engine = (() => {
     return scheme.startsWith("glorot") ? sqrt(2 / (fanIn + fanOut)) : sqrt(1 / fanIn);
   }
 
-  /** A square matrix that is drawn, given, or made of reflections, times a number. */
+  /** A square matrix that is drawn, given, or made of reflections, times `scale`. */
   class Kernel {
     constructor(kernels, state, layer, given) {
-      const n = state.width;
-      Object.assign(this, { kernels, n, scale: stdOf(state, n, n, layer === 0), reflections: false });
+      const { width: n, scheme } = state;
+      Object.assign(this, { kernels, n, scale: stdOf(state, n, n, layer === 0), factors: null });
       if (given) {
-        this.values = kernels.array(n * n);
+        this.values = kernels.raw(n * n);
         this.values.set(given);
         this.scale = 1;
-      } else if (state.scheme === "zeros" || (state.residual === "zero" && layer > 0)) {
+      } else if (scheme === "zeros" || (state.residual === "zero" && layer > 0)) {
         this.scale = 0;
       } else {
-        this.values = kernels.array(n * n);
         kernels.start(state.seed, WEIGHTS + layer);
-        this.draw(state.scheme);
+        this.draw(scheme);
       }
     }
 
     draw(scheme) {
-      const { kernels, values, n } = this;
-      if (scheme === "constant") values.fill(1);
-      else if (scheme.endsWith("uniform")) kernels.uniforms(values);
-      else if (scheme.startsWith("orthogonal")) this.drawReflections();
-      else kernels.normals(values, n);
-    }
-
-    /** Householder vectors whose product is uniform over the orthogonal matrices: Stewart 1980. */
-    drawReflections() {
-      const { kernels, values, n } = this;
-      this.reflections = true;
-      this.signs = new Float32Array(n);
-      for (let r = 0; r < n; r++) {
-        const v = values.subarray(r * n + r, r * n + n);
-        kernels.normals(v);
-        let square = 0;
-        for (const x of v) square += x * x;
-        const length = sqrt(square), sign = v[0] < 0 ? -1 : 1;
-        this.signs[r] = -sign;
-        if (v.length === 1) { // a sign alone, and no reflection
-          v[0] = 0;
-        } else {
-          v[0] += sign * length;
-          const factor = 1 / sqrt(square + abs(v[0] - sign * length) * length); // |v|² is 2
-          for (let k = 0; k < v.length; k++) v[k] *= factor;
-        }
-      }
+      const { kernels, n } = this, turning = scheme.startsWith("orthogonal");
+      this.values = kernels.raw(turning ? n * (n + 3) / 2 : n * n);
+      if (turning) kernels.reflections(this.values, (this.factors = kernels.raw(2 * n)), n);
+      else if (scheme === "constant") this.values.fill(1);
+      else if (scheme.endsWith("uniform")) kernels.uniforms(this.values);
+      else kernels.normals(this.values);
     }
 
     /** z = W a for a batch, without the factor `scale`; or Wᵀ a. */
     apply(a, z, batch, transposed = false) {
-      const { kernels, n } = this;
-      if (!this.reflections) {
-        const [row, column] = transposed ? [1, n] : [n, 1];
-        kernels.product(this.values, row, column, a, z, n, n, batch);
+      const { kernels, n, values, factors } = this;
+      if (!factors) {
+        kernels.product(values, transposed ? 1 : n, transposed ? n : 1, a, z, n, n, batch);
         return;
       }
+      const flip = () => {
+        for (let k = 0; k < n; k++) for (let q = k * batch; q < (k + 1) * batch; q++) z[q] *= factors[n + k];
+      };
       z.set(a);
-      if (!transposed) this.flip(z, batch);
-      kernels.reflect(this.values, z, n, batch, transposed);
-      if (transposed) this.flip(z, batch);
-    }
-
-    flip(z, batch) {
-      for (let k = 0; k < this.n; k++) {
-        if (this.signs[k] < 0) for (let q = k * batch; q < (k + 1) * batch; q++) z[q] = -z[q];
-      }
+      if (!transposed) flip();
+      kernels.reflect(values, factors, z, n, batch, transposed);
+      if (transposed) flip();
     }
   }
 
@@ -441,7 +506,7 @@ const Engine = (() => {
   function forward(state, weights, x, kernels) {
     const { width: n, batch, depth, residual, norm } = state;
     const phi = FUNCTIONS[state.activation], branch = branchScale(state);
-    const a = kernels.array(n * batch), out = kernels.array(n * batch);
+    const a = kernels.raw(n * batch), out = kernels.raw(n * batch);
     const layers = [];
     let values = x; // what the next kernel reads
     for (let l = 0; l < depth; l++) {
@@ -470,7 +535,7 @@ const Engine = (() => {
   /** log10 E δ² for each layer, from a gradient at the last; and where float32 would overflow. */
   function backward(state, weights, layers, direction, kernels) {
     const { width: n, batch, depth, residual } = state, branch = branchScale(state);
-    const a = kernels.array(n * batch), out = kernels.array(n * batch);
+    const a = kernels.raw(n * batch), out = kernels.raw(n * batch);
     const logs = new Array(depth), delta = Float64Array.from(direction);
     let exponent = 0, overflow = null; // delta is to be multiplied by 2 ** exponent
     for (let l = depth - 1; ; l--) {
@@ -776,12 +841,22 @@ const Engine = (() => {
 
   // ---------------------------------------------------------------- the whole run
 
+  const shared = new Map(); // kernels of runs, which follow one another in the same memory
+
+  function runKernels(size, wasm) {
+    const name = compiled && wasm !== false ? "wasm" : "plain";
+    if (!shared.has(name)) shared.set(name, makeKernels(0, wasm));
+    const kernels = shared.get(name);
+    kernels.free();
+    kernels.reserve?.(size);
+    return kernels;
+  }
+
   /** Draw, send a batch through and a gradient back, measure, compare, judge. */
   function run(given, options = {}) {
     const { state } = validate(given);
     const { width: n, batch, depth } = state, phi = FUNCTIONS[state.activation];
-    const kernels = makeKernels(options.wasm);
-    kernels.free();
+    const kernels = runKernels(depth * n * (n + 8) + 6 * n * batch + 64 * depth, options.wasm);
     const weights = [];
     for (let l = 0; l < depth; l++) weights.push(new Kernel(kernels, state, l, options.weights?.[l]));
     const x = new Float64Array(n * batch), direction = new Float64Array(n * batch);
@@ -860,11 +935,12 @@ const Engine = (() => {
       this.optimizer = OPTIMIZERS.includes(optimizer) ? optimizer : OPTIMIZERS[0];
       this.rate = numberOf(rate) > 0 && numberOf(rate) <= 1e6 ? numberOf(rate) : 0.1;
       this.data = makeData(this.task, nearest(dataSeed, RANGES.seed) ?? 0);
-      this.kernels = makeKernels(options.wasm);
+      const { width, depth } = state;
+      this.kernels = makeKernels(trainerSize(width, depth), options.wasm);
       this.steps = 0;
       this.stopped = null; // "loss", "gradient" or "parameters": what was not finite
       this.ratio = [];
-      const { width, depth } = state, { kernels } = this;
+      const { kernels } = this;
       this.x = this.padded(2, POINTS);
       for (let q = 0; q < 2 * POINTS; q++) this.x[q] = options.inputs ? options.inputs[q % 2 * 0 + q] : state.scale * this.data.x[q];
       this.layers = Array.from({ length: depth }, (_, l) => {
@@ -1011,6 +1087,8 @@ const Engine = (() => {
     }
   }
 
+  const trainerSize = (width, depth) => (depth + 3) * 2 * (width + 4) ** 2 + (2 * depth + 4) * 4 * (width + 8) * POINTS;
+
   const pad = (rows) => Math.ceil(rows / 4) * 4;
 
   /** ∂loss/∂W = δ aᵀ. */
@@ -1048,9 +1126,10 @@ const Engine = (() => {
   return {
     SCHEMES, ACTIVATIONS, RESIDUALS, NORMS, TASKS, OPTIMIZERS, DEFAULTS, RANGES,
     BOUNDS: { BOUND, STEEP, STEEP_NORMALIZED, HANIN, SPREADS, COLLAPSED, SATURATED, MOSTLY, ALIKE, FLAT, DEAD },
-    validate, run, format, moments, depthGain, theory: theoryOf,
+    validate, load, run, format, moments, depthGain, theory: theoryOf,
     trainer: (state, options) => new Trainer(state, options),
   };
 })();
 
+if (typeof KERNELS === "string") Engine.load(KERNELS); // base64, written before this file
 if (typeof module === "object" && module.exports) module.exports = Engine;
