@@ -82,7 +82,7 @@ const Engine = (() => {
   // are where quadrature splits, `bounded` says that it is flat on both sides.
   const FUNCTIONS = {
     linear: { f: (x) => x, d: () => 1, kinks: [] },
-    relu: { f: (x) => (x > 0 ? x : 0), d: (x) => (x > 0 ? 1 : 0), kinks: [0] },
+    relu: { f: (x) => Math.max(x, 0), d: (x) => Number(x > 0), kinks: [0] },
     relu6: clip(0, 6),
     elu: elu(1, 1),
     selu: elu(1.0507009873554805, 1.6732632423543773),
@@ -187,7 +187,7 @@ const Engine = (() => {
     ENDS[i] = sqrt(-2 * log(AREA / ENDS[i - 1] + density(ENDS[i - 1])));
   }
   // A signed number of 24 bits, below INSIDE in size, times WIDTHS is under the curve for sure.
-  const INSIDE = new Int32Array(256), WIDTHS = new Float32Array(256);
+  const INSIDE = new Int32Array(256), WIDTHS = new Float32Array(256), HEIGHTS = ENDS.map(density);
   for (let i = 0; i < 256; i++) {
     INSIDE[i] = Math.floor(2 ** 23 * ENDS[i + 1] / ENDS[i]);
     WIDTHS[i] = ENDS[i] / 2 ** 23;
@@ -228,8 +228,8 @@ const Engine = (() => {
         if (2 * y >= x * x) return j < 0 ? -EDGE - x : EDGE + x;
       }
     }
-    const x = j * WIDTHS[i], low = density(ENDS[i]), high = density(ENDS[i + 1]);
-    return low + uniform(s) * (high - low) < density(x) ? x : normal(s);
+    const x = j * WIDTHS[i], height = HEIGHTS[i] + uniform(s) * (HEIGHTS[i + 1] - HEIGHTS[i]);
+    return height < density(x) ? x : normal(s);
   }
 
   /** A number from N(0, 1). */
@@ -464,9 +464,13 @@ const Engine = (() => {
     return sum / values.length;
   };
 
+  /** The largest size; what is not a number counts as infinite. */
   const largest = (values) => {
-    let top = 0; // NaN counts as too large
-    for (let i = 0; i < values.length; i++) if (!(abs(values[i]) <= top)) top = values[i] === values[i] ? abs(values[i]) : Infinity;
+    let top = 0;
+    for (let i = 0; i < values.length; i++) {
+      const size = abs(values[i]);
+      if (!(size <= top)) top = size > top ? size : Infinity;
+    }
     return top;
   };
 
@@ -502,57 +506,82 @@ const Engine = (() => {
 
   const branchScale = ({ residual, depth }) => (residual === "scaled" ? 1 / sqrt(depth) : 1);
 
-  /** z, slopes and what layer normalization made, for each layer. */
+  // The loops over a batch are functions of their own, which are compiled well.
+
+  /** to = from / size, and the mean square of that. */
+  function shrink(from, size, to) {
+    const times = 1 / size; // a power of two
+    let sum = 0;
+    for (let q = 0; q < from.length; q++) {
+      const x = from[q] * times;
+      to[q] = x;
+      sum += x * x;
+    }
+    return sum / from.length;
+  }
+
+  /** z += factor * out, and the largest |z|. */
+  function addTo(z, out, factor) {
+    for (let q = 0; q < z.length; q++) z[q] += factor * out[q];
+    return largest(z);
+  }
+
+  /** φ and its slopes; the largest |φ|. */
+  function activate({ f, d }, x, values, slopes) {
+    for (let q = 0; q < x.length; q++) {
+      const value = f(x[q]);
+      values[q] = value;
+      slopes[q] = d(x[q], value);
+    }
+    return largest(values);
+  }
+
+  /** to = factor * out * slopes. */
+  function multiply(out, factor, slopes, to) {
+    for (let q = 0; q < to.length; q++) to[q] = factor * out[q] * slopes[q];
+  }
+
+  /** For each layer z, the largest |z|, the slopes, and what layer normalization made. */
   function forward(state, weights, x, kernels) {
-    const { width: n, batch, depth, residual, norm } = state;
+    const { width: n, batch, depth, residual, norm } = state, size = n * batch;
     const phi = FUNCTIONS[state.activation], branch = branchScale(state);
-    const a = kernels.raw(n * batch), out = kernels.raw(n * batch);
-    const layers = [];
-    let values = x; // what the next kernel reads
+    const a = kernels.raw(size), out = kernels.raw(size), values = Float64Array.from(x), layers = [];
+    let t = power(largest(values)); // `values`, which the next kernel reads, are up to about t
     for (let l = 0; l < depth; l++) {
-      const t = power(largest(values)), last = layers[l - 1];
-      for (let q = 0; q < a.length; q++) a[q] = values[q] / t;
+      shrink(values, t, a);
       if (weights[l].scale) weights[l].apply(a, out, batch);
       else out.fill(0);
-      const z = new Float64Array(n * batch), skip = residual !== "none" && l > 0;
-      const factor = (skip ? branch : 1) * weights[l].scale * t;
-      for (let q = 0; q < z.length; q++) z[q] = out[q] * factor + (skip ? last.z[q] : 0);
-      const layer = { z, slopes: null, normed: null };
+      const skip = residual !== "none" && l > 0;
+      const layer = { z: skip ? layers[l - 1].z.slice() : new Float64Array(size) };
+      layer.top = addTo(layer.z, out, (skip ? branch : 1) * weights[l].scale * t);
       layers.push(layer);
-      if (l + 1 === depth || !(largest(z) < Infinity)) break;
-      layer.normed = norm === "layer" ? normalize(z, n, batch) : null;
-      const source = layer.normed ? layer.normed.values : z;
-      layer.slopes = new Float64Array(n * batch);
-      values = new Float64Array(n * batch);
-      for (let q = 0; q < z.length; q++) {
-        values[q] = phi.f(source[q]);
-        layer.slopes[q] = phi.d(source[q], values[q]);
-      }
+      if (l + 1 === depth || !(layer.top < Infinity)) break;
+      layer.normed = norm === "layer" ? normalize(layer.z, n, batch) : null;
+      layer.slopes = new Float32Array(size);
+      t = power(activate(phi, layer.normed ? layer.normed.values : layer.z, values, layer.slopes));
     }
     return layers;
   }
 
   /** log10 E δ² for each layer, from a gradient at the last; and where float32 would overflow. */
   function backward(state, weights, layers, direction, kernels) {
-    const { width: n, batch, depth, residual } = state, branch = branchScale(state);
-    const a = kernels.raw(n * batch), out = kernels.raw(n * batch);
-    const logs = new Array(depth), delta = Float64Array.from(direction);
+    const { width: n, batch, depth, residual } = state, size = n * batch;
+    const a = kernels.raw(size), out = kernels.raw(size), logs = new Array(depth);
+    const delta = Float64Array.from(direction), back = new Float64Array(size);
     let exponent = 0, overflow = null; // delta is to be multiplied by 2 ** exponent
     for (let l = depth - 1; ; l--) {
       const top = largest(delta), t = power(top);
-      for (let q = 0; q < delta.length; q++) delta[q] /= t;
       exponent += Math.log2(t);
-      logs[l] = Math.log10(meanSquare(delta)) + 2 * exponent * Math.log10(2);
+      logs[l] = Math.log10(shrink(delta, t, a)) + 2 * exponent * Math.log10(2);
       if (Math.log2(top / t) + exponent > 128) overflow ??= l;
       if (l === 0) return { logs, overflow };
-      a.set(delta);
       if (weights[l].scale) weights[l].apply(a, out, batch, true);
       else out.fill(0);
-      const { slopes, normed } = layers[l - 1], factor = (residual === "none" ? 1 : branch) * weights[l].scale;
-      const back = new Float64Array(n * batch);
-      for (let q = 0; q < back.length; q++) back[q] = out[q] * factor * slopes[q];
+      const { slopes, normed } = layers[l - 1];
+      multiply(out, branchScale(state) * weights[l].scale, slopes, back);
       if (normed) normalizeBack(back, normed, n, batch);
-      for (let q = 0; q < delta.length; q++) delta[q] = back[q] + (residual === "none" ? 0 : delta[q]);
+      if (residual !== "none") addTo(back, delta, 1 / t);
+      delta.set(back);
     }
   }
 
@@ -560,28 +589,27 @@ const Engine = (() => {
 
   const BINS = 48, REACH = 4; // of a histogram: from -4 to 4 root mean squares
 
-  /** The numbers of one layer, from z and the slopes after it (null after the last). */
-  function measure(z, slopes, n, batch, steepest) {
-    const top = largest(z), unit = power(top);
+  /** The numbers of one layer, from z and the slopes after it (there are none after the last). */
+  function measure({ z, top, slopes }, n, batch, steepest) {
+    const unit = power(top), flatBelow = FLAT * steepest, deadBelow = DEAD * steepest;
     let square = 0, varying = 0, flat = 0, dead = 0;
     for (let i = 0; i < n; i++) {
+      const from = i * batch, to = from + batch;
       let sum = 0, own = 0, still = 0;
-      for (let q = i * batch; q < (i + 1) * batch; q++) { const x = z[q] / unit; sum += x; own += x * x; }
-      const mean = sum / batch;
-      for (let q = i * batch; q < (i + 1) * batch; q++) {
-        varying += (z[q] / unit - mean) ** 2;
-        if (slopes && abs(slopes[q]) < FLAT * steepest) flat++;
-        if (slopes && abs(slopes[q]) < DEAD * steepest) still++;
+      for (let q = from; q < to; q++) {
+        const x = z[q] / unit;
+        sum += x;
+        own += x * x;
       }
       square += own;
+      for (let q = from, mean = sum / batch; q < to; q++) varying += (z[q] / unit - mean) ** 2;
+      for (let q = from; slopes && q < to; q++) {
+        flat += Number(abs(slopes[q]) < flatBelow); // numbers, not branches that fork at random
+        still += Number(abs(slopes[q]) < deadBelow);
+      }
       if (still === batch) dead++;
     }
     const second = square / (n * batch), rms = sqrt(second) * unit;
-    const counts = new Array(BINS).fill(0), step = 2 * REACH * rms / BINS;
-    for (let q = 0; q < z.length; q++) {
-      const bin = rms > 0 ? Math.floor((z[q] + REACH * rms) / step) : BINS / 2;
-      if (bin >= 0 && bin < BINS) counts[bin]++;
-    }
     return {
       q: second * unit * unit,
       log: Math.log10(second) + 2 * Math.log10(unit),
@@ -589,16 +617,28 @@ const Engine = (() => {
       dead: dead / n,
       saturated: flat / (n * batch),
       distinct: distinctUnits(z, n, batch, top),
-      histogram: { low: -REACH * rms, high: REACH * rms, counts, total: z.length },
+      histogram: histogram(z, rms),
     };
+  }
+
+  function histogram(z, rms) {
+    const counts = new Int32Array(BINS), scale = rms > 0 ? BINS / (2 * REACH * rms) : 0;
+    for (let q = 0; q < z.length; q++) {
+      const bin = Math.floor(z[q] * scale + BINS / 2);
+      if (bin >= 0 && bin < BINS) counts[bin]++;
+    }
+    return { low: -REACH * rms, high: REACH * rms, counts: Array.from(counts), total: z.length };
   }
 
   /** How many units differ, by more than the rounding of float32: as `winit.distinct_units`. */
   function distinctUnits(z, n, batch, top) {
     if (!(top > 0)) return 1;
-    const sums = new Float64Array(n), tolerance = 100 * 2 ** -23 * top;
-    for (let i = 0; i < n; i++) for (let b = 0; b < batch; b++) sums[i] += Math.cos(b) * (z[i * batch + b] / top);
-    // Equal units have equal sums, so that sorting brings them together.
+    // Equal units have equal sums under any weights, so that sorting brings them together.
+    const sums = new Float64Array(n), tolerance = 100 * 2 ** -23 * top, signs = new Float64Array(batch);
+    for (let b = 0; b < batch; b++) signs[b] = Math.cos(b) / top;
+    for (let i = 0; i < n; i++) for (let b = 0; b < batch; b++) sums[i] += signs[b] * z[i * batch + b];
+    const sorted = sums.slice().sort(), far = batch * tolerance / top;
+    if (sorted.every((sum, i) => i === 0 || sum - sorted[i - 1] > far)) return n; // units that are near have near sums
     const order = Array.from(sums.keys()).sort((i, j) => sums[i] - sums[j]);
     let found = 1;
     for (let i = 1; i < n; i++) {
@@ -868,11 +908,11 @@ const Engine = (() => {
     for (let q = 0; q < direction.length; q++) direction[q] /= length;
 
     const layers = forward(state, weights, x, kernels), steepest = steepestOf(phi);
-    const rows = layers.map(({ z, slopes }) => measure(z, slopes, n, batch, steepest));
-    const reached = layers.length === depth && largest(layers[depth - 1].z) < Infinity;
+    const rows = layers.map((layer) => measure(layer, n, batch, steepest));
+    const reached = layers.length === depth && layers[depth - 1].top < Infinity;
     const back = reached ? backward(state, weights, layers, direction, kernels)
       : { logs: new Array(depth).fill(NaN), overflow: null };
-    const beyond = layers.findIndex(({ z }) => !(largest(z) <= LARGEST));
+    const beyond = layers.findIndex(({ top }) => !(top <= LARGEST));
     const column = (name, missing) => Array.from({ length: depth }, (_, l) => rows[l]?.[name] ?? missing);
     const result = {
       state, q: column("q", Infinity), gradient: back.logs.map((log10) => 10 ** log10),
