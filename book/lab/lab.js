@@ -12,11 +12,10 @@
   const MORE = { layer: 0, task: "spiral", optimizer: "sgd", rate: 0.03, versus: "glorot_normal", versus_std: 0.01 };
   const DEFAULTS = { ...Engine.DEFAULTS, ...MORE };
   const OWN_STD = ["normal", "constant"]; // the schemes whose std is the slider's
-  const TASKS = { task: ["spiral", "circles", "moons"], optimizer: ["sgd", "adam"] };
   const RESIDUALS = { none: "none", plain: "plain: z + f(z)", scaled: "scaled: z + f(z)/√L", zero: "zero branch: z + 0" };
   const NORMS = { none: "none", layer: "layer norm" };
   const NAMES = { spiral: "two spirals", circles: "two circles", moons: "two moons", sgd: "SGD", adam: "Adam" };
-  const MOST_SEED = 2 ** 32 - 1, MOST_STEPS = 2000;
+  const MOST_STEPS = 2000;
 
   const PRESETS = {
     Kept: {},
@@ -29,45 +28,48 @@
     Overflow: { scheme: "normal", std: 10, depth: 50 },
     "GPT-like": { activation: "gelu", scheme: "normal", std: 0.02, depth: 24, width: 256, residual: "plain", norm: "layer" },
   };
-  // What the words on the buttons promise: the verdict.
-  const VERDICTS = { "GPT-like": "kept" };
 
   const complete = (settings) => ({ ...DEFAULTS, ...settings });
   const network = (settings) => Object.fromEntries(Object.keys(Engine.DEFAULTS).map((key) => [key, settings[key]]));
   const usesStd = (scheme) => OWN_STD.includes(scheme);
-  const said = (setting, asked, wrong, used) => `${setting}=${asked} ${wrong}: ${used} is used`;
 
-  // One of the page's own settings as it may be, and a sentence where it was not.
-  function checked(key, asked, settings) {
-    const choices = TASKS[key] ?? (key === "versus" ? Engine.SCHEMES : null);
-    if (choices) {
-      if (choices.includes(asked)) return [asked];
-      return [DEFAULTS[key], said(key, asked, `is none of ${choices.join(", ")}`, DEFAULTS[key])];
+  // What each may be: a list of words, or [smallest, largest, what it is a multiple of, if anything].
+  const CHOICES = { scheme: Engine.SCHEMES, activation: Engine.ACTIVATIONS, residual: Engine.RESIDUALS, norm: Engine.NORMS,
+    task: Engine.TASKS, optimizer: Engine.OPTIMIZERS, versus: Engine.SCHEMES };
+  const RANGES = { ...Engine.RANGES, layer: [0, 100, 1], rate: [1e-4, 1, 0], versus_std: Engine.RANGES.std };
+
+  // A setting as it may be, and where it was not a sentence that says so.
+  function checked(key, asked) {
+    const shown = asked.length > 30 ? `${asked.slice(0, 29)}…` : asked;
+    const used = (value, wrong) => [value, `${key}=${shown} ${wrong}: ${plain(value)} is used`];
+    if (key in CHOICES) {
+      return CHOICES[key].includes(asked) ? [asked] : used(DEFAULTS[key], `is none of ${CHOICES[key].join(", ")}`);
     }
-    const [low, high] = { layer: [0, settings.depth], rate: [1e-4, 1], versus_std: [1e-3, 10] }[key];
-    const value = String(asked).trim() === "" ? NaN : Number(asked);
-    if (Number.isNaN(value)) return [DEFAULTS[key], said(key, asked, "is no number", DEFAULTS[key])];
-    if (key === "layer" && !Number.isInteger(value)) return [DEFAULTS[key], said(key, asked, "is no whole number", DEFAULTS[key])];
-    if (value < low) return [low, said(key, asked, `is below ${plain(low)}`, plain(low))];
-    if (value > high) return [high, said(key, asked, `is above ${plain(high)}`, plain(high))];
-    return [value];
+    const [low, high, step] = RANGES[key], value = /^[-+.\de]+$/i.test(asked) ? Number(asked) : NaN;
+    if (Number.isNaN(value)) return used(DEFAULTS[key], "is no number");
+    if (value < low) return used(low, `is below ${plain(low)}`);
+    if (value > high) return used(high, `is above ${plain(high)}`);
+    const nearest = step ? Math.round(value / step) * step : value;
+    return nearest === value ? [value] : used(nearest, step === 1 ? "is no whole number" : `is no multiple of ${step}`);
   }
 
   // The settings that an address asks for, each valid, and what had to be changed.
   function read(hash) {
-    const asked = {}, messages = [];
-    for (const [key, value] of new URLSearchParams(hash.replace(/^#/, ""))) {
-      if (!(key in DEFAULTS)) messages.push(`${key} is no setting: it is left out`);
-      else if (key in asked) messages.push(`${key}=${value} is asked for twice: ${asked[key]} is used`);
-      else asked[key] = value;
-    }
-    const { state, messages: more } = Engine.validate(network({ ...DEFAULTS, ...asked }));
-    messages.push(...more);
-    const settings = { ...DEFAULTS, ...state };
-    for (const key of Object.keys(MORE).filter((name) => name in asked)) {
-      const [value, message] = checked(key, asked[key], settings);
-      settings[key] = value;
+    const settings = { ...DEFAULTS }, messages = [], seen = new Set();
+    for (const [key, asked] of new URLSearchParams(hash.slice(1))) {
+      let message;
+      if (!Object.hasOwn(DEFAULTS, key)) message = `${key.slice(0, 30)} is no setting: it is left out`;
+      else if (seen.has(key)) message = `${key} is asked for twice: ${plain(settings[key])} is used`;
+      else [settings[key], message] = checked(key, asked.trim());
+      seen.add(key);
       if (message) messages.push(message);
+    }
+    for (const [std, scheme] of [["std", settings.scheme], ["versus_std", settings.versus]]) {
+      if (seen.has(std) && !usesStd(scheme)) messages.push(`${std}=${plain(settings[std])} is not what ${scheme} draws with: it is left out`);
+    }
+    if (settings.layer > settings.depth) {
+      messages.push(`layer=${settings.layer} is above ${settings.depth}: ${settings.depth} is used`);
+      settings.layer = settings.depth;
     }
     return { settings, messages };
   }
@@ -173,13 +175,13 @@
 
   function seedField() {
     const input = el("input", { id: "lab-seed", type: "text", inputmode: "numeric", autocomplete: "off", onchange: () => {
-      const asked = input.value.trim();
-      if (/^\d+$/.test(asked) && Number(asked) <= MOST_SEED) { change("seed", { seed: Number(asked) }); return; }
-      tell([`seed=${asked} is no whole number from 0 to ${MOST_SEED}: ${settings.seed} is used`]);
+      const [seed, message] = checked("seed", input.value.trim());
+      if (!message) { change("seed", { seed }); return; }
+      tell([message.replace(/: \d+ is used$/, `: ${settings.seed} is kept`)]);
       input.value = settings.seed;
     } });
     controls.push(() => { input.value = settings.seed; });
-    const again = el("button", { type: "button", onclick: () => change("seed", { seed: (settings.seed + 1) % (MOST_SEED + 1) }) }, "Draw again");
+    const again = el("button", { type: "button", onclick: () => change("seed", { seed: (settings.seed + 1) % (RANGES.seed[1] + 1) }) }, "Draw again");
     return el("div", { class: "lab-control lab-seed" }, el("label", { for: "lab-seed" }, "Seed"), input, again);
   }
 
@@ -494,7 +496,7 @@
       place.querySelector(".lab-still").hidden = true;
       place.append(el("div", { class: "lab-live" },
         el("form", { class: "lab-controls lab-row", onsubmit: (event) => event.preventDefault() },
-          select("task", "Task", TASKS.task), select("optimizer", "Optimizer", TASKS.optimizer),
+          select("task", "Task", Engine.TASKS), select("optimizer", "Optimizer", Engine.OPTIMIZERS),
           slider("rate", "Learning rate", lab.log(1e-4, 1, 20)),
           versus, stdSlider("versus_std", "versus", "Std of that start")),
         el("div", { class: "lab-buttons", role: "group", "aria-label": "Training" }, runButton, stepButton, resetButton, status),
