@@ -156,7 +156,7 @@
   // The std is a setting where the scheme is `normal` or `constant`. Elsewhere the slider shows what
   // the scheme draws with, and to move it is to draw `normal` with another std.
   function stdSlider(key, schemeKey, label) {
-    const std = () => (Engine.stdOf ?? (() => 0.1))({ ...network(settings), scheme: settings[schemeKey], std: settings[key] });
+    const std = () => Engine.stdOf({ ...network(settings), scheme: settings[schemeKey], std: settings[key] });
     const say = (value) => {
       if (usesStd(settings[schemeKey])) return plain(value);
       const shown = plain(Number(value.toPrecision(3)));

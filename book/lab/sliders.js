@@ -4,7 +4,7 @@
 
 (() => {
   const home = document.documentElement.dataset.content_root;
-  const WIDTH = 128;
+  const WIDTH = 256;
   const he = Math.sqrt(2 / WIDTH);
   const three = (value) => Number(value.toPrecision(3));
 
