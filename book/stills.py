@@ -1,6 +1,6 @@
 """Draw the still pictures of the lab and its sliders, which stand where no script runs.
 
-    python book/stills.py
+python book/stills.py
 """
 
 from __future__ import annotations
