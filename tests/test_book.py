@@ -154,6 +154,8 @@ def test_links_lead_somewhere(name: str, html: Path) -> None:
                 dead.append(element[attribute])
             elif url.fragment and target.suffix == ".html":
                 other = target.relative_to(HTML.resolve()).with_suffix("").as_posix()
+                if other == "book/lab" and "=" in url.fragment:
+                    continue  # a setting of the lab: tests/test_lab_page.py opens each
                 if unquote(url.fragment) not in anchors(other):
                     dead.append(element[attribute])
     assert not dead
@@ -465,6 +467,11 @@ def test_page_asks_for_nothing_outside_and_complains_of_nothing(
     assert not heard.complaints
 
 
+# A slider brings the lab's engine when it is this near to the screen (book/lab/sliders.js).
+NEAR_SLIDER = """[...document.querySelectorAll(".lab-slider")].some((box) =>
+  box.getBoundingClientRect().top < innerHeight + 300)"""
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_page_is_light(
     name: str, server: str, context: BrowserContext, record_property: Record
@@ -484,8 +491,13 @@ def test_page_is_light(
     has_design = bool(soup(name).select("[class^='sd-'], [class*=' sd-']"))
     assert any("katex" in url for url in body) == has_formulas
     assert any("sphinx-design" in url for url in body) == has_design
+    expected = ["book.js", *(["copy-tex.min.js"] if has_formulas else [])]
+    expected += ["core.js", "common.js", "lab.js"] if soup(name).find(id="lab") else []
+    expected += ["sliders.js"] if soup(name).select(".lab-slider") else []
+    expected += ["core.js", "common.js"] if page.evaluate(NEAR_SLIDER) else []
     scripts = sorted(url.split("/")[-1] for url in body if url.endswith(".js"))
-    assert scripts == ["book.js", *(["copy-tex.min.js"] if has_formulas else [])]
+    assert scripts == sorted(expected)
+    assert any("lab.css" in url for url in body) == bool(soup(name).select("[class^=lab]"))
 
 
 # What KaTeX paints is some fifty boxes of one color, hidden from screen readers, which read the
@@ -541,7 +553,7 @@ def test_page_fits_a_phone(
 
 # Everything that takes part in the order of Tab and can be seen, numbered as it stands in the page.
 NUMBER_STOPS = """() => {
-  const kinds = "a[href], button, summary, input:not([type=radio]), input:checked, [tabindex='0']";
+  const kinds = "a[href], button, summary, select, input:not([type=radio]), input:checked, [tabindex='0']";
   const seen = (element) => element.checkVisibility({ visibilityProperty: true });
   return [...document.querySelectorAll(kinds)].filter(seen).map((element, i) => {
     element.dataset.stop = i;
@@ -756,12 +768,21 @@ def words(page: Page) -> list[str]:
     return page.locator("article").inner_text().split()
 
 
+# What the lab's scripts put in the place of its still pictures is tested in tests/test_lab_page.py.
+STAND_STILL = """() => {
+  for (const live of document.querySelectorAll(".lab-live")) live.remove();
+  for (const slider of document.querySelectorAll(".lab-moves")) slider.classList.remove("lab-moves");
+  for (const still of document.querySelectorAll(".lab-still")) still.hidden = false;
+}"""
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_page_can_be_read_without_javascript(name: str, html: Path, browser: Browser) -> None:
     with browser.new_context(viewport=DESK) as context:
         page = context.new_page()
         visit(page, (html / f"{name}.html").as_uri(), unfold=True)
         page.evaluate("for (const button of document.querySelectorAll('.copy')) button.remove()")
+        page.evaluate(STAND_STILL)
         expected = words(page)
     with browser.new_context(viewport=DESK, java_script_enabled=False) as context:
         page = context.new_page()

@@ -1147,7 +1147,7 @@ const Engine = (() => {
     }
 
     /** The probability of class 1 on a grid over [-extent, extent]², the top row first. */
-    surface(grid = 48, extent = 2.2) {
+    surface(grid = 48, extent = 1.1 * largest(this.data.x)) {
       const size = nearest(grid, [2, 256, 1]) ?? 48, values = new Float32Array(size * size), { scale } = this.state;
       const place = (i) => scale * extent * (2 * i / (size - 1) - 1);
       this.grid ??= this.layers.map(({ ins, outs }) => this.buffers(ins, outs));
@@ -1192,6 +1192,8 @@ const Engine = (() => {
     BOUNDS: { BOUND, STEEP, STEEP_NORMALIZED, HANIN, SPREADS, COLLAPSED, SATURATED, MOSTLY, ALIKE, FLAT, DEAD },
     validate, load, run, draw, format, moments, depthGain, theory: theoryOf,
     trainer: (state, options) => new Trainer(state, options),
+    /** The std of the numbers in a kernel after the first. */
+    stdOf: (state) => stdOf(state, state.width, state.width, false) / (state.scheme.startsWith("orthogonal") ? sqrt(state.width) : 1),
   };
 })();
 
