@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -19,7 +20,7 @@ LAB = Path(__file__).parent / "lab"
 WIDTH, BATCH = 128, 32
 SIGNAL = "second moment of z"
 
-Scheme = Callable[..., NDArray[np.float64]]
+Scheme = Callable[..., NDArray[np.floating[Any]]]
 
 
 def moments(scheme: Scheme, depth: int, activation: str) -> NDArray[np.float64]:
@@ -36,7 +37,7 @@ def scaled(gain: float) -> Scheme:
     def scheme(
         shape: tuple[int, ...], *, rng: np.random.Generator, **_: object
     ) -> NDArray[np.float64]:
-        return gain * winit.lecun_normal(shape, rng=rng)
+        return np.asarray(gain * winit.lecun_normal(shape, rng=rng), dtype=np.float64)
 
     return scheme
 

@@ -553,7 +553,8 @@ def test_page_fits_a_phone(
 
 # Everything that takes part in the order of Tab and can be seen, numbered as it stands in the page.
 NUMBER_STOPS = """() => {
-  const kinds = "a[href], button, summary, select, input:not([type=radio]), input:checked, [tabindex='0']";
+  const kinds = `a[href], button, summary, select, input:not([type=radio]), input:checked,
+    [tabindex='0']`;
   const seen = (element) => element.checkVisibility({ visibilityProperty: true });
   return [...document.querySelectorAll(kinds)].filter(seen).map((element, i) => {
     element.dataset.stop = i;
@@ -771,8 +772,8 @@ def words(page: Page) -> list[str]:
 # What the lab's scripts put in the place of its still pictures is tested in tests/test_lab_page.py.
 STAND_STILL = """() => {
   for (const live of document.querySelectorAll(".lab-live")) live.remove();
-  for (const slider of document.querySelectorAll(".lab-moves")) slider.classList.remove("lab-moves");
-  for (const still of document.querySelectorAll(".lab-still")) still.hidden = false;
+  for (const box of document.querySelectorAll(".lab-moves")) box.classList.remove("lab-moves");
+  for (const box of document.querySelectorAll(".lab-still")) box.hidden = false;
 }"""
 
 

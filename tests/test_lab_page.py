@@ -1,4 +1,4 @@
-"""The lab's page and the small sliders: what a reader sets, sees, hears and finds in the address."""
+"""The lab's page and the small sliders: what a reader sets, sees and hears, and the address."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
-import stills
 import test_book
 from PIL import Image
 from test_book import CHAPTERS, DESK, PAGES, PHONE, Listener, soup, tab_to
+
+import stills
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -412,11 +413,15 @@ MEASURE = """() => {
     for (const task of list.getEntries()) window.longest = Math.max(window.longest, task.duration);
   }).observe({ type: "longtask" });
   let last = performance.now();
-  const tick = (now) => { window.frames_.push(now - last); last = now; requestAnimationFrame(tick); };
+  const tick = (now) => {
+    window.frames_.push(now - last);
+    last = now;
+    requestAnimationFrame(tick);
+  };
   requestAnimationFrame(tick);
 }"""
-# A frame of 30 a second lasts 33 ms. A task that is longer than 50 ms is reported by the browser: no
-# task of a drag may be, whatever else the machine does, but a busy one stretches each by up to three.
+# A frame of 30 a second lasts 33 ms. The browser reports a task of more than 50 ms: none was seen on
+# an idle machine. A busy one may stretch each by three.
 LONGEST_TASK = 150
 
 
@@ -501,7 +506,8 @@ def test_slider_of_a_residual_stream_can_stand_anywhere(
     """As chapter 12 will have it: an element, with a still picture in it."""
     page = context.new_page()
     body = (
-        '<html data-content_root="/"><meta charset="utf-8"><body><div class="lab-slider" data-slider="residual">'
+        '<html data-content_root="/"><meta charset="utf-8"><body>'
+        '<div class="lab-slider" data-slider="residual">'
         '<div class="lab-still">still</div></div>'
         '<script src="/_static/lab/sliders.js"></script></body></html>'
     )

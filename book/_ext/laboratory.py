@@ -1,7 +1,7 @@
 """The lab: its scripts beside the page, its engine as one script, and links to its settings.
 
-No script may be loaded into a worker from a disk, so the engine, what answers in the worker, and the
-kernels (WebAssembly, from their text) become one script, from which a page makes a worker.
+No script may be loaded into a worker from a disk, so the engine, what answers in the worker, and
+the kernels (WebAssembly, from their text) become one script, from which a page makes a worker.
 """
 
 from __future__ import annotations
