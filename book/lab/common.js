@@ -171,10 +171,10 @@ const lab = (() => {
       + text(width / 2, "middle", number((low + high) / 2)) + text(width - side, "end", number(high));
   }
 
-  const svg = (label) => {
+  const svg = (label = "Not drawn yet") => {
     const picture = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     picture.setAttribute("role", "img");
-    if (label) picture.setAttribute("aria-label", label);
+    picture.setAttribute("aria-label", label);
     return picture;
   };
 

@@ -518,7 +518,7 @@
   // The surface in squares of nine strengths, and the points on it: round ones and square ones.
   const LEVELS = 9;
   function surface(picture, { values, size, extent }, { x, y }) {
-    const side = Math.max(picture.parentElement.clientWidth, 80), square = side / size, drawn = [];
+    const side = Math.max(picture.parentElement.clientWidth, 280), square = side / size, drawn = [];
     for (let row = 0; row < size; row += 1) {
       for (let from = 0, to = 0; from < size; from = to) { // squares of one strength are one box
         const level = levelOf(values[row * size + from]);
@@ -527,7 +527,7 @@
         const ink = Number.isNaN(level) ? "lost" : level > 0 ? "class-1" : "class-0";
         const strength = Number.isNaN(level) ? 0.5 : 0.55 * Math.abs(level) / LEVELS;
         drawn.push(`<rect class="${ink}" x="${(from * square).toFixed(2)}" y="${(row * square).toFixed(2)}"`
-          + ` width="${((to - from) * square + 0.3).toFixed(2)}" height="${(square + 0.3).toFixed(2)}" fill-opacity="${strength.toFixed(2)}"/>`);
+          + ` width="${((to - from) * square).toFixed(2)}" height="${square.toFixed(2)}" fill-opacity="${strength.toFixed(2)}"/>`);
       }
     }
     const at = (value) => (side * (value / extent + 1) / 2).toFixed(1);
