@@ -485,6 +485,7 @@
     function settle() {
       age += 1;
       running = false;
+      place.setAttribute("aria-busy", "true");
       clearTimeout(waiting);
       waiting = setTimeout(reset, near ? 250 : 1500);
     }
