@@ -15,10 +15,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
 
-import conftest  # noqa: E402
 import test_lab_engine  # noqa: E402
-
 from playwright.sync_api import sync_playwright  # noqa: E402
+
+import conftest  # noqa: E402
 
 WARM, ROUNDS = 5, 15
 # What is run, with WebAssembly or without, and the median that is aimed at, in ms.

@@ -645,7 +645,11 @@ const Engine = (() => {
     // Equal units have equal sums under any weights, so that sorting brings them together.
     const sums = new Float64Array(n), tolerance = 100 * 2 ** -23 * top, signs = new Float64Array(batch);
     for (let b = 0; b < batch; b++) signs[b] = Math.cos(b) / top;
-    for (let i = 0; i < n; i++) for (let b = 0; b < batch; b++) sums[i] += signs[b] * z[i * batch + b];
+    for (let i = 0, q = 0; i < n; i++) {
+      let sum = 0;
+      for (let b = 0; b < batch; b++, q++) sum += signs[b] * z[q];
+      sums[i] = sum;
+    }
     const sorted = sums.slice().sort(), far = batch * tolerance / top;
     if (sorted.every((sum, i) => i === 0 || sum - sorted[i - 1] > far)) return n; // units that are near have near sums
     const order = Array.from(sums.keys()).sort((i, j) => sums[i] - sums[j]);
