@@ -132,18 +132,19 @@ const Engine = (() => {
   const CHOICES = { scheme: SCHEMES, activation: ACTIVATIONS, residual: RESIDUALS, norm: NORMS };
   const NUMBER = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
 
-  /** What was given, short enough for a message. */
+  /** What was asked for, short enough for a message. */
   const shown = (value) => {
-    let text;
-    try { text = typeof value === "string" ? `"${value}"` : String(value); } catch { text = typeof value; }
+    let text = typeof value;
+    try { text = String(value).trim() || "nothing"; } catch { /* its type, then */ }
     return text.length > 30 ? `${text.slice(0, 29)}…` : text;
   };
 
-  const numberOf = (value) =>
-    typeof value === "number" ? value
-      : typeof value === "string" && NUMBER.test(value) ? Number(value) : NaN;
+  const numberOf = (value) => {
+    if (typeof value === "string" && NUMBER.test(value)) return Number(value);
+    return typeof value === "number" ? value : NaN;
+  };
 
-  /** The nearest number in the range, or null where nothing is near. */
+  /** The nearest number in a range, or null where nothing is near. */
   function nearest(value, [low, high, step]) {
     const number = numberOf(value);
     if (Number.isNaN(number)) return null;
@@ -151,26 +152,34 @@ const Engine = (() => {
     return step ? Math.round(inside / step) * step : inside;
   }
 
+  /** What is wrong with a number; null if nothing is. */
+  function wrong(value, [low, high, step]) {
+    const number = numberOf(value);
+    if (Number.isNaN(number)) return "is no number";
+    if (number < low) return `is below ${low}`;
+    if (number > high) return `is above ${high}`;
+    if (!step || number % step === 0) return null;
+    return step > 1 ? `is no multiple of ${step}` : "is no whole number";
+  }
+
   /** A state that can be run, and what was changed for it, in words. */
-  function validate(given) {
+  function validate(given = {}) {
     const state = { ...DEFAULTS }, messages = [];
-    const plain = given !== null && typeof given === "object" && !Array.isArray(given);
-    if (!plain && given !== undefined) messages.push(`${shown(given)} is no state: the defaults are used.`);
-    for (const key of plain ? Object.keys(given) : []) {
-      const value = given[key];
+    if (given === null || typeof given !== "object" || Array.isArray(given)) {
+      return { state, messages: [`${shown(given)} is no state: the defaults are used`] };
+    }
+    for (const [key, value] of Object.entries(given)) {
+      let what = null;
       if (!Object.hasOwn(DEFAULTS, key)) {
-        messages.push(`${shown(key)} is no setting of the lab.`);
-      } else if (key in CHOICES) {
-        if (CHOICES[key].includes(value)) state[key] = value;
-        else messages.push(`${key} must be one of ${CHOICES[key].join(", ")}, got ${shown(value)}: ${state[key]} is used.`);
-      } else {
-        const [low, high, step] = RANGES[key], found = nearest(value, RANGES[key]);
-        state[key] = found ?? state[key];
-        if (found === null || found !== numberOf(value)) {
-          const kind = step > 1 ? `a multiple of ${step}` : step ? "a whole number" : "a number";
-          messages.push(`${key} must be ${kind} from ${low} to ${high}, got ${shown(value)}: ${state[key]} is used.`);
-        }
+        messages.push(`${shown(key)} is no setting of the lab: it is left out`);
+        continue;
       }
+      if (key in RANGES) {
+        what = wrong(value, RANGES[key]);
+        state[key] = nearest(value, RANGES[key]) ?? state[key];
+      } else if (CHOICES[key].includes(value)) state[key] = value;
+      else what = `is none of ${CHOICES[key].join(", ")}`;
+      if (what) messages.push(`${key}=${shown(value)} ${what}: ${state[key]} is used`);
     }
     return { state, messages };
   }
@@ -636,7 +645,11 @@ const Engine = (() => {
     // Equal units have equal sums under any weights, so that sorting brings them together.
     const sums = new Float64Array(n), tolerance = 100 * 2 ** -23 * top, signs = new Float64Array(batch);
     for (let b = 0; b < batch; b++) signs[b] = Math.cos(b) / top;
-    for (let i = 0; i < n; i++) for (let b = 0; b < batch; b++) sums[i] += signs[b] * z[i * batch + b];
+    for (let i = 0, q = 0; i < n; i++) {
+      let sum = 0;
+      for (let b = 0; b < batch; b++, q++) sum += signs[b] * z[q];
+      sums[i] = sum;
+    }
     const sorted = sums.slice().sort(), far = batch * tolerance / top;
     if (sorted.every((sum, i) => i === 0 || sum - sorted[i - 1] > far)) return n; // units that are near have near sums
     const order = Array.from(sums.keys()).sort((i, j) => sums[i] - sums[j]);
@@ -797,7 +810,7 @@ const Engine = (() => {
     if (log10 === -Infinity) return "0";
     if (log10 === Infinity) return "infinite";
     const sign = value < 0 ? "-" : "";
-    if (log10 >= -2 && log10 < Math.log10(999.5)) {
+    if (log10 >= Math.log10(0.00995) && log10 < Math.log10(999.5)) {
       const size = 10 ** log10;
       return sign + (size >= 99.5 ? size.toFixed(0) : size.toPrecision(2));
     }
@@ -878,7 +891,7 @@ const Engine = (() => {
     if (gradient !== "kept") {
       return [gradient, `${each}, but on its way back each ${does("the gradient's", back / (L - 1))}: ${times(back)} it at layer 1, ${gradient}.`];
     }
-    return ["kept", `${each}: ${times(total)} the first at layer ${L}, kept. The gradient arrives at layer 1 with ${times(back)} its second moment.`];
+    return ["kept", `${each}: ${times(total)} the first at layer ${L}, kept. The gradient arrives at layer 1 with ${times(back)} its second moment${abs(back) > Math.log10(BOUND) ? ", which one learning rate can still bridge" : ""}.`];
   }
 
   const verdictOf = (log10, bound) => (abs(log10) <= Math.log10(bound) ? "kept" : log10 < 0 ? "vanishing" : "exploding");
