@@ -123,6 +123,7 @@ WEIGHTS = {
     r"\w+\.[A-Z]\w*": 0.2,
     r"network\.(sgd|backward)": 3.0,
     r"network\.\w+": 2.0,
+    r"blocks\.\w+": 1.5,
     r"diagnostics\.\w+": 2.0,
     r"initializers\.\w+": 1.0,
 }
@@ -321,6 +322,19 @@ def network_params(scene: Scene) -> str:
     return f"params({scene.sizes}, {scene.seed}, {scene.dtype!r}, {scale})"
 
 
+def stack(scene: Scene) -> str:
+    """Parameters of `winit.blocks`, as wide as the data and with as many outputs as classes."""
+    width, classes = scene.sizes[0], scene.sizes[-1]
+    return f"stack({width}, {classes}, {scene.seed}, {scene.dtype!r}, {scene.chance(0.4)})"
+
+
+def stack_trace(scene: Scene) -> str:
+    return (
+        f"stack_trace({scene.sizes[0]}, {scene.sizes[-1]}, {scene.seed}, {scene.dtype!r}, "
+        f"{scene.examples}, {activation(scene)}, {RESIDUAL(scene)}, {NORM(scene)})"
+    )
+
+
 def data(scene: Scene) -> str:
     made = f"array(({scene.examples}, {scene.sizes[0]}), {scene.other()}, {scene.dtype!r})"
     return str(scene.pick("{}", "{}", "{}", "{}.tolist()")).format(made)
@@ -405,6 +419,8 @@ DTYPE = one_of(
     "np.float64", "float", "'f4'", "np.float16", "'longdouble'", "np.dtype('f4')", "bfloat16",
     "'float32'", "'>f8'", "'f2'",
 )  # fmt: skip
+RESIDUAL = one_of("'none'", "'plain'", "'scaled'", "'zero'")
+NORM = one_of("'none'", "'layer'", "'batch'")
 POSITIVE = real(1e-2, 10, "1", "1.0", "2", "0.5")
 
 # How a parameter is filled: by "function.parameter", else by its name alone.
@@ -438,6 +454,12 @@ FITTING: dict[str, Callable[[Scene], str]] = {
     "sigma_w": real(0.1, 5, "1", "1.0", "2**0.5", "1.5", "2", "0.9"),
     "sigma_b": real(1e-4, 1, "0", "0.0", "0.3", "0.05", "0.1"),
     "params": network_params,
+    "blocks.params": stack,
+    "blocks.trace": stack_trace,
+    "residual": RESIDUAL,
+    "norm": NORM,
+    "z": table,
+    "scalars": one_of("False", "False", "True"),
     "x": data,
     "activations.x": any_array,
     "jacobian.x": lambda scene: f"array(({scene.sizes[0]},), {scene.other()})",
@@ -716,7 +738,7 @@ def fingerprint(value: Any, seen: tuple[int, ...] = ()) -> Any:
         return (kind, repr(value.bit_generator.state))
     if kind is np.random.RandomState:
         return (kind, repr(value.get_state(legacy=False)))
-    if kind.__module__ in ("hostile", "winit.network", "winit.activations"):
+    if kind.__module__ in ("hostile", "winit.network", "winit.blocks", "winit.activations"):
         held = getattr(kind, "__dict__", {}).get("__dict__")
         if held is not None and "__getattribute__" not in vars(kind):
             own = object.__getattribute__(value, "__dict__")

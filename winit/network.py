@@ -132,6 +132,11 @@ def _checked(params: Mapping[str, ArrayLike], *, finite: bool = False) -> Params
                 f"params: W{i} takes {weights.shape[1]} inputs but W{i - 1} gives "
                 f"{arrays[f'W{i - 1}'].shape[0]}"
             )
+    return _in_one_dtype(arrays)
+
+
+def _in_one_dtype(arrays: Params) -> Params:
+    """The parameters in the widest of their dtypes."""
     dtypes = {value.dtype for value in arrays.values()}
     try:
         dtype = np.result_type(*dtypes)
@@ -276,17 +281,23 @@ def backward(params: Params, trace: Trace, output_gradient: ArrayLike) -> Gradie
         for values in (*trace.z, *trace.a)
     ]
     layers = len(trace.z)
-    delta = _checks.array(output_gradient, "output_gradient", dtype=dtype, finite=False, empty=True)
-    if delta.shape != trace.output.shape:
+    delta = _output_gradient(output_gradient, trace.output, dtype)
+    return _backward(checked, Trace(trace.activation, arrays[:layers], arrays[layers:]), delta)
+
+
+def _output_gradient(given: ArrayLike, output: Array, dtype: np.dtype[Any]) -> Array:
+    """The gradient at the output, in the dtype of the checked parameters."""
+    delta = _checks.array(given, "output_gradient", dtype=dtype, finite=False, empty=True)
+    if delta.shape != output.shape:
         raise ValueError(
-            f"output_gradient must have the output's shape {trace.output.shape}, got {delta.shape}"
+            f"output_gradient must have the output's shape {output.shape}, got {delta.shape}"
         )
-    if np.isfinite(trace.output).all() and not np.isfinite(delta).all():
+    if np.isfinite(output).all() and not np.isfinite(delta).all():
         raise ValueError(
             f"output_gradient must hold finite values that {dtype.name} can hold, since the "
             "trace's output is finite: got nan, inf or too large a value"
         )
-    return _backward(checked, Trace(trace.activation, arrays[:layers], arrays[layers:]), delta)
+    return delta
 
 
 @np.errstate(all="ignore")  # what overflows is inf or nan in the gradients
