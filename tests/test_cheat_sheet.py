@@ -76,6 +76,14 @@ ALSO = {
     "SiLU": (theory.depth_gain("silu", 10),),
     "sigmoid": (theory.depth_gain("sigmoid", 10), theory.critical_line("sigmoid")),
 }
+BRANCHES = 24
+# "Each branch of 24" -> what a stream of q = 1 has at the end.
+STREAMS = {
+    "He, added as it is": 2.0**BRANCHES,
+    "He, times 1 / \\sqrt L": (1 + 1 / BRANCHES) ** BRANCHES,
+    "He, reading through a normalizer": 1.0 + BRANCHES,
+    "Its last kernel or its trained factor 0": 1.0,
+}
 RECOMMENDED = {
     "A gain g": "variance_scaling",
     "He": "he_normal",
@@ -203,6 +211,16 @@ def advice_complaints(rows: list[list[str]]) -> list[str]:
     return complaints
 
 
+def stream_complaints(rows: list[list[str]]) -> list[str]:
+    """What is added is uncorrelated with the start, whose share is therefore one over q."""
+    if [plain(row[0]) for row in rows] != list(STREAMS):
+        return [f"the streams should be {list(STREAMS)}"]
+    complaints = []
+    for name, q, share in rows:
+        complaints += differ(q, STREAMS[plain(name)]) + differ(share, 1 / STREAMS[plain(name)])
+    return complaints
+
+
 def prose_complaints(text: str) -> list[str]:
     """Numbers outside of the tables: those with a decimal point, each known by its sentence."""
     prose = " ".join(re.sub(r"^\|.*\n", "", text, flags=re.M).split())
@@ -225,14 +243,17 @@ def prose_complaints(text: str) -> list[str]:
 
 
 def complaints_about(text: str) -> list[str]:
-    schemes, advice, names = tables(text)
-    complaints = [
+    schemes, advice, names, streams = tables(text)
+    complaints = [] if numbers(streams[0][0]) == [(BRANCHES, 0.5)] else ["how many branches?"]
+    complaints += [
         f"a table with the columns {header}"
-        for header, columns in zip((schemes[0], advice[0], names[0]), (5, 6, 3), strict=True)
+        for header, columns in zip(
+            (schemes[0], advice[0], names[0], streams[0]), (5, 6, 3, 3), strict=True
+        )
         if len(header) != columns
     ]
     complaints += scheme_complaints(schemes[1:])
-    complaints += advice_complaints(advice[1:])
+    complaints += advice_complaints(advice[1:]) + stream_complaints(streams[1:])
     return complaints + prose_complaints(text)
 
 
@@ -271,6 +292,8 @@ def test_any_changed_digit_is_seen() -> None:
         (r"\alpha^2)\, n_\text{in})}$ |", r"\alpha)\, n_\text{in})}$ |"),
         ("| sigmoid | A gain $g$ |", "| sigmoid | He |"),
         ("| ELU |", "| CELU |"),
+        ("He, times", "Xavier, times"),
+        ("Each branch of 24", "Each branch of 23"),
         ("2.30 for ten", "about 2.3"),
     ],
 )
@@ -283,7 +306,7 @@ def test_any_other_change_is_seen(right: str, wrong: str) -> None:
 def test_keras_draws_what_the_sheet_says() -> None:
     import keras  # a second or two, for this test alone
 
-    schemes, _, names = tables(SHEET.read_text(encoding="utf-8"))
+    schemes, _, names, _ = tables(SHEET.read_text(encoding="utf-8"))
     stds = {plain(row[0]): formula(row[1]) for row in schemes[1:]}
     tried = 0
     for scheme, called, _ in names[1:]:
@@ -305,7 +328,7 @@ def test_keras_draws_what_the_sheet_says() -> None:
 def test_pytorch_draws_what_the_sheet_says() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: its names are not tried")
     text = SHEET.read_text(encoding="utf-8")
-    schemes, _, names = tables(text)
+    schemes, _, names, _ = tables(text)
     stds = {plain(row[0]): formula(row[1]) for row in schemes[1:]}
     tried, called = 0, ""
     for scheme, _, cell in names[1:]:
