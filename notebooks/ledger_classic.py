@@ -18,6 +18,7 @@ import winit
 from winit import activations, diagnostics, network, theory
 
 Array = NDArray[np.floating[Any]]
+Keywords = dict[str, Any]
 
 
 # What several experiments share -------------------------------------------------------------------
@@ -142,7 +143,7 @@ def c02c_keeps(seed: int) -> float:
 def average_singular_value(rule: str, seed: int, input_std: float, width: int = 300) -> float:
     """The mean singular value of a layer's Jacobian, over five tanh layers."""
     rng = np.random.default_rng(seed)
-    scale: dict[str, Any] = {
+    scale: Keywords = {
         "scale": 1 / 3 if rule == "standard" else 1.0,
         "distribution": "uniform",
     }
@@ -226,7 +227,7 @@ def c36_top_layer(seed: int) -> float:
     rng = np.random.default_rng(seed)
     scheme = partial(winit.variance_scaling, scale=1 / 3, distribution="uniform")
     params = network.init_params([64] + [100] * 4 + [10], scheme, rng)
-    settings: dict[str, Any] = {
+    settings: Keywords = {
         "activation": "sigmoid",
         "learning_rate": 0.5,
         "epochs": 1,
@@ -306,7 +307,7 @@ def c09_stalls(seed: int) -> float:
     """The loss of thirty layers with Xavier's rule after two epochs."""
     x, labels = digits()
     params = thirty_layers(winit.glorot_normal, seed)
-    settings: dict[str, Any] = {"learning_rate": 0.05, "epochs": 2, "clip": 1.0, "rng": seed}
+    settings: Keywords = {"learning_rate": 0.05, "epochs": 2, "clip": 1.0, "rng": seed}
     trained, _ = network.sgd(params, x, labels, batch_size=64, **settings)
     return network.softmax_cross_entropy(network.forward(trained, x).output, labels)[0]
 
@@ -505,7 +506,7 @@ def trained_at(depth: int, seed: int) -> float:
     params = network.init_params(sizes, winit.lecun_normal, rng, dtype=np.float32)
     for layer in range(1, depth + 1):
         params[f"b{layer}"] = rng.normal(0, np.sqrt(0.05), 100).astype(np.float32)
-    settings: dict[str, Any] = {
+    settings: Keywords = {
         "activation": "tanh",
         "learning_rate": 0.1,
         "epochs": 4,

@@ -16,6 +16,7 @@ from ledger_classic import digits, squared_singular_values
 from winit import activations, diagnostics, network
 
 Array = NDArray[np.floating[Any]]
+Keywords = dict[str, Any]
 
 
 def he(shape: tuple[int, int], rng: np.random.Generator) -> Array:
@@ -428,7 +429,7 @@ def c25_zero(seed: int) -> float:
     params |= {f"b{i}": np.zeros(n) for i, n in enumerate((64, 64, 64, 8), start=1)}
     x = rng.standard_normal((200, 8))
     target = np.tanh(x @ rng.standard_normal((8, 8)))
-    settings: dict[str, Any] = {
+    settings: Keywords = {
         "activation": "relu",
         "loss": "mean_squared",
         "learning_rate": 0.1,
