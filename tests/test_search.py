@@ -60,6 +60,9 @@ QUERIES = {
     "zero init residual branch rezero fixup": "12_#start-with-nothing",
     "does weight scale matter before layer norm": "12_#what-a-normalizer",
     "pre-norm or post-norm": "12_#before-the-branch",
+    "edge of chaos critical line": "14_#the-map",
+    "correlation of two inputs with depth": "14_#two-digits|14_#the-correlation",
+    "how deep can a network be trained depth scale": "14_#how-far|14_#does-training",
 }
 FIND = """(queries) => {
   return queries.map((query) => {

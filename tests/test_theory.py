@@ -1259,7 +1259,8 @@ def test_fault_13_very_large_weights_make_steps_of_what_saturates(
 ) -> None:
     """A step's c-map is arccos(-c) / pi in both, so that c* and xi_c are known.
 
-    What is not yet a step is a share of the order of 1 / sigma_w; the rest is for c* itself.
+    What is not yet a step is a share of the order of 1 / sigma_w; the rest is for c* itself. The
+    factor of 20 was set after looking.
     """
     c_star, depth = 0.0, -1 / math.log(2 / math.pi)
     if name in ("relu6", "sigmoid"):  # from 0 to 1: E of the product is arccos(-c) / 2 pi, q = 1/2
