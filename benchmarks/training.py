@@ -262,8 +262,8 @@ def summary(entries: Mapping[str, Mapping[str, Any]], optimizer: str) -> str:
     text += f"of {len(runs)} starts."
     if unneeded := [name for name in missed if well(runs[name])]:
         text += f" {optimizer} needs none for {short(unneeded)}: below {WELL} as they are."
-    if helpless := [name for name in missed if not well(runs[name])]:
-        text += f" It does less than that for {short(helpless)}."
+    if unhelped := [name for name in missed if not well(runs[name])]:
+        text += f" It does less than that for {short(unhelped)}."
     return text
 
 
