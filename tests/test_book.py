@@ -561,6 +561,7 @@ def test_phone_comes_to_the_place_that_is_meant(server: str, browser: Browser) -
         page.goto("about:blank")
         visit(page, f"{server}/{name}.html")
         page.locator(f"#{last}").evaluate("(part) => part.scrollIntoView()")
+        page.wait_for_function("'whole' in document.documentElement.dataset")
         scrolled = page.evaluate(TOP, last)
         page.reload()
         settle(page)
