@@ -274,7 +274,8 @@ def block(result: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             f"Each run takes {result['steps']} steps, with the best of {len(rates)} learning rates "
-            f"from $10^{{{math.log10(rates[0]):.0f}}}$ to {rates[-1]:g}.",
+            f"from $10^{{{math.log10(rates[0]):.0f}}}$ to {rates[-1]:g}. A final loss below "
+            f"{LEARNED} counts as {LEARNED}: the batch is known by heart.",
             "",
             table(entries),
             "",
