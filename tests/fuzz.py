@@ -392,6 +392,25 @@ TEXT = one_of("'z'", "'layer'", "'second moment of $z$'", "'ξ'", "'a'")
 AXES = one_of("None", "axes()", "axes()")
 LIMITS = one_of("None", "(-3, 3)", "(0.0, 1.5)", "[-1, 2]")
 COLORS = one_of("None", "{}", "{'my own': '#123456'}", "{'He': 'red', 'Glorot': 'C1'}")
+
+
+def started(scene: Scene) -> str:
+    """A function that makes a network of any width for `coordinate_check`."""
+    drawn = scene.pick("winit.he_normal, rng", "winit.zeros", "winit.lecun_normal, 3, dtype='f4'")
+    hidden = scene.pick("width", "width, width", "width, 2, width")
+    sizes = f"[{scene.sizes[0]}, {hidden}, {scene.sizes[-1]}]"
+    return f"lambda width, rng: winit.network.init_params({sizes}, {drawn})"
+
+
+def rates(scene: Scene) -> str:
+    """A learning rate, for all parameters or one each."""
+    one = real(1e-3, 1, "0.1", "1", "1e5")(scene)
+    if scene.chance(0.7):
+        return one
+    names = [f"{kind}{i}" for i in range(1, len(scene.sizes)) for kind in "Wb"]
+    return "{" + ", ".join(f"{name!r}: {one}" for name in names) + "}"
+
+
 STREAM = one_of(
     "None", "0", "7", "np.int64(3)", "np.random.default_rng(5)", "np.random.RandomState(5)",
     "np.random.Generator(np.random.MT19937(1))", "2**70",
@@ -451,7 +470,18 @@ FITTING: dict[str, Callable[[Scene], str]] = {
     ),
     "output_gradient": outputs,
     "loss": loss,
-    "learning_rate": real(1e-3, 1, "0.1", "1", "1e5"),
+    "learning_rate": rates,
+    "start": started,
+    "widths": one_of("(2, 3)", "[4, 1, 9]", "range(2, 5)", "np.array([8, 2])"),
+    "optimizer": one_of("'adam'", "'sgd'"),
+    "steps": whole(1, 4),
+    "nets": whole(1, 3),
+    "coordinate_check.learning_rate": one_of(
+        "0.1",
+        "1e5",
+        "lambda params: dict.fromkeys(params, 0.1)",
+        "lambda params: {name: 1 / params[name].size for name in params}",
+    ),
     "momentum": one_of("0", "0.9", "0.0", "0.5", "0.99"),
     "clip": one_of("None", "1.0", "1", "0.1", "1e6"),
     "batch_size": whole(1, 8),
@@ -511,7 +541,7 @@ FITTING: dict[str, Callable[[Scene], str]] = {
     "caption": one_of("None", "'One message.'"),
 }
 # Numbers of things to do or draw: a huge one is no error, and takes for ever.
-COUNTS = {"epochs", "rows", "columns", "bins", "most", "smooth"}
+COUNTS = {"epochs", "steps", "nets", "rows", "columns", "bins", "most", "smooth"}
 
 
 def by_type(annotation: str, scene: Scene) -> str:

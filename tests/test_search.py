@@ -60,6 +60,9 @@ QUERIES = {
     "zero init residual branch rezero fixup": "12_#start-with-nothing",
     "does weight scale matter before layer norm": "12_#what-a-normalizer",
     "pre-norm or post-norm": "12_#before-the-branch",
+    "muP learning rate transfer width": "15_",
+    "bfloat16 small update lost": "15_#a-step-that-is-too-small",
+    "coordinate check exponents width": "15_#check-it-layer-by-layer",
 }
 FIND = """(queries) => {
   return queries.map((query) => {
