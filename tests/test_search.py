@@ -63,6 +63,9 @@ QUERIES = {
     "muP learning rate transfer width": "15_",
     "bfloat16 small update lost": "15_#a-step-that-is-too-small",
     "coordinate check exponents width": "15_#check-it-layer-by-layer",
+    "why std 0.02 in GPT-2": "13_#where-0-02",
+    "language model initial loss 110": "13_#the-first-loss",
+    "adaLN-Zero": "13_#ends-of-zero",
 }
 FIND = """(queries) => {
   return queries.map((query) => {
