@@ -66,6 +66,9 @@ QUERIES = {
     "why std 0.02 in GPT-2": "13_#where-0-02",
     "language model initial loss 110": "13_#the-first-loss",
     "adaLN-Zero": "13_#ends-of-zero",
+    "do weights have to be random": "16_#weights-must-be-random",
+    "lstm forget gate bias": "16_#a-forget-bias-of-1",
+    "siren initialization": "16_#every-layer-of-a-siren",
 }
 FIND = """(queries) => {
   return queries.map((query) => {
