@@ -255,7 +255,7 @@ def short(names: list[str]) -> str:
 
 
 def summary(entries: Mapping[str, Mapping[str, Any]], optimizer: str) -> str:
-    """In how many the cure helps one optimizer; where it need not, and where it does not."""
+    """In how many the cure helps one optimizer; where it need not, and where it does less."""
     runs = {name: entry[optimizer] for name, entry in entries.items()}
     missed = [name for name, run in runs.items() if not helped(run)]
     text = f"With {optimizer} the cure at least halves the final loss in {len(runs) - len(missed)} "
@@ -263,7 +263,7 @@ def summary(entries: Mapping[str, Mapping[str, Any]], optimizer: str) -> str:
     if unneeded := [name for name in missed if well(runs[name])]:
         text += f" {optimizer} needs none for {short(unneeded)}: below {WELL} as they are."
     if helpless := [name for name in missed if not well(runs[name])]:
-        text += f" It does not help {short(helpless)}."
+        text += f" It does less than that for {short(helpless)}."
     return text
 
 

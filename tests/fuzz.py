@@ -116,7 +116,7 @@ RECEIVERS = {
 # How often relative to 1: what is slow, or one of many that are alike, is called less.
 WEIGHTS = {
     r"plots\.(?!color)\w+": 0.25,
-    r"theory\.(critical_line|c_star|xi_c)": 0.5,
+    r"theory\.(critical_line|c_star|xi_c|c_curve|phase_diagram)": 0.5,
     r"theory\.(c_map|c_slope)": 0.7,
     r"activations\.\w+(\.\w+)?": 0.2,
     r"activations\.(get|leaky_relu|Activation.*)": 1.5,
@@ -447,6 +447,10 @@ FITTING: dict[str, Callable[[Scene], str]] = {
     "q": real(1e-6, 1e4, "1", "1.0", "0.5", "2"),
     "q0": real(1e-6, 1e4, "1", "0.1", "0", "5"),
     "c": one_of("0", "0.5", "-0.3", "1", "-1", "0.99", "1.0", "1e-9", "0.9999999"),
+    "qs": one_of("[1.0]", "np.linspace(0.1, 2, 5)", "np.geomspace(1e-6, 1e6, 4)", "(0.5, 3)"),
+    "cs": one_of("[0, 0.5, 1]", "np.linspace(-1, 1, 5)", "(0.2,)", "np.float32([0.9, 0.99])"),
+    "sigmas_w": one_of("[1.0, 1.5]", "np.linspace(0.2, 5, 4)", "(2**0.5,)", "[1, 20]"),
+    "sigmas_b": one_of("[0.0, 0.1]", "np.linspace(0, 1, 3)", "(0.3,)", "[1e-3, 5]"),
     "sigma_w": real(0.1, 5, "1", "1.0", "2**0.5", "1.5", "2", "0.9"),
     "sigma_b": real(1e-4, 1, "0", "0.0", "0.3", "0.05", "0.1"),
     "params": network_params,
@@ -872,6 +876,8 @@ def unsound(call: Call, value: Any, arguments: dict[str, Any]) -> str:
                     return f"dtype {value.dtype} instead of the one asked for"
     if target.module in ("theory", "diagnostics"):
         clean = target.module == "theory" or target.name in ("diagnose", "steepest")
+        if target.name == "phase_diagram":  # nan in chi_1 where there is no finite q*
+            value = np.where(np.isinf(value.q_star), 0.0, value.chi_1)
         if clean and any(np.isnan(entry).any() for entry in numbers(value)):
             return "NaN in the result"
     if target.name == "sgd":

@@ -539,6 +539,42 @@ def test_page_fits_a_phone(
         assert width <= PHONE["width"]
 
 
+# How far below the top of the screen the element stands, once the page has come to rest.
+TOP = """(id) => new Promise((done) => setTimeout(() =>
+  done(document.getElementById(id).getBoundingClientRect().top), 300))"""
+
+
+def test_phone_comes_to_the_place_that_is_meant(server: str, browser: Browser) -> None:
+    """By a link on the page and from outside, when loaded again and by going back."""
+    name = "notebooks/04_variance"
+    last = soup(name).select("article > section > section[id]")[-2]["id"]
+    with browser.new_context(viewport=PHONE, reduced_motion="reduce") as context:
+        page = context.new_page()
+        visit(page, f"{server}/{name}.html")
+        first = page.locator("article > section > section").first
+        assert first.evaluate("(part) => getComputedStyle(part).contentVisibility") == "auto"
+        page.evaluate("(id) => { location.hash = id }", last)
+        on_page = page.evaluate(TOP, last)
+        page.goto("about:blank")
+        visit(page, f"{server}/{name}.html#{last}")
+        from_outside = page.evaluate(TOP, last)
+        page.goto("about:blank")
+        visit(page, f"{server}/{name}.html")
+        page.locator(f"#{last}").evaluate("(part) => part.scrollIntoView()")
+        scrolled = page.evaluate(TOP, last)
+        page.reload()
+        settle(page)
+        again = page.evaluate(TOP, last)
+        page.goto(f"{server}/book/index.html")
+        page.go_back()
+        settle(page)
+        back = page.evaluate(TOP, last)
+    assert 0 <= on_page < PHONE["height"] / 4
+    assert from_outside == pytest.approx(on_page, abs=2)
+    assert again == pytest.approx(scrolled, abs=2)
+    assert back == pytest.approx(scrolled, abs=2)
+
+
 # Everything that takes part in the order of Tab and can be seen, numbered as it stands in the page.
 NUMBER_STOPS = """() => {
   const kinds = "a[href], button, summary, input:not([type=radio]), input:checked, [tabindex='0']";

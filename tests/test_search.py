@@ -69,6 +69,9 @@ QUERIES = {
     "do weights have to be random": "16_#weights-must-be-random",
     "lstm forget gate bias": "16_#a-forget-bias-of-1",
     "siren initialization": "16_#every-layer-of-a-siren",
+    "edge of chaos critical line": "14_#the-map",
+    "correlation of two inputs with depth": "14_#two-digits|14_#the-correlation",
+    "how deep can a network be trained depth scale": "14_#how-far|14_#does-training",
 }
 FIND = """(queries) => {
   return queries.map((query) => {
@@ -112,7 +115,7 @@ def test_readers_find_the_place(find: Find) -> None:
     answers = dict(zip(QUERIES, find(*QUERIES), strict=True))
     pages = {q: rank(answers[q]["hits"], QUERIES[q], section=False) for q in QUERIES}
     sections = {q: rank(answers[q]["hits"], QUERIES[q], section=True) for q in QUERIES}
-    assert len(QUERIES) == 33
+    assert len(QUERIES) == 36
     assert sum(place == 0 for place in pages.values()) >= 29, pages
     assert sum(place < 3 for place in sections.values()) >= 32, sections
 

@@ -1,0 +1,1175 @@
+/* The lab's computation: draws real matrices, sends a batch forward and a gradient back, measures
+ * each layer, and lays the theory over it. No DOM: it runs in a worker, in a page and under Node.
+ *
+ * Names are those of the Python package `winit`. The network is
+ *   z_1 = x W_1ᵀ,  z_{l+1} = φ(N(z_l)) W_{l+1}ᵀ,  with a residual path z_{l+1} = z_l + a φ(N(z_l)) W_{l+1}ᵀ
+ * where N is the identity or layer normalization and a is 1 or 1/√L.
+ *
+ * Matrices of a batch are stored unit by unit: value [unit * batch + example]. Weights are stored
+ * with unit std, and their std is a number beside them; so are signals, with a power of two. What
+ * shrinks or grows over a hundred layers stays a number in this way where float32 has none.
+ */
+"use strict";
+
+const Engine = (() => {
+  // ---------------------------------------------------------------- what can be set
+
+  const SCHEMES = [
+    "zeros", "constant", "normal", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform",
+    "lecun_normal", "lecun_uniform", "orthogonal", "depth_gain", "orthogonal_depth_gain",
+  ];
+  const RESIDUALS = ["none", "plain", "scaled", "zero"];
+  const NORMS = ["none", "layer"];
+  const TASKS = ["spiral", "circles", "moons"];
+  const OPTIMIZERS = ["sgd", "adam"];
+  const DEFAULTS = {
+    scheme: "he_normal", std: 0.05, activation: "relu", depth: 30, width: 128, scale: 1,
+    residual: "none", norm: "none", seed: 1, batch: 32,
+  };
+  // Smallest, largest, and what it must be a multiple of (0: any number).
+  const RANGES = {
+    std: [1e-3, 10, 0], depth: [1, 100, 1], width: [8, 512, 8], scale: [0.01, 100, 0],
+    seed: [0, 4294967295, 1], batch: [8, 128, 8],
+  };
+  const EPS = 1e-5; // of layer normalization
+
+  // Bounds of the audit, `winit.judge` and `winit.diagnostics`: a test compares them.
+  const BOUND = 100, STEEP = BOUND ** 2, STEEP_NORMALIZED = 1e6, HANIN = 5, SPREADS = 4, COLLAPSED = 2 ** -16;
+  const SATURATED = 0.75, MOSTLY = 0.95, ALIKE = 0.5, FLAT = 0.05, DEAD = 1e-3;
+  const LARGEST = 3.4028234663852886e38; // of float32
+
+  // ---------------------------------------------------------------- activations
+
+  const { exp, log, sqrt, abs, tanh, PI } = Math;
+  const sigmoid = (x) => { const e = exp(-abs(x)); return (x >= 0 ? 1 : e) / (1 + e); };
+  const softplus = (x) => Math.max(x, 0) + Math.log1p(exp(-abs(x)));
+  const ERFC = [ // Chebyshev coefficients of ln erfc, as in Press et al., Numerical Recipes
+    -1.3026537197817094, 6.4196979235649026e-1, 1.9476473204185836e-2, -9.561514786808631e-3,
+    -9.46595344482036e-4, 3.66839497852761e-4, 4.2523324806907e-5, -2.0278578112534e-5,
+    -1.624290004647e-6, 1.30365583558e-6, 1.5626441722e-8, -8.5238095915e-8, 6.529054439e-9,
+    5.059343495e-9, -9.91364156e-10, -2.27365122e-10, 9.6467911e-11, 2.394038e-12, -6.886027e-12,
+    8.94487e-13, 3.13092e-13, -1.12708e-13,
+  ];
+  const erfc = (x) => {
+    const z = abs(x), t = 2 / (2 + z), y = 4 * t - 2;
+    let d = 0, dd = 0;
+    for (let i = ERFC.length - 1; i > 0; i--) [d, dd] = [y * d - dd + ERFC[i], d];
+    const tail = t * exp(-z * z + 0.5 * (ERFC[0] + y * d) - dd);
+    return x >= 0 ? tail : 2 - tail;
+  };
+  const erf = (x) => {
+    if (abs(x) > 0.5) return 1 - erfc(x);
+    let term = x, sum = x; // the series keeps the digits of small x
+    for (let n = 1; n < 12; n++) sum += (term *= -x * x / n) / (2 * n + 1);
+    return 2 / sqrt(PI) * sum;
+  };
+  const ndtr = (x) => 0.5 * erfc(-x * Math.SQRT1_2);
+  const elu = (scale, alpha) => ({
+    f: (x) => scale * (x > 0 ? x : alpha * Math.expm1(x)),
+    d: (x) => scale * (x > 0 ? 1 : alpha * exp(x)),
+    kinks: [0],
+  });
+  const clip = (low, high) => ({
+    f: (x) => Math.min(Math.max(x, low), high),
+    d: (x) => (x > low && x <= high ? 1 : 0),
+    kinks: [low, high],
+  });
+  const geluInner = (x) => tanh(sqrt(2 / PI) * (x + 0.044715 * x * x * x));
+  const leaky = (slope) => ({
+    f: (x) => (x > 0 ? x : slope * x), d: (x) => (x > 0 ? 1 : slope), kinks: [0],
+  });
+  // f is the function, d its derivative from x and y = f(x), from the left where it jumps; `kinks`
+  // are where quadrature splits, `bounded` says that it is flat on both sides.
+  const FUNCTIONS = {
+    linear: { f: (x) => x, d: () => 1, kinks: [] },
+    relu: { f: (x) => Math.max(x, 0), d: (x) => Number(x > 0), kinks: [0] },
+    relu6: clip(0, 6),
+    elu: elu(1, 1),
+    selu: elu(1.0507009873554805, 1.6732632423543773),
+    gelu: {
+      f: (x) => x * ndtr(x), d: (x) => ndtr(x) + x * exp(-x * x / 2) / sqrt(2 * PI), kinks: [],
+    },
+    gelu_tanh: {
+      f: (x) => 0.5 * x * (1 + geluInner(x)),
+      d: (x) => {
+        const t = geluInner(x);
+        if (abs(x) > 100) return x > 0 ? 1 : 0;
+        return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * sqrt(2 / PI) * (1 + 3 * 0.044715 * x * x);
+      },
+      kinks: [],
+    },
+    silu: {
+      f: (x) => x * sigmoid(x), d: (x) => { const s = sigmoid(x); return s * (1 + x * (1 - s)); },
+      kinks: [],
+    },
+    mish: {
+      f: (x) => x * tanh(softplus(x)),
+      d: (x) => { const t = tanh(softplus(x)); return t + x * (1 - t * t) * sigmoid(x); },
+      kinks: [],
+    },
+    softplus: { f: softplus, d: sigmoid, kinks: [] },
+    softsign: {
+      f: (x) => x / (1 + abs(x)), d: (x) => (1 / (1 + abs(x))) ** 2, kinks: [0], bounded: true,
+    },
+    tanh: { f: tanh, d: (x, y) => 1 - y * y, kinks: [], bounded: true },
+    lecun_tanh: {
+      f: (x) => 1.7159 * tanh(2 / 3 * x), d: (x, y) => 1.7159 * 2 / 3 * (1 - (y / 1.7159) ** 2),
+      kinks: [], bounded: true,
+    },
+    sigmoid: { f: sigmoid, d: (x, y) => y * (1 - y), kinks: [], bounded: true },
+    erf: { f: erf, d: (x) => 2 / sqrt(PI) * exp(-x * x), kinks: [], bounded: true },
+    hard_tanh: { ...clip(-1, 1), bounded: true },
+    sin: {
+      f: Math.sin, d: Math.cos, kinks: [],
+      moments: (q) => [-Math.expm1(-2 * q) / 2, (1 + exp(-2 * q)) / 2], // E φ², E φ'²
+    },
+    leaky_relu: leaky(0.01),
+  };
+  const ACTIVATIONS = Object.keys(FUNCTIONS);
+
+  // ---------------------------------------------------------------- checking a state
+
+  const CHOICES = { scheme: SCHEMES, activation: ACTIVATIONS, residual: RESIDUALS, norm: NORMS };
+  const NUMBER = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
+
+  /** What was given, short enough for a message. */
+  const shown = (value) => {
+    let text;
+    try { text = typeof value === "string" ? `"${value}"` : String(value); } catch { text = typeof value; }
+    return text.length > 30 ? `${text.slice(0, 29)}…` : text;
+  };
+
+  const numberOf = (value) =>
+    typeof value === "number" ? value
+      : typeof value === "string" && NUMBER.test(value) ? Number(value) : NaN;
+
+  /** The nearest number in the range, or null where nothing is near. */
+  function nearest(value, [low, high, step]) {
+    const number = numberOf(value);
+    if (Number.isNaN(number)) return null;
+    const inside = Math.min(Math.max(number, low), high);
+    return step ? Math.round(inside / step) * step : inside;
+  }
+
+  /** A state that can be run, and what was changed for it, in words. */
+  function validate(given) {
+    const state = { ...DEFAULTS }, messages = [];
+    const plain = given !== null && typeof given === "object" && !Array.isArray(given);
+    if (!plain && given !== undefined) messages.push(`${shown(given)} is no state: the defaults are used.`);
+    for (const key of plain ? Object.keys(given) : []) {
+      const value = given[key];
+      if (!Object.hasOwn(DEFAULTS, key)) {
+        messages.push(`${shown(key)} is no setting of the lab.`);
+      } else if (key in CHOICES) {
+        if (CHOICES[key].includes(value)) state[key] = value;
+        else messages.push(`${key} must be one of ${CHOICES[key].join(", ")}, got ${shown(value)}: ${state[key]} is used.`);
+      } else {
+        const [low, high, step] = RANGES[key], found = nearest(value, RANGES[key]);
+        state[key] = found ?? state[key];
+        if (found === null || found !== numberOf(value)) {
+          const kind = step > 1 ? `a multiple of ${step}` : step ? "a whole number" : "a number";
+          messages.push(`${key} must be ${kind} from ${low} to ${high}, got ${shown(value)}: ${state[key]} is used.`);
+        }
+      }
+    }
+    return { state, messages };
+  }
+
+  // ---------------------------------------------------------------- random numbers
+
+  // The ziggurat of 256 layers of equal area under exp(-x²/2): Marsaglia & Tsang 2000.
+  const EDGE = 3.6541528853610088, AREA = 4.92867323399e-3;
+  const density = (x) => exp(-x * x / 2);
+  const ENDS = new Float64Array(257); // right ends of the layers, from the bottom
+  ENDS[0] = AREA / density(EDGE);
+  ENDS[1] = EDGE;
+  for (let i = 2; i < 256; i++) {
+    ENDS[i] = sqrt(-2 * log(AREA / ENDS[i - 1] + density(ENDS[i - 1])));
+  }
+  // A signed number of 24 bits, below INSIDE in size, times WIDTHS is under the curve for sure.
+  const INSIDE = new Int32Array(256), WIDTHS = new Float32Array(256), HEIGHTS = ENDS.map(density);
+  for (let i = 0; i < 256; i++) {
+    INSIDE[i] = Math.floor(2 ** 23 * ENDS[i + 1] / ENDS[i]);
+    WIDTHS[i] = ENDS[i] / 2 ** 23;
+  }
+
+  const rotate = (x, k) => (x << k) | (x >>> (32 - k));
+
+  /** Start the stream `stream` of a seed: the state of xoshiro128** by a hash of both. */
+  function start(state, seed, stream) {
+    let h = (seed ^ Math.imul(stream + 1, 0x9e3779b9)) | 0;
+    for (let i = 0; i < 4; i++) {
+      h = (h + 0x6d2b79f5) | 0; // MurmurHash3's finalizer, with a step between
+      let x = h ^ Math.imul(stream, 0x85ebca6b + 2 * i);
+      x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
+      x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+      state[i] = x ^ (x >>> 16) ^ (i ? rotate(state[i - 1], 7) : 0);
+    }
+    if (!(state[0] | state[1] | state[2] | state[3])) state[0] = 1;
+    for (let i = 0; i < 8; i++) next(state);
+  }
+
+  /** 32 random bits: xoshiro128** of Blackman & Vigna 2021. */
+  function next(s) {
+    const result = Math.imul(rotate(Math.imul(s[1], 5), 7), 9), t = s[1] << 9;
+    s[2] ^= s[0]; s[3] ^= s[1]; s[1] ^= s[2]; s[0] ^= s[3]; s[2] ^= t;
+    s[3] = rotate(s[3], 11);
+    return result;
+  }
+
+  /** A uniform number above 0 and below 1. */
+  const uniform = (s) => ((next(s) >>> 8) + 0.5) / 2 ** 24;
+
+  /** A normal number where the bits fell into layer i, but not surely under the curve. */
+  function outside(s, i, j) {
+    if (i === 0) { // the tail: Marsaglia 1964
+      for (;;) {
+        const x = -log(uniform(s)) / EDGE, y = -log(uniform(s));
+        if (2 * y >= x * x) return j < 0 ? -EDGE - x : EDGE + x;
+      }
+    }
+    const x = j * WIDTHS[i], height = HEIGHTS[i] + uniform(s) * (HEIGHTS[i + 1] - HEIGHTS[i]);
+    return height < density(x) ? x : normal(s);
+  }
+
+  /** A number from N(0, 1). */
+  function normal(s) {
+    const bits = next(s), i = bits & 255, j = bits >> 8;
+    return abs(j) < INSIDE[i] ? j * WIDTHS[i] : outside(s, i, j);
+  }
+
+  // ---------------------------------------------------------------- kernels
+
+  /** The loops of kernels.wat in plain JavaScript: sums in double, results in float32. */
+  class PlainKernels {
+    constructor() {
+      this.name = "JavaScript";
+      this.state = new Int32Array(4);
+    }
+
+    /** Give back all arrays. */
+    free() {}
+
+    /** A new array: of zeros, or of whatever is there where it is written to at once. */
+    array(size) { return new Float32Array(size); }
+
+    raw(size) { return new Float32Array(size); }
+
+    start(seed, stream) { start(this.state, seed, stream); }
+
+    normals(out) { for (let i = 0; i < out.length; i++) out[i] = normal(this.state); }
+
+    /** Uniform numbers of std 1. */
+    uniforms(out) {
+      const width = sqrt(3) / 2 ** 23;
+      for (let i = 0; i < out.length; i++) out[i] = width * ((next(this.state) >> 8) + 0.5);
+    }
+
+    /** z[r][b] = Σ_k w[r * row + k * column] a[k][b], for 4 rows and 2 examples at a time. */
+    product(w, row, column, a, z, rows, terms, batch) {
+      for (let r = 0; r < rows; r += 4) {
+        for (let b = 0; b < batch; b += 2) {
+          let s0 = 0, s1 = 0, s2 = 0, s3 = 0, t0 = 0, t1 = 0, t2 = 0, t3 = 0, p = r * row;
+          for (let k = 0, q = b; k < terms; k++, p += column, q += batch) {
+            const x = a[q], y = a[q + 1];
+            const w0 = w[p], w1 = w[p + row], w2 = w[p + 2 * row], w3 = w[p + 3 * row];
+            s0 += w0 * x; s1 += w1 * x; s2 += w2 * x; s3 += w3 * x;
+            t0 += w0 * y; t1 += w1 * y; t2 += w2 * y; t3 += w3 * y;
+          }
+          const o = r * batch + b;
+          z[o] = s0; z[o + batch] = s1; z[o + 2 * batch] = s2; z[o + 3 * batch] = s3;
+          z[o + 1] = t0; z[o + batch + 1] = t1; z[o + 2 * batch + 1] = t2; z[o + 3 * batch + 1] = t3;
+        }
+      }
+    }
+
+    /** Householder vectors whose product is uniform over the orthogonal matrices: Stewart 1980.
+     * v_r has n - r numbers after a zero; `factors` are 2 / |v_r|², and then n signs. */
+    reflections(v, factors, n) {
+      for (let r = 0, p = 0; r < n; r++) {
+        v[p++] = 0;
+        const own = v.subarray(p, p + n - r);
+        this.normals(own);
+        const x = own[0], square = meanSquare(own) * own.length, root = x < 0 ? -sqrt(square) : sqrt(square);
+        factors[n + r] = x < 0 ? 1 : -1;
+        factors[r] = own.length === 1 ? 0 : 1 / (square + x * root);
+        own[0] = own.length === 1 ? 0 : x + root;
+        p += own.length;
+      }
+    }
+
+    /** a -= factor v (vᵀ a) for each vector v, the last first, or `backwards` the first. */
+    reflect(v, factors, a, n, batch, backwards) {
+      const sums = new Float64Array(batch);
+      for (let i = 0; i < n; i++) {
+        const r = backwards ? i : n - 1 - i, from = r * (n + 1) - r * (r - 1) / 2 + 1 - r;
+        sums.fill(0);
+        for (let k = r; k < n; k++) {
+          const x = v[from + k] * factors[r];
+          for (let b = 0, q = k * batch; b < batch; b++, q++) sums[b] += x * a[q];
+        }
+        for (let k = r; k < n; k++) {
+          const x = v[from + k];
+          for (let b = 0, q = k * batch; b < batch; b++, q++) a[q] -= x * sums[b];
+        }
+      }
+    }
+  }
+
+  const HEAP = 4096, PAGE = 65536, PANEL = 16; // of kernels.wat
+
+  /** The same by kernels.wat, on arrays in its memory: these become invalid with `free`. */
+  class WasmKernels {
+    constructor(module) {
+      this.name = "WebAssembly";
+      const outside_ = (i, j) => outside(this.state, i, j);
+      this.code = new WebAssembly.Instance(module, { engine: { outside: outside_ } }).exports;
+      this.top = HEAP;
+      this.reserve(0);
+      new Int32Array(this.buffer, 16, 256).set(INSIDE);
+      new Float32Array(this.buffer, 1040, 256).set(WIDTHS);
+    }
+
+    free() { this.top = HEAP; }
+
+    /** Make room for so many more numbers, which must happen before the arrays are made. */
+    reserve(size) {
+      const { memory } = this.code, missing = this.top + 4 * size - memory.buffer.byteLength;
+      if (missing > 0) memory.grow(Math.ceil(missing / PAGE));
+      this.buffer = memory.buffer;
+      this.state = new Int32Array(this.buffer, 0, 4);
+    }
+
+    raw(size) {
+      const made = new Float32Array(this.buffer, this.top, size);
+      this.top += Math.ceil(size / 4) * 16;
+      return made;
+    }
+
+    array(size) { return this.raw(size).fill(0); }
+
+    start(seed, stream) { start(this.state, seed, stream); }
+
+    normals(out) { this.code.normals(out.byteOffset, out.length); }
+
+    uniforms(out) { this.code.uniforms(out.byteOffset, out.length); }
+
+    product(w, row, column, a, z, rows, terms, batch) {
+      this.code.product(w.byteOffset, 4 * row, 4 * column, a.byteOffset, z.byteOffset, rows, terms, batch);
+    }
+
+    reflections(v, factors, n) { this.code.reflections(v.byteOffset, factors.byteOffset, n); }
+
+    reflect(v, factors, a, n, batch, backwards) {
+      const before = this.top, panel = this.raw(n * PANEL);
+      for (let b = 0; b < batch; b += PANEL) {
+        const width = Math.min(PANEL, batch - b);
+        for (let k = 0; k < n; k++) for (let c = 0; c < width; c++) panel[k * PANEL + c] = a[k * batch + b + c];
+        this.code.reflect(v.byteOffset, factors.byteOffset, panel.byteOffset, n, backwards ? 1 : 0);
+        for (let k = 0; k < n; k++) for (let c = 0; c < width; c++) a[k * batch + b + c] = panel[k * PANEL + c];
+      }
+      this.top = before;
+    }
+  }
+
+  let compiled = null;
+
+  /** Compute with kernels.wat from now on, given as base64 or bytes; false where that is impossible. */
+  function load(kernels) {
+    try {
+      const bytes = typeof kernels === "string" ? Uint8Array.from(atob(kernels), (c) => c.charCodeAt(0)) : kernels;
+      compiled = new WebAssembly.Module(bytes);
+    } catch {
+      compiled = null; // no WebAssembly here, or none with SIMD
+    }
+    return compiled !== null;
+  }
+
+  /** Kernels with room for so many numbers. */
+  function makeKernels(size, wasm = true) {
+    if (!compiled || !wasm) return new PlainKernels();
+    const kernels = new WasmKernels(compiled);
+    kernels.reserve(size);
+    return kernels;
+  }
+
+  // ---------------------------------------------------------------- weights
+
+  /** The std that a scheme draws with (for "constant" the value, for orthogonal ones the gain). */
+  function stdOf(state, fanIn, fanOut, first) {
+    const { scheme, std } = state;
+    if (scheme === "zeros") return 0;
+    if (scheme === "constant" || scheme === "normal") return std;
+    if (scheme === "orthogonal") return 1;
+    // The first kernel reads data, no activation: 1 keeps their scale.
+    const gain = scheme.endsWith("depth_gain") ? (first ? 1 : depthGain(state.activation, state.depth)) : 1;
+    if (scheme === "orthogonal_depth_gain") return gain;
+    if (scheme === "depth_gain") return gain / sqrt(fanIn);
+    if (scheme.startsWith("he")) return sqrt(2 / fanIn);
+    return scheme.startsWith("glorot") ? sqrt(2 / (fanIn + fanOut)) : sqrt(1 / fanIn);
+  }
+
+  /** A square matrix that is drawn, given, or made of reflections, times `scale`. */
+  class Kernel {
+    constructor(kernels, state, layer, given) {
+      const { width: n, scheme } = state;
+      Object.assign(this, { kernels, n, scale: stdOf(state, n, n, layer === 0), factors: null });
+      if (given) {
+        this.values = kernels.raw(n * n);
+        this.values.set(given);
+        this.scale = 1;
+      } else if (scheme === "zeros" || (state.residual === "zero" && layer > 0)) {
+        this.scale = 0;
+      } else {
+        kernels.start(state.seed, WEIGHTS + layer);
+        this.draw(scheme);
+      }
+    }
+
+    draw(scheme) {
+      const { kernels, n } = this, turning = scheme.startsWith("orthogonal");
+      this.values = kernels.raw(turning ? n * (n + 3) / 2 : n * n);
+      if (turning) kernels.reflections(this.values, (this.factors = kernels.raw(2 * n)), n);
+      else if (scheme === "constant") this.values.fill(1);
+      else if (scheme.endsWith("uniform")) kernels.uniforms(this.values);
+      else kernels.normals(this.values);
+    }
+
+    /** z = W a for a batch, without the factor `scale`; or Wᵀ a. */
+    apply(a, z, batch, transposed = false) {
+      const { kernels, n, values, factors } = this;
+      if (!factors) {
+        kernels.product(values, transposed ? 1 : n, transposed ? n : 1, a, z, n, n, batch);
+        return;
+      }
+      const flip = () => {
+        for (let k = 0; k < n; k++) for (let q = k * batch; q < (k + 1) * batch; q++) z[q] *= factors[n + k];
+      };
+      z.set(a);
+      if (!transposed) flip();
+      kernels.reflect(values, factors, z, n, batch, transposed);
+      if (transposed) flip();
+    }
+  }
+
+  // The streams of a seed: inputs, the gradient's direction, training data, and one for each layer,
+  // so that a deeper network starts as a shallower one does.
+  const INPUTS = 0, DIRECTION = 1, DATA = 2, WEIGHTS = 16;
+
+  // ---------------------------------------------------------------- one pass each way
+
+  const meanSquare = (values) => {
+    let sum = 0;
+    for (let i = 0; i < values.length; i++) sum += values[i] * values[i];
+    return sum / values.length;
+  };
+
+  /** The largest size; what is not a number counts as infinite. */
+  const largest = (values) => {
+    let top = 0;
+    for (let i = 0; i < values.length; i++) {
+      const size = abs(values[i]);
+      if (!(size <= top)) top = size > top ? size : Infinity;
+    }
+    return top;
+  };
+
+  /** The power of two next to a size, which can be divided by without rounding. */
+  const power = (size) => (size > 0 && size < Infinity ? 2 ** Math.max(-1000, Math.min(1000, Math.round(Math.log2(size)))) : 1);
+
+  /** N(z): layer normalization over the units of each example, and 1 / its std for each. */
+  function normalize(z, n, batch) {
+    const out = new Float64Array(z.length), inverse = new Float64Array(batch);
+    for (let b = 0; b < batch; b++) {
+      let mean = 0, variance = 0;
+      for (let q = b; q < z.length; q += batch) mean += z[q];
+      mean /= n;
+      for (let q = b; q < z.length; q += batch) variance += (z[q] - mean) ** 2;
+      inverse[b] = 1 / sqrt(variance / n + EPS);
+      for (let q = b; q < z.length; q += batch) out[q] = (z[q] - mean) * inverse[b];
+    }
+    return { values: out, inverse };
+  }
+
+  /** The gradient at z from that at N(z), in place: what layer normalization lets back. */
+  function normalizeBack(delta, normed, n, batch) {
+    const { values, inverse } = normed;
+    for (let b = 0; b < batch; b++) {
+      let mean = 0, along = 0;
+      for (let q = b; q < delta.length; q += batch) { mean += delta[q]; along += delta[q] * values[q]; }
+      mean /= n; along /= n;
+      for (let q = b; q < delta.length; q += batch) {
+        delta[q] = inverse[b] * (delta[q] - mean - values[q] * along);
+      }
+    }
+  }
+
+  const branchScale = ({ residual, depth }) => (residual === "scaled" ? 1 / sqrt(depth) : 1);
+
+  // The loops over a batch are functions of their own, which are compiled well.
+
+  /** to = from / size, and the mean square of that. */
+  function shrink(from, size, to) {
+    const times = 1 / size; // a power of two
+    let sum = 0;
+    for (let q = 0; q < from.length; q++) {
+      const x = from[q] * times;
+      to[q] = x;
+      sum += x * x;
+    }
+    return sum / from.length;
+  }
+
+  /** z += factor * out, and the largest |z|. */
+  function addTo(z, out, factor) {
+    for (let q = 0; q < z.length; q++) z[q] += factor * out[q];
+    return largest(z);
+  }
+
+  /** φ and its slopes; the largest |φ|. */
+  function activate({ f, d }, x, values, slopes) {
+    for (let q = 0; q < x.length; q++) {
+      const value = f(x[q]);
+      values[q] = value;
+      slopes[q] = d(x[q], value);
+    }
+    return largest(values);
+  }
+
+  /** to = factor * out * slopes. */
+  function multiply(out, factor, slopes, to) {
+    for (let q = 0; q < to.length; q++) to[q] = factor * out[q] * slopes[q];
+  }
+
+  /** For each layer z, the largest |z|, the slopes, and what layer normalization made. */
+  function forward(state, weights, x, kernels) {
+    const { width: n, batch, depth, residual, norm } = state, size = n * batch;
+    const phi = FUNCTIONS[state.activation], branch = branchScale(state);
+    const a = kernels.raw(size), out = kernels.raw(size), values = Float64Array.from(x), layers = [];
+    let t = power(largest(values)); // `values`, which the next kernel reads, are up to about t
+    for (let l = 0; l < depth; l++) {
+      shrink(values, t, a);
+      if (weights[l].scale) weights[l].apply(a, out, batch);
+      else out.fill(0);
+      const skip = residual !== "none" && l > 0;
+      const layer = { z: skip ? layers[l - 1].z.slice() : new Float64Array(size) };
+      layer.top = addTo(layer.z, out, (skip ? branch : 1) * weights[l].scale * t);
+      layers.push(layer);
+      if (l + 1 === depth || !(layer.top < Infinity)) break;
+      layer.normed = norm === "layer" ? normalize(layer.z, n, batch) : null;
+      layer.slopes = new Float32Array(size);
+      t = power(activate(phi, layer.normed ? layer.normed.values : layer.z, values, layer.slopes));
+    }
+    return layers;
+  }
+
+  /** log10 E δ² for each layer, from a gradient at the last; and where float32 would overflow. */
+  function backward(state, weights, layers, direction, kernels) {
+    const { width: n, batch, depth, residual } = state, size = n * batch;
+    const a = kernels.raw(size), out = kernels.raw(size), logs = new Array(depth);
+    const delta = Float64Array.from(direction), back = new Float64Array(size);
+    let exponent = 0, overflow = null; // delta is to be multiplied by 2 ** exponent
+    for (let l = depth - 1; ; l--) {
+      const top = largest(delta), t = power(top);
+      exponent += Math.log2(t);
+      logs[l] = Math.log10(shrink(delta, t, a)) + 2 * exponent * Math.log10(2);
+      if (Math.log2(top / t) + exponent > 128) overflow ??= l;
+      if (l === 0) return { logs, overflow };
+      if (weights[l].scale) weights[l].apply(a, out, batch, true);
+      else out.fill(0);
+      const { slopes, normed } = layers[l - 1];
+      multiply(out, branchScale(state) * weights[l].scale, slopes, back);
+      if (normed) normalizeBack(back, normed, n, batch);
+      if (residual !== "none") addTo(back, delta, 1 / t);
+      delta.set(back);
+    }
+  }
+
+  // ---------------------------------------------------------------- what is measured of a layer
+
+  const BINS = 48, REACH = 4; // of a histogram: from -4 to 4 root mean squares
+
+  /** The numbers of one layer, from z and the slopes after it (there are none after the last). */
+  function measure({ z, top, slopes }, n, batch, steepest) {
+    const unit = power(top), flatBelow = FLAT * steepest, deadBelow = DEAD * steepest;
+    let square = 0, varying = 0, flat = 0, dead = 0;
+    for (let i = 0; i < n; i++) {
+      const from = i * batch, to = from + batch;
+      let sum = 0, own = 0, still = 0;
+      for (let q = from; q < to; q++) {
+        const x = z[q] / unit;
+        sum += x;
+        own += x * x;
+      }
+      square += own;
+      for (let q = from, mean = sum / batch; q < to; q++) varying += (z[q] / unit - mean) ** 2;
+      for (let q = from; slopes && q < to; q++) {
+        flat += Number(abs(slopes[q]) < flatBelow); // numbers, not branches that fork at random
+        still += Number(abs(slopes[q]) < deadBelow);
+      }
+      if (still === batch) dead++;
+    }
+    const second = square / (n * batch), rms = sqrt(second) * unit;
+    return {
+      q: second * unit * unit,
+      log: Math.log10(second) + 2 * Math.log10(unit),
+      varying: second ? Math.min(1, batch / (batch - 1) * varying / square) : NaN,
+      dead: dead / n,
+      saturated: flat / (n * batch),
+      distinct: distinctUnits(z, n, batch, top),
+      histogram: histogram(z, rms),
+    };
+  }
+
+  function histogram(z, rms) {
+    const counts = new Int32Array(BINS), scale = rms > 0 ? BINS / (2 * REACH * rms) : 0;
+    for (let q = 0; q < z.length; q++) {
+      const bin = Math.floor(z[q] * scale + BINS / 2);
+      if (bin >= 0 && bin < BINS) counts[bin]++;
+    }
+    return { low: -REACH * rms, high: REACH * rms, counts: Array.from(counts), total: z.length };
+  }
+
+  /** How many units differ, by more than the rounding of float32: as `winit.distinct_units`. */
+  function distinctUnits(z, n, batch, top) {
+    if (!(top > 0)) return 1;
+    // Equal units have equal sums under any weights, so that sorting brings them together.
+    const sums = new Float64Array(n), tolerance = 100 * 2 ** -23 * top, signs = new Float64Array(batch);
+    for (let b = 0; b < batch; b++) signs[b] = Math.cos(b) / top;
+    for (let i = 0; i < n; i++) for (let b = 0; b < batch; b++) sums[i] += signs[b] * z[i * batch + b];
+    const sorted = sums.slice().sort(), far = batch * tolerance / top;
+    if (sorted.every((sum, i) => i === 0 || sum - sorted[i - 1] > far)) return n; // units that are near have near sums
+    const order = Array.from(sums.keys()).sort((i, j) => sums[i] - sums[j]);
+    let found = 1;
+    for (let i = 1; i < n; i++) {
+      const one = order[i] * batch, other = order[i - 1] * batch;
+      for (let b = 0; b < batch; b++) {
+        if (abs(z[one + b] - z[other + b]) > tolerance) { found++; break; }
+      }
+    }
+    return found;
+  }
+
+  /** The steepest slope on [-10, 10]. */
+  const steepestOf = (phi) => {
+    let top = 0;
+    for (let i = -2000; i <= 2000; i++) top = Math.max(top, abs(phi.d(i / 200, phi.f(i / 200))));
+    return top;
+  };
+
+  // ---------------------------------------------------------------- theory
+
+  // Gauss-Legendre nodes and weights of a panel, by Newton's method on the polynomial of degree 16.
+  const NODES = new Float64Array(16), SHARES = new Float64Array(16);
+  for (let i = 0; i < 16; i++) {
+    let x = Math.cos(PI * (i + 0.75) / 16.5), slope = 1;
+    for (let round = 0; round < 8; round++) {
+      let p = 1, before = 0;
+      for (let k = 1; k <= 16; k++) [p, before] = [((2 * k - 1) * x * p - (k - 1) * before) / k, p];
+      slope = 16 * (x * p - before) / (x * x - 1);
+      x -= p / slope;
+    }
+    NODES[i] = x;
+    SHARES[i] = 2 / ((1 - x * x) * slope * slope);
+  }
+
+  /** E φ(u)² and E φ'(u)² for u ~ N(0, q), by quadrature in panels that end where φ bends. */
+  function moments(activation, q) {
+    const phi = FUNCTIONS[activation], root = sqrt(q), ends = [];
+    if (phi.moments) return phi.moments(q);
+    for (let z = -12; z <= 12; z += 1.5) ends.push(z);
+    for (let x = 1; x < 12 * root; x *= x < 16 ? 2 : 4) ends.push(x / root, -x / root);
+    for (const kink of phi.kinks) if (abs(kink) < 12 * root) ends.push(kink / root);
+    ends.sort((a, b) => a - b);
+    let signal = 0, slope = 0;
+    for (let p = 1; p < ends.length; p++) {
+      const half = (ends[p] - ends[p - 1]) / 2, middle = (ends[p] + ends[p - 1]) / 2;
+      if (half < 1e-14) continue;
+      for (let i = 0; i < 16; i++) {
+        const z = middle + half * NODES[i], u = root * z, y = phi.f(u);
+        const weight = half * SHARES[i] * density(z) / sqrt(2 * PI);
+        signal += weight * y * y;
+        slope += weight * phi.d(u, y) ** 2;
+      }
+    }
+    return [signal, slope];
+  }
+
+  // Beyond these ln q an activation does what it does there: a power of q, or nothing more.
+  const FAR = 46;
+
+  /** ln E φ² and ln E φ'² at ln q, however large or small q is. */
+  function logMoments(activation, u) {
+    const inside = Math.min(Math.max(u, -FAR), FAR), here = moments(activation, exp(inside)).map(log);
+    if (u === inside) return here;
+    const near = moments(activation, exp(inside * (1 - 1 / FAR))).map(log);
+    return here.map((value, i) => value + Math.round((value - near[i]) * Math.sign(inside)) * (u - inside));
+  }
+
+  /** What mean-field theory says of q and of the gradient, layer by layer, in log10 too. */
+  function theoryOf(state) {
+    const { scheme, width: n, depth, residual, norm, activation } = state;
+    if (scheme === "zeros" || scheme === "constant") return { q: null, gradient: null, logs: null };
+    const variance = (l) => { // of all that a layer's kernel multiplies by, in ln
+      const std = residual === "zero" && l > 0 ? 0 : stdOf(state, n, n, l === 0);
+      return 2 * log(std) + (scheme.startsWith("orthogonal") ? 0 : log(n));
+    };
+    const branch = 2 * log(branchScale(state)), add = (a, b) => Math.max(a, b) + Math.log1p(exp(-abs(a - b)));
+    const q = [variance(0) + 2 * log(state.scale)], factors = [];
+    for (let l = 1; l < depth; l++) {
+      const last = q[l - 1], over = norm === "layer" ? add(last, log(EPS)) : 0; // of what N divides by
+      const [signal, slope] = logMoments(activation, last - over);
+      const own = variance(l) + (residual === "none" ? 0 : branch);
+      const forwards = own + signal, backwards = own + slope - over;
+      q.push(residual === "none" ? forwards : forwards > -Infinity ? add(last, forwards) : last);
+      factors.push(residual === "none" ? backwards : backwards > -Infinity ? add(0, backwards) : 0);
+    }
+    const gradient = new Array(depth).fill(0);
+    for (let l = depth - 2; l >= 0; l--) gradient[l] = gradient[l + 1] + factors[l];
+    const logs = { q: q.map((u) => u / Math.LN10), gradient: gradient.map((u) => u / Math.LN10) };
+    return { q: q.map(exp), gradient: gradient.map(exp), logs };
+  }
+
+  // The gain for a depth, as `winit.theory.depth_gain`: tables of both maps over ln q, and a search.
+  const TABLE_END = 11.75, TABLE_STEP = 0.125;
+  const remember = (compute) => {
+    const known = new Map();
+    return (...key) => {
+      const name = key.join();
+      if (!known.has(name)) known.set(name, compute(...key));
+      return known.get(name);
+    };
+  };
+
+  const tableOf = remember((activation) => {
+    const rows = [];
+    for (let u = -TABLE_END; u <= TABLE_END; u += TABLE_STEP) rows.push(logMoments(activation, u));
+    return [0, 1].map((k) => Float64Array.from(rows, (row) => row[k]));
+  });
+
+  /** A value between the table's points, by the polynomial through the six around it. */
+  function between(table, u) {
+    const at = (u + TABLE_END) / TABLE_STEP, first = Math.min(Math.max(Math.floor(at) - 2, 0), table.length - 6);
+    const x = at - first;
+    let sum = 0;
+    for (let i = 0; i < 6; i++) {
+      let weight = table[first + i];
+      for (let k = 0; k < 6; k++) if (k !== i) weight *= (x - k) / (i - k);
+      sum += weight;
+    }
+    return sum;
+  }
+
+  /** The larger of the ranges of ln q and of the gradient's logarithm over so many steps, from q = 1. */
+  function lossOf([forwards, back], logGain, steps) {
+    let u = 0, product = 0, low = 0, high = 0, least = 0, most = 0;
+    for (let step = 0; step < steps; step++) {
+      const inside = Math.min(Math.max(u, -TABLE_END), TABLE_END);
+      product += 2 * logGain + between(back, inside);
+      u = 2 * logGain + between(forwards, inside) + (u - inside);
+      low = Math.min(low, u); high = Math.max(high, u);
+      least = Math.min(least, product); most = Math.max(most, product);
+    }
+    return Math.max(high - low, most - least);
+  }
+
+  /** The gain σ_w that a network of so many layers loses least with, forward and backward. */
+  const depthGain = remember((activation, depth) => {
+    const exact = moments(activation, 1).map((moment) => -log(moment) / 2), table = tableOf(activation);
+    const loss = (logGain) => lossOf(table, logGain, depth - 1);
+    let low = Math.min(...exact) - 3, step = (Math.max(...exact) + 3 - low) / 400, count = 401, best = 0;
+    for (let round = 0; round < 6; round++) {
+      const losses = Array.from({ length: count }, (_, i) => loss(low + i * step));
+      const bound = Math.min(...losses) * (1 + 1e-12);
+      const least = [...losses.keys()].filter((i) => losses[i] <= bound);
+      best = low + least[least.length >> 1] * step;
+      [low, step, count] = [best - 2 * step, step / 10, 41];
+    }
+    const candidates = [...exact, best], losses = candidates.map(loss);
+    return exp(candidates[losses.findIndex((value) => value <= Math.min(...losses) + 1e-8)]);
+  });
+
+  // ---------------------------------------------------------------- in words
+
+  /** A number as everything in the lab writes it: 0.50, 12, 2.9e-5. */
+  function format(value, log10 = Math.log10(abs(value))) {
+    if (Number.isNaN(log10)) return "not known";
+    if (log10 === -Infinity) return "0";
+    if (log10 === Infinity) return "infinite";
+    const sign = value < 0 ? "-" : "";
+    if (log10 >= -2 && log10 < Math.log10(999.5)) {
+      const size = 10 ** log10;
+      return sign + (size >= 99.5 ? size.toFixed(0) : size.toPrecision(2));
+    }
+    let power = Math.floor(log10), digits = (10 ** (log10 - power)).toFixed(1);
+    if (digits === "10.0") [digits, power] = ["1.0", power + 1];
+    return `${sign}${digits}e${power}`;
+  }
+
+  const percent = (share) => (share > 0.995 && share < 1 ? "more than 99%" : `${Math.round(100 * share)}%`);
+
+  /** "keeps 0.50 of" or "multiplies by 2.0 of": what one layer does, from log10 of its factor. */
+  const does = (what, log10) =>
+    log10 < 0.0022 ? `keeps ${format(1, log10)} of ${what}` : `multiplies ${what} by ${format(1, log10)}`;
+
+  /** What happened and why: the verdict, in the audit's order, and a sentence. */
+  function judge(result) {
+    const { state, logs } = result, L = state.depth;
+    const total = logs.q[L - 1] - logs.q[0], back = logs.gradient[0];
+    const say = (verdict, sentence) => ({ verdict, sentence });
+    const most = (name) => result[name].reduce((best, x, l, all) => (x > all[best] || Number.isNaN(all[best]) ? l : best), 0);
+
+    if (result.notFinite !== null) return say("overflow", overflowing(result));
+    const silent = logs.q.findIndex((log10) => log10 === -Infinity), deadest = most("dead");
+    if (state.scheme === "zeros" && silent >= 0) {
+      return say("dead", "All weights are 0, and so is all that they multiply: no signal passes, and no gradient comes back.");
+    }
+    if (silent >= 0) {
+      return say("dead", `At layer ${silent + 1} every unit is 0 for every input: no signal passes, and no gradient comes back.`);
+    }
+    if (result.dead[deadest] > MOSTLY && !FUNCTIONS[state.activation].bounded) {
+      return say("dead", `At layer ${deadest + 1}, ${percent(result.dead[deadest])} of the units are flat for every input: they are dead, no gradient comes back to them.`);
+    }
+    const alike = result.distinct.findIndex((units) => units <= ALIKE * state.width);
+    if (alike >= 0) {
+      return say("symmetric", `Of the ${state.width} units of layer ${alike + 1}, ${result.distinct[alike]} ${result.distinct[alike] === 1 ? "differs from the others: all compute the same," : "differ: the others are copies,"} and get equal gradients, so training cannot tell them apart.`);
+    }
+    const flattest = most("saturated"), normalShare = FUNCTIONS[state.activation].bounded ? flatShare(state.activation) : 1;
+    if (result.saturated[flattest] - normalShare > SATURATED) {
+      return say("saturated", `At layer ${flattest + 1}, ${percent(result.saturated[flattest])} of the slopes are flat (below 5% of the steepest), where a signal of scale 1 has ${percent(normalShare)}: the weights are too large for ${state.activation}, and what is flat hardly learns.`);
+    }
+    if (result.varying[L - 1] < COLLAPSED) {
+      return say("collapsed", `Only ${format(result.varying[L - 1])} of the second moment at layer ${L} varies over the inputs: all inputs look alike there, and no gradient can tell them apart.`);
+    }
+    if (L === 1) return single(result);
+    const signal = `Each layer ${does("the second moment", total / (L - 1))}`;
+    if (abs(total) > Math.log10(BOUND)) {
+      const verdict = total < 0 ? "vanishing" : "exploding";
+      return say(verdict, `${signal}: ${format(1, total)} ${total < 0 ? "of it is left" : "times the first"} at layer ${L}, ${verdict}. ${cause(result, total)}`.trim());
+    }
+    const bound = Math.log10(state.norm === "layer" ? STEEP_NORMALIZED : STEEP);
+    if (abs(back) > bound) {
+      const verdict = back < 0 ? "vanishing" : "exploding";
+      return say(verdict, `${signal}, but on its way back each ${does("the gradient's", back / (L - 1))}: ${format(1, back)} ${back < 0 ? "of it arrives" : "times it"} at layer 1, ${verdict}.`);
+    }
+    return say("kept", `${signal}: ${format(1, total)} of the first at layer ${L}, kept; of the gradient's, ${format(1, back)} comes back to layer 1.`);
+  }
+
+  /** The share of flat slopes that a normal signal of scale 1 has. */
+  function flatShare(activation) {
+    const phi = FUNCTIONS[activation], bound = FLAT * steepestOf(phi);
+    let share = 0;
+    for (let z = -7.995; z < 8; z += 0.01) {
+      if (abs(phi.d(z, phi.f(z))) < bound) share += 0.01 * density(z) / sqrt(2 * PI);
+    }
+    return share;
+  }
+
+  function overflowing(result) {
+    const { logs, notFinite } = result, signal = logs.q.some((log10) => log10 > 2 * Math.log10(LARGEST) - 1);
+    const what = signal ? "the signal" : "the gradient, on its way back,";
+    return `At layer ${notFinite} ${what} is too large for float32 (above 3.4e38): a network in float32 has inf and nan from there on.`;
+  }
+
+  function single({ state, logs }) {
+    const drift = logs.q[0] - 2 * Math.log10(state.scale);
+    const verdict = abs(drift) <= Math.log10(BOUND) ? "kept" : drift < 0 ? "vanishing" : "exploding";
+    return { verdict, sentence: `One layer alone: its second moment is ${format(1, drift)} times that of the inputs, ${verdict}.` };
+  }
+
+  function cause() { return ""; }
+
+  // ---------------------------------------------------------------- the whole run
+
+  const shared = new Map(); // kernels of runs, which follow one another in the same memory
+
+  function runKernels(size, wasm) {
+    const name = compiled && wasm !== false ? "wasm" : "plain";
+    if (!shared.has(name)) shared.set(name, makeKernels(0, wasm));
+    const kernels = shared.get(name);
+    kernels.free();
+    kernels.reserve?.(size);
+    return kernels;
+  }
+
+  /** Draw, send a batch through and a gradient back, measure, compare, judge. */
+  function run(given, options = {}) {
+    const { state } = validate(given);
+    const { width: n, batch, depth } = state, phi = FUNCTIONS[state.activation];
+    const kernels = runKernels(depth * n * (n + 8) + 6 * n * batch + 64 * depth, options.wasm);
+    const weights = [];
+    for (let l = 0; l < depth; l++) weights.push(new Kernel(kernels, state, l, options.weights?.[l]));
+    const x = new Float64Array(n * batch), direction = new Float64Array(n * batch);
+    kernels.start(state.seed, INPUTS);
+    fill(x, options.inputs, n, batch, () => state.scale * normal(kernels.state));
+    kernels.start(state.seed, DIRECTION);
+    fill(direction, options.direction, n, batch, () => normal(kernels.state));
+    const length = sqrt(meanSquare(direction));
+    for (let q = 0; q < direction.length; q++) direction[q] /= length;
+
+    const layers = forward(state, weights, x, kernels), steepest = steepestOf(phi);
+    const rows = layers.map((layer) => measure(layer, n, batch, steepest));
+    const reached = layers.length === depth && layers[depth - 1].top < Infinity;
+    const back = reached ? backward(state, weights, layers, direction, kernels)
+      : { logs: new Array(depth).fill(NaN), overflow: null };
+    const beyond = layers.findIndex(({ top }) => !(top <= LARGEST));
+    const column = (name, missing) => Array.from({ length: depth }, (_, l) => rows[l]?.[name] ?? missing);
+    const result = {
+      state, q: column("q", Infinity), gradient: back.logs.map((log10) => 10 ** log10),
+      logs: { q: column("log", Infinity), gradient: back.logs },
+      varying: column("varying", NaN), dead: column("dead", NaN), saturated: column("saturated", NaN),
+      distinct: column("distinct", NaN), histograms: column("histogram", null),
+      theory: theoryOf(state),
+      notFinite: beyond >= 0 ? beyond + 1 : back.overflow === null ? null : back.overflow + 1,
+      kernels: kernels.name,
+    };
+    return Object.assign(result, judge(result));
+  }
+
+  /** Fill an array of units by examples from one of examples by units, or by draws. */
+  function fill(out, given, n, batch, draw) {
+    for (let i = 0; i < n; i++) {
+      for (let b = 0; b < batch; b++) out[i * batch + b] = given ? given[b * n + i] : draw();
+    }
+  }
+
+  // ---------------------------------------------------------------- training
+
+  const POINTS = 128, CLASSES = 2;
+
+  /** Points in the plane of two classes, of mean 0 and std 1 in each direction: x[2][128], y[128]. */
+  function makeData(task, seed) {
+    const s = new Int32Array(4), x = new Float32Array(2 * POINTS), y = new Uint8Array(POINTS);
+    start(s, seed, DATA);
+    for (let p = 0; p < POINTS; p++) {
+      const label = (y[p] = p % 2), t = uniform(s), noise = () => 0.08 * normal(s);
+      let u = 0, v = 0;
+      if (task === "spiral") {
+        const radius = 0.15 + 0.95 * sqrt(t), angle = 1.5 * PI * 1.6 * sqrt(t) + label * PI;
+        [u, v] = [radius * Math.cos(angle) + noise() / 2, radius * Math.sin(angle) + noise() / 2];
+      } else if (task === "circles") {
+        const radius = label ? 0.45 : 1;
+        [u, v] = [radius * Math.cos(2 * PI * t) + noise(), radius * Math.sin(2 * PI * t) + noise()];
+      } else {
+        const side = label ? -1 : 1;
+        [u, v] = [side * Math.cos(PI * t) + (label ? 1 : 0) + noise(), side * Math.sin(PI * t) + (label ? 0.5 : 0) + noise()];
+      }
+      x[p] = u;
+      x[POINTS + p] = v;
+    }
+    for (const row of [x.subarray(0, POINTS), x.subarray(POINTS)]) {
+      const mean = row.reduce((a, b) => a + b, 0) / POINTS;
+      for (let p = 0; p < POINTS; p++) row[p] -= mean;
+      const std = sqrt(meanSquare(row));
+      for (let p = 0; p < POINTS; p++) row[p] /= std;
+    }
+    return { x, y };
+  }
+
+  /** The network of a state, from two inputs to two classes, with biases that start at 0. */
+  class Trainer {
+    constructor(given, options = {}) {
+      const { state } = validate(given), { task, optimizer, rate, dataSeed } = options;
+      this.state = state;
+      this.task = TASKS.includes(task) ? task : TASKS[0];
+      this.optimizer = OPTIMIZERS.includes(optimizer) ? optimizer : OPTIMIZERS[0];
+      this.rate = numberOf(rate) > 0 && numberOf(rate) <= 1e6 ? numberOf(rate) : 0.1;
+      this.data = makeData(this.task, nearest(dataSeed, RANGES.seed) ?? 0);
+      const { width, depth } = state;
+      this.kernels = makeKernels(trainerSize(width, depth), options.wasm);
+      this.steps = 0;
+      this.stopped = null; // "loss", "gradient" or "parameters": what was not finite
+      this.ratio = [];
+      const { kernels } = this;
+      this.x = this.padded(2, POINTS);
+      for (let q = 0; q < 2 * POINTS; q++) this.x[q] = options.inputs ? options.inputs[q % 2 * 0 + q] : state.scale * this.data.x[q];
+      this.layers = Array.from({ length: depth }, (_, l) => {
+        const ins = l === 0 ? 2 : width, outs = l === depth - 1 ? CLASSES : width;
+        const layer = { ins, outs, skip: state.residual !== "none" && l > 0 && l < depth - 1 };
+        layer.W = this.padded(outs, ins);
+        layer.gradient = this.padded(outs, ins);
+        layer.b = new Float32Array(outs);
+        layer.gradientB = new Float32Array(outs);
+        layer.z = this.padded(outs, POINTS);
+        layer.a = this.padded(ins, POINTS); // what the kernel reads
+        layer.turned = kernels.array(POINTS * pad(ins)); // the same, example by example
+        layer.delta = this.padded(outs, POINTS);
+        if (options.weights) layer.W.set(options.weights[l]);
+        else drawInto(layer, state, l, kernels);
+        layer.memory = this.optimizer === "adam" ? [layer.W, layer.b].map((v) => [new Float32Array(v.length), new Float32Array(v.length)]) : null;
+        return layer;
+      });
+      this.back = this.padded(width, POINTS);
+      this.evaluate();
+    }
+
+    /** A matrix, its rows filled up with zeros to a multiple of four. */
+    padded(rows, columns) { return this.kernels.array(pad(rows) * columns); }
+
+    /** Send the layer's input through it: fills a and z; returns what layer normalization made. */
+    pass(l, z, batch, store) {
+      const { state, layers } = this, layer = layers[l], phi = FUNCTIONS[state.activation];
+      let normed = null;
+      if (l > 0) {
+        normed = state.norm === "layer" ? normalize(z.subarray(0, layer.ins * batch), layer.ins, batch) : null;
+        const source = normed ? normed.values : z;
+        for (let q = 0; q < layer.ins * batch; q++) store.a[q] = phi.f(source[q]);
+      }
+      this.kernels.product(layer.W, layer.ins, 1, store.a, store.z, pad(layer.outs), layer.ins, batch);
+      const branch = layer.skip ? branchScale(state) : 1;
+      for (let i = 0; i < layer.outs; i++) {
+        for (let q = i * batch; q < (i + 1) * batch; q++) {
+          store.z[q] = branch * (store.z[q] + layer.b[i]) + (layer.skip ? z[q] : 0);
+        }
+      }
+      return normed;
+    }
+
+    /** Forward, loss and accuracy of all points, and the gradient at the outputs. */
+    evaluate() {
+      const { layers, data } = this, last = layers[layers.length - 1];
+      layers[0].a.set(this.x);
+      layers.forEach((layer, l) => { layer.normed = this.pass(l, l ? layers[l - 1].z : null, POINTS, layer); });
+      let loss = 0, right = 0;
+      for (let p = 0; p < POINTS; p++) {
+        const gap = last.z[POINTS + p] - last.z[p], own = data.y[p] ? gap : -gap;
+        loss += softplus(-own);
+        right += own > 0 ? 1 : own === 0 ? 0.5 : 0;
+        const share = sigmoid(gap); // of class 1
+        last.delta[p] = (data.y[p] - share) / POINTS;
+        last.delta[POINTS + p] = (share - data.y[p]) / POINTS;
+      }
+      this.loss = loss / POINTS;
+      this.accuracy = right / POINTS;
+    }
+
+    /** The gradient of every weight and bias. */
+    differentiate() {
+      const { layers, kernels, state } = this, phi = FUNCTIONS[state.activation];
+      for (let l = layers.length - 1; l >= 0; l--) {
+        const layer = layers[l], { ins, outs, delta } = layer, branch = layer.skip ? branchScale(state) : 1;
+        const width = pad(ins);
+        for (let k = 0; k < ins; k++) for (let p = 0; p < POINTS; p++) layer.turned[p * width + k] = branch * layer.a[k * POINTS + p];
+        weightGradient(layer, width, kernels);
+        for (let i = 0; i < outs; i++) {
+          let sum = 0;
+          for (let p = 0; p < POINTS; p++) sum += delta[i * POINTS + p];
+          layer.gradientB[i] = branch * sum;
+        }
+        if (l === 0) return;
+        const below = layers[l - 1], { back } = this, source = layer.normed ? layer.normed.values : below.z;
+        kernels.product(layer.W, 1, ins, delta, back, ins, outs, POINTS);
+        for (let q = 0; q < ins * POINTS; q++) back[q] *= branch * phi.d(source[q], layer.a[q]);
+        if (layer.normed) normalizeBack(back, layer.normed, ins, POINTS);
+        for (let q = 0; q < ins * POINTS; q++) below.delta[q] = back[q] + (layer.skip ? delta[q] : 0);
+      }
+    }
+
+    /** Take n steps on all points; the loss before each. */
+    step(n = 1) {
+      const losses = [];
+      for (let i = 0; i < n && !this.stopped; i++) {
+        losses.push(this.loss);
+        if (!Number.isFinite(this.loss)) this.stopped = "loss";
+        else this.move();
+      }
+      return losses;
+    }
+
+    move() {
+      this.differentiate();
+      const finite = this.layers.every(({ gradient, gradientB }) => largest(gradient) < Infinity && largest(gradientB) < Infinity);
+      if (!finite) { this.stopped = "gradient"; return; }
+      this.steps++;
+      this.ratio = this.layers.map((layer) => {
+        const size = meanSquare(layer.W) * layer.W.length;
+        const moved = this.update(layer.W, layer.gradient, layer.memory?.[0]);
+        this.update(layer.b, layer.gradientB, layer.memory?.[1]);
+        return sqrt(moved / size);
+      });
+      this.evaluate();
+    }
+
+    /** Move parameters by SGD or Adam; the sum of the squares of what was added. */
+    update(values, gradient, memory) {
+      let moved = 0;
+      const corrected = [1 - 0.9 ** this.steps, 1 - 0.999 ** this.steps];
+      for (let q = 0; q < values.length; q++) {
+        let step = -this.rate * gradient[q];
+        if (memory) {
+          const [mean, square] = memory;
+          mean[q] = 0.9 * mean[q] + 0.1 * gradient[q];
+          square[q] = 0.999 * square[q] + 0.001 * gradient[q] ** 2;
+          step = -this.rate * (mean[q] / corrected[0]) / (sqrt(square[q] / corrected[1]) + 1e-8);
+        }
+        values[q] += step;
+        moved += step * step;
+      }
+      return moved;
+    }
+
+    /** The probability of class 1 on a grid over [-extent, extent]², the top row first. */
+    surface(grid = 48, extent = 2.2) {
+      const size = Math.max(2, Math.min(256, Math.round(grid) || 48)), values = new Float32Array(size * size);
+      const { layers, state } = this, place = (i) => extent * (2 * i / (size - 1) - 1);
+      this.buffers ??= layers.map(({ ins, outs }) => ({ a: this.padded(ins, POINTS), z: this.padded(outs, POINTS) }));
+      for (let from = 0; from < values.length; from += POINTS) {
+        for (let p = 0; p < POINTS; p++) {
+          const at = Math.min(from + p, values.length - 1);
+          this.buffers[0].a[p] = state.scale * place(at % size);
+          this.buffers[0].a[POINTS + p] = -state.scale * place(Math.floor(at / size));
+        }
+        layers.forEach((_, l) => this.pass(l, l ? this.buffers[l - 1].z : null, POINTS, this.buffers[l]));
+        const { z } = this.buffers[layers.length - 1];
+        for (let p = 0; p < POINTS && from + p < values.length; p++) values[from + p] = sigmoid(z[POINTS + p] - z[p]);
+      }
+      return { size, extent, values };
+    }
+  }
+
+  const trainerSize = (width, depth) => (depth + 3) * 2 * (width + 4) ** 2 + (2 * depth + 4) * 4 * (width + 8) * POINTS;
+
+  const pad = (rows) => Math.ceil(rows / 4) * 4;
+
+  /** ∂loss/∂W = δ aᵀ. */
+  function weightGradient({ ins, outs, delta, turned, gradient }, width, kernels) {
+    if (width === ins) {
+      kernels.product(delta, POINTS, 1, turned, gradient, pad(outs), POINTS, width);
+      return;
+    }
+    for (let i = 0; i < outs; i++) { // two inputs
+      for (let k = 0; k < ins; k++) {
+        let sum = 0;
+        for (let p = 0; p < POINTS; p++) sum += delta[i * POINTS + p] * turned[p * width + k];
+        gradient[i * ins + k] = sum;
+      }
+    }
+  }
+
+  /** Draw a layer's weights by the state's scheme, for its own fans. */
+  function drawInto({ W, ins, outs, skip }, state, l, kernels) {
+    const { scheme, seed } = state, scale = stdOf(state, ins, outs, l === 0), values = W.subarray(0, ins * outs);
+    if (!scale || (state.residual === "zero" && skip)) return;
+    kernels.start(seed, WEIGHTS + l);
+    if (scheme.startsWith("orthogonal")) {
+      const square = new Kernel(kernels, { ...state, residual: "none" }, l), n = state.width;
+      const identity = kernels.array(n * n), out = kernels.array(n * n);
+      for (let i = 0; i < n; i++) identity[i * n + i] = 1;
+      square.apply(identity, out, n);
+      for (let i = 0; i < outs; i++) for (let k = 0; k < ins; k++) values[i * ins + k] = out[i * n + k];
+    } else if (scheme === "constant") values.fill(1);
+    else if (scheme.endsWith("uniform")) kernels.uniforms(values);
+    else kernels.normals(values);
+    for (let q = 0; q < values.length; q++) values[q] *= scale;
+  }
+
+  return {
+    SCHEMES, ACTIVATIONS, RESIDUALS, NORMS, TASKS, OPTIMIZERS, DEFAULTS, RANGES,
+    BOUNDS: { BOUND, STEEP, STEEP_NORMALIZED, HANIN, SPREADS, COLLAPSED, SATURATED, MOSTLY, ALIKE, FLAT, DEAD },
+    validate, load, run, format, moments, depthGain, theory: theoryOf,
+    trainer: (state, options) => new Trainer(state, options),
+  };
+})();
+
+if (typeof KERNELS === "string") Engine.load(KERNELS); // base64, written before this file
+if (typeof module === "object" && module.exports) module.exports = Engine;
