@@ -18,7 +18,7 @@ import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from notebooks import FOLDED, NOTEBOOKS, ROOT
+from notebooks import FOLDED, NOTEBOOKS, ROOT, beside
 from package import build
 
 COURSE = ROOT / "_build" / "course"
@@ -79,6 +79,8 @@ def write(folder: Path, kind: str, wheel: Path) -> Path:
             notebook = for_students(notebook)
         notebook = without_book(notebook, configuration["html"]["baseurl"])
         nbformat.write(notebook, folder / "notebooks" / path.name)
+    for path in beside(NOTEBOOKS):
+        shutil.copy(path, folder / "notebooks")
     shutil.copy(wheel, folder)
     (folder / "README.md").write_text(README.format(kind=kind, wheel=wheel.name), "utf-8")
     shutil.copy(ROOT / "LICENSE", folder)
