@@ -28,9 +28,15 @@ FIRST_FORMULAS = ("KaTeX_Main-Regular.woff2", "KaTeX_Math-Italic.woff2")
 SHEETS = {
     'class="katex': "katex/katex-swap.min.css",
     'class="sd-': "sphinx-design.min.css",
+    'class="lab': "lab/lab.css",
 }
-# And what it needs of scripts: KaTeX's own, which copies a formula as TeX.
-SCRIPTS = {'class="katex': "katex/copy-tex.min.js"}
+# And what it needs of scripts: KaTeX's own, which copies a formula as TeX, the lab's, and the
+# sliders', which bring the lab's engine when one of them is near.
+SCRIPTS = {
+    'class="katex': ("katex/copy-tex.min.js",),
+    'id="lab"': ("lab/core.js", "lab/common.js", "lab/lab.js"),
+    'class="lab-slider"': ("lab/sliders.js",),
+}
 SITEMAP = """<?xml version="1.0" encoding="UTF-8"?>
 <urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">
 {}</urlset>
@@ -151,7 +157,7 @@ def fill_context(
         fonts=[f"fonts/{TYPE.format(face)}" for face in FIRST_FACES]
         + [f"katex/fonts/{font}" for font in FIRST_FORMULAS if 'class="katex' in body],
         sheets=[sheet for mark, sheet in SHEETS.items() if mark in body],
-        scripts=[script for mark, script in SCRIPTS.items() if mark in body],
+        scripts=[name for mark, names in SCRIPTS.items() if mark in body for name in names],
         actions=actions,
         base_url=base,
         version=__version__,

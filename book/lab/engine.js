@@ -132,18 +132,19 @@ const Engine = (() => {
   const CHOICES = { scheme: SCHEMES, activation: ACTIVATIONS, residual: RESIDUALS, norm: NORMS };
   const NUMBER = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
 
-  /** What was given, short enough for a message. */
+  /** What was asked for, short enough for a message. */
   const shown = (value) => {
-    let text;
-    try { text = typeof value === "string" ? `"${value}"` : String(value); } catch { text = typeof value; }
+    let text = typeof value;
+    try { text = String(value).trim() || "nothing"; } catch { /* its type, then */ }
     return text.length > 30 ? `${text.slice(0, 29)}…` : text;
   };
 
-  const numberOf = (value) =>
-    typeof value === "number" ? value
-      : typeof value === "string" && NUMBER.test(value) ? Number(value) : NaN;
+  const numberOf = (value) => {
+    if (typeof value === "string" && NUMBER.test(value)) return Number(value);
+    return typeof value === "number" ? value : NaN;
+  };
 
-  /** The nearest number in the range, or null where nothing is near. */
+  /** The nearest number in a range, or null where nothing is near. */
   function nearest(value, [low, high, step]) {
     const number = numberOf(value);
     if (Number.isNaN(number)) return null;
@@ -151,26 +152,34 @@ const Engine = (() => {
     return step ? Math.round(inside / step) * step : inside;
   }
 
+  /** What is wrong with a number; null if nothing is. */
+  function wrong(value, [low, high, step]) {
+    const number = numberOf(value);
+    if (Number.isNaN(number)) return "is no number";
+    if (number < low) return `is below ${low}`;
+    if (number > high) return `is above ${high}`;
+    if (!step || number % step === 0) return null;
+    return step > 1 ? `is no multiple of ${step}` : "is no whole number";
+  }
+
   /** A state that can be run, and what was changed for it, in words. */
-  function validate(given) {
+  function validate(given = {}) {
     const state = { ...DEFAULTS }, messages = [];
-    const plain = given !== null && typeof given === "object" && !Array.isArray(given);
-    if (!plain && given !== undefined) messages.push(`${shown(given)} is no state: the defaults are used.`);
-    for (const key of plain ? Object.keys(given) : []) {
-      const value = given[key];
+    if (given === null || typeof given !== "object" || Array.isArray(given)) {
+      return { state, messages: [`${shown(given)} is no state: the defaults are used`] };
+    }
+    for (const [key, value] of Object.entries(given)) {
+      let what = null;
       if (!Object.hasOwn(DEFAULTS, key)) {
-        messages.push(`${shown(key)} is no setting of the lab.`);
-      } else if (key in CHOICES) {
-        if (CHOICES[key].includes(value)) state[key] = value;
-        else messages.push(`${key} must be one of ${CHOICES[key].join(", ")}, got ${shown(value)}: ${state[key]} is used.`);
-      } else {
-        const [low, high, step] = RANGES[key], found = nearest(value, RANGES[key]);
-        state[key] = found ?? state[key];
-        if (found === null || found !== numberOf(value)) {
-          const kind = step > 1 ? `a multiple of ${step}` : step ? "a whole number" : "a number";
-          messages.push(`${key} must be ${kind} from ${low} to ${high}, got ${shown(value)}: ${state[key]} is used.`);
-        }
+        messages.push(`${shown(key)} is no setting of the lab: it is left out`);
+        continue;
       }
+      if (key in RANGES) {
+        what = wrong(value, RANGES[key]);
+        state[key] = nearest(value, RANGES[key]) ?? state[key];
+      } else if (CHOICES[key].includes(value)) state[key] = value;
+      else what = `is none of ${CHOICES[key].join(", ")}`;
+      if (what) messages.push(`${key}=${shown(value)} ${what}: ${state[key]} is used`);
     }
     return { state, messages };
   }
@@ -528,7 +537,7 @@ const Engine = (() => {
 
   /** φ and its slopes; the largest |φ|. */
   function activate({ f, d }, x, values, slopes) {
-    for (let q = 0; q < x.length; q++) {
+    for (let q = 0; q < slopes.length; q++) {
       const value = f(x[q]);
       values[q] = value;
       slopes[q] = d(x[q], value);
@@ -636,7 +645,11 @@ const Engine = (() => {
     // Equal units have equal sums under any weights, so that sorting brings them together.
     const sums = new Float64Array(n), tolerance = 100 * 2 ** -23 * top, signs = new Float64Array(batch);
     for (let b = 0; b < batch; b++) signs[b] = Math.cos(b) / top;
-    for (let i = 0; i < n; i++) for (let b = 0; b < batch; b++) sums[i] += signs[b] * z[i * batch + b];
+    for (let i = 0, q = 0; i < n; i++) {
+      let sum = 0;
+      for (let b = 0; b < batch; b++, q++) sum += signs[b] * z[q];
+      sums[i] = sum;
+    }
     const sorted = sums.slice().sort(), far = batch * tolerance / top;
     if (sorted.every((sum, i) => i === 0 || sum - sorted[i - 1] > far)) return n; // units that are near have near sums
     const order = Array.from(sums.keys()).sort((i, j) => sums[i] - sums[j]);
@@ -709,7 +722,7 @@ const Engine = (() => {
   /** What mean-field theory says of q and of the gradient, layer by layer, in log10 too. */
   function theoryOf(state) {
     const { scheme, width: n, depth, residual, norm, activation } = state;
-    if (scheme === "zeros" || scheme === "constant") return { q: null, gradient: null, logs: null };
+    if (scheme === "zeros" || scheme === "constant") return { q: null, gradient: null, logs: null, width: n };
     const variance = (l) => { // of all that a layer's kernel multiplies by, in ln
       const std = residual === "zero" && l > 0 ? 0 : stdOf(state, n, n, l === 0);
       return 2 * log(std) + (scheme.startsWith("orthogonal") ? 0 : log(n));
@@ -727,7 +740,7 @@ const Engine = (() => {
     const gradient = new Array(depth).fill(0);
     for (let l = depth - 2; l >= 0; l--) gradient[l] = gradient[l + 1] + factors[l];
     const logs = { q: q.map((u) => u / Math.LN10), gradient: gradient.map((u) => u / Math.LN10) };
-    return { q: q.map(exp), gradient: gradient.map(exp), logs };
+    return { q: q.map(exp), gradient: gradient.map(exp), logs, width: n };
   }
 
   // The gain for a depth, as `winit.theory.depth_gain`: tables of both maps over ln q, and a search.
@@ -797,7 +810,7 @@ const Engine = (() => {
     if (log10 === -Infinity) return "0";
     if (log10 === Infinity) return "infinite";
     const sign = value < 0 ? "-" : "";
-    if (log10 >= -2 && log10 < Math.log10(999.5)) {
+    if (log10 >= Math.log10(0.00995) && log10 < Math.log10(999.5)) {
       const size = 10 ** log10;
       return sign + (size >= 99.5 ? size.toFixed(0) : size.toPrecision(2));
     }
@@ -808,76 +821,106 @@ const Engine = (() => {
 
   const percent = (share) => (share > 0.995 && share < 1 ? "more than 99%" : `${Math.round(100 * share)}%`);
 
-  /** "keeps 0.50 of" or "multiplies by 2.0 of": what one layer does, from log10 of its factor. */
-  const does = (what, log10) =>
-    log10 < 0.0022 ? `keeps ${format(1, log10)} of ${what}` : `multiplies ${what} by ${format(1, log10)}`;
+  /** What one layer does, from log10 of its factor: "keeps 0.50 of it", "multiplies it by 2.0". */
+  const does = (what, log10) => (log10 < 0.0022 ? `keeps ${format(1, log10)} of ${what}` : `multiplies ${what} by ${format(1, log10)}`);
 
-  /** What happened and why: the verdict, in the audit's order, and a sentence. */
+  const times = (log10) => `${format(1, log10)} ${log10 < 0.0022 ? "of" : "times"}`;
+
+  const largestAt = (values) => values.reduce((best, x, l) => (x > values[best] ? l : best), 0);
+
+  /** What happened and why: the verdict, and a sentence. The first that finds something speaks. */
   function judge(result) {
-    const { state, logs } = result, L = state.depth;
-    const total = logs.q[L - 1] - logs.q[0], back = logs.gradient[0];
-    const say = (verdict, sentence) => ({ verdict, sentence });
-    const most = (name) => result[name].reduce((best, x, l, all) => (x > all[best] || Number.isNaN(all[best]) ? l : best), 0);
-
-    if (result.notFinite !== null) return say("overflow", overflowing(result));
-    const silent = logs.q.findIndex((log10) => log10 === -Infinity), deadest = most("dead");
-    if (state.scheme === "zeros" && silent >= 0) {
-      return say("dead", "All weights are 0, and so is all that they multiply: no signal passes, and no gradient comes back.");
+    for (const look of [overflows, dies, repeats, saturates, collapses, moves]) {
+      const found = look(result, result.state);
+      if (found) return { verdict: found[0], sentence: found[1] };
     }
-    if (silent >= 0) {
-      return say("dead", `At layer ${silent + 1} every unit is 0 for every input: no signal passes, and no gradient comes back.`);
-    }
-    if (result.dead[deadest] > MOSTLY && !FUNCTIONS[state.activation].bounded) {
-      return say("dead", `At layer ${deadest + 1}, ${percent(result.dead[deadest])} of the units are flat for every input: they are dead, no gradient comes back to them.`);
-    }
-    const alike = result.distinct.findIndex((units) => units <= ALIKE * state.width);
-    if (alike >= 0) {
-      return say("symmetric", `Of the ${state.width} units of layer ${alike + 1}, ${result.distinct[alike]} ${result.distinct[alike] === 1 ? "differs from the others: all compute the same," : "differ: the others are copies,"} and get equal gradients, so training cannot tell them apart.`);
-    }
-    const flattest = most("saturated"), normalShare = FUNCTIONS[state.activation].bounded ? flatShare(state.activation) : 1;
-    if (result.saturated[flattest] - normalShare > SATURATED) {
-      return say("saturated", `At layer ${flattest + 1}, ${percent(result.saturated[flattest])} of the slopes are flat (below 5% of the steepest), where a signal of scale 1 has ${percent(normalShare)}: the weights are too large for ${state.activation}, and what is flat hardly learns.`);
-    }
-    if (result.varying[L - 1] < COLLAPSED) {
-      return say("collapsed", `Only ${format(result.varying[L - 1])} of the second moment at layer ${L} varies over the inputs: all inputs look alike there, and no gradient can tell them apart.`);
-    }
-    if (L === 1) return single(result);
-    const signal = `Each layer ${does("the second moment", total / (L - 1))}`;
-    if (abs(total) > Math.log10(BOUND)) {
-      const verdict = total < 0 ? "vanishing" : "exploding";
-      return say(verdict, `${signal}: ${format(1, total)} ${total < 0 ? "of it is left" : "times the first"} at layer ${L}, ${verdict}. ${cause(result, total)}`.trim());
-    }
-    const bound = Math.log10(state.norm === "layer" ? STEEP_NORMALIZED : STEEP);
-    if (abs(back) > bound) {
-      const verdict = back < 0 ? "vanishing" : "exploding";
-      return say(verdict, `${signal}, but on its way back each ${does("the gradient's", back / (L - 1))}: ${format(1, back)} ${back < 0 ? "of it arrives" : "times it"} at layer 1, ${verdict}.`);
-    }
-    return say("kept", `${signal}: ${format(1, total)} of the first at layer ${L}, kept; of the gradient's, ${format(1, back)} comes back to layer 1.`);
+    return null; // `moves` always speaks
   }
 
-  /** The share of flat slopes that a normal signal of scale 1 has. */
-  function flatShare(activation) {
+  function overflows({ notFinite, logs }, { depth }) {
+    if (notFinite === null) return null;
+    const top = 2 * Math.log10(LARGEST) - Math.log10(BOUND), at = `At layer ${notFinite}`;
+    const what = "too large for float32 (above 3.4e38): a network in float32 has inf and nan from there on.";
+    const before = notFinite - 2, a = logs.q[before] > logs.q[0] ? "Each layer " + does("the second moment", (logs.q[before] - logs.q[0]) / before) + ". " : "";
+    if (logs.q.some((log10) => log10 > top)) return ["overflow", `${a}${at} the signal is ${what}`];
+    const factor = (logs.gradient[notFinite - 1] - logs.gradient[depth - 1]) / (depth - notFinite);
+    return ["overflow", `On its way back each layer ${does("the gradient's second moment", factor)}. ${at} the gradient is ${what}`];
+  }
+
+  function dies({ logs, dead }, { scheme, activation }) {
+    const nothing = "no signal passes, and no gradient comes back.", silent = logs.q.indexOf(-Infinity) + 1;
+    if (silent && scheme === "zeros") return ["dead", `All weights are 0, and so is what they make of any input: ${nothing}`];
+    if (silent) return ["dead", `At layer ${silent} every unit is 0 for every input: ${nothing}`];
+    const l = largestAt(dead);
+    if (!(dead[l] > MOSTLY) || FUNCTIONS[activation].bounded) return null;
+    return ["dead", `At layer ${l + 1}, ${percent(dead[l])} of the units are flat for every input: they are dead, since no gradient comes back to them.`];
+  }
+
+  function repeats({ distinct }, { width }) {
+    const l = distinct.findIndex((units) => units <= ALIKE * width), units = distinct[l];
+    if (l < 0) return null;
+    const training = "and get equal gradients: training cannot tell them apart.";
+    if (units === 1) return ["symmetric", `All ${width} units of layer ${l + 1} compute the same, ${training}`];
+    return ["symmetric", `Of the ${width} units of layer ${l + 1} only ${units} differ. The others are copies of them, ${training}`];
+  }
+
+  function saturates({ saturated }, { activation }) {
+    const l = largestAt(saturated), usual = FUNCTIONS[activation].bounded ? flatShare(activation) : 1;
+    if (!(saturated[l] - usual > SATURATED)) return null;
+    return ["saturated", `At layer ${l + 1}, ${percent(saturated[l])} of the slopes are flat (below 5% of the steepest), where a signal of scale 1 has ${percent(usual)}. The signal is too large for ${activation}, and what is flat hardly learns.`];
+  }
+
+  function collapses({ varying }, { depth }) {
+    if (!(varying[depth - 1] < COLLAPSED)) return null;
+    return ["collapsed", `Only ${format(varying[depth - 1])} of the second moment at layer ${depth} varies from input to input: all inputs look alike there, and training begins late or never.`];
+  }
+
+  /** Signal and gradient that vanish, explode or are kept. */
+  function moves(result, state) {
+    const { logs } = result, { depth: L, norm } = state, back = logs.gradient[0];
+    if (L === 1) {
+      const drift = logs.q[0] - 2 * Math.log10(state.scale), verdict = verdictOf(drift, BOUND);
+      return [verdict, `One layer alone: its second moment is ${format(1, drift)} times that of the inputs, ${verdict}.`];
+    }
+    const total = logs.q[L - 1] - logs.q[0], each = `Each layer ${does("the second moment", total / (L - 1))}`;
+    const signal = verdictOf(total, BOUND), gradient = verdictOf(back, norm === "layer" ? STEEP_NORMALIZED : STEEP);
+    if (signal !== "kept") {
+      const left = `${times(total)} the first at layer ${L}`;
+      return [signal, `${each}: ${left}, ${signal}.${causeOf(result, total / (L - 1))}${narrow(result, total)}`];
+    }
+    if (gradient !== "kept") {
+      return [gradient, `${each}, but on its way back each ${does("the gradient's", back / (L - 1))}: ${times(back)} it at layer 1, ${gradient}.`];
+    }
+    return ["kept", `${each}: ${times(total)} the first at layer ${L}, kept. The gradient arrives at layer 1 with ${times(back)} its second moment${abs(back) > Math.log10(BOUND) ? ", which one learning rate can still bridge" : ""}.`];
+  }
+
+  const verdictOf = (log10, bound) => (abs(log10) <= Math.log10(bound) ? "kept" : log10 < 0 ? "vanishing" : "exploding");
+
+  /** Why the signal moves: the two factors of a layer, whose product the sentence has just named. */
+  function causeOf({ state, given }, log10) {
+    const { width, norm, residual, activation, scheme } = state;
+    if (given) return "";
+    if (residual !== "none") return ` Why: each block adds to the path, ${norm === "layer" ? "and nothing takes it away." : `here ${format(10 ** log10 - 1)} of what it carries.`}`;
+    const kernel = 2 * Math.log10(stdOf(state, width, width, false)) + (scheme.startsWith("orthogonal") ? 0 : Math.log10(width));
+    return ` Why: the weights multiply it by ${format(1, kernel)} (${scheme.startsWith("orthogonal") ? "the gain squared" : "their variance times the width"}), and ${activation} by ${format(1, log10 - kernel)}.`;
+  }
+
+  /** A hint where the draw alone explains it: Var ln q ≈ Σ 5/n in good draws. */
+  function narrow({ theory }, total) {
+    if (!theory.logs) return "";
+    const { q } = theory.logs, L = q.length, spread = HANIN * (L - 1) / theory.width;
+    const bound = (SPREADS * sqrt(spread) + spread / 2) / Math.LN10, expected = q[L - 1] - q[0];
+    if (verdictOf(expected, BOUND) !== "kept" || abs(total - expected) > bound) return "";
+    return ` In theory ${format(1, expected)} is left: layers of ${theory.width} units differ as much as this from draw to draw, so try another seed.`;
+  }
+
+  /** The share of flat slopes of a normal signal of scale 1. */
+  const flatShare = remember((activation) => {
     const phi = FUNCTIONS[activation], bound = FLAT * steepestOf(phi);
     let share = 0;
-    for (let z = -7.995; z < 8; z += 0.01) {
-      if (abs(phi.d(z, phi.f(z))) < bound) share += 0.01 * density(z) / sqrt(2 * PI);
-    }
-    return share;
-  }
-
-  function overflowing(result) {
-    const { logs, notFinite } = result, signal = logs.q.some((log10) => log10 > 2 * Math.log10(LARGEST) - 1);
-    const what = signal ? "the signal" : "the gradient, on its way back,";
-    return `At layer ${notFinite} ${what} is too large for float32 (above 3.4e38): a network in float32 has inf and nan from there on.`;
-  }
-
-  function single({ state, logs }) {
-    const drift = logs.q[0] - 2 * Math.log10(state.scale);
-    const verdict = abs(drift) <= Math.log10(BOUND) ? "kept" : drift < 0 ? "vanishing" : "exploding";
-    return { verdict, sentence: `One layer alone: its second moment is ${format(1, drift)} times that of the inputs, ${verdict}.` };
-  }
-
-  function cause() { return ""; }
+    for (let z = -7.995; z < 8; z += 0.01) share += abs(phi.d(z, phi.f(z))) < bound ? density(z) : 0;
+    return 0.01 * share / sqrt(2 * PI);
+  });
 
   // ---------------------------------------------------------------- the whole run
 
@@ -921,9 +964,18 @@ const Engine = (() => {
       distinct: column("distinct", NaN), histograms: column("histogram", null),
       theory: theoryOf(state),
       notFinite: beyond >= 0 ? beyond + 1 : back.overflow === null ? null : back.overflow + 1,
-      kernels: kernels.name,
+      kernels: kernels.name, given: Boolean(options.weights),
     };
     return Object.assign(result, judge(result));
+  }
+
+  /** So many numbers of a seed's stream: normal ones, or uniform ones of std 1. */
+  function draw(size, { seed = 0, stream = WEIGHTS, kind = "normal", wasm } = {}) {
+    const kernels = runKernels(size + 8, wasm), out = kernels.raw(size);
+    kernels.start(seed, stream);
+    if (kind === "uniform") kernels.uniforms(out);
+    else kernels.normals(out);
+    return Float32Array.from(out);
   }
 
   /** Fill an array of units by examples from one of examples by units, or by draws. */
@@ -966,78 +1018,78 @@ const Engine = (() => {
     return { x, y };
   }
 
-  /** The network of a state, from two inputs to two classes, with biases that start at 0. */
+  const pad = (rows) => Math.ceil(rows / 4) * 4;
+
+  /** Two inputs, `depth` kernels, two classes; biases start at 0 and are trained; all points at once. */
   class Trainer {
-    constructor(given, options = {}) {
-      const { state } = validate(given), { task, optimizer, rate, dataSeed } = options;
+    constructor(given, { task, optimizer, rate, dataSeed, weights, wasm } = {}) {
+      const { state } = validate(given), { width, depth, scale } = state, number = numberOf(rate);
       this.state = state;
       this.task = TASKS.includes(task) ? task : TASKS[0];
       this.optimizer = OPTIMIZERS.includes(optimizer) ? optimizer : OPTIMIZERS[0];
-      this.rate = numberOf(rate) > 0 && numberOf(rate) <= 1e6 ? numberOf(rate) : 0.1;
+      this.rate = number > 0 && number <= 1e6 ? number : 0.1;
       this.data = makeData(this.task, nearest(dataSeed, RANGES.seed) ?? 0);
-      const { width, depth } = state;
-      this.kernels = makeKernels(trainerSize(width, depth), options.wasm);
       this.steps = 0;
       this.stopped = null; // "loss", "gradient" or "parameters": what was not finite
-      this.ratio = [];
-      const { kernels } = this;
-      this.x = this.padded(2, POINTS);
-      for (let q = 0; q < 2 * POINTS; q++) this.x[q] = options.inputs ? options.inputs[q % 2 * 0 + q] : state.scale * this.data.x[q];
+      const room = (depth + 3) * 2 * (width + 4) ** 2 + (6 * depth + 4) * (width + 8) * POINTS;
+      this.kernels = makeKernels(room, wasm);
       this.layers = Array.from({ length: depth }, (_, l) => {
         const ins = l === 0 ? 2 : width, outs = l === depth - 1 ? CLASSES : width;
-        const layer = { ins, outs, skip: state.residual !== "none" && l > 0 && l < depth - 1 };
-        layer.W = this.padded(outs, ins);
-        layer.gradient = this.padded(outs, ins);
+        const layer = { ...this.buffers(ins, outs), skip: state.residual !== "none" && l > 0 && l < depth - 1 };
+        layer.W = this.matrix(outs, ins);
+        layer.dW = this.matrix(outs, ins);
         layer.b = new Float32Array(outs);
-        layer.gradientB = new Float32Array(outs);
-        layer.z = this.padded(outs, POINTS);
-        layer.a = this.padded(ins, POINTS); // what the kernel reads
-        layer.turned = kernels.array(POINTS * pad(ins)); // the same, example by example
-        layer.delta = this.padded(outs, POINTS);
-        if (options.weights) layer.W.set(options.weights[l]);
-        else drawInto(layer, state, l, kernels);
-        layer.memory = this.optimizer === "adam" ? [layer.W, layer.b].map((v) => [new Float32Array(v.length), new Float32Array(v.length)]) : null;
+        layer.db = new Float32Array(outs);
+        layer.turned = this.matrix(POINTS, ins); // what the kernel reads, example by example
+        layer.delta = this.matrix(outs, POINTS);
+        layer.branch = layer.skip ? branchScale(state) : 1;
+        if (weights) layer.W.set(weights[l]);
+        else drawInto(layer, state, l, this.kernels);
+        layer.parameters = [[layer.W, layer.dW], [layer.b, layer.db]].map(([values, gradient]) => ({
+          values, gradient, mean: new Float32Array(values.length), square: new Float32Array(values.length),
+        }));
         return layer;
       });
-      this.back = this.padded(width, POINTS);
+      this.ratio = new Array(depth).fill(NaN);
+      this.back = this.matrix(width, POINTS);
+      this.layers[0].a.set(this.data.x.map((x) => scale * x));
       this.evaluate();
     }
 
-    /** A matrix, its rows filled up with zeros to a multiple of four. */
-    padded(rows, columns) { return this.kernels.array(pad(rows) * columns); }
+    /** A matrix whose rows are filled up with zeros to a multiple of four. */
+    matrix(rows, columns) { return this.kernels.array(pad(rows) * columns); }
 
-    /** Send the layer's input through it: fills a and z; returns what layer normalization made. */
-    pass(l, z, batch, store) {
-      const { state, layers } = this, layer = layers[l], phi = FUNCTIONS[state.activation];
-      let normed = null;
-      if (l > 0) {
-        normed = state.norm === "layer" ? normalize(z.subarray(0, layer.ins * batch), layer.ins, batch) : null;
-        const source = normed ? normed.values : z;
-        for (let q = 0; q < layer.ins * batch; q++) store.a[q] = phi.f(source[q]);
-      }
-      this.kernels.product(layer.W, layer.ins, 1, store.a, store.z, pad(layer.outs), layer.ins, batch);
-      const branch = layer.skip ? branchScale(state) : 1;
-      for (let i = 0; i < layer.outs; i++) {
-        for (let q = i * batch; q < (i + 1) * batch; q++) {
-          store.z[q] = branch * (store.z[q] + layer.b[i]) + (layer.skip ? z[q] : 0);
-        }
-      }
-      return normed;
+    buffers(ins, outs) {
+      return { ins, outs, a: this.matrix(ins, POINTS), z: this.matrix(outs, POINTS), slopes: new Float32Array(ins * POINTS) };
     }
 
-    /** Forward, loss and accuracy of all points, and the gradient at the outputs. */
+    /** Send POINTS examples, which stand in the first buffer's `a`, through all layers. */
+    pass(buffers) {
+      const { state, layers, kernels } = this, phi = FUNCTIONS[state.activation];
+      layers.forEach(({ W, b, ins, outs, skip, branch }, l) => {
+        const own = buffers[l], below = l ? buffers[l - 1].z : null;
+        if (below) {
+          own.normed = state.norm === "layer" ? normalize(below, ins, POINTS) : null;
+          activate(phi, own.normed ? own.normed.values : below, own.a, own.slopes);
+        }
+        kernels.product(W, ins, 1, own.a, own.z, pad(outs), ins, POINTS);
+        for (let i = 0, q = 0; i < outs; i++) {
+          for (let p = 0; p < POINTS; p++, q++) own.z[q] = branch * (own.z[q] + b[i]) + (skip ? below[q] : 0);
+        }
+      });
+      return buffers[layers.length - 1].z;
+    }
+
+    /** Loss and accuracy, and the gradient at the outputs. */
     evaluate() {
-      const { layers, data } = this, last = layers[layers.length - 1];
-      layers[0].a.set(this.x);
-      layers.forEach((layer, l) => { layer.normed = this.pass(l, l ? layers[l - 1].z : null, POINTS, layer); });
+      const z = this.pass(this.layers), { y } = this.data, { delta } = this.layers[this.layers.length - 1];
       let loss = 0, right = 0;
       for (let p = 0; p < POINTS; p++) {
-        const gap = last.z[POINTS + p] - last.z[p], own = data.y[p] ? gap : -gap;
+        const gap = z[POINTS + p] - z[p], own = y[p] ? gap : -gap; // of the right logit over the other
         loss += softplus(-own);
         right += own > 0 ? 1 : own === 0 ? 0.5 : 0;
-        const share = sigmoid(gap); // of class 1
-        last.delta[p] = (data.y[p] - share) / POINTS;
-        last.delta[POINTS + p] = (share - data.y[p]) / POINTS;
+        delta[POINTS + p] = (sigmoid(gap) - y[p]) / POINTS;
+        delta[p] = -delta[POINTS + p];
       }
       this.loss = loss / POINTS;
       this.accuracy = right / POINTS;
@@ -1045,62 +1097,61 @@ const Engine = (() => {
 
     /** The gradient of every weight and bias. */
     differentiate() {
-      const { layers, kernels, state } = this, phi = FUNCTIONS[state.activation];
-      for (let l = layers.length - 1; l >= 0; l--) {
-        const layer = layers[l], { ins, outs, delta } = layer, branch = layer.skip ? branchScale(state) : 1;
-        const width = pad(ins);
-        for (let k = 0; k < ins; k++) for (let p = 0; p < POINTS; p++) layer.turned[p * width + k] = branch * layer.a[k * POINTS + p];
-        weightGradient(layer, width, kernels);
-        for (let i = 0; i < outs; i++) {
-          let sum = 0;
-          for (let p = 0; p < POINTS; p++) sum += delta[i * POINTS + p];
-          layer.gradientB[i] = branch * sum;
-        }
+      const { layers, kernels, back } = this;
+      for (let l = layers.length - 1; ; l--) {
+        const { W, dW, db, ins, outs, a, z, delta, turned, slopes, normed, skip, branch } = layers[l];
+        for (let k = 0; k < ins; k++) for (let p = 0; p < POINTS; p++) turned[p * ins + k] = branch * a[k * POINTS + p];
+        if (ins % 8 === 0) kernels.product(delta, POINTS, 1, turned, dW, pad(outs), POINTS, ins);
+        else PlainKernels.prototype.product(delta, POINTS, 1, turned, dW, pad(outs), POINTS, ins);
+        for (let i = 0; i < outs; i++) db[i] = branch * sumOf(delta.subarray(i * POINTS, (i + 1) * POINTS));
         if (l === 0) return;
-        const below = layers[l - 1], { back } = this, source = layer.normed ? layer.normed.values : below.z;
-        kernels.product(layer.W, 1, ins, delta, back, ins, outs, POINTS);
-        for (let q = 0; q < ins * POINTS; q++) back[q] *= branch * phi.d(source[q], layer.a[q]);
-        if (layer.normed) normalizeBack(back, layer.normed, ins, POINTS);
-        for (let q = 0; q < ins * POINTS; q++) below.delta[q] = back[q] + (layer.skip ? delta[q] : 0);
+        kernels.product(W, 1, ins, delta, back, ins, outs, POINTS);
+        const below = layers[l - 1].delta;
+        multiply(back, branch, slopes, below);
+        if (normed) normalizeBack(below, normed, ins, POINTS);
+        if (skip) addTo(below, delta, 1);
       }
     }
 
-    /** Take n steps on all points; the loss before each. */
+    /** Take n steps; the loss before each. */
     step(n = 1) {
       const losses = [];
       for (let i = 0; i < n && !this.stopped; i++) {
         losses.push(this.loss);
-        if (!Number.isFinite(this.loss)) this.stopped = "loss";
-        else this.move();
+        if (Number.isFinite(this.loss)) this.move();
+        else this.stopped = "loss";
       }
       return losses;
     }
 
     move() {
       this.differentiate();
-      const finite = this.layers.every(({ gradient, gradientB }) => largest(gradient) < Infinity && largest(gradientB) < Infinity);
-      if (!finite) { this.stopped = "gradient"; return; }
+      const parameters = this.layers.flatMap((layer) => layer.parameters);
+      if (!parameters.every(({ gradient }) => largest(gradient) < Infinity)) {
+        this.stopped = "gradient";
+        return;
+      }
       this.steps++;
       this.ratio = this.layers.map((layer) => {
         const size = meanSquare(layer.W) * layer.W.length;
-        const moved = this.update(layer.W, layer.gradient, layer.memory?.[0]);
-        this.update(layer.b, layer.gradientB, layer.memory?.[1]);
+        const [moved] = layer.parameters.map((own) => this.update(own));
         return sqrt(moved / size);
       });
-      this.evaluate();
+      if (parameters.every(({ values }) => largest(values) < Infinity)) this.evaluate();
+      else this.stopped = "parameters";
     }
 
     /** Move parameters by SGD or Adam; the sum of the squares of what was added. */
-    update(values, gradient, memory) {
+    update({ values, gradient, mean, square }) {
+      const { rate } = this, first = 1 - 0.9 ** this.steps, second = 1 - 0.999 ** this.steps;
+      const adam = this.optimizer === "adam";
       let moved = 0;
-      const corrected = [1 - 0.9 ** this.steps, 1 - 0.999 ** this.steps];
       for (let q = 0; q < values.length; q++) {
-        let step = -this.rate * gradient[q];
-        if (memory) {
-          const [mean, square] = memory;
+        let step = -rate * gradient[q];
+        if (adam) {
           mean[q] = 0.9 * mean[q] + 0.1 * gradient[q];
-          square[q] = 0.999 * square[q] + 0.001 * gradient[q] ** 2;
-          step = -this.rate * (mean[q] / corrected[0]) / (sqrt(square[q] / corrected[1]) + 1e-8);
+          square[q] = 0.999 * square[q] + 0.001 * gradient[q] * gradient[q];
+          step = -rate * (mean[q] / first) / (sqrt(square[q] / second) + 1e-8);
         }
         values[q] += step;
         moved += step * step;
@@ -1109,53 +1160,39 @@ const Engine = (() => {
     }
 
     /** The probability of class 1 on a grid over [-extent, extent]², the top row first. */
-    surface(grid = 48, extent = 2.2) {
-      const size = Math.max(2, Math.min(256, Math.round(grid) || 48)), values = new Float32Array(size * size);
-      const { layers, state } = this, place = (i) => extent * (2 * i / (size - 1) - 1);
-      this.buffers ??= layers.map(({ ins, outs }) => ({ a: this.padded(ins, POINTS), z: this.padded(outs, POINTS) }));
+    surface(grid = 48, extent = 1.1 * largest(this.data.x)) {
+      const size = nearest(grid, [2, 256, 1]) ?? 48, values = new Float32Array(size * size), { scale } = this.state;
+      const place = (i) => scale * extent * (2 * i / (size - 1) - 1);
+      this.grid ??= this.layers.map(({ ins, outs }) => this.buffers(ins, outs));
       for (let from = 0; from < values.length; from += POINTS) {
         for (let p = 0; p < POINTS; p++) {
-          const at = Math.min(from + p, values.length - 1);
-          this.buffers[0].a[p] = state.scale * place(at % size);
-          this.buffers[0].a[POINTS + p] = -state.scale * place(Math.floor(at / size));
+          this.grid[0].a[p] = place((from + p) % size);
+          this.grid[0].a[POINTS + p] = -place(Math.floor((from + p) / size));
         }
-        layers.forEach((_, l) => this.pass(l, l ? this.buffers[l - 1].z : null, POINTS, this.buffers[l]));
-        const { z } = this.buffers[layers.length - 1];
+        const z = this.pass(this.grid);
         for (let p = 0; p < POINTS && from + p < values.length; p++) values[from + p] = sigmoid(z[POINTS + p] - z[p]);
       }
       return { size, extent, values };
     }
   }
 
-  const trainerSize = (width, depth) => (depth + 3) * 2 * (width + 4) ** 2 + (2 * depth + 4) * 4 * (width + 8) * POINTS;
-
-  const pad = (rows) => Math.ceil(rows / 4) * 4;
-
-  /** ∂loss/∂W = δ aᵀ. */
-  function weightGradient({ ins, outs, delta, turned, gradient }, width, kernels) {
-    if (width === ins) {
-      kernels.product(delta, POINTS, 1, turned, gradient, pad(outs), POINTS, width);
-      return;
-    }
-    for (let i = 0; i < outs; i++) { // two inputs
-      for (let k = 0; k < ins; k++) {
-        let sum = 0;
-        for (let p = 0; p < POINTS; p++) sum += delta[i * POINTS + p] * turned[p * width + k];
-        gradient[i * ins + k] = sum;
-      }
-    }
-  }
+  const sumOf = (values) => {
+    let sum = 0;
+    for (let q = 0; q < values.length; q++) sum += values[q];
+    return sum;
+  };
 
   /** Draw a layer's weights by the state's scheme, for its own fans. */
   function drawInto({ W, ins, outs, skip }, state, l, kernels) {
-    const { scheme, seed } = state, scale = stdOf(state, ins, outs, l === 0), values = W.subarray(0, ins * outs);
+    const { scheme, seed, width: n } = state, scale = stdOf(state, ins, outs, l === 0);
+    const values = W.subarray(0, ins * outs);
     if (!scale || (state.residual === "zero" && skip)) return;
     kernels.start(seed, WEIGHTS + l);
-    if (scheme.startsWith("orthogonal")) {
-      const square = new Kernel(kernels, { ...state, residual: "none" }, l), n = state.width;
-      const identity = kernels.array(n * n), out = kernels.array(n * n);
+    if (scheme.startsWith("orthogonal")) { // the first rows and columns of a square one
+      const own = runKernels(3 * n * n + n * 32, kernels.name === "WebAssembly");
+      const whole = new Kernel(own, { ...state, residual: "none" }, l), identity = own.array(n * n), out = own.raw(n * n);
       for (let i = 0; i < n; i++) identity[i * n + i] = 1;
-      square.apply(identity, out, n);
+      whole.apply(identity, out, n);
       for (let i = 0; i < outs; i++) for (let k = 0; k < ins; k++) values[i * ins + k] = out[i * n + k];
     } else if (scheme === "constant") values.fill(1);
     else if (scheme.endsWith("uniform")) kernels.uniforms(values);
@@ -1166,8 +1203,10 @@ const Engine = (() => {
   return {
     SCHEMES, ACTIVATIONS, RESIDUALS, NORMS, TASKS, OPTIMIZERS, DEFAULTS, RANGES,
     BOUNDS: { BOUND, STEEP, STEEP_NORMALIZED, HANIN, SPREADS, COLLAPSED, SATURATED, MOSTLY, ALIKE, FLAT, DEAD },
-    validate, load, run, format, moments, depthGain, theory: theoryOf,
+    validate, load, run, draw, format, moments, depthGain, theory: theoryOf,
     trainer: (state, options) => new Trainer(state, options),
+    /** The std of the numbers in a kernel after the first. */
+    stdOf: (state) => stdOf(state, state.width, state.width, false) / (state.scheme.startsWith("orthogonal") ? sqrt(state.width) : 1),
   };
 })();
 
