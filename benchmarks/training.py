@@ -262,8 +262,8 @@ def summary(entries: Mapping[str, Mapping[str, Any]], optimizer: str) -> str:
     text += f"of {len(runs)} starts."
     if unneeded := [name for name in missed if well(runs[name])]:
         text += f" {optimizer} needs none for {short(unneeded)}: below {WELL} as they are."
-    if helpless := [name for name in missed if not well(runs[name])]:
-        text += f" It does less than that for {short(helpless)}."
+    if unhelped := [name for name in missed if not well(runs[name])]:
+        text += f" The cure does less than that for {short(unhelped)}."
     return text
 
 
@@ -274,7 +274,8 @@ def block(result: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             f"Each run takes {result['steps']} steps, with the best of {len(rates)} learning rates "
-            f"from $10^{{{math.log10(rates[0]):.0f}}}$ to {rates[-1]:g}.",
+            f"from $10^{{{math.log10(rates[0]):.0f}}}$ to {rates[-1]:g}. A final loss below "
+            f"{LEARNED} counts as {LEARNED}: the batch is known by heart.",
             "",
             table(entries),
             "",

@@ -325,10 +325,10 @@ def test_words_are_marked_and_in_view(
         page.goto(f"{address}/{place}")
         page.wait_for_selector("article mark")
         page.wait_for_function(IN_VIEW)
-        before = page.locator("article").inner_text()
+        before = page.locator("article").text_content()
         page.get_by_role("button", name="Remove the").click()
         assert page.locator("article mark").count() == 0
-        assert page.locator("article").inner_text() == before
+        assert page.locator("article").text_content() == before
         assert "mark=" not in page.url
         assert not [url for url in heard.requested if "searchindex" in url]
         assert not heard.complaints

@@ -128,6 +128,20 @@ document.fonts?.ready.then(reachable);
 document.addEventListener("toggle", reachable, true);
 document.addEventListener("change", reachable); // another tab
 
+// A phone guesses the heights of sections that it has not laid out (see book.css). Who begins to scroll may load
+// the page again or come back to it, to a place that is told in pixels: so from then on each gets its true one.
+function layOut(parts) {
+  const part = parts.shift();
+  if (part) {
+    part.style.contentVisibility = "visible";
+    whenIdle(() => layOut(parts));
+  } else {
+    root.dataset.whole = "";
+  }
+}
+document.addEventListener("scroll", () => layOut([...document.querySelectorAll("article > section > section")]),
+  { once: true, passive: true });
+
 // Code can be copied, where the browser lets a page do so.
 if (navigator.clipboard) {
   const said = document.createElement("span"); // for who does not see the button's text change
