@@ -527,6 +527,12 @@ def test_the_sentence_says_what_happened(
         assert result["notFinite"] is None
 
 
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_zeros_let_no_gradient_back(engine: Callable[..., Any], norm: str) -> None:
+    logs = engine("run", {"scheme": "zeros", "depth": 5, "width": 16, "norm": norm})["logs"]
+    assert [float(log10) for log10 in logs["gradient"][:-1]] == [-math.inf] * 4
+
+
 def test_an_overflow_on_the_way_back_is_told_from_a_vanishing_gradient(
     engine: Callable[..., Any],
 ) -> None:

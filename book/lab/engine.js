@@ -528,17 +528,16 @@ const Engine = (() => {
   /** The power of two next to a size, which can be divided by without rounding. */
   const power = (size) => (size > 0 && size < Infinity ? 2 ** Math.max(-1000, Math.min(1000, Math.round(Math.log2(size)))) : 1);
 
-  /** N(z) of z * unit: layer normalization over the units of each example, and unit / its std for each. */
+  /** N(z) of z * unit: layer normalization over the units of each example, and 1 / its std for each. */
   function normalize(z, n, batch, unit = 1, values = new Float64Array(z.length)) {
-    const inverse = new Float64Array(batch), eps = EPS / unit ** 2;
+    const inverse = new Float64Array(batch);
     for (let b = 0; b < batch; b++) {
       let mean = 0, variance = 0;
       for (let q = b; q < z.length; q += batch) mean += z[q];
       mean /= n;
       for (let q = b; q < z.length; q += batch) variance += (z[q] - mean) ** 2;
-      const own = 1 / sqrt(variance / n + eps);
-      inverse[b] = own / unit;
-      for (let q = b; q < z.length; q += batch) values[q] = (z[q] - mean) * own;
+      inverse[b] = 1 / sqrt(variance / n * unit * unit + EPS);
+      for (let q = b, own = unit * inverse[b]; q < z.length; q += batch) values[q] = (z[q] - mean) * own;
     }
     return { values, inverse };
   }
