@@ -61,6 +61,7 @@ mutation: set-up-test ## change the core in 400 places, one at a time: a test mu
 
 bench: set-up-test ## time winit beside Keras, JAX and the article's code; train ten unsound starts
 	@$(RUN) benchmarks/run.py
+	@$(RUN) benchmarks/lab.py
 	@$(RUN) benchmarks/training.py
 
 lighthouse: set-up-test book ## measure the pages with Lighthouse, as a phone sees them

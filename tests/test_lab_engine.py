@@ -277,7 +277,7 @@ def test_residual_and_normalized_passes_are_those_of_jax(
             rows = jnp.concatenate([first, W[layer + 1 :] / math.sqrt(scale)])
             return blocks(rows, start, phi, residual, norm)[-1]
 
-        delta = [np.asarray(jax.vjp(lambda a, n=layer: rest(a, n), jnp.asarray(z[layer]))[1](
+        delta = [np.asarray(jax.vjp(lambda a, at=layer: rest(a, at), jnp.asarray(z[layer]))[1](
             jnp.asarray(top))[0]) for layer in range(DEPTH)]  # fmt: skip
     state = STATE | {"activation": name, "residual": residual, "norm": norm}
     ours = engine("run", state, options(given))
@@ -332,6 +332,18 @@ def test_every_start_of_the_trainer_can_be_trained_or_says_why_not(
         stays = scheme in ("zeros", "constant")
         assert ours["stopped"] is None, state
         assert ours["loss"] < 0.9 * ours["losses"][0] or stays, state
+
+
+@pytest.mark.parametrize("wasm", [True, False])
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "gelu", "elu"])
+def test_the_trainer_stops_where_the_start_overflows(
+    engine: Callable[..., Any], name: str, wasm: bool
+) -> None:
+    """Else a φ that takes what is not a number for 0 shows ln 2, the loss of a network of zeros."""
+    state = {"scheme": "normal", "std": 10, "depth": 50, "width": 64, "activation": name}
+    ours = engine("train", state, {"wasm": wasm}, 3)
+    assert ours["stopped"] == "loss" and len(ours["losses"]) == 1
+    assert not math.isfinite(float(ours["loss"]))
 
 
 def test_the_surface_shows_what_the_network_says(engine: Callable[..., Any]) -> None:
@@ -452,8 +464,8 @@ def test_bounds_and_names_are_those_of_winit(engine: Callable[..., Any]) -> None
     ("value", "text"),
     [(0.5, "0.50"), (1, "1.0"), (0.012, "0.012"), (9.4e-3, "9.4e-3"), (2.94e-5, "2.9e-5"), (0, "0"),
      (9.96, "10"), (99.6, "100"), (303.2, "303"), (999.4, "999"), (999.6, "1.0e3"), (1e5, "1.0e5"),
-     (9.96e-6, "1.0e-5"),
-     (-0.5, "-0.50"), (1.3e300, "1.3e300"), (0.00999, "0.010"), (0.0099, "9.9e-3")],
+     (9.96e-6, "1.0e-5"), (-0.5, "-0.50"), (1.3e300, "1.3e300"), (0.00999, "0.010"),
+     (0.0099, "9.9e-3")],
 )  # fmt: skip
 def test_numbers_have_one_spelling(engine: Callable[..., Any], value: float, text: str) -> None:
     assert engine("format", value) == text
@@ -472,7 +484,7 @@ SAID = [
     ("exploding", {"activation": "tanh", "scheme": "normal", "std": 0.18, "depth": 60}),
     ("dead", {"scheme": "zeros"}),
     ("dead", {"scheme": "zeros", "activation": "sigmoid"}),
-    ("dead", {"depth": 100, "width": 8, "batch": 8, "seed": 0}),
+    ("dead", {"depth": 100, "width": 8, "batch": 8, "seed": 3}),
     ("symmetric", {"scheme": "constant", "std": 0.01}),
     ("symmetric", {"scheme": "constant", "std": 0.01, "activation": "tanh", "depth": 4}),
     ("saturated", {"activation": "tanh", "scheme": "normal", "std": 1}),
@@ -515,6 +527,12 @@ def test_the_sentence_says_what_happened(
         assert result["notFinite"] is None
 
 
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_zeros_let_no_gradient_back(engine: Callable[..., Any], norm: str) -> None:
+    logs = engine("run", {"scheme": "zeros", "depth": 5, "width": 16, "norm": norm})["logs"]
+    assert [float(log10) for log10 in logs["gradient"][:-1]] == [-math.inf] * 4
+
+
 def test_an_overflow_on_the_way_back_is_told_from_a_vanishing_gradient(
     engine: Callable[..., Any],
 ) -> None:
@@ -536,8 +554,8 @@ HOSTILE = [
     {"depth": {}}, {"depth": True}, {"width": 7}, {"width": 513}, {"width": 100}, {"std": 0},
     {"std": -1}, {"std": "1e999"}, {"std": 5e-324}, {"std": 1e308}, {"scale": 0}, {"batch": 1},
     {"seed": -1}, {"seed": 2**53}, {"seed": 0.5}, {"activation": "toString"}, {"norm": "batch"},
-    {"residual": "<script>"},
-    {"depth": "0x10"}, {"depth": "Infinity"}, {"x" * 10_000: "y" * 10_000},
+    {"residual": "<script>"}, {"depth": "0x10"}, {"depth": "Infinity"}, {"depth": 101},
+    {"x" * 10_000: "y" * 10_000},
 ]  # fmt: skip
 
 

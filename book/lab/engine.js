@@ -6,7 +6,7 @@
  * where N is the identity or layer normalization and a is 1 or 1/√L.
  *
  * Matrices of a batch are stored unit by unit: value [unit * batch + example]. Weights are stored
- * with unit std, and their std is a number beside them; so are signals, with a power of two. What
+ * with unit std, and their std is a number beside them; so are signals, with a unit of their own. What
  * shrinks or grows over a hundred layers stays a number in this way where float32 has none.
  */
 "use strict";
@@ -195,19 +195,23 @@ const Engine = (() => {
   for (let i = 2; i < 256; i++) {
     ENDS[i] = sqrt(-2 * log(AREA / ENDS[i - 1] + density(ENDS[i - 1])));
   }
-  // A signed number of 24 bits, below INSIDE in size, times WIDTHS is under the curve for sure.
-  const INSIDE = new Int32Array(256), WIDTHS = new Float32Array(256), HEIGHTS = ENDS.map(density);
-  for (let i = 0; i < 256; i++) {
-    INSIDE[i] = Math.floor(2 ** 23 * ENDS[i + 1] / ENDS[i]);
-    WIDTHS[i] = ENDS[i] / 2 ** 23;
-  }
+  const HEIGHTS = ENDS.map(density);
+  // A signed number of 24 bits, below `inside` in size, is under the curve for sure, and the number that
+  // is drawn is `widths` times it. Under a uniform density of std 1 it always is.
+  const table = (inside, width) => ({
+    inside: Int32Array.from({ length: 256 }, (_, i) => inside(i)),
+    widths: Float64Array.from({ length: 256 }, (_, i) => Math.fround(width(i) / 2 ** 23)),
+  });
+  const NORMAL = table((i) => Math.floor(2 ** 23 * ENDS[i + 1] / ENDS[i]), (i) => ENDS[i]);
+  const UNIFORM = table(() => 2 ** 24, () => sqrt(3));
 
   const rotate = (x, k) => (x << k) | (x >>> (32 - k));
 
-  /** Start the stream `stream` of a seed: the state of xoshiro128** by a hash of both. */
+  /** Start the stream `stream` of a seed by a hash of both: the state of xoshiro128**, and those of
+   * four xoshiro128++, word by word. */
   function start(state, seed, stream) {
     let h = (seed ^ Math.imul(stream + 1, 0x9e3779b9)) | 0;
-    for (let i = 0; i < 4; i++) {
+    for (let i = 0; i < state.length; i++) {
       h = (h + 0x6d2b79f5) | 0; // MurmurHash3's finalizer, with a step between
       let x = h ^ Math.imul(stream, 0x85ebca6b + 2 * i);
       x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
@@ -226,6 +230,19 @@ const Engine = (() => {
     return result;
   }
 
+  /** One lane of a block of random bits: xoshiro128++ of Blackman & Vigna 2021. */
+  function randomBits(state, lane, out, size) {
+    const at = (word) => LANES * (1 + word) + lane;
+    let a = state[at(0)], b = state[at(1)], c = state[at(2)], d = state[at(3)];
+    for (let q = lane; q < size; q += LANES) {
+      out[q] = rotate((a + d) | 0, 7) + a;
+      const t = b << 9;
+      c ^= a; d ^= b; b ^= c; a ^= d; c ^= t;
+      d = rotate(d, 11);
+    }
+    state[at(0)] = a; state[at(1)] = b; state[at(2)] = c; state[at(3)] = d;
+  }
+
   /** A uniform number above 0 and below 1. */
   const uniform = (s) => ((next(s) >>> 8) + 0.5) / 2 ** 24;
 
@@ -237,73 +254,110 @@ const Engine = (() => {
         if (2 * y >= x * x) return j < 0 ? -EDGE - x : EDGE + x;
       }
     }
-    const x = j * WIDTHS[i], height = HEIGHTS[i] + uniform(s) * (HEIGHTS[i + 1] - HEIGHTS[i]);
+    const x = j * NORMAL.widths[i], height = HEIGHTS[i] + uniform(s) * (HEIGHTS[i + 1] - HEIGHTS[i]);
     return height < density(x) ? x : normal(s);
   }
 
   /** A number from N(0, 1). */
   function normal(s) {
     const bits = next(s), i = bits & 255, j = bits >> 8;
-    return abs(j) < INSIDE[i] ? j * WIDTHS[i] : outside(s, i, j);
+    return abs(j) < NORMAL.inside[i] ? j * NORMAL.widths[i] : outside(s, i, j);
   }
 
   // ---------------------------------------------------------------- kernels
 
-  /** The loops of kernels.wat in plain JavaScript: sums in double, results in float32. */
+  const LANES = 4, STATE = 4 + 4 * LANES, BLOCK = 1024, BITS = new Int32Array(BLOCK);
+  const TILE = new Float64Array(4 * 512), PANEL = new Float64Array(512 * 128);
+  const HEAP = 12416; // of kernels.wat
+
+  /** The sums of one tile, to z[o]: a function of its own, which is compiled well. */
+  function sumTile(tile, panel, q, terms, z, o, batch) {
+    let s0 = 0, s1 = 0, s2 = 0, s3 = 0, t0 = 0, t1 = 0, t2 = 0, t3 = 0, p = 0;
+    const end = 4 * terms;
+    do {
+      const x = panel[q], y = panel[q + 1], w0 = tile[p], w1 = tile[p + 1], w2 = tile[p + 2], w3 = tile[p + 3];
+      s0 += w0 * x; s1 += w1 * x; s2 += w2 * x; s3 += w3 * x;
+      t0 += w0 * y; t1 += w1 * y; t2 += w2 * y; t3 += w3 * y;
+      p += 4; q += 2;
+    } while (p < end);
+    z[o] = s0; z[o + batch] = s1; z[o + 2 * batch] = s2; z[o + 3 * batch] = s3;
+    z[o + 1] = t0; z[o + batch + 1] = t1; z[o + 2 * batch + 1] = t2; z[o + 3 * batch + 1] = t3;
+  }
+
+  /** The loops of kernels.wat in plain JavaScript: sums in double, results in float32. Arrays are made
+   * in one memory, and become invalid with `free`. */
   class PlainKernels {
     constructor() {
       this.name = "JavaScript";
-      this.state = new Int32Array(4);
+      this.buffer = new ArrayBuffer(0);
+      this.state = new Int32Array(STATE);
+      this.top = HEAP;
     }
 
-    /** Give back all arrays. */
-    free() {}
+    free() { this.top = HEAP; }
 
-    /** A new array: of zeros, or of whatever is there where it is written to at once. */
-    array(size) { return new Float32Array(size); }
+    /** Make room for so many more numbers, which must happen before the arrays are made. */
+    reserve(size) {
+      const bytes = this.top + 4 * size;
+      if (bytes > this.buffer.byteLength) this.buffer = new ArrayBuffer(bytes);
+    }
 
-    raw(size) { return new Float32Array(size); }
+    /** A new array, of whatever is there. */
+    raw(size) {
+      const made = new Float32Array(this.buffer, this.top, size);
+      this.top += Math.ceil(size / 4) * 16;
+      return made;
+    }
+
+    /** A new array of zeros. */
+    array(size) { return this.raw(size).fill(0); }
 
     start(seed, stream) { start(this.state, seed, stream); }
 
-    normals(out) { for (let i = 0; i < out.length; i++) out[i] = normal(this.state); }
-
-    /** Uniform numbers of std 1. */
-    uniforms(out) {
-      const width = sqrt(3) / 2 ** 23;
-      for (let i = 0; i < out.length; i++) out[i] = width * ((next(this.state) >> 8) + 0.5);
+    /** Fill an array with numbers from N(0, 1), or with UNIFORM ones of std 1. */
+    numbers(out, { inside, widths } = NORMAL) {
+      const bits = BITS;
+      for (let from = 0; from < out.length; from += BLOCK) {
+        const size = Math.min(BLOCK, LANES * Math.ceil((out.length - from) / LANES));
+        for (let lane = 0; lane < LANES; lane++) randomBits(this.state, lane, bits, size);
+        for (let q = 0; q < size; q++) {
+          const i = bits[q] & 255, j = bits[q] >> 8;
+          if (abs(j) < inside[i]) out[from + q] = j * widths[i];
+          else out[from + q] = outside(this.state, i, j);
+        }
+      }
     }
 
-    /** z[r][b] = Σ_k w[r * row + k * column] a[k][b], for 4 rows and 2 examples at a time. */
+    /** z[r][b] = Σ_k w[r * row + k * column] a[k][b]: tiles of 4 rows and 2 examples, each copied side
+     * by side first. */
     product(w, row, column, a, z, rows, terms, batch) {
+      const tile = TILE, panel = PANEL;
+      for (let b = 0, q = 0; b < batch; b += 2) {
+        for (let k = 0, p = b; k < terms; k++, p += batch) { panel[q++] = a[p]; panel[q++] = a[p + 1]; }
+      }
       for (let r = 0; r < rows; r += 4) {
-        for (let b = 0; b < batch; b += 2) {
-          let s0 = 0, s1 = 0, s2 = 0, s3 = 0, t0 = 0, t1 = 0, t2 = 0, t3 = 0, p = r * row;
-          for (let k = 0, q = b; k < terms; k++, p += column, q += batch) {
-            const x = a[q], y = a[q + 1];
-            const w0 = w[p], w1 = w[p + row], w2 = w[p + 2 * row], w3 = w[p + 3 * row];
-            s0 += w0 * x; s1 += w1 * x; s2 += w2 * x; s3 += w3 * x;
-            t0 += w0 * y; t1 += w1 * y; t2 += w2 * y; t3 += w3 * y;
-          }
-          const o = r * batch + b;
-          z[o] = s0; z[o + batch] = s1; z[o + 2 * batch] = s2; z[o + 3 * batch] = s3;
-          z[o + 1] = t0; z[o + batch + 1] = t1; z[o + 2 * batch + 1] = t2; z[o + 3 * batch + 1] = t3;
+        for (let k = 0, p = r * row, q = 0; k < terms; k++, p += column) {
+          tile[q++] = w[p]; tile[q++] = w[p + row]; tile[q++] = w[p + 2 * row]; tile[q++] = w[p + 3 * row];
         }
+        for (let b = 0; b < batch; b += 2) sumTile(tile, panel, b * terms, terms, z, r * batch + b, batch);
       }
     }
 
     /** Householder vectors whose product is uniform over the orthogonal matrices: Stewart 1980.
      * v_r has n - r numbers after a zero; `factors` are 2 / |v_r|², and then n signs. */
     reflections(v, factors, n) {
+      this.numbers(v);
       for (let r = 0, p = 0; r < n; r++) {
         v[p++] = 0;
-        const own = v.subarray(p, p + n - r);
-        this.normals(own);
-        const x = own[0], square = meanSquare(own) * own.length, root = x < 0 ? -sqrt(square) : sqrt(square);
+        const end = p + n - r, x = v[p], last = r === n - 1;
+        let even = 0, odd = 0, q = p;
+        for (; q + 1 < end; q += 2) { even += v[q] * v[q]; odd += v[q + 1] * v[q + 1]; }
+        const square = even + odd + (q < end ? v[q] * v[q] : 0);
+        const root = x < 0 ? -sqrt(square) : sqrt(square);
         factors[n + r] = x < 0 ? 1 : -1;
-        factors[r] = own.length === 1 ? 0 : 1 / (square + x * root);
-        own[0] = own.length === 1 ? 0 : x + root;
-        p += own.length;
+        factors[r] = last ? 0 : 1 / (square + x * root);
+        v[p] = last ? 0 : x + root;
+        p = end;
       }
     }
 
@@ -325,57 +379,42 @@ const Engine = (() => {
     }
   }
 
-  const HEAP = 4096, PAGE = 65536, PANEL = 16; // of kernels.wat
+  const PAGE = 65536, TABLES = [128, 2176], STRIPE = 16; // examples that kernels.wat reflects at a time
 
-  /** The same by kernels.wat, on arrays in its memory: these become invalid with `free`. */
-  class WasmKernels {
+  /** The same by kernels.wat, on arrays in its memory. */
+  class WasmKernels extends PlainKernels {
     constructor(module) {
+      super();
       this.name = "WebAssembly";
       const outside_ = (i, j) => outside(this.state, i, j);
       this.code = new WebAssembly.Instance(module, { engine: { outside: outside_ } }).exports;
-      this.top = HEAP;
       this.reserve(0);
-      new Int32Array(this.buffer, 16, 256).set(INSIDE);
-      new Float32Array(this.buffer, 1040, 256).set(WIDTHS);
+      [NORMAL, UNIFORM].forEach(({ inside, widths }, t) => inside.forEach((size, i) => {
+        new Int32Array(this.buffer, TABLES[t] + 8 * i, 1)[0] = size;
+        new Float32Array(this.buffer, TABLES[t] + 8 * i + 4, 1)[0] = widths[i];
+      }));
     }
 
-    free() { this.top = HEAP; }
-
-    /** Make room for so many more numbers, which must happen before the arrays are made. */
     reserve(size) {
       const { memory } = this.code, missing = this.top + 4 * size - memory.buffer.byteLength;
       if (missing > 0) memory.grow(Math.ceil(missing / PAGE));
       this.buffer = memory.buffer;
-      this.state = new Int32Array(this.buffer, 0, 4);
+      this.state = new Int32Array(this.buffer, 0, STATE);
     }
 
-    raw(size) {
-      const made = new Float32Array(this.buffer, this.top, size);
-      this.top += Math.ceil(size / 4) * 16;
-      return made;
-    }
-
-    array(size) { return this.raw(size).fill(0); }
-
-    start(seed, stream) { start(this.state, seed, stream); }
-
-    normals(out) { this.code.normals(out.byteOffset, out.length); }
-
-    uniforms(out) { this.code.uniforms(out.byteOffset, out.length); }
+    numbers(out, kind = NORMAL) { this.code.numbers(out.byteOffset, out.length, TABLES[Number(kind === UNIFORM)]); }
 
     product(w, row, column, a, z, rows, terms, batch) {
       this.code.product(w.byteOffset, 4 * row, 4 * column, a.byteOffset, z.byteOffset, rows, terms, batch);
     }
 
-    reflections(v, factors, n) { this.code.reflections(v.byteOffset, factors.byteOffset, n); }
-
     reflect(v, factors, a, n, batch, backwards) {
-      const before = this.top, panel = this.raw(n * PANEL);
-      for (let b = 0; b < batch; b += PANEL) {
-        const width = Math.min(PANEL, batch - b);
-        for (let k = 0; k < n; k++) for (let c = 0; c < width; c++) panel[k * PANEL + c] = a[k * batch + b + c];
+      const before = this.top, panel = this.raw(n * STRIPE);
+      for (let b = 0; b < batch; b += STRIPE) {
+        const width = Math.min(STRIPE, batch - b);
+        for (let k = 0; k < n; k++) for (let c = 0; c < width; c++) panel[k * STRIPE + c] = a[k * batch + b + c];
         this.code.reflect(v.byteOffset, factors.byteOffset, panel.byteOffset, n, backwards ? 1 : 0);
-        for (let k = 0; k < n; k++) for (let c = 0; c < width; c++) a[k * batch + b + c] = panel[k * PANEL + c];
+        for (let k = 0; k < n; k++) for (let c = 0; c < width; c++) a[k * batch + b + c] = panel[k * STRIPE + c];
       }
       this.top = before;
     }
@@ -396,8 +435,7 @@ const Engine = (() => {
 
   /** Kernels with room for so many numbers. */
   function makeKernels(size, wasm = true) {
-    if (!compiled || !wasm) return new PlainKernels();
-    const kernels = new WasmKernels(compiled);
+    const kernels = compiled && wasm ? new WasmKernels(compiled) : new PlainKernels();
     kernels.reserve(size);
     return kernels;
   }
@@ -416,6 +454,14 @@ const Engine = (() => {
     if (scheme === "depth_gain") return gain / sqrt(fanIn);
     if (scheme.startsWith("he")) return sqrt(2 / fanIn);
     return scheme.startsWith("glorot") ? sqrt(2 / (fanIn + fanOut)) : sqrt(1 / fanIn);
+  }
+
+  /** Each unit's row times its sign, which stands in `factors` after the n factors. */
+  function flip(from, factors, n, batch, to) {
+    for (let k = 0, q = 0; k < n; k++) {
+      const sign = factors[n + k];
+      for (const end = q + batch; q < end; q++) to[q] = sign * from[q];
+    }
   }
 
   /** A square matrix that is drawn, given, or made of reflections, times `scale`. */
@@ -440,8 +486,7 @@ const Engine = (() => {
       this.values = kernels.raw(turning ? n * (n + 3) / 2 : n * n);
       if (turning) kernels.reflections(this.values, (this.factors = kernels.raw(2 * n)), n);
       else if (scheme === "constant") this.values.fill(1);
-      else if (scheme.endsWith("uniform")) kernels.uniforms(this.values);
-      else kernels.normals(this.values);
+      else kernels.numbers(this.values, scheme.endsWith("uniform") ? UNIFORM : NORMAL);
     }
 
     /** z = W a for a batch, without the factor `scale`; or Wᵀ a. */
@@ -451,13 +496,10 @@ const Engine = (() => {
         kernels.product(values, transposed ? 1 : n, transposed ? n : 1, a, z, n, n, batch);
         return;
       }
-      const flip = () => {
-        for (let k = 0; k < n; k++) for (let q = k * batch; q < (k + 1) * batch; q++) z[q] *= factors[n + k];
-      };
-      z.set(a);
-      if (!transposed) flip();
+      if (transposed) z.set(a);
+      else flip(a, factors, n, batch, z);
       kernels.reflect(values, factors, z, n, batch, transposed);
-      if (transposed) flip();
+      if (transposed) flip(z, factors, n, batch, z);
     }
   }
 
@@ -486,18 +528,18 @@ const Engine = (() => {
   /** The power of two next to a size, which can be divided by without rounding. */
   const power = (size) => (size > 0 && size < Infinity ? 2 ** Math.max(-1000, Math.min(1000, Math.round(Math.log2(size)))) : 1);
 
-  /** N(z): layer normalization over the units of each example, and 1 / its std for each. */
-  function normalize(z, n, batch) {
-    const out = new Float64Array(z.length), inverse = new Float64Array(batch);
+  /** N(z) of z * unit: layer normalization over the units of each example, and 1 / its std for each. */
+  function normalize(z, n, batch, unit = 1, values = new Float64Array(z.length)) {
+    const inverse = new Float64Array(batch);
     for (let b = 0; b < batch; b++) {
       let mean = 0, variance = 0;
       for (let q = b; q < z.length; q += batch) mean += z[q];
       mean /= n;
       for (let q = b; q < z.length; q += batch) variance += (z[q] - mean) ** 2;
-      inverse[b] = 1 / sqrt(variance / n + EPS);
-      for (let q = b; q < z.length; q += batch) out[q] = (z[q] - mean) * inverse[b];
+      inverse[b] = 1 / sqrt(variance / n * unit * unit + EPS);
+      for (let q = b, own = unit * inverse[b]; q < z.length; q += batch) values[q] = (z[q] - mean) * own;
     }
-    return { values: out, inverse };
+    return { values, inverse };
   }
 
   /** The gradient at z from that at N(z), in place: what layer normalization lets back. */
@@ -517,80 +559,95 @@ const Engine = (() => {
 
   // The loops over a batch are functions of their own, which are compiled well.
 
-  /** to = from / size, and the mean square of that. */
-  function shrink(from, size, to) {
-    const times = 1 / size; // a power of two
-    let sum = 0;
-    for (let q = 0; q < from.length; q++) {
-      const x = from[q] * times;
-      to[q] = x;
-      sum += x * x;
+  /** z * zUnit + out * outUnit, into z, in the unit that is given back. */
+  function blend(z, zUnit, out, outUnit) {
+    const unit = Math.max(zUnit, outUnit) || 1, keep = zUnit / unit, add = outUnit / unit;
+    for (let q = 0; q < z.length; q++) z[q] = keep * z[q] + add * out[q];
+    return unit;
+  }
+
+  /** φ(x * unit) / t and its slopes, and how many of them are flat, and units dead. */
+  function activate({ f, d }, x, unit, values, t, slopes, batch, steepest) {
+    const flatBelow = FLAT * steepest, deadBelow = DEAD * steepest, times = 1 / t; // t is a power of two
+    let flat = 0, dead = 0;
+    for (let q = 0; q < slopes.length;) {
+      let still = 0;
+      for (const end = q + batch; q < end; q++) {
+        const u = x[q] * unit, value = f(u), slope = d(u, value), size = abs(slope);
+        values[q] = value * times;
+        slopes[q] = slope;
+        flat += Number(size < flatBelow); // numbers, not branches that fork at random
+        still += Number(size < deadBelow);
+      }
+      if (still === batch) dead++;
     }
-    return sum / from.length;
+    return { flat, dead };
   }
 
-  /** z += factor * out, and the largest |z|. */
-  function addTo(z, out, factor) {
-    for (let q = 0; q < z.length; q++) z[q] += factor * out[q];
-    return largest(z);
+  /** out *= factor * slopes. */
+  function multiply(out, factor, slopes) {
+    for (let q = 0; q < out.length; q++) out[q] *= factor * slopes[q];
   }
 
-  /** φ and its slopes; the largest |φ|. */
-  function activate({ f, d }, x, values, slopes) {
-    for (let q = 0; q < slopes.length; q++) {
-      const value = f(x[q]);
-      values[q] = value;
-      slopes[q] = d(x[q], value);
+  /** delta = keep * delta + out; its sum of squares and its largest size. */
+  function addBack(delta, keep, out) {
+    let square = 0, top = 0;
+    for (let q = 0; q < delta.length; q++) {
+      const x = keep ? keep * delta[q] + out[q] : out[q], size = abs(x);
+      delta[q] = x;
+      square += x * x;
+      if (size > top) top = size;
     }
-    return largest(values);
+    return { square, top };
   }
 
-  /** to = factor * out * slopes. */
-  function multiply(out, factor, slopes, to) {
-    for (let q = 0; q < to.length; q++) to[q] = factor * out[q] * slopes[q];
-  }
+  /** About the largest |φ| where |x| is up to `reach`, to divide by. */
+  const reachOf = ({ f }, reach) => Math.max(...[reach, -reach, Math.min(reach, 1), 0].map((x) => abs(f(x))));
 
-  /** For each layer z, the largest |z|, the slopes, and what layer normalization made. */
-  function forward(state, weights, x, kernels) {
+  /** For each layer what is measured, the largest |z|, the slopes after it, and what normalization made. */
+  function forward(state, draw, x, kernels) {
     const { width: n, batch, depth, residual, norm } = state, size = n * batch;
-    const phi = FUNCTIONS[state.activation], branch = branchScale(state);
-    const a = kernels.raw(size), out = kernels.raw(size), values = Float64Array.from(x), layers = [];
-    let t = power(largest(values)); // `values`, which the next kernel reads, are up to about t
+    const phi = FUNCTIONS[state.activation], branch = branchScale(state), steepest = steepestOf(phi);
+    const a = kernels.raw(size), out = kernels.raw(size), z = kernels.raw(size), layers = [];
+    let t = power(largest(x)), unit = 1; // the next kernel reads a * t; the signal is z * unit
+    for (let q = 0; q < size; q++) a[q] = x[q] / t;
     for (let l = 0; l < depth; l++) {
-      shrink(values, t, a);
-      if (weights[l].scale) weights[l].apply(a, out, batch);
-      else out.fill(0);
-      const skip = residual !== "none" && l > 0;
-      const layer = { z: skip ? layers[l - 1].z.slice() : new Float64Array(size) };
-      layer.top = addTo(layer.z, out, (skip ? branch : 1) * weights[l].scale * t);
+      const W = draw(l), skip = residual !== "none" && l > 0, to = skip ? out : z;
+      if (W.scale) W.apply(a, to, batch);
+      else to.fill(0);
+      if (skip) unit = blend(z, unit, out, branch * W.scale * t);
+      else unit = W.scale * t;
+      const layer = { W, ...measure(z, unit, n, batch), dead: 0, saturated: 0 };
       layers.push(layer);
       if (l + 1 === depth || !(layer.top < Infinity)) break;
-      layer.normed = norm === "layer" ? normalize(layer.z, n, batch) : null;
-      layer.slopes = new Float32Array(size);
-      t = power(activate(phi, layer.normed ? layer.normed.values : layer.z, values, layer.slopes));
+      layer.normed = norm === "layer" ? normalize(z, n, batch, unit, kernels.raw(size)) : null;
+      layer.slopes = kernels.raw(size);
+      t = power(reachOf(phi, layer.normed ? sqrt(n) : layer.top));
+      const { flat, dead } = activate(phi, layer.normed?.values ?? z, layer.normed ? 1 : unit, a, t, layer.slopes, batch, steepest);
+      layer.saturated = flat / size;
+      layer.dead = dead / n;
     }
     return layers;
   }
 
   /** log10 E δ² for each layer, from a gradient at the last; and where float32 would overflow. */
-  function backward(state, weights, layers, direction, kernels) {
+  function backward(state, layers, direction, kernels) {
     const { width: n, batch, depth, residual } = state, size = n * batch;
-    const a = kernels.raw(size), out = kernels.raw(size), logs = new Array(depth);
-    const delta = Float64Array.from(direction), back = new Float64Array(size);
+    const delta = kernels.array(size), out = kernels.raw(size), logs = new Array(depth);
+    out.set(direction);
     let exponent = 0, overflow = null; // delta is to be multiplied by 2 ** exponent
-    for (let l = depth - 1; ; l--) {
-      const top = largest(delta), t = power(top);
-      exponent += Math.log2(t);
-      logs[l] = Math.log10(shrink(delta, t, a)) + 2 * exponent * Math.log10(2);
-      if (Math.log2(top / t) + exponent > 128) overflow ??= l;
+    for (let l = depth - 1, keep = 0; ; l--) {
+      const { square, top } = addBack(delta, keep, out), t = power(top), { W } = layers[l];
+      logs[l] = Math.log10(square / size) + 2 * exponent * Math.log10(2);
+      if (Math.log2(top) + exponent > 128) overflow ??= l;
       if (l === 0) return { logs, overflow };
-      if (weights[l].scale) weights[l].apply(a, out, batch, true);
+      if (W.scale) W.apply(delta, out, batch, true);
       else out.fill(0);
       const { slopes, normed } = layers[l - 1];
-      multiply(out, branchScale(state) * weights[l].scale, slopes, back);
-      if (normed) normalizeBack(back, normed, n, batch);
-      if (residual !== "none") addTo(back, delta, 1 / t);
-      delta.set(back);
+      multiply(out, branchScale(state) * W.scale / t, slopes);
+      if (normed) normalizeBack(out, normed, n, batch);
+      keep = residual === "none" ? 0 : 1 / t;
+      exponent += Math.log2(t);
     }
   }
 
@@ -598,59 +655,57 @@ const Engine = (() => {
 
   const BINS = 48, REACH = 4; // of a histogram: from -4 to 4 root mean squares
 
-  /** The numbers of one layer, from z and the slopes after it (there are none after the last). */
-  function measure({ z, top, slopes }, n, batch, steepest) {
-    const unit = power(top), flatBelow = FLAT * steepest, deadBelow = DEAD * steepest;
-    let square = 0, varying = 0, flat = 0, dead = 0;
-    for (let i = 0; i < n; i++) {
-      const from = i * batch, to = from + batch;
-      let sum = 0, own = 0, still = 0;
-      for (let q = from; q < to; q++) {
-        const x = z[q] / unit;
-        sum += x;
-        own += x * x;
+  /** Of z: the sum of squares, that of the squared distances from each unit's mean, the largest size; and
+   * for each unit, into `sums`, a sum with weights that differ. */
+  function sumsOf(z, n, batch, signs, sums) {
+    let square = 0, varying = 0, top = 0;
+    for (let i = 0, q = 0; i < n; i++) {
+      const first = z[q];
+      let sum = 0, moved = 0, all = 0;
+      for (let b = 0; b < batch; b++, q++) {
+        const x = z[q], move = x - first, size = abs(x);
+        square += x * x;
+        sum += move;
+        moved += move * move;
+        all += signs[b] * x;
+        if (size > top) top = size;
       }
-      square += own;
-      for (let q = from, mean = sum / batch; q < to; q++) varying += (z[q] / unit - mean) ** 2;
-      for (let q = from; slopes && q < to; q++) {
-        flat += Number(abs(slopes[q]) < flatBelow); // numbers, not branches that fork at random
-        still += Number(abs(slopes[q]) < deadBelow);
-      }
-      if (still === batch) dead++;
+      varying += moved - sum * sum / batch;
+      sums[i] = all;
     }
-    const second = square / (n * batch), rms = sqrt(second) * unit;
+    return { square, varying, top };
+  }
+
+  /** The numbers of one layer, from its z * unit. */
+  function measure(z, unit, n, batch) {
+    const sums = new Float64Array(n), signs = Float64Array.from({ length: batch }, (_, b) => Math.cos(b));
+    const { square, varying, top: size } = sumsOf(z, n, batch, signs, sums);
+    const top = square < Infinity ? size : Infinity; // or not a number
+    const second = square / z.length, rms = sqrt(second);
     return {
+      top: top * unit,
       q: second * unit * unit,
       log: Math.log10(second) + 2 * Math.log10(unit),
-      varying: second ? Math.min(1, batch / (batch - 1) * varying / square) : NaN,
-      dead: dead / n,
-      saturated: flat / (n * batch),
-      distinct: distinctUnits(z, n, batch, top),
-      histogram: histogram(z, rms),
+      varying: second * unit ? Math.min(1, batch / (batch - 1) * varying / square) : NaN,
+      distinct: distinctUnits(z, n, batch, top, sums),
+      histogram: histogram(z, rms, unit),
     };
   }
 
-  function histogram(z, rms) {
-    const counts = new Int32Array(BINS), scale = rms > 0 ? BINS / (2 * REACH * rms) : 0;
+  function histogram(z, rms, unit) {
+    const counts = new Int32Array(BINS + 2), scale = rms > 0 ? BINS / (2 * REACH * rms) : 0, middle = BINS / 2 + 1;
     for (let q = 0; q < z.length; q++) {
-      const bin = Math.floor(z[q] * scale + BINS / 2);
-      if (bin >= 0 && bin < BINS) counts[bin]++;
+      const bin = z[q] * scale + middle; // what is outside goes to the first and the last
+      counts[bin < 1 ? 0 : bin >= BINS + 1 ? BINS + 1 : bin | 0]++;
     }
-    return { low: -REACH * rms, high: REACH * rms, counts: Array.from(counts), total: z.length };
+    return { low: -REACH * rms * unit, high: REACH * rms * unit, counts: Array.from(counts.subarray(1, -1)), total: z.length };
   }
 
-  /** How many units differ, by more than the rounding of float32: as `winit.distinct_units`. */
-  function distinctUnits(z, n, batch, top) {
+  /** How many units differ, by more than the rounding of float32: as `winit.distinct_units`. Equal units
+   * have equal sums under any weights, so that sorting brings them together. */
+  function distinctUnits(z, n, batch, top, sums) {
     if (!(top > 0)) return 1;
-    // Equal units have equal sums under any weights, so that sorting brings them together.
-    const sums = new Float64Array(n), tolerance = 100 * 2 ** -23 * top, signs = new Float64Array(batch);
-    for (let b = 0; b < batch; b++) signs[b] = Math.cos(b) / top;
-    for (let i = 0, q = 0; i < n; i++) {
-      let sum = 0;
-      for (let b = 0; b < batch; b++, q++) sum += signs[b] * z[q];
-      sums[i] = sum;
-    }
-    const sorted = sums.slice().sort(), far = batch * tolerance / top;
+    const tolerance = 100 * 2 ** -23 * top, sorted = sums.slice().sort(), far = batch * tolerance;
     if (sorted.every((sum, i) => i === 0 || sum - sorted[i - 1] > far)) return n; // units that are near have near sums
     const order = Array.from(sums.keys()).sort((i, j) => sums[i] - sums[j]);
     let found = 1;
@@ -931,17 +986,15 @@ const Engine = (() => {
     if (!shared.has(name)) shared.set(name, makeKernels(0, wasm));
     const kernels = shared.get(name);
     kernels.free();
-    kernels.reserve?.(size);
+    kernels.reserve(size);
     return kernels;
   }
 
   /** Draw, send a batch through and a gradient back, measure, compare, judge. */
   function run(given, options = {}) {
     const { state } = validate(given);
-    const { width: n, batch, depth } = state, phi = FUNCTIONS[state.activation];
-    const kernels = runKernels(depth * n * (n + 8) + 6 * n * batch + 64 * depth, options.wasm);
-    const weights = [];
-    for (let l = 0; l < depth; l++) weights.push(new Kernel(kernels, state, l, options.weights?.[l]));
+    const { width: n, batch, depth } = state;
+    const kernels = runKernels(depth * n * (n + 8) + (6 + 2 * depth) * n * batch + 64 * depth, options.wasm);
     const x = new Float64Array(n * batch), direction = new Float64Array(n * batch);
     kernels.start(state.seed, INPUTS);
     fill(x, options.inputs, n, batch, () => state.scale * normal(kernels.state));
@@ -950,13 +1003,12 @@ const Engine = (() => {
     const length = sqrt(meanSquare(direction));
     for (let q = 0; q < direction.length; q++) direction[q] /= length;
 
-    const layers = forward(state, weights, x, kernels), steepest = steepestOf(phi);
-    const rows = layers.map((layer) => measure(layer, n, batch, steepest));
+    const layers = forward(state, (l) => new Kernel(kernels, state, l, options.weights?.[l]), x, kernels);
     const reached = layers.length === depth && layers[depth - 1].top < Infinity;
-    const back = reached ? backward(state, weights, layers, direction, kernels)
+    const back = reached ? backward(state, layers, direction, kernels)
       : { logs: new Array(depth).fill(NaN), overflow: null };
     const beyond = layers.findIndex(({ top }) => !(top <= LARGEST));
-    const column = (name, missing) => Array.from({ length: depth }, (_, l) => rows[l]?.[name] ?? missing);
+    const column = (name, missing) => Array.from({ length: depth }, (_, l) => layers[l]?.[name] ?? missing);
     const result = {
       state, q: column("q", Infinity), gradient: back.logs.map((log10) => 10 ** log10),
       logs: { q: column("log", Infinity), gradient: back.logs },
@@ -973,8 +1025,7 @@ const Engine = (() => {
   function draw(size, { seed = 0, stream = WEIGHTS, kind = "normal", wasm } = {}) {
     const kernels = runKernels(size + 8, wasm), out = kernels.raw(size);
     kernels.start(seed, stream);
-    if (kind === "uniform") kernels.uniforms(out);
-    else kernels.normals(out);
+    kernels.numbers(out, kind === "uniform" ? UNIFORM : NORMAL);
     return Float32Array.from(out);
   }
 
@@ -1070,7 +1121,7 @@ const Engine = (() => {
         const own = buffers[l], below = l ? buffers[l - 1].z : null;
         if (below) {
           own.normed = state.norm === "layer" ? normalize(below, ins, POINTS) : null;
-          activate(phi, own.normed ? own.normed.values : below, own.a, own.slopes);
+          activate(phi, own.normed ? own.normed.values : below, 1, own.a, 1, own.slopes, POINTS, 0);
         }
         kernels.product(W, ins, 1, own.a, own.z, pad(outs), ins, POINTS);
         for (let i = 0, q = 0; i < outs; i++) {
@@ -1107,9 +1158,9 @@ const Engine = (() => {
         if (l === 0) return;
         kernels.product(W, 1, ins, delta, back, ins, outs, POINTS);
         const below = layers[l - 1].delta;
-        multiply(back, branch, slopes, below);
+        for (let q = 0; q < slopes.length; q++) below[q] = branch * back[q] * slopes[q];
         if (normed) normalizeBack(below, normed, ins, POINTS);
-        if (skip) addTo(below, delta, 1);
+        if (skip) for (let q = 0; q < below.length; q++) below[q] += delta[q];
       }
     }
 
@@ -1195,8 +1246,7 @@ const Engine = (() => {
       whole.apply(identity, out, n);
       for (let i = 0; i < outs; i++) for (let k = 0; k < ins; k++) values[i * ins + k] = out[i * n + k];
     } else if (scheme === "constant") values.fill(1);
-    else if (scheme.endsWith("uniform")) kernels.uniforms(values);
-    else kernels.normals(values);
+    else kernels.numbers(values, scheme.endsWith("uniform") ? UNIFORM : NORMAL);
     for (let q = 0; q < values.length; q++) values[q] *= scale;
   }
 

@@ -1,89 +1,78 @@
-;; The lab's inner loops. Four single-precision numbers at a time (SIMD), or one after the other
-;; where a random generator decides. engine.js does the same in plain JavaScript: `PlainKernels`.
+;; The lab's inner loops. Four single-precision numbers at a time (SIMD). engine.js does the same in
+;; plain JavaScript: `PlainKernels`.
 ;;
-;; Memory: at 0 the generator's state (4 × i32), at 16 INSIDE (256 × i32), at 1040 WIDTHS (256 × f32),
-;; from 4096 on the arrays. All pointers and strides are in bytes.
+;; Memory: at 0 a generator's state (4 × i32), at 16 that of four generators side by side (4 × i32x4),
+;; at 128 two tables of 256 pairs (INSIDE: i32, WIDTH: f32), at 4224 room for 4 rows of 512 numbers,
+;; from 12416 on the arrays. All pointers and strides are in bytes.
 (module
   ;; A normal number where the bits fell into layer i with j, but not surely under the curve.
   (import "engine" "outside" (func $outside (param i32 i32) (result f32)))
   (memory (export "memory") 1)
 
-  ;; n normal numbers: xoshiro128** and the ziggurat.
-  (func $normals (export "normals") (param $out i32) (param $n i32)
-    (local $s0 i32) (local $s1 i32) (local $s2 i32) (local $s3 i32)
-    (local $end i32) (local $bits i32) (local $t i32) (local $i i32) (local $j i32)
-    (local.set $s0 (i32.load (i32.const 0)))
-    (local.set $s1 (i32.load (i32.const 4)))
-    (local.set $s2 (i32.load (i32.const 8)))
-    (local.set $s3 (i32.load (i32.const 12)))
+  ;; What bits stand for, where it is not what has been written: not surely under the curve.
+  (func $settle (param $out i32) (param $table i32) (param $bits i32)
+    (local $i i32) (local $j i32)
+    (local.set $i (i32.and (local.get $bits) (i32.const 255)))
+    (local.set $j (i32.shr_s (local.get $bits) (i32.const 8)))
+    (if (i32.ge_s
+          (select (local.get $j) (i32.sub (i32.const 0) (local.get $j))
+            (i32.ge_s (local.get $j) (i32.const 0)))
+          (i32.load (i32.add (local.get $table) (i32.shl (local.get $i) (i32.const 3)))))
+      (then (f32.store (local.get $out) (call $outside (local.get $i) (local.get $j))))))
+
+  ;; n numbers, rounded up to a multiple of 4: xoshiro128++ in four lanes, and the ziggurat.
+  (func (export "numbers") (param $out i32) (param $n i32) (param $table i32)
+    (local $s0 v128) (local $s1 v128) (local $s2 v128) (local $s3 v128) (local $bits v128)
+    (local $t v128) (local $i v128) (local $a v128) (local $b v128) (local $end i32)
+    (local.set $s0 (v128.load offset=16 (i32.const 0)))
+    (local.set $s1 (v128.load offset=32 (i32.const 0)))
+    (local.set $s2 (v128.load offset=48 (i32.const 0)))
+    (local.set $s3 (v128.load offset=64 (i32.const 0)))
     (local.set $end (i32.add (local.get $out) (i32.shl (local.get $n) (i32.const 2))))
-    (block $done (loop $again
-      (br_if $done (i32.ge_u (local.get $out) (local.get $end)))
-      (local.set $bits (i32.mul (i32.const 9)
-        (i32.rotl (i32.mul (local.get $s1) (i32.const 5)) (i32.const 7))))
-      (local.set $t (i32.shl (local.get $s1) (i32.const 9)))
-      (local.set $s2 (i32.xor (local.get $s2) (local.get $s0)))
-      (local.set $s3 (i32.xor (local.get $s3) (local.get $s1)))
-      (local.set $s1 (i32.xor (local.get $s1) (local.get $s2)))
-      (local.set $s0 (i32.xor (local.get $s0) (local.get $s3)))
-      (local.set $s2 (i32.xor (local.get $s2) (local.get $t)))
-      (local.set $s3 (i32.rotl (local.get $s3) (i32.const 11)))
-      (local.set $i (i32.shl (i32.and (local.get $bits) (i32.const 255)) (i32.const 2)))
-      (local.set $j (i32.shr_s (local.get $bits) (i32.const 8)))
-      (local.set $t (i32.shr_s (local.get $j) (i32.const 31))) ;; -1 below 0
-      (if (i32.lt_s (i32.sub (i32.xor (local.get $j) (local.get $t)) (local.get $t)) ;; |j|
-                    (i32.load offset=16 (local.get $i)))
-        (then
-          (f32.store (local.get $out)
-            (f32.mul (f32.convert_i32_s (local.get $j)) (f32.load offset=1040 (local.get $i)))))
-        (else
-          (i32.store (i32.const 0) (local.get $s0))
-          (i32.store (i32.const 4) (local.get $s1))
-          (i32.store (i32.const 8) (local.get $s2))
-          (i32.store (i32.const 12) (local.get $s3))
-          (f32.store (local.get $out)
-            (call $outside (i32.shr_u (local.get $i) (i32.const 2)) (local.get $j)))
-          (local.set $s0 (i32.load (i32.const 0)))
-          (local.set $s1 (i32.load (i32.const 4)))
-          (local.set $s2 (i32.load (i32.const 8)))
-          (local.set $s3 (i32.load (i32.const 12)))))
-      (local.set $out (i32.add (local.get $out) (i32.const 4)))
-      (br $again)))
-    (i32.store (i32.const 0) (local.get $s0))
-    (i32.store (i32.const 4) (local.get $s1))
-    (i32.store (i32.const 8) (local.get $s2))
-    (i32.store (i32.const 12) (local.get $s3)))
-
-  ;; n uniform numbers between -√3 and √3, of std 1; the generator works in memory.
-  (func (export "uniforms") (param $out i32) (param $n i32)
-    (local $bits i32) (local $t i32)
     (loop $again
-      (local.set $bits (i32.mul (i32.const 9)
-        (i32.rotl (i32.mul (i32.load offset=4 (i32.const 0)) (i32.const 5)) (i32.const 7))))
-      (local.set $t (i32.shl (i32.load offset=4 (i32.const 0)) (i32.const 9)))
-      (i32.store offset=8 (i32.const 0)
-        (i32.xor (i32.load offset=8 (i32.const 0)) (i32.load (i32.const 0))))
-      (i32.store offset=12 (i32.const 0)
-        (i32.xor (i32.load offset=12 (i32.const 0)) (i32.load offset=4 (i32.const 0))))
-      (i32.store offset=4 (i32.const 0)
-        (i32.xor (i32.load offset=4 (i32.const 0)) (i32.load offset=8 (i32.const 0))))
-      (i32.store (i32.const 0)
-        (i32.xor (i32.load (i32.const 0)) (i32.load offset=12 (i32.const 0))))
-      (i32.store offset=8 (i32.const 0)
-        (i32.xor (i32.load offset=8 (i32.const 0)) (local.get $t)))
-      (i32.store offset=12 (i32.const 0)
-        (i32.rotl (i32.load offset=12 (i32.const 0)) (i32.const 11)))
-      (f32.store (local.get $out) (f32.demote_f64 (f64.mul (f64.const 2.0647654623614278e-07)
-        (f64.add (f64.convert_i32_s (i32.shr_s (local.get $bits) (i32.const 8)))
-          (f64.const 0.5)))))
-      (local.set $out (i32.add (local.get $out) (i32.const 4)))
-      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+      (local.set $t (i32x4.add (local.get $s0) (local.get $s3)))
+      (local.set $bits (i32x4.add (local.get $s0) (v128.or
+        (i32x4.shl (local.get $t) (i32.const 7)) (i32x4.shr_u (local.get $t) (i32.const 25)))))
+      (local.set $t (i32x4.shl (local.get $s1) (i32.const 9)))
+      (local.set $s2 (v128.xor (local.get $s2) (local.get $s0)))
+      (local.set $s3 (v128.xor (local.get $s3) (local.get $s1)))
+      (local.set $s1 (v128.xor (local.get $s1) (local.get $s2)))
+      (local.set $s0 (v128.xor (local.get $s0) (local.get $s3)))
+      (local.set $s2 (v128.xor (local.get $s2) (local.get $t)))
+      (local.set $s3 (v128.or
+        (i32x4.shl (local.get $s3) (i32.const 11)) (i32x4.shr_u (local.get $s3) (i32.const 21))))
+      (local.set $i (i32x4.add (i32x4.splat (local.get $table)) (i32x4.shl
+        (v128.and (local.get $bits) (v128.const i32x4 255 255 255 255)) (i32.const 3))))
+      (local.set $t (i32x4.shr_s (local.get $bits) (i32.const 8)))
+      (local.set $a (v128.load64_lane 1 (i32x4.extract_lane 1 (local.get $i))
+        (v128.load64_zero (i32x4.extract_lane 0 (local.get $i)))))
+      (local.set $b (v128.load64_lane 1 (i32x4.extract_lane 3 (local.get $i))
+        (v128.load64_zero (i32x4.extract_lane 2 (local.get $i)))))
+      (v128.store (local.get $out) (f32x4.mul (f32x4.convert_i32x4_s (local.get $t))
+        (i8x16.shuffle 4 5 6 7 12 13 14 15 20 21 22 23 28 29 30 31 (local.get $a) (local.get $b))))
+      (if (v128.any_true (i32x4.ge_s (i32x4.abs (local.get $t))
+            (i8x16.shuffle 0 1 2 3 8 9 10 11 16 17 18 19 24 25 26 27 (local.get $a) (local.get $b))))
+        (then
+          (call $settle (local.get $out) (local.get $table) (i32x4.extract_lane 0 (local.get $bits)))
+          (call $settle (i32.add (local.get $out) (i32.const 4)) (local.get $table)
+            (i32x4.extract_lane 1 (local.get $bits)))
+          (call $settle (i32.add (local.get $out) (i32.const 8)) (local.get $table)
+            (i32x4.extract_lane 2 (local.get $bits)))
+          (call $settle (i32.add (local.get $out) (i32.const 12)) (local.get $table)
+            (i32x4.extract_lane 3 (local.get $bits)))))
+      (br_if $again (i32.lt_u
+        (local.tee $out (i32.add (local.get $out) (i32.const 16))) (local.get $end))))
+    (v128.store offset=16 (i32.const 0) (local.get $s0))
+    (v128.store offset=32 (i32.const 0) (local.get $s1))
+    (v128.store offset=48 (i32.const 0) (local.get $s2))
+    (v128.store offset=64 (i32.const 0) (local.get $s3)))
 
-  ;; z[r][b] = Σ_k w[r * row + k * column] a[k][b]: tiles of 4 rows and 8 examples.
+  ;; z[r][b] = Σ_k w[r * row + k * column] a[k][b]: tiles of 4 rows, which are copied
+  ;; side by side first, and 8 examples.
   (func (export "product")
     (param $w i32) (param $row i32) (param $column i32) (param $a i32) (param $z i32)
     (param $rows i32) (param $terms i32) (param $batch i32)
-    (local $b i32) (local $k i32) (local $p i32) (local $q i32) (local $o i32) (local $wide i32)
+    (local $b i32) (local $end i32) (local $p i32) (local $q i32) (local $o i32) (local $wide i32)
     (local $x v128) (local $y v128) (local $w0 v128)
     (local $s0 v128) (local $s1 v128) (local $s2 v128) (local $s3 v128)
     (local $t0 v128) (local $t1 v128) (local $t2 v128) (local $t3 v128)
@@ -93,33 +82,44 @@
     (local.set $row3 (i32.add (local.get $row2) (local.get $row)))
     (block $finished (loop $tile
       (br_if $finished (i32.le_s (local.get $rows) (i32.const 0)))
+      (local.set $p (local.get $w))
+      (local.set $o (i32.const 4224))
+      (local.set $end (i32.add (local.get $o) (i32.shl (local.get $terms) (i32.const 4))))
+      (loop $copy
+        (v128.store (local.get $o)
+          (v128.load32_lane 3 (i32.add (local.get $p) (local.get $row3))
+            (v128.load32_lane 2 (i32.add (local.get $p) (local.get $row2))
+              (v128.load32_lane 1 (i32.add (local.get $p) (local.get $row))
+                (v128.load32_zero (local.get $p))))))
+        (local.set $p (i32.add (local.get $p) (local.get $column)))
+        (br_if $copy (i32.lt_u
+          (local.tee $o (i32.add (local.get $o) (i32.const 16))) (local.get $end))))
       (local.set $b (i32.const 0))
       (loop $columns
         (local.set $s0 (v128.const i32x4 0 0 0 0)) (local.set $s1 (v128.const i32x4 0 0 0 0))
         (local.set $s2 (v128.const i32x4 0 0 0 0)) (local.set $s3 (v128.const i32x4 0 0 0 0))
         (local.set $t0 (v128.const i32x4 0 0 0 0)) (local.set $t1 (v128.const i32x4 0 0 0 0))
         (local.set $t2 (v128.const i32x4 0 0 0 0)) (local.set $t3 (v128.const i32x4 0 0 0 0))
-        (local.set $p (local.get $w))
+        (local.set $p (i32.const 4224))
         (local.set $q (i32.add (local.get $a) (local.get $b)))
-        (local.set $k (local.get $terms))
         (loop $sum
           (local.set $x (v128.load (local.get $q)))
           (local.set $y (v128.load offset=16 (local.get $q)))
           (local.set $w0 (v128.load32_splat (local.get $p)))
           (local.set $s0 (f32x4.add (local.get $s0) (f32x4.mul (local.get $w0) (local.get $x))))
           (local.set $t0 (f32x4.add (local.get $t0) (f32x4.mul (local.get $w0) (local.get $y))))
-          (local.set $w0 (v128.load32_splat (i32.add (local.get $p) (local.get $row))))
+          (local.set $w0 (v128.load32_splat offset=4 (local.get $p)))
           (local.set $s1 (f32x4.add (local.get $s1) (f32x4.mul (local.get $w0) (local.get $x))))
           (local.set $t1 (f32x4.add (local.get $t1) (f32x4.mul (local.get $w0) (local.get $y))))
-          (local.set $w0 (v128.load32_splat (i32.add (local.get $p) (local.get $row2))))
+          (local.set $w0 (v128.load32_splat offset=8 (local.get $p)))
           (local.set $s2 (f32x4.add (local.get $s2) (f32x4.mul (local.get $w0) (local.get $x))))
           (local.set $t2 (f32x4.add (local.get $t2) (f32x4.mul (local.get $w0) (local.get $y))))
-          (local.set $w0 (v128.load32_splat (i32.add (local.get $p) (local.get $row3))))
+          (local.set $w0 (v128.load32_splat offset=12 (local.get $p)))
           (local.set $s3 (f32x4.add (local.get $s3) (f32x4.mul (local.get $w0) (local.get $x))))
           (local.set $t3 (f32x4.add (local.get $t3) (f32x4.mul (local.get $w0) (local.get $y))))
-          (local.set $p (i32.add (local.get $p) (local.get $column)))
           (local.set $q (i32.add (local.get $q) (local.get $wide)))
-          (br_if $sum (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
+          (br_if $sum (i32.lt_u
+            (local.tee $p (i32.add (local.get $p) (i32.const 16))) (local.get $end))))
         (local.set $o (i32.add (local.get $z) (local.get $b)))
         (v128.store (local.get $o) (local.get $s0))
         (v128.store offset=16 (local.get $o) (local.get $t0))
@@ -138,38 +138,6 @@
       (local.set $z (i32.add (local.get $z) (i32.shl (local.get $wide) (i32.const 2))))
       (local.set $rows (i32.sub (local.get $rows) (i32.const 4)))
       (br $tile))))
-
-  ;; Householder vectors v_r of n - r numbers for r = 0 to n - 1, each after a zero; in `factors`
-  ;; what a reflection multiplies by, 2 / |v_r|², and then the signs.
-  (func (export "reflections") (param $v i32) (param $factors i32) (param $n i32)
-    (local $m i32) (local $k i32) (local $square f32) (local $x f32) (local $root f32)
-    (local.set $m (local.get $n))
-    (loop $row
-      (f32.store (local.get $v) (f32.const 0))
-      (local.set $v (i32.add (local.get $v) (i32.const 4)))
-      (call $normals (local.get $v) (local.get $m))
-      (local.set $square (f32.const 0))
-      (local.set $k (i32.const 0))
-      (loop $sum
-        (local.set $x (f32.load (i32.add (local.get $v) (i32.shl (local.get $k) (i32.const 2)))))
-        (local.set $square (f32.add (local.get $square) (f32.mul (local.get $x) (local.get $x))))
-        (br_if $sum
-          (i32.lt_u (local.tee $k (i32.add (local.get $k) (i32.const 1))) (local.get $m))))
-      (local.set $x (f32.load (local.get $v)))
-      (local.set $root (f32.copysign (f32.sqrt (local.get $square)) (local.get $x)))
-      (f32.store (i32.add (local.get $factors) (i32.shl (local.get $n) (i32.const 2)))
-        (f32.copysign (f32.const 1) (f32.neg (local.get $x))))
-      (if (i32.eq (local.get $m) (i32.const 1))
-        (then
-          (f32.store (local.get $v) (f32.const 0))
-          (f32.store (local.get $factors) (f32.const 0)))
-        (else
-          (f32.store (local.get $v) (f32.add (local.get $x) (local.get $root)))
-          (f32.store (local.get $factors) (f32.div (f32.const 1)
-            (f32.add (local.get $square) (f32.mul (local.get $x) (local.get $root)))))))
-      (local.set $v (i32.add (local.get $v) (i32.shl (local.get $m) (i32.const 2))))
-      (local.set $factors (i32.add (local.get $factors) (i32.const 4)))
-      (br_if $row (local.tee $m (i32.sub (local.get $m) (i32.const 1))))))
 
   ;; Reflect 16 examples (panel[k][16]) by all vectors: a -= factor v (vᵀ a), the last vector first, or
   ;; `backwards` the first. One pass subtracts by one vector and sums up for the next.
