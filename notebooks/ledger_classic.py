@@ -461,7 +461,7 @@ def c16_parts(seed: int) -> float:
     for _ in range(30):
         z = a @ (2.5 * winit.lecun_normal((400, 400), rng=rng).T) + 0.3 * rng.standard_normal(400)
         a = np.tanh(z)
-        found.append(np.corrcoef(z)[np.triu_indices(10, 1)].mean())
+        found.append(np.asarray(np.corrcoef(z))[np.triu_indices(10, 1)].mean())
     return float(np.mean(found[15:]))
 
 

@@ -361,7 +361,8 @@ def c23_eighth(seed: int) -> float:
 def c27_rounds(seed: int) -> float:
     """How many rounds of LSUV a layer needs, at most, over 20 layers of GELU; tolerance 0.01."""
     rng = np.random.default_rng(seed)
-    a, most = rng.standard_normal((128, 256)), 0
+    a: Array = rng.standard_normal((128, 256))
+    most = 0
     for _ in range(20):
         W, rounds = winit.orthogonal((256, 256), rng=rng), 0
         while abs(np.var(a @ W) - 1) > 0.01:

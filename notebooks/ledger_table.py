@@ -1,0 +1,108 @@
+"""The ledger's rows as Markdown tables, which the chapter shows and the book's page links."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import ledger
+from ledger_row import Row
+
+CONTENT = ledger.read()
+BASES = {
+    "statistics": "from the statistic",
+    "before": "set before",
+    "source": "the digits given",
+    "after": "set after a trial",
+}
+ROUND_OFF = 1e-9  # a spread below it, relative to the number, is no chance
+
+
+@dataclass(frozen=True)
+class Table:
+    """Markdown for the page, and the same in plain text for everything else."""
+
+    markdown: str
+    plain: str
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown
+
+    def __repr__(self) -> str:
+        return self.plain
+
+
+def verdict(row: Row) -> str:
+    """Whether the row's claim holds, by the stored numbers."""
+    number = CONTENT["rows"][row.key]
+    return row.verdict(number["measured"], number["predicted"])
+
+
+def told(value: float | None, digits: int = 4) -> str:
+    """A number as it is printed: 16,730, 0.0123, 1.4e-7."""
+    if value is None:
+        return "–"
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
+    return re.sub("e-0*", "e-", re.sub("^-", "−", text))
+
+
+def ours(row: Row) -> str:
+    """What was measured, and its spread where there is chance in it."""
+    number = CONTENT["rows"][row.key]
+    measured, spread = number["measured"], number["spread"]
+    if spread <= ROUND_OFF * abs(measured):
+        return told(measured)
+    return f"{told(measured)} ± {told(spread, 2)}"
+
+
+def where(row: Row) -> str:
+    """The source, the place in it, and the chapter, as links."""
+    name, address = CONTENT["sources"][row.source]
+    chapter = f"[chapter {int(row.chapter[:2])}]({row.chapter}.ipynb)"
+    return f"[{name}]({address}), {row.place} · {chapter} · {row.key}"
+
+
+def allowed(row: Row) -> str:
+    """The tolerance, and where it comes from."""
+    size = f"a factor of {row.within[1:]}" if row.within[0] == "x" else f"±{row.within}"
+    return f"{size} ({BASES[row.basis]})"
+
+
+def table(heads: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
+    """Markdown's form of a table; a bar inside a cell is no border."""
+    cells = [heads, ("---",) * len(heads), *lines]
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in cells
+    )
+
+
+def brief(keys: str) -> Table:
+    """A few rows: claim, what is said, what was measured."""
+    rows = {row.key: row for row in ledger.ROWS}
+    lines, plain = [], []
+    for row in (rows[key] for key in keys.split()):
+        number = CONTENT["rows"][row.key]
+        said = told(number["predicted"] if row.said is None else row.said)
+        lines.append((f"{row.claim}<br>{where(row)}", said, ours(row)))
+        plain.append(f"{row.key} said {said}, measured {ours(row)}")
+    return Table(table(("Claim", "Said", "Measured"), lines), "\n".join(plain))
+
+
+def whole(title: str) -> Table:
+    """A group of rows with all that the ledger holds of them, folded under its title."""
+    rows, lines = ledger.GROUPS[title], []
+    for row in rows:
+        number = CONTENT["rows"][row.key]
+        numbers = (
+            f"said {'a formula' if row.said is None else told(row.said)} ({row.tag})",
+            f"theory {told(number['predicted'])}",
+            f"measured {ours(row)}",
+            f"allowed {allowed(row)}",
+            f"**{verdict(row)}**",
+        )
+        lines.append((f"{row.claim}<br>{where(row)}", "<br>".join(numbers)))
+    failed = sum(verdict(row) == "disagrees" for row in rows)
+    summary = f"{title}: {len(rows)} claims, {failed} disagree"
+    markdown = table(("Claim, source, chapter", "Numbers and verdict"), lines)
+    fold = f'<details class="fold">\n<summary>{summary}</summary>\n\n{markdown}\n\n</details>'
+    return Table(fold, summary)
