@@ -277,7 +277,7 @@ def test_residual_and_normalized_passes_are_those_of_jax(
             rows = jnp.concatenate([first, W[layer + 1 :] / math.sqrt(scale)])
             return blocks(rows, start, phi, residual, norm)[-1]
 
-        delta = [np.asarray(jax.vjp(lambda a, l=layer: rest(a, l), jnp.asarray(z[layer]))[1](
+        delta = [np.asarray(jax.vjp(lambda a, n=layer: rest(a, n), jnp.asarray(z[layer]))[1](
             jnp.asarray(top))[0]) for layer in range(DEPTH)]  # fmt: skip
     state = STATE | {"activation": name, "residual": residual, "norm": norm}
     ours = engine("run", state, options(given))
@@ -452,7 +452,8 @@ def test_bounds_and_names_are_those_of_winit(engine: Callable[..., Any]) -> None
     ("value", "text"),
     [(0.5, "0.50"), (1, "1.0"), (0.012, "0.012"), (9.4e-3, "9.4e-3"), (2.94e-5, "2.9e-5"), (0, "0"),
      (9.96, "10"), (99.6, "100"), (303.2, "303"), (999.4, "999"), (999.6, "1.0e3"), (1e5, "1.0e5"),
-     (9.96e-6, "1.0e-5"), (-0.5, "-0.50"), (1.3e300, "1.3e300"), (0.00999, "0.010"), (0.0099, "9.9e-3")],
+     (9.96e-6, "1.0e-5"),
+     (-0.5, "-0.50"), (1.3e300, "1.3e300"), (0.00999, "0.010"), (0.0099, "9.9e-3")],
 )  # fmt: skip
 def test_numbers_have_one_spelling(engine: Callable[..., Any], value: float, text: str) -> None:
     assert engine("format", value) == text
@@ -497,7 +498,8 @@ def test_the_sentence_says_what_happened(
     assert not (shares > 1).any()
     logs = numbers(result["logs"]["q"])
     if found := re.match(
-        r"Each layer (?:keeps|multiplies \D* by) (\S+?)(?: .*?)?: (\S+) (?:of|times) the first at layer (\d+)",
+        r"Each layer (?:keeps|multiplies \D* by) (\S+?)(?: .*?)?: "
+        r"(\S+) (?:of|times) the first at layer (\d+)",
         sentence,
     ):
         factor, total, layer = (float(part.rstrip(":")) for part in found.groups())
@@ -534,7 +536,8 @@ HOSTILE = [
     {"depth": {}}, {"depth": True}, {"width": 7}, {"width": 513}, {"width": 100}, {"std": 0},
     {"std": -1}, {"std": "1e999"}, {"std": 5e-324}, {"std": 1e308}, {"scale": 0}, {"batch": 1},
     {"seed": -1}, {"seed": 2**53}, {"seed": 0.5}, {"activation": "toString"}, {"norm": "batch"},
-    {"residual": "<script>"}, {"depth": "0x10"}, {"depth": "Infinity"}, {"x" * 10_000: "y" * 10_000},
+    {"residual": "<script>"},
+    {"depth": "0x10"}, {"depth": "Infinity"}, {"x" * 10_000: "y" * 10_000},
 ]  # fmt: skip
 
 

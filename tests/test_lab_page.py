@@ -512,23 +512,20 @@ def test_slider_comes_when_it_is_near(name: str, address: str, context: BrowserC
     assert not heard.complaints
 
 
-def test_slider_of_a_residual_stream_can_stand_anywhere(
-    server: str, context: BrowserContext
-) -> None:
-    """As chapter 12 will have it: an element, with a still picture in it."""
+def test_slider_of_a_residual_stream_draws_both(address: str, context: BrowserContext) -> None:
     page = context.new_page()
-    body = (
-        '<html data-content_root="/"><meta charset="utf-8"><body>'
-        '<div class="lab-slider" data-slider="residual">'
-        '<div class="lab-still">still</div></div>'
-        '<script src="/_static/lab/sliders.js"></script></body></html>'
-    )
-    page.route("**/try.html", lambda route: route.fulfill(body=body, content_type="text/html"))
-    page.goto(f"{server}/try.html")
+    heard = Listener(page)
+    page.goto(f"{address}/notebooks/12_residual.html")
+    page.locator(".lab-slider").scroll_into_view_if_needed()
     page.wait_for_selector(".lab-moves")
     assert page.locator(".lab-key").all_inner_texts() == ["plain sums", "branches over √L"]
-    said = page.locator(".lab-said").inner_text()
+    said = page.locator(".lab-slider .lab-said").inner_text()
     assert "plain sums: " in said and "branches over √L: " in said
+    page.locator(".lab-slider a").click()
+    page.wait_for_url("**/book/lab.html#*")
+    settled(page)
+    assert page.locator(".lab-message").inner_text() == ""
+    assert not heard.complaints
 
 
 # --- The walk of a new user -----------------------------------------------------------------------

@@ -1272,6 +1272,20 @@ def test_fault_13_very_large_weights_make_steps_of_what_saturates(
     assert theory.c_star(name, sigma_w) == pytest.approx(c_star, abs=1e-8 + 20 / sigma_w)
 
 
+@pytest.mark.parametrize(("sigma_w", "sigma_b"), [(20, 1), (10, 0.5), (5, 1), (30, 0)])
+def test_waves_that_nearly_cancel_out_have_their_depth_scale(
+    sigma_w: float, sigma_b: float
+) -> None:
+    """E sin sin and E cos cos are known, and q* is half of sigma_w², but for exp(-2 q)."""
+    half, bias = sigma_w**2 / 2, sigma_b**2
+    q = half + bias
+    c = 0.0
+    for _ in range(200):
+        c = (half * (math.exp(-(1 - c) * q) - math.exp(-(1 + c) * q)) + bias) / q
+    slope = half * (math.exp(-(1 - c) * q) + math.exp(-(1 + c) * q))
+    assert theory.xi_c("sin", sigma_w, sigma_b) == pytest.approx(-1 / math.log(slope), rel=1e-8)
+
+
 def test_fault_13_waves_that_cancel_out_leave_no_slope() -> None:
     assert theory.xi_c("sin", 1e3) == theory.xi_c("sin", 1e22) == 0.0
 

@@ -532,6 +532,21 @@ def _gap(c: float, what: str = "c") -> float:
     return 1 - min(max(c, -1.0), 1.0)
 
 
+def _waves(phi: Activation, period: float, q: float, gap: float, *, slope: bool) -> float:
+    """E f(z1) f(z2) of a function with a period by its Fourier series, which holds tiny values.
+
+    E exp(i (s z1 + t z2)) = exp(-q (s² + t² + 2 c s t) / 2), and where that is tiny for the first
+    waves it is nothing for those beyond the eighth.
+    """
+    x = np.arange(1024) * (period / 1024)
+    parts = np.fft.fft((phi.derivative if slope else phi)(x))[np.arange(-8, 9)] / 1024
+    parts[np.abs(parts) < _ROUNDING * np.abs(parts).max()] = 0.0  # rounding
+    s = 2 * math.pi / period * np.arange(-8, 9)
+    # s² + t² + 2 c s t without the loss of digits where t = -s
+    square = np.add.outer(s, s) ** 2 - 2 * gap * np.outer(s, s)
+    return float(np.sum(np.outer(parts, parts) * np.exp(-q / 2 * square)).real)
+
+
 # A gap below which the slopes' product is what it lacks of their second moment.
 _NEAR = 0.01
 
@@ -543,8 +558,10 @@ def _product(phi: Activation, q: float, gap: float, *, slope: bool) -> float:
     """
     if gap > (_NEAR if slope else 0.5):
         value = _expect_pair(phi, q, gap, slope=slope)
-        # of waves that cancel out only rounding is left
-        return 0.0 if phi.period and abs(value) < _ROUNDING else value
+        # Of waves that cancel out only rounding is left.
+        if phi.period and abs(value) < _ROUNDING:
+            return _waves(phi, phi.period, q, gap, slope=slope)
+        return value
     lacks = _expect_pair(phi, q, gap, slope=slope, difference=True) if gap else 0.0
     return (_slope_moment if slope else _moment)(phi, q) - lacks
 
