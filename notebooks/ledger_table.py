@@ -15,6 +15,7 @@ BASES = {
     "source": "the digits given",
     "after": "set after a trial",
 }
+HERE = "17_reproductions"
 ROUND_OFF = 1e-9  # a spread below it, relative to the number, is no chance
 
 
@@ -59,6 +60,8 @@ def where(row: Row) -> str:
     """The source, the place in it, and the chapter, as links."""
     name, address = CONTENT["sources"][row.source]
     chapter = f"[chapter {int(row.chapter[:2])}]({row.chapter}.ipynb)"
+    if row.chapter == HERE:
+        chapter = "this chapter"
     return f"[{name}]({address}), {row.place} · {chapter} · {row.key}"
 
 
@@ -84,7 +87,7 @@ def brief(keys: str) -> Table:
         number = CONTENT["rows"][row.key]
         said = told(number["predicted"] if row.said is None else row.said)
         lines.append((f"{row.claim}<br>{where(row)}", said, ours(row)))
-        plain.append(f"{row.key} said {said}, measured {ours(row)}")
+        plain.append(f"{row.key} {row.claim}: said {said}, measured {ours(row)}")
     return Table(table(("Claim", "Said", "Measured"), lines), "\n".join(plain))
 
 
