@@ -25,7 +25,7 @@ XAVIER = [
     ),
     row(
         ("C01v", "lecun1998", "section 4.4"),
-        "With it the variance of the outputs is also close to 1",
+        "LeCun's tanh: the variance of the outputs is also close to 1",
         (1.0, RECALLED, lambda: theory.second_moment("lecun_tanh"), "2%", STATISTICS),
         ("05_xavier", classic.c01_variance, True),
     ),
@@ -37,13 +37,13 @@ XAVIER = [
     ),
     row(
         ("C02s", "glorot2010", "section 4.3"),
-        "Their rule: no decreasing gradients (inputs of std 0.1)",
+        "Xavier's rule: no decreasing gradients (inputs of std 0.1)",
         (1.0, READ, lambda: derived.gradient_left(1.0, 4, 0.01), "12%", STATISTICS),
         ("17_reproductions", classic.c02_small, False),
     ),
     row(
         ("C02n", "glorot2010", "section 4.3"),
-        "Their rule: no decreasing gradients (inputs of std 1)",
+        "Xavier's rule: no decreasing gradients (inputs of std 1)",
         (1.0, READ, lambda: derived.gradient_left(1.0, 4), "12%", STATISTICS),
         ("17_reproductions", classic.c02_normalized, False),
     ),
@@ -55,7 +55,7 @@ XAVIER = [
     ),
     row(
         ("C02d", "glorot2010", "eq. 8 and 10"),
-        "Their rule: the activations keep their size (the same ratio, inputs of std 1)",
+        "Xavier's rule: activations keep their size (std, layer 5 over layer 1)",
         (
             1.0,
             READ,
@@ -67,19 +67,19 @@ XAVIER = [
     ),
     row(
         ("C03", "glorot2010", "section 4.2.2"),
-        "Their rule: a layer's average singular value is around 0.8 (inputs of std 0.3)",
+        "Xavier's rule: average singular values are around 0.8 (inputs of std 0.3)",
         (0.8, READ, None, "0.05", SOURCE),
         ("17_reproductions", classic.c03_normalized, False),
     ),
     row(
         ("C03s", "glorot2010", "section 4.2.2"),
-        "Standard rule: it drops down to 0.5",
+        "Standard rule: the average singular value drops down to 0.5",
         (0.5, READ, lambda: 8 / (3 * math.pi * math.sqrt(3)), "0.05", SOURCE),
         ("17_reproductions", classic.c03_standard, False),
     ),
     row(
         ("C03u", "glorot2010", "section 4.2.2"),
-        "Their rule: around 0.8 (inputs of std 1)",
+        "Xavier's rule: average singular values are around 0.8 (inputs of std 1)",
         (0.8, READ, None, "0.05", SOURCE),
         ("17_reproductions", classic.c03_unit, False),
     ),
@@ -157,25 +157,25 @@ TANH = [
 HE = [
     row(
         ("C07", "he2015", "eq. 10"),
-        "ReLU with variance 2/n keeps the mean square, a layer",
+        "ReLU with variance 2/n keeps |x|², a layer",
         (1.0, SECOND, lambda: 1.0, "0.5%", STATISTICS),
         ("06_he", classic.c07_he, True),
     ),
     row(
         ("C07x", "he2015", "section 2.2"),
-        "ReLU with Xavier's variance halves it",
+        "ReLU with Xavier's variance halves |x|², a layer",
         (0.5, SECOND, lambda: 0.5, "0.5%", STATISTICS),
         ("06_he", classic.c07_xavier, True),
     ),
     row(
         ("C07p", "paszke2019", "nn.Linear"),
-        "ReLU with the weights of PyTorch's default leaves a sixth of it",
+        "ReLU with PyTorch's default weights leaves a sixth of |x|², a layer",
         (None, READ, lambda: 1 / 6, "0.5%", STATISTICS),
         ("11_pytorch", classic.c07_pytorch, True),
     ),
     row(
         ("N13", "paszke2019", "nn.Linear"),
-        "With its biases q settles, at 0.4 over the width (width times q)",
+        "ReLU with PyTorch's biases, too: q settles at 0.4 over the width (width times q)",
         (None, READ, lambda: 0.4, "15%", LOOKED),
         ("11_pytorch", classic.n13_biases, True),
     ),
@@ -193,7 +193,7 @@ HE = [
     ),
     row(
         ("C09g", "he2015", "section 2.2"),
-        "There the first layer's gradient is 2 to the power 15 smaller than with He's rule",
+        "Thirty layers: the first gradient is 2 to the power 15 smaller than with He's rule",
         (None, SECOND, lambda: 15.0, "2", LOOKED),
         ("06_he", classic.c09_gradient, False),
     ),
@@ -217,13 +217,13 @@ HE = [
     ),
     row(
         ("C13", "sussillo2014", "eq. for ReLU"),
-        "A gain of √2 exp(1.2/(N - 2.4)) keeps it level at N = 100",
+        "A gain of √2 exp(1.2/(N - 2.4)) keeps ln |x|² level at width N = 100",
         (derived.walk_gain(100), SECOND, lambda: derived.level_gain(100), "0.5%", STATISTICS),
         ("06_he", classic.c13_walk, False),
     ),
     row(
         ("C13n", "sussillo2014", "eq. for ReLU"),
-        "And at N = 6",
+        "A gain of √2 exp(1.2/(N - 2.4)) keeps ln |x|² level at width N = 6",
         (derived.walk_gain(6), SECOND, lambda: derived.level_gain(6), "1.5%", STATISTICS),
         ("06_he", classic.c13_narrow, True),
     ),
@@ -298,7 +298,7 @@ GAINS = [
     ),
     row(
         ("C34s", "elfwing2018", "as it is used"),
-        "He's rule serves SiLU, too (the same)",
+        "He's rule serves SiLU, too (second moment left of 1, thirty layers)",
         (1.0, HEARD, lambda: derived.left_of_one("silu"), "x10", LOOKED),
         ("16_myths", classic.c34_silu, False),
     ),
@@ -343,7 +343,7 @@ DEPTH = [
     ),
     row(
         ("C16c", "poole2016", "figure 2"),
-        "There two inputs lose what they have in common: their correlation settles near 0",
+        "tanh, σ_w 2.5, σ_b 0.3: the correlation of two inputs settles near 0",
         (None, RECALLED, lambda: theory.c_star("tanh", 2.5, 0.3), "0.07", LOOKED),
         ("14_edge_of_chaos", classic.c16_parts, False),
     ),
@@ -391,7 +391,7 @@ DEPTH = [
     ),
     row(
         ("C18r", "pennington2017", "theorem"),
-        "ReLU is never: orthogonal layers make it their number (4 layers)",
+        "Orthogonal ReLU layers are not: it is the number of layers (4 layers)",
         (4.0, RECALLED, lambda: 4.0, "10%", LOOKED),
         ("14_edge_of_chaos", classic.c18_relu, False),
     ),
@@ -424,7 +424,7 @@ NOISE = [
     ),
     row(
         ("C20m", "balduzzi2017", "theorem 1"),
-        "The same where each unit's mean over the batch is taken away (4 layers)",
+        "The same if each unit's mean over the batch is taken away (4 ReLU layers)",
         (2**-4, RECALLED, lambda: 2**-4, "0.025", LOOKED),
         ("12_residual", modern.c20_centered, True),
     ),
@@ -436,13 +436,13 @@ NOISE = [
     ),
     row(
         ("U2", "prince2023", "notebook 11.1"),
-        "The same with He's factor of two, which the notebook leaves out",
+        "At 24 layers neighboring slopes are white noise (with He's 2, which it leaves out)",
         (0.0, READ, None, "0.25", STATISTICS),
         ("12_residual", modern.udl_he, True),
     ),
     row(
         ("U3", "balduzzi2017", "figure 1"),
-        "The same with each unit's mean over the inputs taken away",
+        "At 24 layers neighboring slopes are white noise (each unit's mean taken away)",
         (0.0, RECALLED, lambda: 0.0, "0.25", STATISTICS),
         ("12_residual", modern.udl_centered, True),
     ),
@@ -460,7 +460,7 @@ NOISE = [
     ),
     row(
         ("C21n", "de2020", "section 3"),
-        "With normalized branches it grows by 1 a block (after 32 blocks)",
+        "With normalized branches the second moment grows by 1 a block (after 32 blocks)",
         (33.0, RECALLED, lambda: 33.0, "5%", LOOKED),
         ("12_residual", modern.c21_linear, False),
     ),
@@ -529,7 +529,7 @@ MODERN = [
     ),
     row(
         ("N07a", "kalajdzievski2023", "rank stabilization"),
-        "The same with Adam",
+        "LoRA divided by √r: the first step's size does not depend on the rank (Adam; exponent)",
         (0.0, RECALLED, lambda: 0.5, "0.2", LOOKED),
         ("13_transformers", modern.n07_adam, True),
     ),
@@ -568,7 +568,7 @@ SYMMETRY = [
     ),
     row(
         ("N14", "zhang2023", "section 5.4"),
-        "Dropout breaks their symmetry",
+        "Dropout breaks the symmetry of units that start equal (different units of 32)",
         (32.0, READ, lambda: 32.0, "0.5", SOURCE),
         ("02_symmetry", modern.n14_dropout, False),
     ),
