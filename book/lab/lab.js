@@ -499,7 +499,7 @@
         el("form", { class: "lab-controls lab-row", onsubmit: (event) => event.preventDefault() },
           select("task", "Task", Engine.TASKS), select("optimizer", "Optimizer", Engine.OPTIMIZERS),
           slider("rate", "Learning rate", lab.log(1e-4, 1, 20)),
-          versus, stdSlider("versus_std", "versus", "Std of that start")),
+          versus, stdSlider("versus_std", "versus", "Its std")),
         el("div", { class: "lab-buttons", role: "group", "aria-label": "Training" }, runButton, stepButton, resetButton, status),
         heard,
         el("div", { class: "lab-panels" }, ...panels.map((panel) => panel.box)),
