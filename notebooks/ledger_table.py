@@ -53,7 +53,7 @@ def ours(row: Row) -> str:
     measured, spread = number["measured"], number["spread"]
     if spread <= ROUND_OFF * abs(measured):
         return told(measured)
-    return f"{told(measured)} ± {told(spread, 2)}"
+    return f"{told(measured)}\u00a0±\u00a0{told(spread, 2)}"  # which no line breaks
 
 
 def where(row: Row) -> str:
