@@ -9,12 +9,6 @@ import ledger
 from ledger_row import Row
 
 CONTENT = ledger.read()
-BASES = {
-    "statistics": "from the statistic",
-    "before": "set before",
-    "source": "the digits given",
-    "after": "set after a trial",
-}
 HERE = "17_reproductions"
 ROUND_OFF = 1e-9  # a spread below it, relative to the number, is no chance
 
@@ -68,15 +62,17 @@ def where(row: Row) -> str:
 def allowed(row: Row) -> str:
     """The tolerance, and where it comes from."""
     size = f"a factor of {row.within[1:]}" if row.within[0] == "x" else f"±{row.within}"
-    return f"{size} ({BASES[row.basis]})"
+    return f"{size} ({row.basis})"
 
 
 def table(heads: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
-    """Markdown's form of a table; a bar inside a cell is no border."""
-    cells = [heads, ("---",) * len(heads), *lines]
-    return "\n".join(
-        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in cells
-    )
+    """Markdown's form of a table. A bar in a cell is no border, and no line ends inside 5.3e-8."""
+
+    def line(cells: tuple[str, ...]) -> str:
+        text = [re.sub(r"(\de-)(?=\d)", "\\1\u2060", cell).replace("|", "\\|") for cell in cells]
+        return f"| {' | '.join(text)} |"
+
+    return "\n".join(map(line, (heads, ("---",) * len(heads), *lines)))
 
 
 def brief(keys: str) -> Table:
@@ -97,15 +93,15 @@ def whole(title: str) -> Table:
     for row in rows:
         number = CONTENT["rows"][row.key]
         numbers = (
+            f"**{verdict(row)}**",
             f"said {'a formula' if row.said is None else told(row.said)} ({row.tag})",
             f"theory {told(number['predicted'])}",
             f"measured {ours(row)}",
             f"allowed {allowed(row)}",
-            f"**{verdict(row)}**",
         )
         lines.append((f"{row.claim}<br>{where(row)}", "<br>".join(numbers)))
     failed = sum(verdict(row) == "disagrees" for row in rows)
     summary = f"{title}: {len(rows)} claims, {failed} disagree"
-    markdown = table(("Claim, source, chapter", "Numbers and verdict"), lines)
+    markdown = table(("Claim", "Verdict and numbers"), lines)
     fold = f'<details class="fold">\n<summary>{summary}</summary>\n\n{markdown}\n\n</details>'
     return Table(fold, summary)

@@ -73,7 +73,7 @@ QUERIES = {
     "correlation of two inputs with depth": "14_#two-digits|14_#the-correlation",
     "how deep can a network be trained depth scale": "14_#how-far|14_#does-training",
     "replicate Glorot and Bengio 2010 experiment": "17_#one-sentence",
-    "which claims of papers fail to reproduce": "17_#why-claims-fail|17_#all-of-them|17_#the-ledger",
+    "which claims of papers do not hold": "17_#why-claims-fail|17_#all-of-them",
     "UDL shattered gradients notebook does not replicate": "17_#a-call-for-help",
 }
 FIND = """(queries) => {
