@@ -47,7 +47,7 @@ class Part:
 
 
 def _is_read(node: nodes.Node) -> bool:
-    """Whether it is read from top to bottom: no exercise, and nothing that is folded or looked up."""
+    """Whether it is read from top to bottom: not an exercise, nothing folded, nothing looked up."""
     in_table = False
     while node.parent is not None:
         node = node.parent
