@@ -33,10 +33,8 @@ def verdict(row: Row) -> str:
     return row.verdict(number["measured"], number["predicted"])
 
 
-def told(value: float | None, digits: int = 4) -> str:
+def told(value: float, digits: int = 4) -> str:
     """A number as it is printed: 16,730, 0.0123, 1.4e-7."""
-    if value is None:
-        return "–"
     text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
     return re.sub("e-0*", "e-", re.sub("^-", "−", text))
 
@@ -95,7 +93,7 @@ def whole(title: str) -> Table:
         numbers = (
             f"**{verdict(row)}**",
             f"said {'a formula' if row.said is None else told(row.said)} ({row.tag})",
-            f"theory {told(number['predicted'])}",
+            "no prediction" if row.predicted is None else f"theory {told(number['predicted'])}",
             f"measured {ours(row)}",
             f"allowed {allowed(row)}",
         )
@@ -103,5 +101,6 @@ def whole(title: str) -> Table:
     failed = sum(verdict(row) == "disagrees" for row in rows)
     summary = f"{title}: {len(rows)} claims, {failed} disagree"
     markdown = table(("Claim", "Verdict and numbers"), lines)
-    fold = f'<details class="fold">\n<summary>{summary}</summary>\n\n{markdown}\n\n</details>'
+    head = summary.replace("'", "’")
+    fold = f'<details class="fold">\n<summary>{head}</summary>\n\n{markdown}\n\n</details>'
     return Table(fold, summary)
