@@ -30,7 +30,7 @@ What each call must do:
 
 Not tried, since nothing can be done about it: activations that change their mind from call to call,
 objects that make isinstance fail, sequences without an end, and sound orders that would take for
-ever (a billion epochs).
+ever (a billion epochs) or more memory than there is here.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ import importlib
 import inspect
 import io
 import linecache
+import math
 import os
 import pkgutil
 import random
@@ -622,7 +623,11 @@ def poisoned(expression: str, scene: Scene) -> str:
 
 
 def too_long(parameter: str, value: Any) -> bool:
-    """Whether a count is so large that doing as told takes for ever."""
+    """Whether doing as told takes for ever, or more memory than there is here."""
+    if parameter == "shape":
+        with contextlib.suppress(Exception):
+            # more is refused (initializers), fewer fit: orthogonal needs three copies of doubles
+            return MEMORY // 32 < math.prod(int(size) for size in value) <= 2**30
     if parameter not in COUNTS:
         return False
     with contextlib.suppress(Exception):
