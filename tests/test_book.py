@@ -371,6 +371,18 @@ def test_date_is_that_of_the_last_change(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert last_change() == {"SOURCE_DATE_EPOCH": "1000000000"}
 
 
+def test_colab_gets_the_ledger_where_a_chapter_imports_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
+    import pages
+
+    options = {"repository_url": "https://example.org/book", "repository_branch": "main"}
+    app: Any = SimpleNamespace(config=SimpleNamespace(html_theme_options=options), srcdir=ROOT)
+    cells = {name: pages._first_on_colab(app, name).splitlines() for name in PAGES}
+    longer = [name for name, lines in cells.items() if len(lines) > 1]
+    assert longer == ["notebooks/17_reproductions"]
+    assert cells[longer[0]][-1] == "!cp copy/notebooks/ledger* ."
+
+
 def test_publishing_fills_what_the_owner_left_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
     from pages import use_addresses

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import ledger
+import ledger_table
+import reproduce
 from ledger_row import Row
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,6 +60,39 @@ def test_prediction_is_computed_and_holds(row: Row) -> None:
     refuted = {"N01b"}  # branches align: chapter 13
     deviation = row.deviation(number["measured"], number["predicted"])
     assert (abs(deviation) > 1) == (row.key in refuted), deviation
+
+
+def test_sources_are_named_as_the_bibliography_names_them() -> None:
+    assert ledger.read()["sources"] == reproduce.sources()
+
+
+def test_chapter_shows_every_row_with_its_verdict() -> None:
+    """Its outputs are those of the tables as they stand, and each claim that fails has a reason."""
+    chapter = json.loads((ROOT / "notebooks" / "17_reproductions.ipynb").read_text("utf-8"))
+    data = [out.get("data", {}) for cell in chapter["cells"] for out in cell.get("outputs", [])]
+    shown = ["".join(each["text/markdown"]) for each in data if "text/markdown" in each]
+    tables = [ledger_table.whole(title).markdown for title in ledger.GROUPS]
+    assert shown[-len(tables) :] == tables
+    failed = [row.key for row in ledger.ROWS if verdict(row) == "disagrees"]
+    reasons = re.findall(r"· (\w+) \|", "\n".join(shown[: -len(tables)]))
+    assert sorted(reasons) == sorted(failed)
+
+
+def test_table_escapes_bars_and_links_chapter_and_source() -> None:
+    (line,) = [text for text in ledger_table.whole("ReLU and He's rule").markdown.splitlines()
+               if "C13b" in text]  # fmt: skip
+    assert r"ln \|x\|² drifts down" in line and "(06_he.ipynb)" in line
+    assert re.search(r"\[Sussillo & Abbott \(2014\)\]\(https://\S+\)", line)
+    assert line.count("agrees") == 1 and len(re.findall(r"(?<!\\)\|", line)) == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(16730.0, "16,730"), (0.012345679, "0.01235"), (1.39e-7, "1.39e-7"), (-4.98, "−4.98"),
+     (0.0, "0"), (-1e-12, "−1e-12")],
+)  # fmt: skip
+def test_numbers_are_told_in_few_digits(value: float, text: str) -> None:
+    assert ledger_table.told(value) == text
 
 
 def test_verdict_can_be_either() -> None:

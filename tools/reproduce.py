@@ -10,10 +10,24 @@ import json
 import sys
 import time
 
-from notebooks import NOTEBOOKS
+from pybtex.database import parse_file
+
+from notebooks import NOTEBOOKS, ROOT
 
 sys.path.insert(0, str(NOTEBOOKS))
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import forms
 import ledger
+
+
+def sources() -> dict[str, list[str]]:
+    """Authors and year of each source, as a citation names them, and where it can be read."""
+    entries = parse_file(str(forms.SOURCES)).entries
+    found = {}
+    for key in sorted({row.source for row in ledger.ROWS}):
+        who, year = forms.label(entries[key])
+        found[key] = [f"{who} ({year})", forms.address(entries[key])]
+    return found
 
 
 def main(names: list[str]) -> int:
@@ -31,7 +45,8 @@ def main(names: list[str]) -> int:
             seconds = time.perf_counter() - started
             print(f"{row.key:5} {found['measured']:<10} {verdict:10} {seconds:5.1f} s", flush=True)
     rows = {row.key: numbers[row.key] for row in ledger.ROWS}
-    text = json.dumps({"of": ledger.fingerprint(), "rows": rows}, indent=1)
+    content = {"of": ledger.fingerprint(), "sources": sources(), "rows": rows}
+    text = json.dumps(content, indent=1, ensure_ascii=False)
     ledger.STORED.write_text(text + "\n", encoding="utf-8")
     return 0
 

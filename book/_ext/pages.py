@@ -105,10 +105,16 @@ def date_book(app: Sphinx, config: Config) -> None:
         config.book_date = f"{day:%B} {day.day}, {day.year}"
 
 
-def _first_on_colab(app: Sphinx) -> str:
-    """The cell that gives a notebook opened on Colab the package that it imports."""
+def _first_on_colab(app: Sphinx, pagename: str) -> str:
+    """The cell that gives a notebook opened on Colab what it imports: the package, the ledger."""
     options = app.config.html_theme_options
-    return f"%pip install --quiet git+{options['repository_url']}@{options['repository_branch']}"
+    url, branch = options["repository_url"], options["repository_branch"]
+    lines = [f"%pip install --quiet git+{url}@{branch}"]
+    notebook = Path(app.srcdir, f"{pagename}.ipynb")
+    if notebook.is_file() and '"import ledger' in notebook.read_text(encoding="utf-8"):
+        lines.append(f"!git clone --quiet --depth 1 --branch {branch} {url} copy")
+        lines.append("!cp copy/notebooks/ledger* .")
+    return "\n".join(lines)
 
 
 def _actions(context: dict[str, Any]) -> list[tuple[str, str]]:
@@ -162,7 +168,7 @@ def fill_context(
         base_url=base,
         version=__version__,
         date=app.config.book_date,
-        colab_cell=_first_on_colab(app) if ACTIONS["Colab"] in dict(actions) else "",
+        colab_cell=_first_on_colab(app, pagename) if ACTIONS["Colab"] in dict(actions) else "",
     )
 
 
