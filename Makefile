@@ -18,7 +18,7 @@ export PYTHONUTF8 := 1
 
 .NOTPARALLEL:
 .PHONY: help book test test-long lint lab course notebooks check-theory mutation bench lighthouse lock clean \
-  set-up-book set-up-test starts zoo
+  set-up-book set-up-test starts zoo ledger
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -50,6 +50,9 @@ starts: set-up-test ## audit the networks of full size in tests/starts.py (20 mi
 zoo: set-up-test ## measure how well-known architectures start (or those in ONLY="VGG16 GPT2")
 	@$(RUN) tools/zoo.py $(ONLY)
 
+ledger: set-up-test ## measure every row of chapter 17's ledger (1 min; or those in ONLY="C07 C20")
+	@$(RUN) tools/reproduce.py $(ONLY)
+
 check-theory: set-up-test ## compare 6,000 values of the theory with iterated maps (5 min)
 	@$(RUN) tools/check_theory.py
 
@@ -58,6 +61,7 @@ mutation: set-up-test ## change the core in 400 places, one at a time: a test mu
 
 bench: set-up-test ## time winit beside Keras, JAX and the article's code; train ten unsound starts
 	@$(RUN) benchmarks/run.py
+	@$(RUN) benchmarks/lab.py
 	@$(RUN) benchmarks/training.py
 
 lighthouse: set-up-test book ## measure the pages with Lighthouse, as a phone sees them

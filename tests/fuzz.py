@@ -30,7 +30,7 @@ What each call must do:
 
 Not tried, since nothing can be done about it: activations that change their mind from call to call,
 objects that make isinstance fail, sequences without an end, and sound orders that would take for
-ever (a billion epochs).
+ever (a billion epochs) or more memory than there is here.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ import importlib
 import inspect
 import io
 import linecache
+import math
 import os
 import pkgutil
 import random
@@ -116,13 +117,14 @@ RECEIVERS = {
 # How often relative to 1: what is slow, or one of many that are alike, is called less.
 WEIGHTS = {
     r"plots\.(?!color)\w+": 0.25,
-    r"theory\.(critical_line|c_star|xi_c)": 0.5,
+    r"theory\.(critical_line|c_star|xi_c|c_curve|phase_diagram)": 0.5,
     r"theory\.(c_map|c_slope)": 0.7,
     r"activations\.\w+(\.\w+)?": 0.2,
     r"activations\.(get|leaky_relu|Activation.*)": 1.5,
     r"\w+\.[A-Z]\w*": 0.2,
     r"network\.(sgd|backward)": 3.0,
     r"network\.\w+": 2.0,
+    r"blocks\.\w+": 1.5,
     r"diagnostics\.\w+": 2.0,
     r"initializers\.\w+": 1.0,
 }
@@ -321,6 +323,19 @@ def network_params(scene: Scene) -> str:
     return f"params({scene.sizes}, {scene.seed}, {scene.dtype!r}, {scale})"
 
 
+def stack(scene: Scene) -> str:
+    """Parameters of `winit.blocks`, as wide as the data and with as many outputs as classes."""
+    width, classes = scene.sizes[0], scene.sizes[-1]
+    return f"stack({width}, {classes}, {scene.seed}, {scene.dtype!r}, {scene.chance(0.4)})"
+
+
+def stack_trace(scene: Scene) -> str:
+    return (
+        f"stack_trace({scene.sizes[0]}, {scene.sizes[-1]}, {scene.seed}, {scene.dtype!r}, "
+        f"{scene.examples}, {activation(scene)}, {RESIDUAL(scene)}, {NORM(scene)})"
+    )
+
+
 def data(scene: Scene) -> str:
     made = f"array(({scene.examples}, {scene.sizes[0]}), {scene.other()}, {scene.dtype!r})"
     return str(scene.pick("{}", "{}", "{}", "{}.tolist()")).format(made)
@@ -378,6 +393,25 @@ TEXT = one_of("'z'", "'layer'", "'second moment of $z$'", "'ξ'", "'a'")
 AXES = one_of("None", "axes()", "axes()")
 LIMITS = one_of("None", "(-3, 3)", "(0.0, 1.5)", "[-1, 2]")
 COLORS = one_of("None", "{}", "{'my own': '#123456'}", "{'He': 'red', 'Glorot': 'C1'}")
+
+
+def started(scene: Scene) -> str:
+    """A function that makes a network of any width for `coordinate_check`."""
+    drawn = scene.pick("winit.he_normal, rng", "winit.zeros", "winit.lecun_normal, 3, dtype='f4'")
+    hidden = scene.pick("width", "width, width", "width, 2, width")
+    sizes = f"[{scene.sizes[0]}, {hidden}, {scene.sizes[-1]}]"
+    return f"lambda width, rng: winit.network.init_params({sizes}, {drawn})"
+
+
+def rates(scene: Scene) -> str:
+    """A learning rate, for all parameters or one each."""
+    one = real(1e-3, 1, "0.1", "1", "1e5")(scene)
+    if scene.chance(0.7):
+        return one
+    names = [f"{kind}{i}" for i in range(1, len(scene.sizes)) for kind in "Wb"]
+    return "{" + ", ".join(f"{name!r}: {one}" for name in names) + "}"
+
+
 STREAM = one_of(
     "None", "0", "7", "np.int64(3)", "np.random.default_rng(5)", "np.random.RandomState(5)",
     "np.random.Generator(np.random.MT19937(1))", "2**70",
@@ -386,6 +420,8 @@ DTYPE = one_of(
     "np.float64", "float", "'f4'", "np.float16", "'longdouble'", "np.dtype('f4')", "bfloat16",
     "'float32'", "'>f8'", "'f2'",
 )  # fmt: skip
+RESIDUAL = one_of("'none'", "'plain'", "'scaled'", "'zero'")
+NORM = one_of("'none'", "'layer'", "'batch'")
 POSITIVE = real(1e-2, 10, "1", "1.0", "2", "0.5")
 
 # How a parameter is filled: by "function.parameter", else by its name alone.
@@ -412,9 +448,19 @@ FITTING: dict[str, Callable[[Scene], str]] = {
     "q": real(1e-6, 1e4, "1", "1.0", "0.5", "2"),
     "q0": real(1e-6, 1e4, "1", "0.1", "0", "5"),
     "c": one_of("0", "0.5", "-0.3", "1", "-1", "0.99", "1.0", "1e-9", "0.9999999"),
+    "qs": one_of("[1.0]", "np.linspace(0.1, 2, 5)", "np.geomspace(1e-6, 1e6, 4)", "(0.5, 3)"),
+    "cs": one_of("[0, 0.5, 1]", "np.linspace(-1, 1, 5)", "(0.2,)", "np.float32([0.9, 0.99])"),
+    "sigmas_w": one_of("[1.0, 1.5]", "np.linspace(0.2, 5, 4)", "(2**0.5,)", "[1, 20]"),
+    "sigmas_b": one_of("[0.0, 0.1]", "np.linspace(0, 1, 3)", "(0.3,)", "[1e-3, 5]"),
     "sigma_w": real(0.1, 5, "1", "1.0", "2**0.5", "1.5", "2", "0.9"),
     "sigma_b": real(1e-4, 1, "0", "0.0", "0.3", "0.05", "0.1"),
     "params": network_params,
+    "blocks.params": stack,
+    "blocks.trace": stack_trace,
+    "residual": RESIDUAL,
+    "norm": NORM,
+    "z": table,
+    "scalars": one_of("False", "False", "True"),
     "x": data,
     "activations.x": any_array,
     "jacobian.x": lambda scene: f"array(({scene.sizes[0]},), {scene.other()})",
@@ -429,7 +475,18 @@ FITTING: dict[str, Callable[[Scene], str]] = {
     ),
     "output_gradient": outputs,
     "loss": loss,
-    "learning_rate": real(1e-3, 1, "0.1", "1", "1e5"),
+    "learning_rate": rates,
+    "start": started,
+    "widths": one_of("(2, 3)", "[4, 1, 9]", "range(2, 5)", "np.array([8, 2])"),
+    "optimizer": one_of("'adam'", "'sgd'"),
+    "steps": whole(1, 4),
+    "nets": whole(1, 3),
+    "coordinate_check.learning_rate": one_of(
+        "0.1",
+        "1e5",
+        "lambda params: dict.fromkeys(params, 0.1)",
+        "lambda params: {name: 1 / params[name].size for name in params}",
+    ),
     "momentum": one_of("0", "0.9", "0.0", "0.5", "0.99"),
     "clip": one_of("None", "1.0", "1", "0.1", "1e6"),
     "batch_size": whole(1, 8),
@@ -489,7 +546,7 @@ FITTING: dict[str, Callable[[Scene], str]] = {
     "caption": one_of("None", "'One message.'"),
 }
 # Numbers of things to do or draw: a huge one is no error, and takes for ever.
-COUNTS = {"epochs", "rows", "columns", "bins", "most", "smooth"}
+COUNTS = {"epochs", "steps", "nets", "rows", "columns", "bins", "most", "smooth"}
 
 
 def by_type(annotation: str, scene: Scene) -> str:
@@ -566,7 +623,11 @@ def poisoned(expression: str, scene: Scene) -> str:
 
 
 def too_long(parameter: str, value: Any) -> bool:
-    """Whether a count is so large that doing as told takes for ever."""
+    """Whether doing as told takes for ever, or more memory than there is here."""
+    if parameter == "shape":
+        with contextlib.suppress(Exception):
+            # more is refused (initializers), fewer fit: orthogonal needs three copies of doubles
+            return MEMORY // 32 < math.prod(int(size) for size in value) <= 2**30
     if parameter not in COUNTS:
         return False
     with contextlib.suppress(Exception):
@@ -682,7 +743,7 @@ def fingerprint(value: Any, seen: tuple[int, ...] = ()) -> Any:
         return (kind, repr(value.bit_generator.state))
     if kind is np.random.RandomState:
         return (kind, repr(value.get_state(legacy=False)))
-    if kind.__module__ in ("hostile", "winit.network", "winit.activations"):
+    if kind.__module__ in ("hostile", "winit.network", "winit.blocks", "winit.activations"):
         held = getattr(kind, "__dict__", {}).get("__dict__")
         if held is not None and "__getattribute__" not in vars(kind):
             own = object.__getattribute__(value, "__dict__")
@@ -820,6 +881,8 @@ def unsound(call: Call, value: Any, arguments: dict[str, Any]) -> str:
                     return f"dtype {value.dtype} instead of the one asked for"
     if target.module in ("theory", "diagnostics"):
         clean = target.module == "theory" or target.name in ("diagnose", "steepest")
+        if target.name == "phase_diagram":  # nan in chi_1 where there is no finite q*
+            value = np.where(np.isinf(value.q_star), 0.0, value.chi_1)
         if clean and any(np.isnan(entry).any() for entry in numbers(value)):
             return "NaN in the result"
     if target.name == "sgd":

@@ -26,6 +26,7 @@ from matplotlib.figure import Figure
 import winit
 import winit.activations
 import winit.article
+import winit.blocks
 import winit.diagnostics
 import winit.initializers
 import winit.network
@@ -72,6 +73,30 @@ def trace(sizes: list[int], seed: int, dtype: Any, examples: int, activation: An
     """A forward pass through `params` of the same sizes, seed and dtype."""
     x = array((examples, sizes[0]), seed, dtype)
     return winit.network.forward(params(sizes, seed, dtype), x, activation)
+
+
+def stack(
+    width: int, classes: int, seed: int, dtype: Any = "f8", scalars: bool = False
+) -> dict[str, Any]:
+    """Two branches between a first and a last kernel, for `winit.blocks`."""
+    sizes = [width] * 4 + [classes]
+    drawn = {k: v for k, v in params(sizes, seed, dtype).items() if k[0] == "W"}
+    return drawn | ({"a2": np.array(0.5, dtype), "a3": np.array(0.0, dtype)} if scalars else {})
+
+
+def stack_trace(
+    width: int,
+    classes: int,
+    seed: int,
+    dtype: Any,
+    examples: int,
+    activation: Any,
+    residual: str,
+    norm: str,
+) -> Any:
+    """A forward pass through `stack` of the same sizes, seed and dtype."""
+    made, x = stack(width, classes, seed, dtype), array((examples, width), seed, dtype)
+    return winit.blocks.forward(made, x, activation, residual=residual, norm=norm)
 
 
 def curves(count: int, shape: tuple[int, ...], seed: int) -> dict[str, np.ndarray]:
@@ -493,7 +518,9 @@ OBJECTS = [
     "type('Sly', (), {'shape': 3, 'ndim': 'x', 'dtype': None})()", "winit", "winit.initializers",
     "type('Bare', (), {'__slots__': ()})()", "winit.network.History()",
     "winit.network.Trace(None, [], [])", "winit.network.Trace('tanh', [np.ones(2)], [])",
-    "winit.network.Gradients(None, None, None)", "figure()", "axes()", "Figure()",
+    "winit.network.Gradients(None, None, None)", "winit.blocks.Trace(None, [], [])",
+    "winit.blocks.Trace(winit.activations.relu, [np.ones((2, 2))], [np.ones((2, 2))], 'plain')",
+    "figure()", "axes()", "Figure()",
 ]  # fmt: skip
 
 POOL = [NUMBERS, TEXTS, CONTAINERS, ARRAYS, FUNCTIONS, OBJECTS]

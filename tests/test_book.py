@@ -117,6 +117,10 @@ def visit(page: Page, url: str, *, unfold: bool = False) -> None:
     page.goto(url, wait_until="load")
     if unfold:
         page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+        for slider in page.locator(".lab-slider").all():  # it moves once it has been near
+            slider.scroll_into_view_if_needed()
+            page.wait_for_selector(".lab-moves")
+        page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
     settle(page)
 
 
@@ -154,6 +158,8 @@ def test_links_lead_somewhere(name: str, html: Path) -> None:
                 dead.append(element[attribute])
             elif url.fragment and target.suffix == ".html":
                 other = target.relative_to(HTML.resolve()).with_suffix("").as_posix()
+                if other == "book/lab" and "=" in url.fragment:
+                    continue  # a setting of the lab: tests/test_lab_page.py opens each
                 if unquote(url.fragment) not in anchors(other):
                     dead.append(element[attribute])
     assert not dead
@@ -365,6 +371,18 @@ def test_date_is_that_of_the_last_change(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert last_change() == {"SOURCE_DATE_EPOCH": "1000000000"}
 
 
+def test_colab_gets_the_ledger_where_a_chapter_imports_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
+    import pages
+
+    options = {"repository_url": "https://example.org/book", "repository_branch": "main"}
+    app: Any = SimpleNamespace(config=SimpleNamespace(html_theme_options=options), srcdir=ROOT)
+    cells = {name: pages._first_on_colab(app, name).splitlines() for name in PAGES}
+    longer = [name for name, lines in cells.items() if len(lines) > 1]
+    assert longer == ["notebooks/17_reproductions"]
+    assert cells[longer[0]][-1] == "!cp copy/notebooks/ledger* ."
+
+
 def test_publishing_fills_what_the_owner_left_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
     from pages import use_addresses
@@ -457,12 +475,17 @@ def test_page_asks_for_nothing_outside_and_complains_of_nothing(
     page.goto(f"{address}/{name}.html", wait_until="load")
     page.evaluate("for (const image of document.images) image.loading = 'eager'")
     page.wait_for_load_state("networkidle")
-    outside = [url for url in heard.requested if not url.startswith((address, "data:"))]
+    outside = [url for url in heard.requested if not url.startswith((address, "data:", "blob:"))]
     scheme = urlsplit(address).scheme
     record_property("page", {"page": name, f"outside {scheme}": len(outside)})
     record_property("page", {"page": name, f"errors {scheme}": len(heard.complaints)})
     assert not outside
     assert not heard.complaints
+
+
+# A slider brings the lab's engine when it is this near to the screen (book/lab/sliders.js).
+NEAR_SLIDER = """[...document.querySelectorAll(".lab-slider")].some((box) =>
+  box.getBoundingClientRect().top < innerHeight + 300)"""
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -484,8 +507,13 @@ def test_page_is_light(
     has_design = bool(soup(name).select("[class^='sd-'], [class*=' sd-']"))
     assert any("katex" in url for url in body) == has_formulas
     assert any("sphinx-design" in url for url in body) == has_design
+    expected = ["book.js", *(["copy-tex.min.js"] if has_formulas else [])]
+    expected += ["core.js", "common.js", "lab.js"] if soup(name).find(id="lab") else []
+    expected += ["sliders.js"] if soup(name).select(".lab-slider") else []
+    expected += ["core.js", "common.js"] if page.evaluate(NEAR_SLIDER) else []
     scripts = sorted(url.split("/")[-1] for url in body if url.endswith(".js"))
-    assert scripts == ["book.js", *(["copy-tex.min.js"] if has_formulas else [])]
+    assert scripts == sorted(expected)
+    assert any("lab.css" in url for url in body) == bool(soup(name).select("[class^=lab]"))
 
 
 # What KaTeX paints is some fifty boxes of one color, hidden from screen readers, which read the
@@ -578,7 +606,8 @@ def test_phone_comes_to_the_place_that_is_meant(server: str, browser: Browser) -
 
 # Everything that takes part in the order of Tab and can be seen, numbered as it stands in the page.
 NUMBER_STOPS = """() => {
-  const kinds = "a[href], button, summary, input:not([type=radio]), input:checked, [tabindex='0']";
+  const kinds = `a[href], button, summary, select, input:not([type=radio]), input:checked,
+    [tabindex='0']`;
   const seen = (element) => element.checkVisibility({ visibilityProperty: true });
   return [...document.querySelectorAll(kinds)].filter(seen).map((element, i) => {
     element.dataset.stop = i;
@@ -793,12 +822,21 @@ def words(page: Page) -> list[str]:
     return page.locator("article").inner_text().split()
 
 
+# What the lab's scripts put in the place of its still pictures is tested in tests/test_lab_page.py.
+STAND_STILL = """() => {
+  for (const live of document.querySelectorAll(".lab-live")) live.remove();
+  for (const box of document.querySelectorAll(".lab-moves")) box.classList.remove("lab-moves");
+  for (const box of document.querySelectorAll(".lab-still")) box.hidden = false;
+}"""
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_page_can_be_read_without_javascript(name: str, html: Path, browser: Browser) -> None:
     with browser.new_context(viewport=DESK) as context:
         page = context.new_page()
         visit(page, (html / f"{name}.html").as_uri(), unfold=True)
         page.evaluate("for (const button of document.querySelectorAll('.copy')) button.remove()")
+        page.evaluate(STAND_STILL)
         expected = words(page)
     with browser.new_context(viewport=DESK, java_script_enabled=False) as context:
         page = context.new_page()

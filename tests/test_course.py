@@ -74,9 +74,11 @@ def test_links_lead_to_the_published_book_where_there_is_one() -> None:
     sheet = "[the sheet](https://a.b/c/book/cheat_sheet.html#sizes)"
     units = "[units](https://a.b/c/book/glossary.html)"
     assert linked.cells[0].source == f"See {sheet} and [chapter 5](05_xavier.ipynb), {units}."
+    text += '\n\n<div class="lab-slider">\n\n[a](../book/lab/a.png)\n\n</div>\n</div>'
+    text += " [Set](../book/lab.md#scheme=he_normal&std=0.5)"
     cells = [nbformat.v4.new_markdown_cell(text)]
     plain = course.without_book(nbformat.v4.new_notebook(cells=cells), "")
-    assert plain.cells[0].source == "See the sheet and [chapter 5](05_xavier.ipynb), units."
+    assert plain.cells[0].source == "See the sheet and [chapter 5](05_xavier.ipynb), units.\n\n Set"
 
 
 @pytest.mark.parametrize("kind", ["students", "teachers"])

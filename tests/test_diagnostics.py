@@ -420,3 +420,117 @@ def test_property_looking_changes_nothing(seed: int, name: str) -> None:
     assert np.sum(report.singular_values**2) == pytest.approx(np.sum(matrix**2), rel=1e-9, abs=0)
     assert (report.distinct <= report.units).all() and (report.dead <= report.units).all()
     assert ((report.saturated >= 0) & (report.saturated <= 1)).all()
+
+
+def standard(width: int, rng: Any) -> network.Params:
+    return network.init_params([16, width, width, 1], winit.lecun_normal, rng)
+
+
+def by_width(width: int, rng: Any) -> network.Params:
+    """As `standard`, with an output layer of variance 1 / width**2."""
+    params = standard(width, rng)
+    return {**params, "W3": params["W3"] / np.sqrt(width)}
+
+
+def adam_rates(params: network.Params) -> dict[str, float]:
+    """0.01 at width 64; those of the kernels that read the width fall with it."""
+    narrow = 0.01 * 64 / params["W2"].shape[1]
+    return {**dict.fromkeys(params, 0.01), "W2": narrow, "W3": narrow}
+
+
+VALUES = np.random.default_rng(1).standard_normal((64, 17))
+check: Any = partial(
+    diagnostics.coordinate_check,
+    x=VALUES[:, :16],
+    target=VALUES[:, 16:],
+    widths=(64, 256, 1024),
+    loss="mean_squared",
+    activation="tanh",
+    rng=0,
+)
+
+
+def test_coordinate_check_tells_the_two_ways_to_widen_apart() -> None:
+    """Five earlier runs of this setting gave 0.92 with an sd of 0.07: four of them to each side."""
+    plain = check(standard, learning_rate=0.01)
+    kept = check(by_width, learning_rate=adam_rates)
+    assert plain.widths == [64, 256, 1024] and plain.change.shape == (3, 3)
+    assert 0.64 < plain.change_exponents[1] < 1.2
+    assert np.abs(kept.change_exponents).max() < 0.15
+    assert np.abs(plain.start_exponents[:2]).max() < 0.1
+    difference = kept.start_exponents[2] - plain.start_exponents[2]
+    assert difference == pytest.approx(-0.5)  # of the same draws
+
+
+def test_coordinate_check_against_a_direct_computation() -> None:
+    rng = np.random.default_rng(5)
+    found = check(standard, widths=[8, 16], optimizer="sgd", learning_rate=0.02, steps=3, rng=5)
+    for width, start, change in zip(found.widths, found.start, found.change, strict=True):
+        params = standard(width, rng)
+        x, target = VALUES[:, :16], VALUES[:, 16:]
+        after, _ = network.sgd(
+            params, x, target, activation="tanh", loss="mean_squared", learning_rate=0.02,
+            batch_size=64, epochs=3, rng=0,
+        )  # fmt: skip
+        old, new = (network.forward(p, x, "tanh").z for p in (params, after))
+        np.testing.assert_allclose(start, [np.sqrt(np.mean(z**2)) for z in old])
+        both = zip(old, new, strict=True)
+        np.testing.assert_allclose(change, [np.sqrt(np.mean((b - a) ** 2)) for a, b in both])
+    slope = np.log2(found.change[1] / found.change[0])  # of two points, width doubled
+    np.testing.assert_allclose(found.change_exponents, slope)
+    rows = repr(found).splitlines()
+    assert rows[0].split() == ["layer", "rms", "of", "8", "16", "exponent"] and len(rows) == 7
+    assert len({len(row) for row in rows}) == 1
+
+
+def test_coordinate_check_where_there_is_nothing_to_fit() -> None:
+    zeros = check(lambda n, rng: network.init_params([16, n, 1], winit.zeros), widths=(2, 4))
+    assert zeros.change[:, 0].tolist() == [0, 0] and np.isnan(zeros.change_exponents[0])
+    wild = check(standard, widths=(2, 4), optimizer="sgd", learning_rate=1e300, activation="relu")
+    assert np.isinf(wild.change).all() and np.isnan(wild.change_exponents).all()
+    assert np.isfinite(wild.start_exponents).all()
+
+
+@pytest.mark.parametrize(
+    ("keywords", "error", "message"),
+    [
+        ({"widths": 64}, TypeError, "widths must be a list of 2 to 100 whole numbers, got 64"),
+        ({"widths": [64]}, TypeError, "widths must be a list of 2 to 100"),
+        ({"widths": [64, 64]}, ValueError, "widths must hold at least two that differ"),
+        ({"widths": [64, 0]}, ValueError, "each of widths must be at least 1, got 0"),
+        ({"widths": [64, 10**9]}, ValueError, "each of widths must be at most 100000"),
+        ({"widths": [64, 128.0]}, TypeError, "each of widths must be a whole number"),
+        ({"optimizer": "admn"}, ValueError, r"optimizer must be one of adam, sgd.*mean 'adam'"),
+        ({"steps": 0}, ValueError, "steps must be at least 1"),
+        ({"nets": 1.5}, TypeError, "nets must be a whole number"),
+        ({"start": 3}, TypeError, "start must be a function"),
+        ({"start": lambda n: n}, TypeError, "start .* raised TypeError"),
+        ({"start": lambda n, rng: None}, TypeError, "start returns for width 64: params must be"),
+        (
+            {"start": lambda n, rng: network.init_params([16] * (1 + n // 64) + [1], winit.ones)},
+            ValueError,
+            "start must return as many layers each time",
+        ),
+        ({"learning_rate": lambda params: 1 / 0}, ValueError, "learning_rate .* raised ZeroDiv"),
+        ({"learning_rate": lambda params: {}}, ValueError, "learning_rate must be a number, or"),
+        ({"x": np.ones((64, 3))}, ValueError, "x must have shape"),
+        ({"x": np.ones((0, 16))}, ValueError, "x and target must have as many rows"),
+    ],
+)
+def test_coordinate_check_errors(
+    keywords: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    refused(lambda: check(**{"start": standard, **keywords}), error, message)
+
+
+@pytest.mark.parametrize(
+    ("widths", "start", "error", "message"),
+    [
+        ([2, 4], np.ones((3, 2)), TypeError, "start must be an array with a row for each of 2"),
+        ([2, 4], [[1.0], [2.0]], TypeError, "start must be an array with a row for each of 2"),
+        ([2, 4], "no", TypeError, "start must hold real numbers"),
+        ([2], np.ones((1, 2)), TypeError, "widths must be a list"),
+    ],
+)
+def test_coordinate_check_record(widths: Any, start: Any, error: Any, message: str) -> None:
+    refused(lambda: diagnostics.CoordinateCheck(widths, start, np.ones((2, 2))), error, message)

@@ -76,7 +76,7 @@ def test_a_call_depends_on_seed_and_number_alone() -> None:
 
 def test_most_calls_without_a_poisoned_argument_return() -> None:
     """Else the fuzz would only ever see the checks at the door."""
-    chosen = fuzz.choice("network|initializers|activations|diagnostics")
+    chosen = fuzz.choice("network|blocks|initializers|activations|diagnostics")
     calls = [fuzz.plan(1, index, chosen) for index in range(600)]
     healthy = [call for call in calls if not call.poisoned]
     returned = sum(fuzz.attempt(call)[1] is None for call in healthy)

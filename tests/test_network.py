@@ -206,6 +206,22 @@ def test_adam_is_the_formula_step_by_step() -> None:
         np.testing.assert_array_equal(params[name], before[name])  # what was given stays
 
 
+@pytest.mark.parametrize("train", [network.sgd, network.adam])
+def test_each_parameter_moves_at_its_own_rate(train: Any) -> None:
+    """The first step is proportional to the rate, for SGD exactly and for Adam up to rounding."""
+    params, x = small()
+    options: dict[str, Any] = {"batch_size": 4, "rng": 0}
+    plain, _ = train(params, x, [0, 2, 1, 2], learning_rate=0.01, **options)
+    rates = {name: 0.01 * (i + 1) for i, name in enumerate(sorted(params))}
+    own, _ = train(params, x, [0, 2, 1, 2], learning_rate=rates, **options)
+    for name, rate in rates.items():
+        moved, expected = own[name] - params[name], (plain[name] - params[name]) * rate / 0.01
+        np.testing.assert_allclose(moved, expected, rtol=1e-10, atol=1e-15)
+    same, _ = train(params, x, [0, 2, 1, 2], learning_rate=dict.fromkeys(params, 0.01), **options)
+    for name in params:
+        np.testing.assert_array_equal(same[name], plain[name])
+
+
 def constant_gradient(size: float) -> dict[str, Any]:
     """Settings whose gradient is the same at every step, and of this size."""
     return {"loss": lambda output, _: (0.0, np.full(output.shape, size)), "rng": 0}
@@ -431,6 +447,32 @@ good = small()[0]
         (lambda: network.get_loss("mean_square"), ValueError, r"Did you mean 'mean_squared'\?"),
         (lambda: sgd(learning_rate=0), ValueError, "learning_rate must be larger than 0"),
         (lambda: sgd(learning_rate=np.nan), ValueError, "learning_rate must be finite"),
+        (
+            lambda: sgd(learning_rate={"W1": 0.1}),
+            ValueError,
+            "learning_rate must be a number, or hold one for each of W1, b1, W2, b2, W3, b3 and "
+            r"nothing else, got \['W1'\]",
+        ),
+        (
+            lambda: adam(learning_rate={**dict.fromkeys(good, 0.1), "W4": 0.1}),
+            ValueError,
+            "learning_rate must be a number, or hold one for each of W1",
+        ),
+        (
+            lambda: sgd(learning_rate={**dict.fromkeys(good, 0.1), "b2": 0}),
+            ValueError,
+            r'learning_rate\["b2"\] must be larger than 0, got 0',
+        ),
+        (
+            lambda: adam(learning_rate={**dict.fromkeys(good, 0.1), "b2": "0.1"}),
+            TypeError,
+            r'learning_rate\["b2"\] must be a number, got',
+        ),
+        (
+            lambda: sgd(learning_rate=[0.1] * 6),
+            TypeError,
+            "learning_rate must be a number, or a dict with one for each parameter, got",
+        ),
         (lambda: sgd(momentum=1.0), ValueError, "momentum must be below 1, got 1.0"),
         (lambda: sgd(momentum=-0.1), ValueError, "momentum must be 0 or larger"),
         (lambda: sgd(clip=0), ValueError, "clip must be larger than 0"),

@@ -466,6 +466,7 @@ AXES = plots.subplots()[1]
         (lambda: P.by_layer(ONE, ylabel="q", first=0.5), TypeError, "first must be a whole number"),
         (lambda: P.by_layer(ONE, ylabel="q", theory=[1]), TypeError, "theory must be a dict"),
         (lambda: P.by_layer(ONE, ylabel="q", theory=0), TypeError, "theory must be a dict"),
+        (lambda: P.by_layer(ONE, ylabel="q", theory=np.zeros(3)), TypeError, "theory must be a d"),
         (
             lambda: P.by_layer(ONE, ylabel="q", theory={"t": [[1.0]]}),
             ValueError,

@@ -414,6 +414,7 @@ AT_LOADING = {
     "activations": {"numpy", "winit._checks"},
     "theory": {"numpy", "winit._checks", "winit._quadrature", "winit.activations"},
     "network": {"numpy", "winit._checks", "winit.activations"},
+    "blocks": {"numpy", "winit._checks", "winit.activations", "winit.network"},
     "diagnostics": {"numpy", "winit._checks", "winit.activations", "winit.network"},
     "plots": {"numpy", "winit._checks", "matplotlib", "cycler"},
     "report": {"numpy", "winit._checks"},

@@ -1190,3 +1190,161 @@ def test_no_stability_is_made_up_for_a_function_that_jumps(phi: Any, sigma_b: fl
         getattr(phi, "__name__", "step"), phi, np.zeros_like, kinks=(0.0,)
     )
     assert theory.fixed_point(smooth, 1.0, sigma_b).stability == "stable"
+
+
+def reference_slope(phi: activations.Activation, q: float, c: float) -> float:
+    """E phi'(z1) phi'(z2) by the rule of `check_theory`, which smooths one input by the other."""
+    slope = activations.Activation(phi.name, phi.derivative, phi.derivative, phi.kinks)
+    return check_theory.smoothed_square(slope, q, c)
+
+
+@pytest.mark.parametrize("name", check_theory.NAMES)
+def test_every_number_of_every_activation_against_another_rule(name: str) -> None:
+    """q*, chi_1, c*, xi_c and the critical point to 1e-6, where they are; how long each took.
+
+    The reference iterates tables that `check_theory` makes by a rule of its own.
+    """
+    phi, gain, took = activations.get(name), theory.gain(name), dict[str, float]()
+
+    def timed(function: str, *arguments: Any) -> Any:
+        start = time.process_time()
+        try:
+            return getattr(theory, function)(*arguments)
+        except ValueError as error:
+            return error
+        finally:
+            took[function] = max(took.get(function, 0.0), time.process_time() - start)
+
+    chaos = [(12.0, 0.2)] if name == "sigmoid" else []  # whose critical point lies far out
+    for w, b in [(0.7 * gain, 0.3), (1.3 * gain, 0.2), (2.5 * gain, 0.5), *chaos]:
+        ends, moved = check_theory.settle(name, np.array([w * w]), np.array([b * b]), np.ones(1))
+        point, q = timed("fixed_point", name, w, b), float(np.exp(ends[0]))
+        if q > 1e12:
+            assert point.q_star == math.inf
+            assert isinstance(timed("c_star", name, w, b), ValueError)
+            assert isinstance(timed("xi_c", name, w, b), ValueError)
+            assert np.isnan(theory.phase_diagram(name, [w], [b]).chi_1[0, 0])
+            continue
+        assert abs(moved[0]) < 1e-12 and point.q_star == pytest.approx(q, rel=1e-6)
+        slope = w * w * check_theory.moments(phi, q)[2] if name != "sin" else 0.0
+        slope = slope or w * w * check_theory.sine(q)[2]
+        assert timed("chi_1", name, w, point.q_star) == pytest.approx(slope, rel=1e-6)
+        c, depth = timed("c_star", name, w, b), timed("xi_c", name, w, b)
+        if slope <= 1:
+            assert c == 1.0 and depth == pytest.approx(-1 / math.log(slope), rel=1e-6)
+            continue
+        stays = (w * w * check_theory.smoothed_square(phi, q, c) + b * b) / q
+        at_c = w * w * reference_slope(phi, q, c)
+        assert 0 <= c < 1 and at_c < 1
+        assert abs(stays - c) < 1e-6 * (1 - at_c)  # the distance to where it crosses the diagonal
+        assert depth == pytest.approx(-1 / math.log(at_c), rel=1e-6)
+    for b in (0.0, 0.2):
+        sigma_w = timed("critical_line", name, b)
+        if isinstance(sigma_w, ValueError):
+            assert check_theory.denied(name, b) is None
+        elif b:
+            ends, _ = check_theory.settle(
+                name, np.array([sigma_w**2]), np.array([b * b]), np.ones(1), 80 * 5000
+            )
+            assert float(check_theory.chi(name, np.array([sigma_w**2]), ends)[0]) == pytest.approx(
+                1, abs=1e-6
+            )
+    print(name, {function: f"{seconds:.2f} s" for function, seconds in took.items()})
+
+
+@pytest.mark.parametrize("sigma_w", [1e3, 1e7, 1e9, 1e12, 1e22, 1e60])
+@pytest.mark.parametrize("name", ["relu6", "sigmoid", "tanh", "erf", "hard_tanh", "lecun_tanh"])
+def test_fault_13_very_large_weights_make_steps_of_what_saturates(
+    name: str, sigma_w: float
+) -> None:
+    """A step's c-map is arccos(-c) / pi in both, so that c* and xi_c are known.
+
+    What is not yet a step is a share of the order of 1 / sigma_w; the rest is for c* itself. The
+    factor of 20 was set after looking.
+    """
+    c_star, depth = 0.0, -1 / math.log(2 / math.pi)
+    if name in ("relu6", "sigmoid"):  # from 0 to 1: E of the product is arccos(-c) / 2 pi, q = 1/2
+        c_star = float(optimize.brentq(lambda c: math.acos(-c) / math.pi - c, 0.5, 0.9))
+        depth = -1 / math.log(1 / (math.pi * math.sqrt(1 - c_star**2)))
+    start = time.process_time()
+    assert theory.xi_c(name, sigma_w) == pytest.approx(depth, rel=1e-8 + 20 / sigma_w)
+    print(f"{name}: {time.process_time() - start:.2f} s")
+    assert theory.c_star(name, sigma_w) == pytest.approx(c_star, abs=1e-8 + 20 / sigma_w)
+
+
+@pytest.mark.parametrize(("sigma_w", "sigma_b"), [(20, 1), (10, 0.5), (5, 1), (30, 0)])
+def test_waves_that_nearly_cancel_out_have_their_depth_scale(
+    sigma_w: float, sigma_b: float
+) -> None:
+    """E sin sin and E cos cos are known, and q* is half of sigma_w², but for exp(-2 q)."""
+    half, bias = sigma_w**2 / 2, sigma_b**2
+    q = half + bias
+    c = 0.0
+    for _ in range(200):
+        c = (half * (math.exp(-(1 - c) * q) - math.exp(-(1 + c) * q)) + bias) / q
+    slope = half * (math.exp(-(1 - c) * q) + math.exp(-(1 + c) * q))
+    assert theory.xi_c("sin", sigma_w, sigma_b) == pytest.approx(-1 / math.log(slope), rel=1e-8)
+
+
+def test_fault_13_waves_that_cancel_out_leave_no_slope() -> None:
+    assert theory.xi_c("sin", 1e3) == theory.xi_c("sin", 1e22) == 0.0
+
+
+@each
+def test_curves_and_diagram_are_the_maps_point_by_point(name: str) -> None:
+    phi, sigma_w = ACTIVATIONS[name], 0.8 * theory.gain(ACTIVATIONS[name])
+    qs, cs = [0.01, 1.0, 30.0], [-1.0, 0.0, 0.7, 1.0]
+    assert theory.q_curve(phi, qs, sigma_w, 0.3).tolist() == [
+        theory.q_map(phi, q, sigma_w, 0.3) for q in qs
+    ]
+    point = theory.fixed_point(phi, sigma_w, 0.3)
+    curve = theory.c_curve(phi, cs, sigma_w, 0.3)
+    exact = [theory.c_map(phi, c, point.q_star, sigma_w, 0.3) for c in cs]
+    assert np.abs(curve - exact).max() < 1e-11
+    diagram = theory.phase_diagram(phi, [sigma_w, 3 * sigma_w], [0.0, 0.3])
+    assert diagram.q_star.shape == diagram.chi_1.shape == (2, 2)
+    assert diagram.q_star[1, 0] == point.q_star
+    assert diagram.chi_1[1, 0] == theory.chi_1(phi, sigma_w, point.q_star)
+    explodes = np.isinf(diagram.q_star)
+    assert (np.isnan(diagram.chi_1) == explodes).all()
+
+
+def test_phase_diagram_of_tanh() -> None:
+    """Without a bias the small signals' chi_1 is sigma_w²; the line is where `critical_line` is."""
+    line = theory.critical_line("tanh", 0.3)
+    diagram = theory.phase_diagram("tanh", [0.5, line, 3.0], [0.0, 0.3])
+    assert diagram.q_star[0, 0] == 0 and diagram.chi_1[0, 0] == pytest.approx(0.25, rel=1e-12)
+    assert diagram.chi_1[1, 1] == pytest.approx(1, abs=1e-9)
+    assert (diagram.chi_1[:, 0] < 1).all() and (diagram.chi_1[:, 2] > 1).all()
+
+
+def steep(x: Array) -> Array:
+    return np.tanh(x) * 1e160
+
+
+def test_curves_say_what_they_do_not_take_in_their_callers_words() -> None:
+    words: list[tuple[Callable[[], object], type[Exception], str]] = []
+    for value, error, message in [
+        ("x", TypeError, "must"), ([[1.0]], ValueError, "must have 1 axis"),
+        ([], ValueError, "must not be empty"), ([1.0, math.nan], ValueError, "must be finite"),
+        ([1e308], ValueError, "must"), ([-2.0], ValueError, "must"), (1.0, ValueError, "must have"),
+        (np.full(1001, 0.5), ValueError, "must hold at most 1000 values, got 1001"),
+    ]:  # fmt: skip
+        calls: dict[str, Callable[[Any], object]] = {
+            "qs": lambda v: theory.q_curve("tanh", v, 1.5),
+            "cs": lambda v: theory.c_curve("tanh", v, 1.5),
+            "sigmas_w": lambda v: theory.phase_diagram("tanh", v, [0.1]),
+            "sigmas_b": lambda v: theory.phase_diagram("tanh", [1.5], v),
+        }
+        for name, call in calls.items():
+            words.append((lambda c=call, v=value: c(v), error, rf"^(each of )?{name} {message}"))  # type: ignore[misc]
+    words += [
+        (lambda: theory.q_curve(steep, [1.0], 1.5), ValueError, "q-map of steep at one of qs"),
+        (lambda: theory.c_curve("relu", [0.5], 3.0), ValueError, "the signal explodes"),
+        (lambda: theory.phase_diagram("tanh", np.ones(50), np.ones(51)), ValueError, "at most 25"),
+        (lambda: theory.phase_diagram("tanh", [5e-324], [0.1]), ValueError, "each of sigmas_w mu"),
+    ]
+    for call_, error, message in words:
+        with pytest.raises(error, match=message):
+            call_()
+    assert np.isnan(theory.phase_diagram(steep, [1.5], [0.1]).chi_1).all()

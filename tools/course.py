@@ -18,10 +18,11 @@ import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from notebooks import FOLDED, NOTEBOOKS, ROOT
+from notebooks import FOLDED, NOTEBOOKS, ROOT, beside
 from package import build
 
 COURSE = ROOT / "_build" / "course"
+SLIDER = re.compile(r'<div class="lab-slider".*?</div>\n</div>\n*', re.DOTALL)
 README = """# Before the first step: {kind}
 
     python -m venv .venv
@@ -55,7 +56,10 @@ def for_students(notebook: NotebookNode) -> NotebookNode:
 
 
 def without_book(notebook: NotebookNode, address: str) -> NotebookNode:
-    """The notebook with its links into the book's pages leading to the published book, or gone."""
+    """The notebook with its links into the book's pages leading to the published book, or gone.
+
+    A slider is gone too: it moves on the book's pages alone.
+    """
 
     def link(found: re.Match[str]) -> str:
         text, page, anchor = found.groups("")
@@ -63,8 +67,8 @@ def without_book(notebook: NotebookNode, address: str) -> NotebookNode:
 
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            pattern = r"\[([^][]*)\]\(\.\./book/(\w+)\.md(#[\w-]*)?(?: \"[^\"]*\")?\)"
-            cell.source = re.sub(pattern, link, cell.source)
+            pattern = r"\[([^][]*)\]\(\.\./book/(\w+)\.md(#[^\s()]*)?(?: \"[^\"]*\")?\)"
+            cell.source = re.sub(pattern, link, SLIDER.sub("", cell.source))
     return notebook
 
 
@@ -79,6 +83,8 @@ def write(folder: Path, kind: str, wheel: Path) -> Path:
             notebook = for_students(notebook)
         notebook = without_book(notebook, configuration["html"]["baseurl"])
         nbformat.write(notebook, folder / "notebooks" / path.name)
+    for path in beside(NOTEBOOKS):
+        shutil.copy(path, folder / "notebooks")
     shutil.copy(wheel, folder)
     (folder / "README.md").write_text(README.format(kind=kind, wheel=wheel.name), "utf-8")
     shutil.copy(ROOT / "LICENSE", folder)

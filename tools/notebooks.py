@@ -87,6 +87,11 @@ def kernel_environment() -> dict[str, str]:
     return environment
 
 
+def beside(folder: Path) -> list[Path]:
+    """What chapters read from their own folder: modules and stored numbers."""
+    return sorted([*folder.glob("*.py"), *folder.glob("*.json")])
+
+
 def lacking(notebook: NotebookNode) -> str:
     """Why a notebook cannot be executed here; empty if it can. PyTorch is in no lock file."""
     imports = re.compile(r"^(import|from) torch\b", re.M)

@@ -17,7 +17,7 @@ import tempfile
 from fnmatch import fnmatch
 from pathlib import Path
 
-from notebooks import NOTEBOOKS, ROOT
+from notebooks import NOTEBOOKS, ROOT, beside
 
 OFFLINE = ROOT / "tools" / "offline"
 UV = Path(sys.executable).with_name("uv.exe" if os.name == "nt" else "uv")
@@ -107,6 +107,8 @@ def check_notebooks(folder: Path, names: list[str]) -> int:
     copies.mkdir()
     paths = [Path(name) for name in names] or sorted(NOTEBOOKS.glob("*.ipynb"))
     for path in paths:
+        shutil.copy(path, copies)
+    for path in beside(NOTEBOOKS):
         shutil.copy(path, copies)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (site, OFFLINE)))}
     if where_winit_is(copies, environment) != (site / "winit").resolve():

@@ -43,6 +43,7 @@ __all__ = [
     "activations",
     "article",
     "audit",
+    "blocks",
     "constant",
     "diagnostics",
     "fans",
@@ -76,6 +77,7 @@ __all__ = [
 _LATER = {
     "activations": "winit.activations",
     "audit": "winit.frameworks",
+    "blocks": "winit.blocks",
     "diagnostics": "winit.diagnostics",
     "jax": "winit.jax",
     "keras": "winit.keras",
@@ -89,6 +91,7 @@ _LATER = {
 if TYPE_CHECKING:  # so that a type checker knows each name, and `winit.he_nromal` is an error
     from winit import activations as activations
     from winit import article as article
+    from winit import blocks as blocks
     from winit import diagnostics as diagnostics
     from winit import initializers as initializers
     from winit import jax as jax

@@ -325,8 +325,11 @@ def array(
         raise ValueError(f"{what} must not be empty, got shape {given.shape}")
     if dtype is None:
         dtype = given.dtype if is_float(given.dtype) else np.dtype(np.float64)
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        result = given.astype(dtype, copy=False)
+    if given.dtype == dtype:
+        result = given
+    else:
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            result = given.astype(dtype)
     if finite and not np.isfinite(result).all():
         if np.isfinite(given).all():
             raise ValueError(f"{what} has values too large for {dtype.name}")

@@ -43,6 +43,9 @@ LARGEST, LARGEST_PAIR = 2**18, 2**20
 END, FAR = 12.0, 36.0
 # Activations bend near 0, at a scale of 1 in their own argument: panels narrow there.
 _SCALES = np.concatenate([[1.0, 2.0, 4.0, 8.0], 16.0 * 4.0 ** np.arange(260)])
+# Further out the scales are spread wider, or two inputs of std 1e22 would take seconds: panels are
+# halved where that is too wide.
+_MOST_SCALES = 20
 # A normal variable of this std, taken modulo 2 pi, is uniform: exp(-std² / 2) is below 1e-18.
 _UNIFORM = 9.2
 
@@ -92,14 +95,15 @@ def _integrate(
     tolerance: float,
     *,
     tail: float,
+    least: float = 0.0,
     panels: list[Array] | None = None,
 ) -> Array:
     """The integral of f over each row of edges, which are sorted.
 
     `f` takes points of shape (panels, 16) and the row of each panel. What is allowed to be wrong is
-    the same for all rows, a share of the largest one's integral of |f|. It is inf if f
-    overflows, or if what lies beyond `tail` matters. The ends of the panels that were used in the
-    end are added to `panels`.
+    the same for all rows, a share of the largest one's integral of |f|, or of `least` where that is
+    larger. It is inf if f overflows, or if what lies beyond `tail` matters. The ends of the panels
+    that were used in the end are added to `panels`.
     """
     rows = len(edges)
     left, right = edges[:, :-1].ravel(), edges[:, 1:].ravel()
@@ -116,7 +120,7 @@ def _integrate(
         if np.isnan(integral).any():
             raise Unresolved("it is not a number everywhere")
         if size < 0:
-            size = float(np.bincount(row, absolute, rows).max())
+            size = max(float(np.bincount(row, absolute, rows).max()), least)
             if not math.isfinite(size) or absolute[np.abs(middle) > tail].sum() > 1e-9 * size:
                 overflow: Array = np.full(rows, np.inf)
                 return overflow
@@ -171,6 +175,8 @@ def _bends(reach: float, kinks: tuple[float, ...], period: float | None = None) 
         everywhere: Array = np.add.outer(period * np.arange(-4, 5), [0.0, *kinks]).ravel()
         return everywhere
     scales = _SCALES[: np.searchsorted(_SCALES, reach)]
+    if len(scales) > _MOST_SCALES:
+        scales = np.concatenate([scales[:4], np.geomspace(scales[4], reach, _MOST_SCALES - 4)[:-1]])
     return np.concatenate([-scales, [0.0], scales, kinks])
 
 
@@ -297,8 +303,10 @@ def _expect_both(
     """E both(s, d) for independent s and d; at `meeting` values of d two bends in s meet."""
     law_s, law_d = laws
     budget = _Budget(LARGEST_PAIR)
+    largest = 0.0  # so that rows of next to nothing, all rounding, are not resolved to the last
 
     def inner(z_d: Array, _: NDArray[np.intp]) -> Array:
+        nonlocal largest
         d = law_d.scale * z_d.reshape(-1, 1)
         weight = law_d.density(z_d).reshape(-1, 1)
 
@@ -306,7 +314,9 @@ def _expect_both(
             return weight[row] * law_s.density(z) * both(law_s.scale * z, d[row])
 
         edges = law_s.edges(np.concatenate([bends - d, bends + d], axis=1))
-        return _integrate(weighted, edges, budget, tolerance, tail=law_s.tail).reshape(z_d.shape)
+        values = _integrate(weighted, edges, budget, tolerance, tail=law_s.tail, least=largest)
+        largest = max(largest, float(np.abs(values).max()))
+        return values.reshape(z_d.shape)
 
     outer = np.unique(np.abs(np.concatenate([bends, meeting])).round(9))
     edges = law_d.edges(outer[None])

@@ -7,6 +7,7 @@ is measured as inf or nan, without a warning.
 from __future__ import annotations
 
 import numbers
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -15,10 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from winit import _checks, activations, network
 from winit._checks import RNG
-from winit.network import ActivationLike, Array, LossFunction, Params
+from winit.network import ActivationLike, Array, LossFunction, Params, Rate
 
 FLAT = 0.05  # a unit whose slope is below this share of the steepest hardly learns: |tanh| > 0.975
 DEAD = 1e-3  # below this for every example it does not learn at all
+WIDEST = 100_000  # units of a hidden layer in a coordinate check: more is a slip of the pen
 
 
 def second_moment(values: ArrayLike) -> float:
@@ -296,3 +298,156 @@ def _singular_values(matrix: Array) -> Array:
         return np.full(min(wide.shape), np.nan, wide.dtype)
     singular: Array = np.linalg.svd(wide, compute_uv=False)
     return singular
+
+
+@dataclass(frozen=True)
+class CoordinateCheck:
+    """The rms of each layer's z at the start, and of its change, by width.
+
+    `start` and `change` have shape (widths, layers). The exponents are the slopes of their
+    logarithms over that of the width, one for each layer: 0 where the width does not matter, 1
+    where twice the width makes twice as much of it, nan where a number is 0 or not finite.
+    """
+
+    widths: list[int]
+    start: Array
+    change: Array
+
+    def __post_init__(self) -> None:
+        widths = _widths(self.widths)
+        for name in ("start", "change"):
+            values = _checks.array(getattr(self, name), name, axes=2, finite=False)
+            if len(values) != len(widths) or not isinstance(getattr(self, name), np.ndarray):
+                raise TypeError(
+                    f"{name} must be an array with a row for each of {len(widths)} widths, "
+                    f"got {_checks.shown(getattr(self, name))}"
+                )
+
+    @property
+    def start_exponents(self) -> Array:
+        """By which power of the width each layer's z grows at the start."""
+        return _exponents(self.widths, self.start)
+
+    @property
+    def change_exponents(self) -> Array:
+        """By which power of the width the change of each layer's z grows."""
+        return _exponents(self.widths, self.change)
+
+    def __repr__(self) -> str:
+        lines = ["layer  rms of   " + "".join(f"{n:>9}" for n in self.widths) + "  exponent"]
+        both = (("start", self.start), ("change", self.change))
+        for what, values in both:
+            for i, power in enumerate(_exponents(self.widths, values)):
+                row = "".join(f"{value:9.3g}" for value in values[:, i])
+                lines.append(f"{i + 1:5}  {what:9}{row}{power:+10.2f}")
+        return "\n".join(lines)
+
+
+def _widths(widths: object) -> list[int]:
+    found = _checks.entries(widths, 100)
+    if found is None or not 2 <= len(found) <= 100:
+        raise TypeError(
+            f"widths must be a list of 2 to 100 whole numbers, got {_checks.shown(widths)}"
+        )
+    sizes = [_checks.size(n, "each of widths", maximum=WIDEST) for n in found]
+    if len(set(sizes)) < 2:
+        raise ValueError(f"widths must hold at least two that differ, got {_checks.shown(sizes)}")
+    return sizes
+
+
+@np.errstate(all="ignore")  # the logarithm of 0, of inf and of nan
+def _exponents(widths: Sequence[int], values: Array) -> Array:
+    """The slope of log values over log widths, by column, least squares."""
+    x, y = np.log(widths), np.log(values.astype(np.float64))
+    x = x - x.mean()
+    slopes: Array = np.where(np.isfinite(y).all(axis=0), x @ y / (x @ x), np.nan)
+    return slopes
+
+
+def coordinate_check(
+    start: Callable[[int, Any], Params],
+    x: ArrayLike,
+    target: ArrayLike,
+    *,
+    widths: Sequence[int] = (64, 128, 256),
+    learning_rate: Rate | Callable[[Params], Rate] = 0.001,
+    optimizer: str = "adam",
+    steps: int = 5,
+    nets: int = 1,
+    activation: ActivationLike = "relu",
+    loss: str | LossFunction = "softmax_cross_entropy",
+    rng: RNG = None,
+) -> CoordinateCheck:
+    r"""Train a network at several widths for a few steps, and measure how each layer's z changes.
+
+    For each width the rms over examples, units and networks of :math:`z_l` at the start, and of
+    :math:`z_l` after the steps less :math:`z_l` at the start. Each step takes all of `x`.
+
+    Parameters
+    ----------
+    start : callable, ``start(width, rng)``
+        Returns the parameters of a network of this width, such as
+        ``winit.network.init_params([64, width, width, 10], winit.he_normal, rng)``.
+    widths : two to 100 whole numbers
+    learning_rate : as in `network.sgd`, or a function that makes it from the parameters
+        For rates that depend on the layer and its width.
+    optimizer : "adam" or "sgd", with its other settings as they are
+    nets : how many networks to draw at each width
+
+    Returns
+    -------
+    CoordinateCheck
+        Where training stopped, because something was not finite, the change is inf.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Fewer than two widths; a function that fails, or returns no parameters (or no rates); what
+        `network.sgd` and `network.adam` refuse.
+
+    Source: Yang and Hu 2021; Yang et al. 2022 (Tensor Programs V), appendix D.1.
+    """
+    sizes, draws = _widths(widths), _checks.as_rng(rng)
+    method = _checks.choice(optimizer, "optimizer", ("adam", "sgd"))
+    train: Any = network.adam if method == "adam" else network.sgd
+    steps, nets = _checks.size(steps, "steps"), _checks.size(nets, "nets")
+    phi = activations.get(activation)
+    start = _checks.function(start, "start")
+    found: list[Array] = []
+    for width in [width for width in sizes for _ in range(nets)]:
+        params = _started(start, width, draws)
+        rate: Any = learning_rate
+        if callable(rate):
+            rate = network._called("learning_rate", rate, dict(params))
+        data = network._examples(x, params)
+        trained, history = train(
+            params, data, target, activation=phi, loss=loss, learning_rate=rate,
+            batch_size=max(len(data), 1), epochs=steps, rng=0,
+        )  # fmt: skip
+        found.append(_change(params, trained, data, phi, history.stopped_at is not None))
+        if found[-1].shape != found[0].shape:
+            raise ValueError("start must return as many layers each time")
+    with np.errstate(all="ignore"):
+        rms = np.sqrt(np.mean(np.reshape(found, (len(sizes), nets, 2, -1)), axis=1))
+    return CoordinateCheck(sizes, rms[:, 0], rms[:, 1])
+
+
+def _started(start: Callable[..., Any], width: int, draws: _checks.Draws) -> Params:
+    """What the caller's function returns for this width, in words that name it."""
+    returned = network._called("start", start, width, draws)
+    try:
+        return network._checked(returned, finite=True)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"what start returns for width {width}: {error}") from None
+
+
+@np.errstate(all="ignore")  # what overflows is measured as inf or nan
+def _change(
+    params: Params, trained: Params, x: Array, phi: activations.Activation, stopped: bool
+) -> Array:
+    """The second moments of each layer's z at the start, and of its change."""
+    before, after = (network._forward(p, x, phi).z for p in (params, trained))
+    change = [
+        np.inf if stopped else second_moment(b - a) for a, b in zip(before, after, strict=True)
+    ]
+    return np.array([[second_moment(z) for z in before], change])

@@ -30,6 +30,7 @@ Array = NDArray[np.floating[Any]]
 Params = dict[str, Array]
 ActivationLike = str | Activation | Callable[..., Any]
 LossFunction = Callable[[Array, ArrayLike], tuple[float, Array]]
+Rate = float | Mapping[str, float]
 # From the gradients, and the factor that clips them, to what is added to the parameters.
 Update = Callable[[Params, float], Params]
 
@@ -131,6 +132,11 @@ def _checked(params: Mapping[str, ArrayLike], *, finite: bool = False) -> Params
                 f"params: W{i} takes {weights.shape[1]} inputs but W{i - 1} gives "
                 f"{arrays[f'W{i - 1}'].shape[0]}"
             )
+    return _in_one_dtype(arrays)
+
+
+def _in_one_dtype(arrays: Params) -> Params:
+    """The parameters in the widest of their dtypes."""
     dtypes = {value.dtype for value in arrays.values()}
     try:
         dtype = np.result_type(*dtypes)
@@ -275,17 +281,23 @@ def backward(params: Params, trace: Trace, output_gradient: ArrayLike) -> Gradie
         for values in (*trace.z, *trace.a)
     ]
     layers = len(trace.z)
-    delta = _checks.array(output_gradient, "output_gradient", dtype=dtype, finite=False, empty=True)
-    if delta.shape != trace.output.shape:
+    delta = _output_gradient(output_gradient, trace.output, dtype)
+    return _backward(checked, Trace(trace.activation, arrays[:layers], arrays[layers:]), delta)
+
+
+def _output_gradient(given: ArrayLike, output: Array, dtype: np.dtype[Any]) -> Array:
+    """The gradient at the output, in the dtype of the checked parameters."""
+    delta = _checks.array(given, "output_gradient", dtype=dtype, finite=False, empty=True)
+    if delta.shape != output.shape:
         raise ValueError(
-            f"output_gradient must have the output's shape {trace.output.shape}, got {delta.shape}"
+            f"output_gradient must have the output's shape {output.shape}, got {delta.shape}"
         )
-    if np.isfinite(trace.output).all() and not np.isfinite(delta).all():
+    if np.isfinite(output).all() and not np.isfinite(delta).all():
         raise ValueError(
             f"output_gradient must hold finite values that {dtype.name} can hold, since the "
             "trace's output is finite: got nan, inf or too large a value"
         )
-    return _backward(checked, Trace(trace.activation, arrays[:layers], arrays[layers:]), delta)
+    return delta
 
 
 @np.errstate(all="ignore")  # what overflows is inf or nan in the gradients
@@ -519,7 +531,7 @@ def sgd(
     *,
     activation: ActivationLike = "relu",
     loss: str | LossFunction = "softmax_cross_entropy",
-    learning_rate: float = 0.1,
+    learning_rate: Rate = 0.1,
     momentum: float = 0.0,
     clip: float | None = None,
     batch_size: int = 32,
@@ -535,6 +547,8 @@ def sgd(
     Parameters
     ----------
     params, x, target : finite; computed in the dtype of `params`
+    learning_rate : number above 0, or a dict with one for each parameter
+        Such as ``{"W1": 0.1, "b1": 0.1, "W2": 0.01, "b2": 0.1}``.
     clip : float, optional
         The largest norm that the gradient of all parameters together may have.
     progress : bool
@@ -554,13 +568,14 @@ def sgd(
         A learning rate, momentum, clip, batch size or epochs out of range; parameters, data or
         targets that do not fit or are not finite; a loss that fails or returns no gradient.
     """
-    rate = _checks.number(learning_rate, "learning_rate", above=0.0)
+    params = _checked(params, finite=True)
+    rates = _rates(learning_rate, params)
     momentum = _below_one(momentum, "momentum")
     velocity: Params = {}
 
     def update(gradients: Params, shrink: float) -> Params:
         for name, gradient in gradients.items():
-            step = gradient.dtype.type(rate * shrink) * gradient
+            step = gradient.dtype.type(rates[name] * shrink) * gradient
             velocity[name] = (momentum * velocity.get(name, 0) - step).astype(
                 gradient.dtype, copy=False
             )
@@ -578,7 +593,7 @@ def adam(
     *,
     activation: ActivationLike = "relu",
     loss: str | LossFunction = "softmax_cross_entropy",
-    learning_rate: float = 0.001,
+    learning_rate: Rate = 0.001,
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-8,
@@ -598,7 +613,7 @@ def adam(
 
     Parameters
     ----------
-    params, x, target, clip, progress : as in `sgd`
+    params, x, target, learning_rate, clip, progress : as in `sgd`
     beta1, beta2 : from 0 to below 1
     eps : at least 0
         With 0, an entry whose gradients have all been 0 stays where it is.
@@ -616,7 +631,8 @@ def adam(
 
     Source: Kingma and Ba 2015, algorithm 1.
     """
-    rate = _checks.number(learning_rate, "learning_rate", above=0.0)
+    params = _checked(params, finite=True)
+    rates = _rates(learning_rate, params)
     beta1, beta2 = _below_one(beta1, "beta1"), _below_one(beta2, "beta2")
     eps = _checks.number(eps, "eps", minimum=0.0)
     mean: Params = {}
@@ -635,7 +651,7 @@ def adam(
             root[name] = np.hypot(
                 math.sqrt(beta2) * root.get(name, 0), math.sqrt(1 - beta2) * gradient
             )
-            top = rate / (1 - beta1**taken) * mean[name]
+            top = rates[name] / (1 - beta1**taken) * mean[name]
             bottom = root[name] / math.sqrt(1 - beta2**taken) + eps
             step = np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
             steps[name] = (-step).astype(given.dtype, copy=False)
@@ -644,6 +660,29 @@ def adam(
     return _train(
         update, params, x, target, activation, loss, clip, batch_size, epochs, rng, progress
     )
+
+
+def _rates(learning_rate: Rate, params: Params) -> dict[str, float]:
+    """The learning rate of each parameter."""
+    if _checks.is_a(learning_rate, Mapping):
+        given = _checks.mapping(learning_rate, "learning_rate")
+        if set(given) != set(params):
+            raise ValueError(
+                f"learning_rate must be a number, or hold one for each of {', '.join(params)} and "
+                f"nothing else, got {_checks.shown(list(given))}"
+            )
+        return {
+            name: _checks.number(given[name], f'learning_rate["{name}"]', above=0.0)
+            for name in params
+        }
+    try:
+        rate = _checks.number(learning_rate, "learning_rate", above=0.0)
+    except TypeError:
+        raise TypeError(
+            "learning_rate must be a number, or a dict with one for each parameter, "
+            f"got {_checks.shown(learning_rate)}"
+        ) from None
+    return dict.fromkeys(params, rate)
 
 
 def _below_one(value: float, what: str) -> float:
@@ -667,12 +706,11 @@ def _train(
     rng: RNG,
     progress: bool,
 ) -> tuple[Params, History]:
-    """What all optimizers share; `update` says by how much each parameter moves."""
+    """What all optimizers share; `update` says by how much each (checked) parameter moves."""
     clip = None if clip is None else _checks.number(clip, "clip", above=0.0)
     batch_size, epochs = _checks.size(batch_size, "batch_size"), _checks.size(epochs, "epochs")
     progress = _checks.flag(progress, "progress")
     phi, loss_function, draws = activations.get(activation), get_loss(loss), _checks.as_rng(rng)
-    params = _checked(params, finite=True)
     data, wanted = _examples(x, params), _targets(target, params, loss_function)
     rows = len(wanted) if wanted.ndim else 0
     if len(data) != rows or not rows:

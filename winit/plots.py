@@ -466,8 +466,9 @@ def by_layer(
         No curve, more than 20, or one with no finite value; negative values on a logarithmic axis;
         anything but names, numbers, colors and axes in their places.
     """
-    width = UNDER_THEORY if theory else None
-    return _by_layer("curves", curves, ylabel, theory, xlabel, first, log, colors, axes, width)
+    lines = _named({} if theory is None else theory, "theory", least=0)
+    width = UNDER_THEORY if lines else None
+    return _by_layer("curves", curves, ylabel, lines, xlabel, first, log, colors, axes, width)
 
 
 def _by_layer(

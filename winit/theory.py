@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from winit import _checks, _quadrature
 from winit.activations import Activation, CentralDifference, get
@@ -36,6 +36,9 @@ _BOUND_Q = 1e300
 # What an activation does to small signals at last: its curvature adds 1e-12 of them here.
 _LIMIT_Q = 1e-24
 
+# A curve is drawn from so many values at most.
+_MOST_VALUES = 1000
+
 # Two numbers nearer than this, as a share, are one: the rounding of an expectation is below it.
 _ROUNDING = 1e-12
 
@@ -44,16 +47,24 @@ def _q(q: float, what: str = "q") -> float:
     return _checks.number(q, what, above=0.0, maximum=_BOUND_Q)
 
 
-def _variance_w(sigma_w: float) -> float:
+def _variance_w(sigma_w: float, what: str = "sigma_w") -> float:
     """sigma_w², checked."""
-    return _checks.square(sigma_w, "sigma_w", above=0.0)
+    return _checks.square(sigma_w, what, above=0.0)
 
 
-def _variance_b(sigma_b: float) -> float:
+def _variance_b(sigma_b: float, what: str = "sigma_b") -> float:
     """sigma_b², checked; 0 is allowed, and what is not 0 has a square that is not."""
-    if not _checks.number(sigma_b, "sigma_b", minimum=0.0):
+    if not _checks.number(sigma_b, what, minimum=0.0):
         return 0.0
-    return _checks.square(sigma_b, "sigma_b", above=0.0)
+    return _checks.square(sigma_b, what, above=0.0)
+
+
+def _values(values: ArrayLike, what: str, check: Callable[[float, str], float]) -> list[float]:
+    """The numbers of one axis, after the check of each."""
+    given = _checks.array(values, what, axes=1, dtype=np.dtype(np.float64))
+    if len(given) > _MOST_VALUES:
+        raise ValueError(f"{what} must hold at most {_MOST_VALUES} values, got {len(given)}")
+    return [check(value, f"each of {what}") for value in given.tolist()]
 
 
 def _tolerance(phi: Activation, q: float, *, slope: bool) -> float:
@@ -165,6 +176,7 @@ def _finite(value: float, what: str, **arguments: float) -> float:
     return value
 
 
+@functools.lru_cache(maxsize=4096)  # the searches of a phase diagram meet at the same q
 def _moment(phi: Activation, q: float) -> float:
     """E phi(z)²."""
     return _expect(phi, lambda z: phi(z) ** 2, q, slope=False)
@@ -254,6 +266,36 @@ def q_map(activation: ActivationLike, q: float, sigma_w: float, sigma_b: float =
     variance_w, variance_b = _variance_w(sigma_w), _variance_b(sigma_b)
     value = variance_w * _moment(phi, q) + variance_b
     return _finite(value, f"the q-map of {phi.name}", q=q, sigma_w=sigma_w)
+
+
+def q_curve(
+    activation: ActivationLike, qs: ArrayLike, sigma_w: float, sigma_b: float = 0.0
+) -> Array:
+    r"""The q-map at each of `qs`, to be drawn; where it crosses the diagonal, q stays.
+
+    Parameters
+    ----------
+    qs : shape (n,)
+        Second moments of z, all positive; at most 1000.
+
+    Returns
+    -------
+    array of shape (n,)
+
+    Raises
+    ------
+    ValueError, TypeError
+        What `q_map` does not take, or anything but one axis of numbers.
+
+    Source: Poole et al. 2016, eq. 3 and figure 1.
+    """
+    phi, before = get(activation), _values(qs, "qs", _q)
+    variance_w, variance_b = _variance_w(sigma_w), _variance_b(sigma_b)
+    after = [variance_w * _moment(phi, q) + variance_b for q in before]
+    if math.inf in after:
+        q = before[after.index(math.inf)]
+        _finite(math.inf, f"the q-map of {phi.name} at one of qs", q=q, sigma_w=sigma_w)
+    return np.array(after)
 
 
 def _q_slope(phi: Activation, q: float, variance_w: float) -> float:
@@ -482,18 +524,44 @@ def chi_1(activation: ActivationLike, sigma_w: float, q: float = 1.0) -> float:
     return _finite(value, f"chi_1 of {phi.name}", q=q, sigma_w=sigma_w)
 
 
-def _gap(c: float) -> float:
+def _gap(c: float, what: str = "c") -> float:
     """1 - c, checked; what is beyond 1 by rounding is taken as 1."""
-    c = _checks.number(c, "c")
+    c = _checks.number(c, what)
     if abs(c) > 1 + _ROUNDING:
-        raise ValueError(f"c must lie between -1 and 1, got {c!r}")
+        raise ValueError(f"{what} must lie between -1 and 1, got {c!r}")
     return 1 - min(max(c, -1.0), 1.0)
 
 
+def _waves(phi: Activation, period: float, q: float, gap: float, *, slope: bool) -> float:
+    """E f(z1) f(z2) of a function with a period by its Fourier series, which holds tiny values.
+
+    E exp(i (s z1 + t z2)) = exp(-q (s² + t² + 2 c s t) / 2), and where that is tiny for the first
+    waves it is nothing for those beyond the eighth.
+    """
+    x = np.arange(1024) * (period / 1024)
+    parts = np.fft.fft((phi.derivative if slope else phi)(x))[np.arange(-8, 9)] / 1024
+    parts[np.abs(parts) < _ROUNDING * np.abs(parts).max()] = 0.0  # rounding
+    s = 2 * math.pi / period * np.arange(-8, 9)
+    # s² + t² + 2 c s t without the loss of digits where t = -s
+    square = np.add.outer(s, s) ** 2 - 2 * gap * np.outer(s, s)
+    return float(np.sum(np.outer(parts, parts) * np.exp(-q / 2 * square)).real)
+
+
+# A gap below which the slopes' product is what it lacks of their second moment.
+_NEAR = 0.01
+
+
 def _product(phi: Activation, q: float, gap: float, *, slope: bool) -> float:
-    """E f(z1) f(z2): near correlation 1 by what it lacks of E f², which keeps it below."""
-    if gap > 0.5:
-        return _expect_pair(phi, q, gap, slope=slope)
+    """E f(z1) f(z2): near correlation 1 by what it lacks of E f², which keeps it below.
+
+    Slopes of long signals have a product that is next to nothing beside E f²: for them only nearer.
+    """
+    if gap > (_NEAR if slope else 0.5):
+        value = _expect_pair(phi, q, gap, slope=slope)
+        # Of waves that cancel out only rounding is left.
+        if phi.period and abs(value) < _ROUNDING:
+            return _waves(phi, phi.period, q, gap, slope=slope)
+        return value
     lacks = _expect_pair(phi, q, gap, slope=slope, difference=True) if gap else 0.0
     return (_slope_moment if slope else _moment)(phi, q) - lacks
 
@@ -543,6 +611,36 @@ def _settled(phi: Activation, sigma_w: float, sigma_b: float) -> float:
             f"length for its correlations: the signal {end}"
         )
     return q
+
+
+def c_curve(
+    activation: ActivationLike, cs: ArrayLike, sigma_w: float, sigma_b: float = 0.0
+) -> Array:
+    r"""The c-map at each of `cs`, for inputs whose length has settled at :math:`q^*`.
+
+    Where it crosses the diagonal, the correlation stays: at c = 1 always, and below 1 in chaos.
+
+    Parameters
+    ----------
+    cs : shape (n,)
+        Correlations from -1 to 1; at most 1000.
+
+    Returns
+    -------
+    array of shape (n,), from -1 to 1
+
+    Raises
+    ------
+    ValueError, TypeError
+        cs out of range, or anything but one axis of numbers; a q that dies out or explodes.
+
+    Source: Poole et al. 2016, eq. 5 and figure 2.
+    """
+    phi, gaps = get(activation), _values(cs, "cs", _gap)
+    q = _settled(phi, sigma_w, sigma_b)
+    variance_w, variance_b = _variance_w(sigma_w), _variance_b(sigma_b)
+    values = [(variance_w * _product(phi, q, gap, slope=False) + variance_b) / q for gap in gaps]
+    return np.clip(values, -1.0, 1.0)
 
 
 # chi_1 must exceed 1 by more than this for a c* below 1: the rounding of q* and of chi_1 leaves
@@ -635,7 +733,7 @@ def xi_c(activation: ActivationLike, sigma_w: float, sigma_b: float = 0.0) -> fl
         return variance_w * _expect_pair(phi, q, gap, slope=True, difference=True)
 
     if gap := _gap_star(phi, q, variance_w, _variance_b(sigma_b)):
-        return _depth(chi - loss(gap))
+        return _depth(variance_w * _product(phi, q, gap, slope=True))
     # c* is too near to 1. The loss there goes as a power of the gap, and its mean up to the gap of
     # c* is chi_1 - 1: so the slope at c* is below 1 by the power times chi_1 - 1.
     power = math.log2(loss(2 * _SMALLEST_GAP) / loss(_SMALLEST_GAP))
@@ -692,6 +790,65 @@ def critical_line(activation: ActivationLike, sigma_b: float = 0.0) -> float:
     except ValueError as error:  # nothing can be said of larger signals
         why = why or f" that can be found: {error}"
     raise ValueError(f"{phi.name} has no critical point with sigma_b={float(sigma_b):g}{why}")
+
+
+@dataclass(frozen=True)
+class PhaseDiagram:
+    """Order and chaos over a grid: a row for each sigma_b, a column for each sigma_w.
+
+    `chi_1` is below 1 in order, above it in chaos, and nan where there is no finite q*. `q_star` is
+    0 where the signal dies (`chi_1` is then the limit of small signals) and inf where it explodes.
+    """
+
+    q_star: Array
+    chi_1: Array
+
+
+# Each point is a search of its own, of some milliseconds.
+_MOST_POINTS = 2500
+
+
+def phase_diagram(
+    activation: ActivationLike, sigmas_w: ArrayLike, sigmas_b: ArrayLike
+) -> PhaseDiagram:
+    r"""Where a signal that starts at q = 1 settles, and :math:`\chi_1` there, over a grid.
+
+    The line with :math:`\chi_1 = 1` between order and chaos is `critical_line`.
+
+    Parameters
+    ----------
+    sigmas_w : shape (m,)
+        Positive; at most 2500 points in all.
+    sigmas_b : shape (n,)
+        0 or larger.
+
+    Returns
+    -------
+    PhaseDiagram
+        `q_star` and `chi_1` of shape (n, m).
+
+    Raises
+    ------
+    ValueError, TypeError
+        Values out of range, or anything but one axis of numbers; too many points; a function that
+        jumps, without a derivative of its own.
+
+    Source: Poole et al. 2016, figure 3; Schoenholz et al. 2017, figure 1.
+    """
+    phi = get(activation)
+    columns = _values(sigmas_w, "sigmas_w", _variance_w)
+    rows = _values(sigmas_b, "sigmas_b", _variance_b)
+    if len(columns) * len(rows) > _MOST_POINTS:
+        raise ValueError(
+            f"sigmas_w times sigmas_b must make at most {_MOST_POINTS} points, got "
+            f"{len(columns)} times {len(rows)}"
+        )
+    q_star, chi = np.full((2, len(rows), len(columns)), math.nan)
+    for i, j in np.ndindex(q_star.shape):
+        q = q_star[i, j] = _Search(phi, columns[j], rows[i]).run(1.0)[0]
+        if q < math.inf:
+            chi[i, j] = columns[j] * _slope_moment(phi, max(q, _LIMIT_Q))
+    return PhaseDiagram(q_star, chi)
 
 
 def _roots(f: Callable[[float], float], start: float, rounding: float) -> Iterator[float]:

@@ -47,9 +47,13 @@ class Part:
 
 
 def _is_read(node: nodes.Node) -> bool:
-    """Whether it is read from top to bottom: no exercise, and no answer or code that is folded."""
+    """Whether it is read from top to bottom: not an exercise, nothing folded, nothing looked up."""
+    in_table = False
     while node.parent is not None:
         node = node.parent
+        in_table |= isinstance(node, nodes.table)
+        if in_table and node.get("nb_element") == "cell_code_output":
+            return False
         if isinstance(node, nodes.section) and node[0].astext().partition(" ")[0] in APART:
             return False
     return True

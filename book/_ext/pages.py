@@ -28,9 +28,15 @@ FIRST_FORMULAS = ("KaTeX_Main-Regular.woff2", "KaTeX_Math-Italic.woff2")
 SHEETS = {
     'class="katex': "katex/katex-swap.min.css",
     'class="sd-': "sphinx-design.min.css",
+    'class="lab': "lab/lab.css",
 }
-# And what it needs of scripts: KaTeX's own, which copies a formula as TeX.
-SCRIPTS = {'class="katex': "katex/copy-tex.min.js"}
+# And what it needs of scripts: KaTeX's own, which copies a formula as TeX, the lab's, and the
+# sliders', which bring the lab's engine when one of them is near.
+SCRIPTS = {
+    'class="katex': ("katex/copy-tex.min.js",),
+    'id="lab"': ("lab/core.js", "lab/common.js", "lab/lab.js"),
+    'class="lab-slider"': ("lab/sliders.js",),
+}
 SITEMAP = """<?xml version="1.0" encoding="UTF-8"?>
 <urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">
 {}</urlset>
@@ -99,10 +105,16 @@ def date_book(app: Sphinx, config: Config) -> None:
         config.book_date = f"{day:%B} {day.day}, {day.year}"
 
 
-def _first_on_colab(app: Sphinx) -> str:
-    """The cell that gives a notebook opened on Colab the package that it imports."""
+def _first_on_colab(app: Sphinx, pagename: str) -> str:
+    """The cell that gives a notebook opened on Colab what it imports: the package, the ledger."""
     options = app.config.html_theme_options
-    return f"%pip install --quiet git+{options['repository_url']}@{options['repository_branch']}"
+    url, branch = options["repository_url"], options["repository_branch"]
+    lines = [f"%pip install --quiet git+{url}@{branch}"]
+    notebook = Path(app.srcdir, f"{pagename}.ipynb")
+    if notebook.is_file() and '"import ledger' in notebook.read_text(encoding="utf-8"):
+        lines.append(f"!git clone --quiet --depth 1 --branch {branch} {url} copy")
+        lines.append("!cp copy/notebooks/ledger* .")
+    return "\n".join(lines)
 
 
 def _actions(context: dict[str, Any]) -> list[tuple[str, str]]:
@@ -151,12 +163,12 @@ def fill_context(
         fonts=[f"fonts/{TYPE.format(face)}" for face in FIRST_FACES]
         + [f"katex/fonts/{font}" for font in FIRST_FORMULAS if 'class="katex' in body],
         sheets=[sheet for mark, sheet in SHEETS.items() if mark in body],
-        scripts=[script for mark, script in SCRIPTS.items() if mark in body],
+        scripts=[name for mark, names in SCRIPTS.items() if mark in body for name in names],
         actions=actions,
         base_url=base,
         version=__version__,
         date=app.config.book_date,
-        colab_cell=_first_on_colab(app) if ACTIONS["Colab"] in dict(actions) else "",
+        colab_cell=_first_on_colab(app, pagename) if ACTIONS["Colab"] in dict(actions) else "",
     )
 
 

@@ -233,7 +233,9 @@ if (printing) {
 // A link to something inside a fold opens the fold.
 function unfold() {
   if (!location.hash) return;
-  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  let name = location.hash.slice(1);
+  try { name = decodeURIComponent(name); } catch { /* no such place */ }
+  const target = document.getElementById(name);
   const fold = target?.closest("details");
   if (fold && !fold.open) {
     fold.open = true;
