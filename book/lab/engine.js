@@ -876,8 +876,11 @@ const Engine = (() => {
 
   const percent = (share) => (share > 0.995 && share < 1 ? "more than 99%" : `${Math.round(100 * share)}%`);
 
-  /** What one layer does, from log10 of its factor: "keeps 0.50 of it", "multiplies it by 2.0". */
-  const does = (what, log10) => (log10 < 0.0022 ? `keeps ${format(1, log10)} of ${what}` : `multiplies ${what} by ${format(1, log10)}`);
+  /** What one layer does, from log10 of its factor: "keeps 0.50 of it", "multiplies it by 2.0"; near 1 a third digit counts. */
+  const does = (what, log10) => {
+    const factor = abs(log10) < Math.log10(1.1) ? (10 ** log10).toFixed(3) : format(1, log10);
+    return log10 < 0.00022 ? `keeps ${factor} of ${what}` : `multiplies ${what} by ${factor}`;
+  };
 
   const times = (log10) => `${format(1, log10)} ${log10 < 0.0022 ? "of" : "times"}`;
 
