@@ -43,7 +43,7 @@ XAVIER = [
     ),
     row(
         ("C02n", "glorot2010", "section 4.3"),
-        "Xavier's rule: no decreasing gradients (inputs of std 1)",
+        "Xavier's rule: no such decreasing gradients, read as none (inputs of std 1)",
         (1.0, READ, lambda: derived.gradient_left(1.0, 4), "12%", STATISTICS),
         ("17_reproductions", classic.c02_normalized, False),
     ),
@@ -55,7 +55,7 @@ XAVIER = [
     ),
     row(
         ("C02d", "glorot2010", "eq. 8 and 10"),
-        "Xavier's rule: activations keep their size (std, layer 5 over layer 1)",
+        "Xavier's rule should keep the size of activations (std, layer 5 over layer 1)",
         (
             1.0,
             READ,
@@ -429,15 +429,15 @@ NOISE = [
         ("12_residual", modern.c20_centered, True),
     ),
     row(
-        ("U1", "prince2023", "notebook 11.1"),
-        "At 24 layers neighboring slopes are white noise (correlation, as the notebook has it)",
-        (0.0, READ, None, "0.25", STATISTICS),
+        ("U1", "balduzzi2017", "figure 1"),
+        "At 24 layers neighboring slopes are white noise (correlation, as UDL's notebook has it)",
+        (0.0, SECOND, None, "0.25", STATISTICS),
         ("12_residual", modern.udl_noise, True),
     ),
     row(
-        ("U2", "prince2023", "notebook 11.1"),
+        ("U2", "balduzzi2017", "figure 1"),
         "At 24 layers neighboring slopes are white noise (with He's 2, which it leaves out)",
-        (0.0, READ, None, "0.25", STATISTICS),
+        (0.0, SECOND, None, "0.25", STATISTICS),
         ("12_residual", modern.udl_he, True),
     ),
     row(
