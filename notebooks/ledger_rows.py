@@ -43,7 +43,7 @@ XAVIER = [
     ),
     row(
         ("C02n", "glorot2010", "section 4.3"),
-        "Xavier's rule: no such decreasing gradients, read as none (inputs of std 1)",
+        "Xavier's rule: no decreasing gradients (inputs of std 1)",
         (1.0, READ, lambda: derived.gradient_left(1.0, 4), "12%", STATISTICS),
         ("17_reproductions", classic.c02_normalized, False),
     ),
