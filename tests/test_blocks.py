@@ -251,6 +251,12 @@ good, data = small("plain", True)
             "trace must be what forward returned for these params: shapes differ",
         ),
         (
+            lambda: network.backward(network.init_params([3, 2], winit.he_normal, 0),
+                                     blocks.forward({"W1": np.ones((2, 3))}, data), data[:, :2]),
+            TypeError,
+            "trace must be what forward returned, got",
+        ),
+        (
             lambda: blocks.backward(good, blocks.forward(good, data), data),
             ValueError,
             r"output_gradient must have the output's shape \(5, 2\), got \(5, 3\)",

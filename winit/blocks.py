@@ -1,11 +1,12 @@
 r"""Residual and normalized layers: the network of `winit.network` with a stream and a normalizer.
 
-.. math:: z_1 = x W_1^\top, \qquad z_{l+1} = [z_l +]\; a\,a_{l+1}\,\varphi(N(z_l))\,W_{l+1}^\top
+.. math:: z_1 = x W_1^\top, \qquad z_{l+1} = [z_l +]\; \beta\,a_{l+1}\,\varphi(N(z_l))\,W_{l+1}^\top
 
 In brackets stands what `residual` adds: every square kernel but the first is then a *branch*, whose
 result is added to the stream z. A kernel of another shape, such as the last, which gives the
-classes, stays a plain layer. With L kernels the constant factor a of each branch is 1, for "scaled"
-:math:`1/\sqrt L`. N is nothing, layer norm or batch norm, and :math:`a_{l+1}` a trained number.
+classes, stays a plain layer. With L kernels the factor :math:`\beta` of each branch is 1, for
+"scaled" :math:`1/\sqrt L`. N is nothing, layer norm or batch norm, and :math:`a_{l+1}` a trained
+number.
 
 Parameters are a dict ``{"W1": …, "W2": …}`` with ``Wi`` of shape ``(fan_out, fan_in)``, without
 biases, and perhaps numbers ``{"a2": …}``. Losses, dtypes and what overflows are as in
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -71,7 +72,7 @@ def init_params(
 
 
 def _branches(params: Params, residual: str) -> tuple[list[int], float]:
-    """Which kernels are branches, and their constant factor a."""
+    """Which kernels are branches, and their factor beta."""
     layers = 0 if residual == "none" else _depth(params)
     square = [i for i in range(2, layers + 1) if len(set(params[f"W{i}"].shape)) == 1]
     return square, 1 / math.sqrt(layers) if residual == "scaled" else 1.0
@@ -201,19 +202,9 @@ def backward(params: Params, trace: Trace, output_gradient: ArrayLike) -> Gradie
         finite although the output is.
     """
     checked = _checked(params)
-    if not isinstance(trace, Trace):
-        raise TypeError(f"trace must be what forward returned, got {_checks.shown(trace)}")
-    shapes = [checked[f"W{i + 1}"].shape for i in range(_depth(checked))]
-    rows, dtype = trace.a[0].shape[:1], checked["W1"].dtype
-    expected = [(*rows, shape[0]) for shape in shapes], [(*rows, shape[1]) for shape in shapes]
-    if ([z.shape for z in trace.z], [a.shape for a in trace.a]) != expected:
-        raise ValueError("trace must be what forward returned for these params: shapes differ")
-    z, a = (
-        [_checks.array(values, "trace", dtype=dtype, finite=False, empty=True) for values in arrays]
-        for arrays in (trace.z, trace.a)
-    )
-    delta = network._output_gradient(output_gradient, trace.output, dtype)
-    return _backward(checked, replace(trace, z=z, a=a), delta)
+    trace = network._traced(trace, Trace, checked)
+    delta = network._output_gradient(output_gradient, trace.output, checked["W1"].dtype)
+    return _backward(checked, trace, delta)
 
 
 @np.errstate(all="ignore")  # what overflows is inf or nan in the gradients

@@ -16,8 +16,8 @@ import contextlib
 import math
 import numbers
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -31,6 +31,7 @@ Params = dict[str, Array]
 ActivationLike = str | Activation | Callable[..., Any]
 LossFunction = Callable[[Array, ArrayLike], tuple[float, Array]]
 Rate = float | Mapping[str, float]
+TraceT = TypeVar("TraceT", bound="Trace")
 # From the gradients, and the factor that clips them, to what is added to the parameters.
 Update = Callable[[Params, float], Params]
 
@@ -267,22 +268,29 @@ def backward(params: Params, trace: Trace, output_gradient: ArrayLike) -> Gradie
         finite although the output is.
     """
     checked = _checked(params)
-    dtype = checked["W1"].dtype
-    if not isinstance(trace, Trace):
+    trace = _traced(trace, Trace, checked)
+    delta = _output_gradient(output_gradient, trace.output, checked["W1"].dtype)
+    return _backward(checked, trace, delta)
+
+
+def _traced(trace: TraceT, kind: type[TraceT], params: Params) -> TraceT:
+    """The trace in the dtype of the checked parameters, whose shapes it must have."""
+    if type(trace) is not kind:  # a trace with residual paths is no trace of a plain network
         raise TypeError(f"trace must be what forward returned, got {_checks.shown(trace)}")
-    examples = trace.a[0].shape[0] if trace.a[0].ndim else 0
-    widths = [checked[f"W{i}"].shape for i in range(1, len(checked) // 2 + 1)]
-    if [z.shape for z in trace.z] != [(examples, fan_out) for fan_out, _ in widths] or [
-        a.shape for a in trace.a
-    ] != [(examples, fan_in) for _, fan_in in widths]:
+    kernels = [value for name, value in params.items() if name[0] == "W"]
+    shapes = [params[f"W{i}"].shape for i in range(1, len(kernels) + 1)]
+    rows = trace.a[0].shape[:1]
+    expected = [(*rows, fan_out) for fan_out, _ in shapes], [(*rows, n) for _, n in shapes]
+    if ([z.shape for z in trace.z], [a.shape for a in trace.a]) != expected:
         raise ValueError("trace must be what forward returned for these params: shapes differ")
-    arrays = [
-        _checks.array(values, "trace", dtype=dtype, finite=False, empty=True)
-        for values in (*trace.z, *trace.a)
-    ]
-    layers = len(trace.z)
-    delta = _output_gradient(output_gradient, trace.output, dtype)
-    return _backward(checked, Trace(trace.activation, arrays[:layers], arrays[layers:]), delta)
+    z, a = (
+        [
+            _checks.array(values, "trace", dtype=kernels[0].dtype, finite=False, empty=True)
+            for values in arrays
+        ]
+        for arrays in (trace.z, trace.a)
+    )
+    return replace(trace, z=z, a=a)
 
 
 def _output_gradient(given: ArrayLike, output: Array, dtype: np.dtype[Any]) -> Array:

@@ -716,8 +716,8 @@ def xi_q(activation: ActivationLike, sigma_w: float, sigma_b: float = 0.0) -> fl
 def xi_c(activation: ActivationLike, sigma_w: float, sigma_b: float = 0.0) -> float:
     r"""Layers until a deviation from c* is 1/e of it: :math:`\xi_c = -1/\ln(\text{c-map slope})`.
 
-    Infinite on the critical line (where :math:`\chi_1` exceeds 1 by less than 1e-8 too); about six
-    times this depth can still be trained. Raises as `c_star`.
+    Infinite on the critical line (where :math:`\chi_1` exceeds 1 by less than 1e-8 too). That six
+    times this depth can still be trained is a rough guide (chapter 14). Raises as `c_star`.
 
     Source: Schoenholz et al. 2017, depth scales and figure 5.
     """
