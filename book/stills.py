@@ -76,7 +76,8 @@ def gain() -> Figure:
 
 def residual() -> Figure:
     curves = {"plain sums": stream(30, 1), "over √L": stream(30, 1 / np.sqrt(30))}
-    return plots.by_layer(curves, ylabel=SIGNAL)
+    colors = {"plain sums": plots.COLORS["normal"], "over √L": plots.COLORS["lecun"]}
+    return plots.by_layer(curves, ylabel=SIGNAL, colors=colors)
 
 
 STILLS = {"lab.png": lab, "std.png": std, "gain.png": gain, "residual.png": residual}

@@ -30,8 +30,8 @@
       start: { depth: 30 },
       sliders: () => [["depth", "Depth", lab.whole(2, 100), (value) => [String(value), `${value} layers`]]],
       networks: ({ depth }) => [
-        [{ depth, width: WIDTH, residual: "plain" }, "plain sums", "first"],
-        [{ depth, width: WIDTH, residual: "scaled" }, "branches over √L", "second"],
+        [{ depth, width: WIDTH, residual: "plain" }, "plain sums", "plain"],
+        [{ depth, width: WIDTH, residual: "scaled" }, "branches over √L", "scaled"],
       ],
     },
   };
@@ -81,7 +81,8 @@
         .map((logs) => ({ logs, dashed: true }));
       keys.replaceChildren(...series.map(({ name, ink }) => el("span", { class: `lab-key ${ink}` }, name)),
         ...(dashed.length ? [el("span", { class: "lab-key theory" }, "theory")] : []));
-      sentence.textContent = results.map(({ sentence: text }, i) => (results.length > 1 ? `${names[i][1]}: ${text}` : text)).join(" ");
+      sentence.replaceChildren(...results.map(({ sentence: text }, i) =>
+        el("span", { class: "lab-line" }, results.length > 1 ? `${names[i][1]}: ${text} ` : text)));
       picture.setAttribute("aria-label", `Second moments by layer. ${series.map(({ logs, name }) =>
         `${name}: from ${number(1, logs[0])} to ${number(1, logs.at(-1))}`).join("; ")}`);
       lab.lines(picture, { xlabel: "layer", least: 6, height: 230, series: [...series, ...dashed] });
