@@ -2,8 +2,8 @@
  * each layer, and lays the theory over it. No DOM: it runs in a worker, in a page and under Node.
  *
  * Names are those of the Python package `winit`. The network is
- *   z_1 = x W_1ᵀ,  z_{l+1} = φ(N(z_l)) W_{l+1}ᵀ,  with a residual path z_{l+1} = z_l + a φ(N(z_l)) W_{l+1}ᵀ
- * where N is the identity or layer normalization and a is 1 or 1/√L.
+ *   z_1 = x W_1ᵀ,  z_{l+1} = φ(N(z_l)) W_{l+1}ᵀ,  with a residual path z_{l+1} = z_l + β φ(N(z_l)) W_{l+1}ᵀ
+ * where N is the identity or layer normalization and β is 1 or 1/√L.
  *
  * Matrices of a batch are stored unit by unit: value [unit * batch + example]. Weights are stored
  * with unit std, and their std is a number beside them; so are signals, with a unit of their own. What
