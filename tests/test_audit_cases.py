@@ -228,6 +228,7 @@ def test_the_depthwise_kernels_are_blamed() -> None:
 # 10. Strided transposed convolutions.
 
 
+@pytest.mark.long
 def test_strided_transposed_convolutions_stay_level_after_auto() -> None:
     ups = [
         layers.Conv2DTranspose(c, 4, strides=2, padding="same", activation="relu")

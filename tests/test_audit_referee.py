@@ -23,9 +23,8 @@ import winit.jax
 from winit import judge, redraw
 from winit.program import Measured
 
-# Quick to compile; among them are each verdict, framework and kind of operation.
+# Quick to compile; among them are each verdict and framework.
 QUICK = (
-    "cnn_bytes_batchnorm",
     "simple_rnn",
     "relu_output_dead",
     "tabular_offset",  # inputs unscaled
@@ -33,10 +32,8 @@ QUICK = (
     "scan_stack_gain_2",
     "expert_by_index",
     "stopped_encoder",
-    "nnx_lora",
     "nnx_tanh_std_3",  # saturated
     "nnx_weight_norm",
-    "eqx_attention",
     "eqx_sigmoid_12",  # collapsed
     "eqx_mlp_head",  # first loss far too high
     "sigmoid_zeros",  # symmetric

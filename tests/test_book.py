@@ -28,6 +28,7 @@ from bs4 import BeautifulSoup
 from docutils import nodes
 from docutils.utils import new_document
 from PIL import Image
+from tiers import some
 
 import bootstrap
 import pictures
@@ -466,7 +467,7 @@ class Listener:
             self.complaints.append(message.text)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", some(EVERY, 3, 0))
 def test_page_asks_for_nothing_outside_and_complains_of_nothing(
     name: str, address: str, context: BrowserContext, record_property: Record
 ) -> None:
@@ -488,7 +489,7 @@ NEAR_SLIDER = """[...document.querySelectorAll(".lab-slider")].some((box) =>
   box.getBoundingClientRect().top < innerHeight + 300)"""
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", some(PAGES, 3, 1))
 def test_page_is_light(
     name: str, server: str, context: BrowserContext, record_property: Record
 ) -> None:
@@ -523,16 +524,12 @@ ONE_BOX_A_FORMULA = """() => {
 }"""
 
 
-# Each page in one of the two ways every day, in the other in the long tier.
 WAYS = [("light", DESK), ("dark", PHONE)]
-AXE = [
-    pytest.param(name, *way, marks=[pytest.mark.long] if (i + j) % 2 else [])
-    for i, name in enumerate(EVERY)
-    for j, way in enumerate(WAYS)
-]
 
 
-@pytest.mark.parametrize(("name", "scheme", "size"), AXE)
+@pytest.mark.parametrize(
+    ("name", "scheme", "size"), some([(name, *way) for name in EVERY for way in WAYS], 5)
+)
 def test_axe_finds_nothing(
     name: str, scheme: Any, size: Any, server: str, browser: Browser, record_property: Record
 ) -> None:
@@ -555,7 +552,7 @@ def test_axe_sees_a_bad_page(server: str, context: BrowserContext) -> None:
     assert found == {"image-alt", "color-contrast"}
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", some(EVERY, 3, 2))
 def test_page_fits_a_phone(
     name: str, server: str, browser: Browser, record_property: Record
 ) -> None:
@@ -635,8 +632,9 @@ UNREACHABLE_SCROLLERS = """() => [...document.querySelectorAll("body *")].filter
 }).map((element) => element.outerHTML.slice(0, 200))"""
 
 
-@pytest.mark.parametrize("name", EVERY)
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize(
+    ("name", "size"), some([(name, size) for name in EVERY for size in (DESK, PHONE)], 5, 2)
+)
 def test_keyboard_reaches_everything(
     name: str, size: Any, server: str, browser: Browser, record_property: Record
 ) -> None:
@@ -661,7 +659,7 @@ CUT = """(selector) => [...document.querySelectorAll(selector)].filter((box) =>
 ).map((box) => `${box.scrollWidth} in ${box.clientWidth}: ${box.textContent.slice(0, 80)}`)"""
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
+@pytest.mark.parametrize("name", some(CHAPTERS, 3, 1))
 def test_code_and_output_are_seen_whole(name: str, server: str, context: BrowserContext) -> None:
     """Code on a laptop, 1280 wide, in solutions too; what is printed on every screen."""
     page = context.new_page()
@@ -830,7 +828,7 @@ STAND_STILL = """() => {
 }"""
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", some(PAGES, 3, 2))
 def test_page_can_be_read_without_javascript(name: str, html: Path, browser: Browser) -> None:
     with browser.new_context(viewport=DESK) as context:
         page = context.new_page()
@@ -884,7 +882,7 @@ SHADOWS = """() => {
 }"""
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", some(PAGES, 3, 0))
 def test_page_fits_paper(name: str, server: str, browser: Browser) -> None:
     with browser.new_context(viewport={"width": A4, "height": 1000}) as context:
         page = context.new_page()
@@ -1085,6 +1083,7 @@ def test_missing_page_is_told_at_any_depth(server: str, context: BrowserContext)
         page.wait_for_url(f"{server}/{PAGES[0]}.html")
 
 
+@pytest.mark.long
 def test_repository_address_switches_the_links_on(tmp_path: Path, html: Path) -> None:
     config = (ROOT / "_config.yml").read_text("utf-8")
     config = config.replace('  url: ""', "  url: https://github.com/someone/book")

@@ -217,6 +217,7 @@ def test_changed_npm_lock_calls_npm_again(ready: Checkout) -> None:
 # Starting over ------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_interrupted_setup_is_not_believed(ready: Checkout) -> None:
     """A run that is killed while it installs leaves `busy` behind; the next starts from nothing."""
     marker = ready.marker()
@@ -238,7 +239,8 @@ def test_interrupted_setup_is_not_believed(ready: Checkout) -> None:
     assert "busy" not in ready.state
 
 
-@pytest.mark.parametrize("reason", ["python gone", pytest.param("moved", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("reason", ["python gone", "moved"])
 def test_unusable_environment_is_made_anew(ready: Checkout, reason: str) -> None:
     marker = ready.marker()
     if reason == "moved":
@@ -319,6 +321,7 @@ def test_failed_download_says_so_and_can_be_repeated(ready: Checkout) -> None:
     assert marker.exists()
 
 
+@pytest.mark.long
 def test_wrong_hash_is_not_installed(ready: Checkout) -> None:
     text = (ready.root / "requirements-book.txt").read_text()
     wrong = re.sub(r"sha256:\w+", "sha256:" + "0" * 64, text)

@@ -81,6 +81,7 @@ def test_links_lead_to_the_published_book_where_there_is_one() -> None:
     assert plain.cells[0].source == "See the sheet and [chapter 5](05_xavier.ipynb), units.\n\n Set"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["students", "teachers"])
 def test_zip_runs_from_the_wheel_in_it(made: Made, kind: str) -> None:
     """A wheel of pure Python can be imported as it is, so nothing need be installed."""

@@ -663,6 +663,7 @@ winit.plot
 """
 
 
+@pytest.mark.long
 def test_fault_13_a_type_checker_sees_slips(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     file = tmp_path / "slips.py"

@@ -19,9 +19,7 @@ pytorch.needed()
 import keras_nets  # noqa: E402
 import torch  # noqa: E402, F401  (by the imports tools/dependencies.py tells what can run)
 
-QUICK = ("dense", "dense, shrinking")
-LONG = tuple(name for name in keras_nets.CASES if name not in QUICK)
-NAMES = [*QUICK, *(pytest.param(name, marks=pytest.mark.long) for name in LONG)]
+pytestmark = pytest.mark.long  # a process of its own imports Keras and PyTorch: half a minute
 ALIKE = 1e-4  # float32, summed in another order
 # A share is a difference of moments, an elasticity one of logarithms over a small factor.
 LOOSE = {"x_share": 1e-3, "z_share": 1e-3, "elasticity": 1e-2, "saturated": 1e-2}
@@ -37,21 +35,21 @@ UNSOUND = {  # the verdicts without a loss, and those that one adds
 
 
 @functools.cache
-def on_torch(names: tuple[str, ...]) -> dict[str, Any]:
+def on_torch() -> dict[str, Any]:
     """What a process says whose Keras computes with PyTorch."""
     tests = Path(__file__).resolve().parent
     environment = os.environ | {"KERAS_BACKEND": "torch", "PYTHONPATH": str(tests.parent)}
-    command = [sys.executable, str(tests / "keras_nets.py"), *names]
+    command = [sys.executable, str(tests / "keras_nets.py"), *keras_nets.CASES]
     out = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert out.returncode == 0, out.stderr
     return json.loads(out.stdout)  # type: ignore[no-any-return]
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=keras_nets.CASES)
 def pair(request: pytest.FixtureRequest) -> tuple[str, Any, Any]:
     """A case, and what is said of it on PyTorch and on JAX."""
     name = request.param
-    ours = on_torch(QUICK if name in QUICK else LONG)[name]
+    ours = on_torch()[name]
     return name, ours, json.loads(json.dumps(keras_nets.say(name)))
 
 

@@ -78,12 +78,14 @@ def run_nbval(
 # Strict comparison --------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_committed_outputs_pass(tmp_path: Path, executed: nbformat.NotebookNode) -> None:
     run = run_nbval(tmp_path, executed)
     assert run.returncode == 0, run.stdout
     assert "3 passed" in run.stdout
 
 
+@pytest.mark.long
 def test_committed_outputs_pass_as_on_another_cpu(
     tmp_path: Path, executed: nbformat.NotebookNode
 ) -> None:
@@ -91,6 +93,7 @@ def test_committed_outputs_pass_as_on_another_cpu(
     assert run.returncode == 0, run.stdout
 
 
+@pytest.mark.long
 def test_one_changed_digit_fails_and_says_how_to_accept_it(
     tmp_path: Path, executed: nbformat.NotebookNode
 ) -> None:
@@ -108,6 +111,7 @@ def test_one_changed_digit_fails_and_says_how_to_accept_it(
     assert "make notebooks" in run.stdout
 
 
+@pytest.mark.long
 def test_cleared_execution_count_fails(tmp_path: Path, executed: nbformat.NotebookNode) -> None:
     """With outputs nbval sees it; without, it compares nothing, so a repository rule must."""
     from tests.test_repository import executed_in_order
@@ -251,6 +255,7 @@ def test_without_pytorch_its_notebooks_are_skipped_but_never_in_ci(
     assert not notebooks.lacking(small_notebook())
 
 
+@pytest.mark.long
 def test_without_pytorch_nbval_skips_them_but_never_in_ci(tmp_path: Path) -> None:
     hidden = tmp_path / "hidden"
     hidden.mkdir()
@@ -339,6 +344,7 @@ def test_stale_picture_is_seen(
         }
 
 
+@pytest.mark.long
 def test_check_sees_a_stale_picture_in_a_real_run(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -34,6 +34,7 @@ for module in pkgutil.iter_modules(winit.__path__):
 """
 
 
+@pytest.mark.long
 def test_no_module_asks_for_the_network() -> None:
     done = run("-c", IMPORT_ALL)
     assert (done.returncode, done.stderr) == (0, "")

@@ -723,6 +723,7 @@ def test_fault_12_gaps_are_left_open() -> None:
             png(figure)
 
 
+@pytest.mark.long
 def test_fault_12_pictures_at_the_limits_do_not_warn() -> None:
     tiny, huge = 1e-320, 1e200
     with np.errstate(all="raise"):

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import integrate, optimize, stats
+from tiers import some
 
 import check_theory
 import winit
@@ -812,8 +813,8 @@ def test_fault_08_what_has_no_value_says_so(call: Callable[[], object], message:
 
 def test_maps_against_iteration_of_tables() -> None:
     """A small run of `make check-theory`, which shares nothing with the package's quadrature."""
-    names = ("tanh", "gelu", "relu6", "sigmoid", "hard_tanh", "selu")
-    counts = {"fixed points": 60, "critical points": 12, "c*": 12}
+    names = ("tanh", "gelu", "relu6")
+    counts = {"fixed points": 30, "critical points": 6, "c*": 6}
     assert check_theory.check(counts, 1, names) == []
 
 
@@ -1002,7 +1003,7 @@ def worst_range(name: str, sigma_w: float, depth: int) -> float:
     return max(np.ptp(u), np.ptp(product))
 
 
-@pytest.mark.parametrize("depth", [2, 10, pytest.param(40, marks=pytest.mark.long)])
+@pytest.mark.parametrize("depth", some([2, 10, 40], 3))
 @pytest.mark.parametrize("name", ["tanh", "sigmoid", "gelu", "silu", "softplus", "elu"])
 def test_gain_for_a_depth_has_the_smallest_range(name: str, depth: int) -> None:
     found = theory.depth_gain(name, depth)
@@ -1198,7 +1199,7 @@ def reference_slope(phi: activations.Activation, q: float, c: float) -> float:
     return check_theory.smoothed_square(slope, q, c)
 
 
-@pytest.mark.parametrize("name", check_theory.NAMES)
+@pytest.mark.parametrize("name", some(check_theory.NAMES, 3))
 def test_every_number_of_every_activation_against_another_rule(name: str) -> None:
     """q*, chi_1, c*, xi_c and the critical point to 1e-6, where they are; how long each took.
 
@@ -1252,7 +1253,7 @@ def test_every_number_of_every_activation_against_another_rule(name: str) -> Non
     print(name, {function: f"{seconds:.2f} s" for function, seconds in took.items()})
 
 
-@pytest.mark.parametrize("sigma_w", [1e3, 1e7, 1e9, 1e12, 1e22, 1e60])
+@pytest.mark.parametrize("sigma_w", some([1e3, 1e7, 1e9, 1e12, 1e22, 1e60], 3))
 @pytest.mark.parametrize("name", ["relu6", "sigmoid", "tanh", "erf", "hard_tanh", "lecun_tanh"])
 def test_fault_13_very_large_weights_make_steps_of_what_saturates(
     name: str, sigma_w: float

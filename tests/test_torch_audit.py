@@ -29,7 +29,6 @@ from winit import judge, redraw  # noqa: E402
 # Quick ones; among them are each verdict and kind of operation.
 QUICK = (
     "cnn_bytes_batchnorm",
-    "checkpointed_unscaled",
     "encoder_dead",
     "gpt_tied_default",
     "grouped_fan_out",

@@ -158,6 +158,7 @@ def test_the_best_rate_is_of_those_that_stay_finite() -> None:
     assert never == {"final": None, "rate": None}
 
 
+@pytest.mark.long
 def test_one_small_entry_comes_out_again() -> None:
     """The draws differ from processor to processor in the last digits alone.
 

@@ -113,6 +113,7 @@ def comes_out_again(name: str) -> None:
     assert entry == {key: value for key, value in before.items() if key in entry}
 
 
+@pytest.mark.long
 def test_one_small_entry_comes_out_again() -> None:
     comes_out_again("DistilBERT")
 

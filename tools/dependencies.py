@@ -101,7 +101,7 @@ for path in sys.argv[1:]:
 
 
 def run_tests(python: Path, files: list[str]) -> int:
-    options = ["-q", "-p", "no:cacheprovider", "-m", "not long", "-n2", "--dist=loadfile"]
+    options = ["-q", "-p", "no:cacheprovider", "-m", "not long", "-n2", "--dist=worksteal"]
     return subprocess.call([str(python), "-m", "pytest", *options, *files], cwd=ROOT)
 
 
