@@ -135,7 +135,7 @@ def c02b_weights(seed: int) -> float:
 
 
 def c02c_keeps(seed: int) -> float:
-    """The same with Glorot's rule."""
+    """The std of layer 5's activations over that of layer 1's, Glorot's rule, inputs of std 1."""
     std = glorot_net("Xavier", seed, 1.0).std
     return float(std[4] / std[0])
 

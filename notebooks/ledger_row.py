@@ -14,7 +14,8 @@ class Row:
     `said` is the number that the claim comes to, or None where the source states only what
     `predicted` computes, and `tag` how we know it. `within` is the tolerance for one seed: an
     absolute number, "5%", or "x2" for a factor of 2 either way. `basis` says where it comes from:
-    the statistic, fixed before; the digits that the source gives; or set after looking.
+    four standard errors by theory (ledger_errors.py); what the source gives, be it digits, a whole
+    number or an identity; or judged, before or after looking.
     """
 
     key: str

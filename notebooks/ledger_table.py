@@ -49,12 +49,12 @@ def ours(row: Row) -> str:
 
 
 def where(row: Row) -> str:
-    """The source, the place in it, and the chapter, as links."""
+    """The source, the place in it, the chapter, and the row in the whole ledger, as links."""
     name, address = CONTENT["sources"][row.source]
     chapter = f"[chapter {int(row.chapter[:2])}]({row.chapter}.ipynb)"
     if row.chapter == HERE:
         chapter = "this chapter"
-    return f"[{name}]({address}), {row.place} · {chapter} · {row.key}"
+    return f'[{name}]({address}), {row.place} · {chapter} · <a href="#{row.key}">{row.key}</a>'
 
 
 def allowed(row: Row) -> str:
@@ -97,7 +97,8 @@ def whole(title: str) -> Table:
             f"measured {ours(row)}",
             f"allowed {allowed(row)}",
         )
-        lines.append((f"{row.claim}<br>{where(row)}", "<br>".join(numbers)))
+        claim = f'<span id="{row.key}"></span>{row.claim}'  # where a link to the row arrives
+        lines.append((f"{claim}<br>{where(row)}", "<br>".join(numbers)))
     failed = sum(verdict(row) == "disagrees" for row in rows)
     summary = f"{title}: {len(rows)} claims, {failed} disagree"
     markdown = table(("Claim", "Verdict and numbers"), lines)

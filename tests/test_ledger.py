@@ -6,9 +6,11 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ledger
+import ledger_errors
 import ledger_table
 import reproduce
 from ledger_row import Row
@@ -74,8 +76,32 @@ def test_chapter_shows_every_row_with_its_verdict() -> None:
     tables = [ledger_table.whole(title).markdown for title in ledger.GROUPS]
     assert shown[-len(tables) :] == tables
     failed = [row.key for row in ledger.ROWS if verdict(row) == "disagrees"]
-    reasons = re.findall(r"· (\w+) \|", "\n".join(shown[: -len(tables)]))
+    reasons = re.findall(r'· <a href="#(\w+)">\1</a> \|', "\n".join(shown[: -len(tables)]))
     assert sorted(reasons) == sorted(failed)
+    assert re.findall(r' id="(\w+)"', "\n".join(shown)) == [row.key for row in ledger.ROWS]
+
+
+@pytest.mark.parametrize("row", ledger.ROWS, ids=lambda row: row.key)
+def test_statistics_are_four_standard_errors(row: Row) -> None:
+    """Where the basis says so, the tolerance is what theory makes of the estimate."""
+    assert (row.basis == "statistics") == (row.key in ledger_errors.ERRORS)
+    if row.basis == "statistics":
+        unit = 100 if row.within.endswith("%") else 1
+        assert 0.9 <= float(row.within.rstrip("%")) / unit / ledger_errors.four(row.key) <= 1.25
+
+
+@pytest.mark.parametrize("inputs", [1, 3, 12])
+def test_standard_error_of_inputs_that_share_their_weights(inputs: int) -> None:
+    """As networks have it: with 20,000 of them four errors of the std are 0.04 of it."""
+    rng, widths = np.random.default_rng(0), [16, 32, 16, 32]
+    a = np.tile(np.eye(inputs, 12) * np.sqrt(12 / inputs), (20_000, 1, 1))
+    for n in widths:
+        W = rng.standard_normal((20_000, a.shape[2], n), dtype=np.float32)
+        a = a @ W / np.sqrt(n)
+    lengths = np.sum(a**2, axis=(1, 2)) / 12
+    expected = ledger_errors.shared(widths, 1 / inputs)
+    assert np.mean(lengths) == pytest.approx(1, abs=4 * expected / np.sqrt(20_000))
+    assert np.std(lengths) == pytest.approx(expected, rel=0.04)
 
 
 def test_table_escapes_bars_and_links_chapter_and_source() -> None:
