@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -177,6 +178,63 @@ def test_what_overflows_is_seen_and_warns_of_nothing() -> None:
         gradients = blocks.backward(params, trace, 1e300 * x)
         assert norm != "none" or not np.isfinite(trace.output).all()
         assert len(gradients.z) == 599
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("f4", 1e30), ("f8", 1e200), ("f8", 1.7e308)])
+def test_no_variance_overflows_where_z_is_finite(dtype: str, size: float) -> None:
+    z = np.array([[1.0, -1.0], [-1.0, 1.0]])
+    large = (size * z).astype(dtype)
+    for norm in ("layer", "batch"):
+        np.testing.assert_allclose(blocks.normalize(large, norm), z, rtol=1e-6)
+    mixed = np.concatenate([large, z.astype(dtype)])  # a row's size is not its neighbor's
+    np.testing.assert_allclose(blocks.normalize(mixed), [*z, *z], rtol=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["layer", "batch"])
+def test_the_gradient_is_right_where_the_variance_would_overflow(norm: str) -> None:
+    rng = np.random.default_rng(0)
+    params = {f"W{i}": rng.standard_normal((4, 4)) for i in (1, 2)}
+    x, back = rng.standard_normal((2, 5, 4))
+    scale = 2.0**600
+    found = []
+    for size in (2.0**20, scale):  # beside both the epsilon is nothing
+        trace = blocks.forward(params, size * x, "tanh", norm=norm)
+        found.append((trace, blocks.backward(params, trace, back)))
+    (small_trace, small_gradients), (trace, gradients) = found
+    np.testing.assert_allclose(trace.output, small_trace.output, rtol=1e-9)
+    np.testing.assert_allclose(
+        gradients.x * scale, small_gradients.x * 2.0**20, rtol=1e-7, atol=1e-12
+    )
+    assert np.abs(gradients.params["W2"]).max() > 0.1
+
+
+def test_a_trace_of_other_scalars_is_refused() -> None:
+    params, x = small(scalars=True)
+    trace = blocks.forward(params, x, residual="plain")
+    fewer = {name: value for name, value in params.items() if name != "a2"}
+    with pytest.raises(ValueError, match=r"it was made with the numbers .*a2"):
+        blocks.backward(fewer, trace, np.ones((5, 2)))
+    with pytest.raises(ValueError, match="trace must be what forward returned for these params"):
+        blocks.backward(params, blocks.forward(fewer, x, residual="plain"), np.ones((5, 2)))
+
+
+def test_results_compare_and_hash_as_what_they_are() -> None:
+    params, x = small()
+    trace = blocks.forward(params, x, residual="plain")
+    gradient = np.ones((5, 2))
+    gradients = blocks.backward(params, trace, gradient)
+    for result in (trace, gradients):
+        assert result == result and result != copy.copy(result) and hash(result)
+    gradient[:] = 7.0
+    assert (gradients.z[-1] == 1).all()
+
+
+def test_the_first_kernel_is_no_branch() -> None:
+    for residual, words in (("none", r"residual='none'$"), ("plain", "kernel after the first$")):
+        with pytest.raises(ValueError, match=words):
+            blocks.init_params([3, 3, 5], winit.he_normal, 0, residual=residual, scalars=True)
+    with pytest.raises(ValueError, match=r"residual='none'$"):
+        blocks.init_params([3, 4, 4, 2], winit.he_normal, 0, scalars=True)
 
 
 def test_digits_are_learned_by_gradient_steps() -> None:

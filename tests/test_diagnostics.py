@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -514,7 +515,7 @@ def test_coordinate_check_where_there_is_nothing_to_fit() -> None:
         ({"learning_rate": lambda params: 1 / 0}, ValueError, "learning_rate .* raised ZeroDiv"),
         ({"learning_rate": lambda params: {}}, ValueError, "learning_rate must be a number, or"),
         ({"x": np.ones((64, 3))}, ValueError, "x must have shape"),
-        ({"x": np.ones((0, 16))}, ValueError, "x and target must have as many rows"),
+        ({"x": np.ones((0, 16))}, ValueError, "x must hold at least one example, got shape"),
     ],
 )
 def test_coordinate_check_errors(
@@ -534,3 +535,20 @@ def test_coordinate_check_errors(
 )
 def test_coordinate_check_record(widths: Any, start: Any, error: Any, message: str) -> None:
     refused(lambda: diagnostics.CoordinateCheck(widths, start, np.ones((2, 2))), error, message)
+
+
+@pytest.mark.parametrize("size", [1e160, 1e-200])
+def test_coordinate_check_measures_what_can_be_represented(size: float) -> None:
+    found = diagnostics.coordinate_check(
+        lambda n, rng: {k: v * (size if k == "W1" else 1) for k, v in standard(n, rng).items()},
+        np.ones((4, 16)),
+        np.ones((4, 1)),
+        widths=[8, 16],
+        optimizer="sgd",
+        learning_rate=lambda params: [value.fill(0) for value in params.values()] and 1e-3,
+        steps=1,
+        loss="mean_squared",
+        rng=0,
+    )
+    assert (found.start[:, 0] > 0.01 * size).all() and np.isfinite(found.start[:, 0]).all()
+    assert found != copy.copy(found) and hash(found)

@@ -487,7 +487,7 @@ good = small()[0]
             ValueError,
             "x and target must have as many rows, got 4 and 2",
         ),
-        (lambda: network.sgd(good, np.zeros((0, 3)), []), ValueError, "got 0 and 0"),
+        (lambda: network.sgd(good, np.zeros((0, 3)), []), ValueError, "x must hold at least one example"),
         (lambda: adam(learning_rate=0), ValueError, "learning_rate must be larger than 0"),
         (lambda: adam(beta1=1.0), ValueError, "beta1 must be below 1, got 1.0"),
         (lambda: adam(beta2=-0.1), ValueError, "beta2 must be 0 or larger"),
@@ -1196,3 +1196,19 @@ def test_gradients_are_clipped_whose_squares_vanish_or_overflow(size: float) -> 
     step = -1e-20 * size * np.array([3, 4, 1]) / np.sqrt(26)
     moved = np.append(after["W1"][0], after["b1"])
     np.testing.assert_allclose(moved, step, rtol=1e-12, atol=0)
+
+
+def test_no_example_to_train_on_is_named() -> None:
+    params = network.init_params([3, 2], winit.he_normal, 0)
+    for train in (network.sgd, network.adam):
+        with pytest.raises(ValueError, match=r"x must hold at least one example, got shape"):
+            train(params, np.ones((0, 3)), np.ones(0, dtype=int))
+
+
+def test_gradients_keep_no_array_of_the_caller() -> None:
+    params = network.init_params([3, 2], winit.he_normal, 0)
+    given = np.ones((4, 2))
+    gradients = network.backward(params, network.forward(params, np.ones((4, 3))), given)
+    given[:] = 7.0
+    assert (gradients.z[-1] == 1).all()
+    assert gradients == gradients and hash(gradients)

@@ -1349,3 +1349,15 @@ def test_curves_say_what_they_do_not_take_in_their_callers_words() -> None:
         with pytest.raises(error, match=message):
             call_()
     assert np.isnan(theory.phase_diagram(steep, [1.5], [0.1]).chi_1).all()
+
+
+@pytest.mark.parametrize(("name", "sigma_b"), [("gelu", 1e4), ("elu", 1e6), ("tanh", 1e16)])
+def test_a_critical_point_that_rounding_hides_is_not_denied(name: str, sigma_b: float) -> None:
+    with pytest.raises(ValueError, match=rf"{name}: no critical point was found .* rounding hides"):
+        theory.critical_line(name, sigma_b)
+    assert theory.critical_line("gelu", 0.5) == pytest.approx(1.39987, abs=1e-5)
+
+
+def test_phase_diagrams_are_compared_as_what_they_are() -> None:
+    diagrams = [theory.phase_diagram("tanh", [1.0, 1.5], [0.1]) for _ in range(2)]
+    assert diagrams[0] != diagrams[1] and hash(diagrams[0])

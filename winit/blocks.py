@@ -63,7 +63,10 @@ def init_params(
     params = {name: value for name, value in drawn.items() if name[0] == "W"}
     branches, _ = _branches(params, kind)
     if with_scalars and not branches:
-        raise ValueError(f"scalars need a branch, got residual={kind!r} and no square kernel")
+        found = ""
+        if kind != "none":
+            found = " and no square kernel after the first"
+        raise ValueError(f"scalars need a branch, got residual={kind!r}{found}")
     if kind == "zero":
         params |= {f"W{i}": np.zeros_like(params[f"W{i}"]) for i in branches}
     if with_scalars:
@@ -104,12 +107,16 @@ def _checked(params: Mapping[str, ArrayLike]) -> Params:
     return network._in_one_dtype(arrays)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trace(network.Trace):
-    """As `winit.network.Trace`: `z[l]` is the stream after kernel l + 1, `a[l]` its input."""
+    """As `winit.network.Trace`: `z[l]` is the stream after kernel l + 1, `a[l]` its input.
+
+    `scalars` names the numbers ``ai`` that the parameters held.
+    """
 
     residual: str = "none"
     norm: str = "none"
+    scalars: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -119,6 +126,10 @@ class Trace(network.Trace):
 
 def normalize(z: ArrayLike, norm: str = "layer") -> Array:
     r"""N(z): :math:`(z - \text{mean}) / \sqrt{\text{variance} + 10^{-5}}`, without parameters.
+
+    A single value is its own mean: "batch" makes 0 of one example, and "layer" of one unit, and no
+    gradient passes. No variance overflows where z is finite; an inf or nan in z makes nan of the
+    values that are normalized with it. An empty z stays as it is.
 
     Parameters
     ----------
@@ -138,14 +149,24 @@ def normalize(z: ArrayLike, norm: str = "layer") -> Array:
 
 @np.errstate(all="ignore")  # what overflows is inf or nan in the result
 def _normalize(z: Array, norm: str) -> tuple[Array, Array]:
-    """N(z) and the standard deviations that it divided by."""
+    """N(z) and the standard deviations that it divided by.
+
+    What is large is divided by a power of two first, which rounds nothing, so that no square
+    overflows.
+    """
     if norm == "none" or not z.size:
         return z, np.ones_like(z, shape=(1, 1))
     axis = 1 if norm == "layer" else 0
     working = z.astype(np.float32) if z.dtype.itemsize < 4 else z
+    largest = np.abs(working).max(axis=axis, keepdims=True)
+    exponent = np.frexp(largest)[1]
+    is_large = np.isfinite(largest) & (exponent > np.finfo(working.dtype).maxexp // 4)
+    exponent = np.where(is_large, exponent, 0)
+    working = np.ldexp(working, -exponent)
     centered = working - working.mean(axis=axis, keepdims=True)
-    std = np.sqrt(np.square(centered).mean(axis=axis, keepdims=True) + EPSILON)
-    return (centered / std).astype(z.dtype, copy=False), std
+    epsilon = np.ldexp(working.dtype.type(EPSILON), -2 * exponent)
+    std = np.sqrt(np.square(centered).mean(axis=axis, keepdims=True) + epsilon)
+    return (centered / std).astype(z.dtype, copy=False), np.ldexp(std, exponent)
 
 
 def forward(
@@ -184,7 +205,11 @@ def forward(
             z.append(new.astype(data.dtype, copy=False))
             if i < layers:
                 a.append(network._elementwise(phi, _normalize(z[-1], which)[0], "activation"))
-    return Trace(phi, z, a, kind, which)
+    return Trace(phi, z, a, kind, which, _scalars(checked))
+
+
+def _scalars(params: Params) -> frozenset[str]:
+    return frozenset(name for name in params if name[0] == "a")
 
 
 def backward(params: Params, trace: Trace, output_gradient: ArrayLike) -> Gradients:
@@ -203,6 +228,12 @@ def backward(params: Params, trace: Trace, output_gradient: ArrayLike) -> Gradie
     """
     checked = _checked(params)
     trace = network._traced(trace, Trace, checked)
+    if trace.scalars != _scalars(checked):
+        was, now = sorted(trace.scalars), sorted(_scalars(checked))
+        raise ValueError(
+            "trace must be what forward returned for these params: it was made with the numbers "
+            f"{_checks.shown(was)}, and params hold {_checks.shown(now)}"
+        )
     delta = network._output_gradient(output_gradient, trace.output, checked["W1"].dtype)
     return _backward(checked, trace, delta)
 

@@ -109,7 +109,7 @@ class LayerReport:
                 raise TypeError(f"{entry.name} must be a number, got {_checks.shown(value)}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Report:
     """The layers' numbers, first layer first; ``report.q`` and the like are arrays by layer.
 
@@ -300,7 +300,7 @@ def _singular_values(matrix: Array) -> Array:
     return singular
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CoordinateCheck:
     """The rms of each layer's z at the start, and of its change, by width.
 
@@ -388,11 +388,16 @@ def coordinate_check(
     start : callable, ``start(width, rng)``
         Returns the parameters of a network of this width, such as
         ``winit.network.init_params([64, width, width, 10], winit.he_normal, rng)``.
-    widths : two to 100 whole numbers
+    x : array, shape (examples, inputs), finite, at least one example
+    target : labels or values for `loss`, one an example, finite
+    widths : two to 100 whole numbers from 1 to 100000, at least two of them different
     learning_rate : as in `network.sgd`, or a function that makes it from the parameters
-        For rates that depend on the layer and its width.
+        For rates that depend on the layer and its width. It is given copies.
     optimizer : "adam" or "sgd", with its other settings as they are
+    steps : how many steps to train
     nets : how many networks to draw at each width
+    activation, loss : as in `network.sgd`
+    rng : seed or generator that `start` draws from, one stream for all networks
 
     Returns
     -------
@@ -403,7 +408,8 @@ def coordinate_check(
     ------
     ValueError, TypeError
         Fewer than two widths; a function that fails, or returns no parameters (or no rates); what
-        `network.sgd` and `network.adam` refuse.
+        `network.sgd` and `network.adam` refuse. Whatever `start` raises comes as one of these,
+        a MemoryError too.
 
     Source: Yang and Hu 2021; Yang et al. 2022 (Tensor Programs V), appendix D.1.
     """
@@ -418,17 +424,19 @@ def coordinate_check(
         params = _started(start, width, draws)
         rate: Any = learning_rate
         if callable(rate):
-            rate = network._called("learning_rate", rate, dict(params))
+            copies = {name: value.copy() for name, value in params.items()}
+            rate = network._called("learning_rate", rate, copies)
         data = network._examples(x, params)
+        if not len(data):
+            raise ValueError(f"x must hold at least one example, got shape {data.shape}")
         trained, history = train(
             params, data, target, activation=phi, loss=loss, learning_rate=rate,
-            batch_size=max(len(data), 1), epochs=steps, rng=0,
+            batch_size=len(data), epochs=steps, rng=0,
         )  # fmt: skip
         found.append(_change(params, trained, data, phi, history.stopped_at is not None))
         if found[-1].shape != found[0].shape:
             raise ValueError("start must return as many layers each time")
-    with np.errstate(all="ignore"):
-        rms = np.sqrt(np.mean(np.reshape(found, (len(sizes), nets, 2, -1)), axis=1))
+    rms = _rms(np.reshape(found, (len(sizes), nets, 2, -1)), axis=1)
     return CoordinateCheck(sizes, rms[:, 0], rms[:, 1])
 
 
@@ -445,9 +453,23 @@ def _started(start: Callable[..., Any], width: int, draws: _checks.Draws) -> Par
 def _change(
     params: Params, trained: Params, x: Array, phi: activations.Activation, stopped: bool
 ) -> Array:
-    """The second moments of each layer's z at the start, and of its change."""
+    """The rms of each layer's z at the start, and of its change."""
     before, after = (network._forward(p, x, phi).z for p in (params, trained))
     change = [
-        np.inf if stopped else second_moment(b - a) for a, b in zip(before, after, strict=True)
+        np.inf if stopped else _rms(_wide(b) - _wide(a)) for a, b in zip(before, after, strict=True)
     ]
-    return np.array([[second_moment(z) for z in before], change])
+    return np.array([[_rms(_wide(z)) for z in before], change])
+
+
+def _wide(values: Array) -> Array:
+    return values.astype(np.float64, copy=False)
+
+
+@np.errstate(all="ignore")  # inf and nan stay what they are
+def _rms(values: Array, axis: int | None = None) -> Any:
+    """The root mean square; a power of two is divided out first, and no square overflows."""
+    largest = np.abs(values).max(axis=axis, keepdims=True)
+    exponent = np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
+    squares = np.square(np.ldexp(values, -exponent))
+    root = np.ldexp(np.sqrt(squares.mean(axis=axis, keepdims=True)), exponent)
+    return root.squeeze(axis)

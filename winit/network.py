@@ -175,12 +175,13 @@ def _slope(phi: Activation, z: Array) -> Array:
     return _elementwise(phi.derivative, z, "the slope of activation")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trace:
     """Everything a forward pass computed.
 
     `z[l]` are the pre-activations of layer l + 1 and `a[l]` the input of layer l + 1, so that
-    ``a[0]`` is the data and ``output`` is ``z[-1]``; each has one example a row.
+    ``a[0]`` is the data (the caller's own array, if it had the dtype) and ``output`` is ``z[-1]``;
+    each has one example a row.
     """
 
     activation: Activation
@@ -238,7 +239,7 @@ def _forward(params: Params, x: Array, phi: Activation) -> Trace:
     return Trace(phi, z, a)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Gradients:
     """What a backward pass computed.
 
@@ -305,7 +306,7 @@ def _output_gradient(given: ArrayLike, output: Array, dtype: np.dtype[Any]) -> A
             f"output_gradient must hold finite values that {dtype.name} can hold, since the "
             "trace's output is finite: got nan, inf or too large a value"
         )
-    return delta
+    return delta.copy()  # it is kept among the gradients, and the caller may change his
 
 
 @np.errstate(all="ignore")  # what overflows is inf or nan in the gradients
@@ -554,11 +555,21 @@ def sgd(
 
     Parameters
     ----------
-    params, x, target : finite; computed in the dtype of `params`
+    params : dict, finite; all is computed in its dtype
+    x : array, shape (examples, inputs), finite, at least one example
+    target : labels or values for `loss`, one an example, finite
+    activation : name, `Activation` or function, used by all layers but the last
+    loss : "softmax_cross_entropy", "mean_squared", or a function of output and target
+        It returns the value and its gradient at the output.
     learning_rate : number above 0, or a dict with one for each parameter
         Such as ``{"W1": 0.1, "b1": 0.1, "W2": 0.01, "b2": 0.1}``.
+    momentum : from 0 to below 1
+        The share of the last step that is taken again.
     clip : float, optional
         The largest norm that the gradient of all parameters together may have.
+    batch_size : how many examples a step takes; the last of an epoch may be fewer
+    epochs : how many times all examples are seen
+    rng : seed or generator that shuffles the examples
     progress : bool
         Show a progress bar.
 
@@ -621,7 +632,8 @@ def adam(
 
     Parameters
     ----------
-    params, x, target, learning_rate, clip, progress : as in `sgd`
+    params, x, target, activation, loss, learning_rate : as in `sgd`
+    clip, batch_size, epochs, rng, progress : as in `sgd`
     beta1, beta2 : from 0 to below 1
     eps : at least 0
         With 0, an entry whose gradients have all been 0 stays where it is.
@@ -721,7 +733,9 @@ def _train(
     phi, loss_function, draws = activations.get(activation), get_loss(loss), _checks.as_rng(rng)
     data, wanted = _examples(x, params), _targets(target, params, loss_function)
     rows = len(wanted) if wanted.ndim else 0
-    if len(data) != rows or not rows:
+    if not len(data):
+        raise ValueError(f"x must hold at least one example, got shape {data.shape}")
+    if len(data) != rows:
         raise ValueError(f"x and target must have as many rows, got {len(data)} and {rows}")
     params = {name: value.copy() for name, value in params.items()}
     losses: list[float] = []

@@ -323,7 +323,7 @@ class FixedPoint:
     """Where q settles (0 when the signal dies, inf when it explodes), and how firmly.
 
     `slope` is the q-map's derivative there; `stability` is "stable" below 1, "unstable" above,
-    "neutral" at 1 (for ReLU with He's gain: every q is a fixed point).
+    "neutral" within 1e-6 of 1 or -1 (for ReLU with He's gain: every q is a fixed point).
     """
 
     q_star: float
@@ -623,7 +623,8 @@ def c_curve(
     Parameters
     ----------
     cs : shape (n,)
-        Correlations from -1 to 1; at most 1000.
+        Correlations from -1 to 1; at most 1000. Each is an integral of its own, of ten
+        milliseconds or some tens: a hundred take seconds, and a thousand can take half a minute.
 
     Returns
     -------
@@ -716,8 +717,10 @@ def xi_q(activation: ActivationLike, sigma_w: float, sigma_b: float = 0.0) -> fl
 def xi_c(activation: ActivationLike, sigma_w: float, sigma_b: float = 0.0) -> float:
     r"""Layers until a deviation from c* is 1/e of it: :math:`\xi_c = -1/\ln(\text{c-map slope})`.
 
-    Infinite on the critical line (where :math:`\chi_1` exceeds 1 by less than 1e-8 too). That six
-    times this depth can still be trained is a rough guide (chapter 14). Raises as `c_star`.
+    Infinite on the critical line (where :math:`\chi_1` exceeds 1 by less than 1e-8 too), as far as
+    q* is above 0: the critical point of tanh and its like without bias lies at q → 0, where signals
+    die, and that is an error. That six times this depth can still be trained is a rough guide
+    (chapter 14). Raises as `c_star`.
 
     Source: Schoenholz et al. 2017, depth scales and figure 5.
     """
@@ -740,6 +743,10 @@ def xi_c(activation: ActivationLike, sigma_w: float, sigma_b: float = 0.0) -> fl
     return 1 / (power * (chi - 1))
 
 
+# Beyond this bias the q-map's slope at a critical point may be 1 within rounding.
+_RESOLVED_B = 1000.0
+
+
 def critical_line(activation: ActivationLike, sigma_b: float = 0.0) -> float:
     r"""The :math:`\sigma_w` with :math:`\chi_1 = 1` at the fixed point: between order and chaos.
 
@@ -748,14 +755,17 @@ def critical_line(activation: ActivationLike, sigma_b: float = 0.0) -> float:
     :math:`\sigma_b^2 = q - \sigma_w^2\,E\,\varphi(\sqrt q z)^2`; this finds the smallest q whose
     `sigma_b` is the one asked for, and at which a signal that starts at q = 1 settles. Without bias
     the point may lie at q → 0 (as for tanh): it is then the limit of small signals, and a signal
-    that starts at q = 1 may explode there (as for GELU).
+    that starts at q = 1 may explode there (as for GELU). Rely on answers up to sigma_b = 1000:
+    beyond, the q-map's slope there may lie so near to 1 that rounding
+    hides the point, and the error says so.
 
     Raises
     ------
     ValueError
         No critical point has this sigma_b (ReLU has one for sigma_b = 0 only), or there is one that
-        signals near q = 1 do not settle at (GELU and its like with a bias: it is a repeller); a
-        function that jumps, without a derivative of its own.
+        signals near q = 1 do not settle at (with a small bias GELU and its like repel there; from a
+        sigma_b of about 0.45 GELU's point is stable, 0.35 Mish's); none that can be found with a
+        sigma_b above 1000; a function that jumps, without a derivative of its own.
 
     Source: Schoenholz et al. 2017, figure 1.
     """
@@ -789,10 +799,15 @@ def critical_line(activation: ActivationLike, sigma_b: float = 0.0) -> float:
             )
     except ValueError as error:  # nothing can be said of larger signals
         why = why or f" that can be found: {error}"
+    if variance_b > _RESOLVED_B**2:
+        raise ValueError(
+            f"{phi.name}: no critical point was found with sigma_b={float(sigma_b):g}{why}; above "
+            f"{_RESOLVED_B:g} there may be one that rounding hides"
+        )
     raise ValueError(f"{phi.name} has no critical point with sigma_b={float(sigma_b):g}{why}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PhaseDiagram:
     """Order and chaos over a grid: a row for each sigma_b, a column for each sigma_w.
 
@@ -804,7 +819,7 @@ class PhaseDiagram:
     chi_1: Array
 
 
-# Each point is a search of its own, of some milliseconds.
+# Each point is a search of its own, of some tens of milliseconds.
 _MOST_POINTS = 2500
 
 
@@ -818,9 +833,10 @@ def phase_diagram(
     Parameters
     ----------
     sigmas_w : shape (m,)
-        Positive; at most 2500 points in all.
+        Positive; at most 1000 values, and 2500 points in all. A point takes some tens of
+        milliseconds, more where the signal explodes: 2500 take minutes.
     sigmas_b : shape (n,)
-        0 or larger.
+        0 or larger; at most 1000.
 
     Returns
     -------
