@@ -487,7 +487,11 @@ good = small()[0]
             ValueError,
             "x and target must have as many rows, got 4 and 2",
         ),
-        (lambda: network.sgd(good, np.zeros((0, 3)), []), ValueError, "x must hold at least one example"),
+        (
+            lambda: network.sgd(good, np.zeros((0, 3)), []),
+            ValueError,
+            "x must hold at least one example",
+        ),
         (lambda: adam(learning_rate=0), ValueError, "learning_rate must be larger than 0"),
         (lambda: adam(beta1=1.0), ValueError, "beta1 must be below 1, got 1.0"),
         (lambda: adam(beta2=-0.1), ValueError, "beta2 must be 0 or larger"),

@@ -63,9 +63,7 @@ def init_params(
     params = {name: value for name, value in drawn.items() if name[0] == "W"}
     branches, _ = _branches(params, kind)
     if with_scalars and not branches:
-        found = ""
-        if kind != "none":
-            found = " and no square kernel after the first"
+        found = "" if kind == "none" else " and no square kernel after the first"
         raise ValueError(f"scalars need a branch, got residual={kind!r}{found}")
     if kind == "zero":
         params |= {f"W{i}": np.zeros_like(params[f"W{i}"]) for i in branches}

@@ -306,7 +306,7 @@ def _output_gradient(given: ArrayLike, output: Array, dtype: np.dtype[Any]) -> A
             f"output_gradient must hold finite values that {dtype.name} can hold, since the "
             "trace's output is finite: got nan, inf or too large a value"
         )
-    return delta.copy()  # it is kept among the gradients, and the caller may change his
+    return delta.copy()  # it is kept among the gradients, and the caller may change theirs
 
 
 @np.errstate(all="ignore")  # what overflows is inf or nan in the gradients

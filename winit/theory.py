@@ -756,8 +756,8 @@ def critical_line(activation: ActivationLike, sigma_b: float = 0.0) -> float:
     `sigma_b` is the one asked for, and at which a signal that starts at q = 1 settles. Without bias
     the point may lie at q → 0 (as for tanh): it is then the limit of small signals, and a signal
     that starts at q = 1 may explode there (as for GELU). Rely on answers up to sigma_b = 1000:
-    beyond, the q-map's slope there may lie so near to 1 that rounding
-    hides the point, and the error says so.
+    beyond, the q-map's slope at the point may be so near to 1 that rounding hides it, and the
+    error says so.
 
     Raises
     ------
