@@ -493,6 +493,17 @@ def test_constant_shifts_were_given_and_stay() -> None:
     assert not drawn["b0"].any() and not drawn["b1"].any()
 
 
+def test_targets_far_from_unit_scale_are_said_to_be() -> None:
+    def f(p: Any, x: Any) -> Any:
+        return jax.nn.relu(x @ p["w0"]) @ p["w1"]
+
+    p, x = kernels((6, 6), (6, 3)), data(50, 6)
+    loss = lambda o, y: jnp.mean((o - y) ** 2)  # noqa: E731
+    for y, said in ((1000 * data(50, 3), True), (data(50, 3), False)):
+        notes = winit.jax.audit(f, p, x, y, loss).notes
+        assert any("Targets unscaled: E y²" in note for note in notes) is said
+
+
 @pytest.mark.parametrize("inside", [False, True])
 def test_the_scale_of_a_normalized_kernel_is_that_of_what_multiplies_it(inside: bool) -> None:
     def f(p: Any, x: Any) -> Any:

@@ -451,6 +451,30 @@ def test_the_cure_of_what_was_given_asks_for_force() -> None:
     assert audit(module, X).ok
 
 
+def test_what_is_made_whole_numbers_of_has_no_scale() -> None:
+    class Hashed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.planes = nn.Parameter(torch.randn(2, 4), requires_grad=False)
+            self.table, self.head = nn.Embedding(16, 8), nn.Linear(8, 1)
+
+        def forward(self, x: Tensor) -> Any:
+            bits = (x @ self.planes > 0).long()
+            return self.head(self.table((bits * torch.tensor([1, 2, 4, 8])).sum(1)).relu())
+
+    assert audit(Hashed(), 200 * torch.randn(64, 2)).ok
+
+
+def test_targets_far_from_unit_scale_are_said_to_be() -> None:
+    module, y = mlp(), 1000 * torch.randn(len(X), 4)
+    for targets, said in ((y, True), (y / 1000, False)):
+        notes = audit(module, X, targets, F.mse_loss).notes
+        assert any("Targets unscaled: E y²" in note for note in notes) is said
+    counts = y.abs().round()
+    notes = audit(module, X, counts, F.poisson_nll_loss).notes  # which reads their logarithm
+    assert not any("Targets" in note for note in notes)
+
+
 def test_trained_modules_need_force() -> None:
     module = nn.Sequential(nn.Linear(12, 6), nn.BatchNorm1d(6))
     module(X)

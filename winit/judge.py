@@ -189,12 +189,16 @@ def not_finite(case: Case) -> Array:
 
 
 def unscaled(case: Case) -> Array:
-    """Data far from unit scale where a kernel reads it and nothing normalizes the result."""
+    """Data far from unit scale where a kernel reads it and nothing normalizes the result.
+
+    What is only made whole numbers of, as the bits of a hash, has no scale to speak of.
+    """
     sites, kinds = case.program.sites, [root.kind for root in case.program.roots]
     x2 = np.full(len(sites), math.nan)
     for i in case.first:
         raw = all(kinds[r] == "input" for r in sites[i].roots)
-        if raw and not (sites[i].lookup or sites[i].normalized) and case.m.x2[i] > 0:
+        hashed = sites[i].kernel.name in case.program.severed
+        if raw and not (sites[i].lookup or sites[i].normalized or hashed) and case.m.x2[i] > 0:
             x2[i] = case.m.x2[i]
     return np.log(np.maximum(LOW / x2, x2 / HIGH))
 
@@ -776,6 +780,9 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         elif not any(same_gradient(m, *pair) for pair in pairs):
             yield (f"{listed(tuple(same))}: start equal, and part only once "
                    f"{listed(tuple(sorted(case.opened)))} is no longer 0.")  # fmt: skip
+    if subject.y2 > HIGH and case.loss > math.sqrt(subject.y2) / 2:  # no logarithm of them
+        yield (f"Targets unscaled: E y² is {subject.y2:.2g}, where 1 is usual, and the loss and "
+               "its gradients grow with it: standardize them.")  # fmt: skip
     if not trains(subject):
         yield "Nothing can train: every parameter is frozen."
     if not sites:

@@ -1036,6 +1036,7 @@ class Subject:
     program: Program
     examples: int
     classes = False  # the targets are labels or marks of classes
+    y2 = math.nan  # E y² of targets that are numbers
 
     @property
     def parameters(self) -> dict[str, tuple[int, ...]]:

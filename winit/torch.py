@@ -850,6 +850,8 @@ class Subject(Base):
         self.trainable, known = set(trainable), _leaves(self.targets)
         self.marks = all(bool(((t == 0) | (t == 1)).all()) for t in known)
         self.classes = self.marks or not any(t.is_floating_point() for t in known)
+        numbers = [] if self.classes else [t for t in known if t.is_floating_point()]
+        self.y2 = max((float(t.double().square().mean()) for t in numbers), default=math.nan)
         self.buffers = set(arrays) - self.trainable if buffers is None else set(buffers)
         draws, seed = _checks.as_rng(rng), _checks.whole(rng)
         own = [program.KEY, *([*draws.bytes(8)] if seed is None else [seed])]
