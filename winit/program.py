@@ -1091,24 +1091,31 @@ class Subject:
         free = {k.name for k in self.reader.parameters if k.trainable}
         return self.given(name) if name in free else "frozen"
 
-    def given(self, name: str, resets: Sequence[Array] = ()) -> str:
-        """Why a shift or a scale is no draw but was given, or ""; `resets` are the layer's draws.
+    def resets(self, name: str) -> list[Array]:
+        """What the layer's own reset draws, where it has one."""
+        return []
+
+    def given(self, name: str) -> str:
+        """Why a shift or a scale is no draw but was given, or "".
 
         So are constants that the layer does not give, and what is three times as large as its
         draws. Without draws, nobody knows of values that vary. What a unit signal never crosses is
         none, except beside the kernel of an output.
         """
-        start, sites = self.start(name), self.program.sites
+        sites = self.program.sites
         kernels = {k.name for site in sites for k in site.kernels}
-        if start is None or name in kernels or "float" not in str(self.arrays[name].dtype):
+        if name in kernels or "float" not in str(self.arrays[name].dtype):
             return ""
-        if np.array_equal(value := self.value(name), start[0]):
+        if (start := self.start(name)) is None or np.array_equal(
+            value := self.value(name), start[0]
+        ):
             return ""
+        resets = self.resets(name)
         always = bool(resets) and not np.ptp(resets)
         flat, size = not np.ptp(value), float(np.abs(value).max())
         most = max((float(np.abs(reset).max()) for reset in resets), default=math.inf)
         alone = flat and (value.size > 1 or not resets)
-        last = any(site.head and name in site.shifts for site in sites)
+        last = size < math.inf and any(s.head and name in s.shifts for s in sites)
         if not (always or alone or size > 3 * most) or not (last or size <= CROSSED):
             return ""
         return f"given, value={value.flat[0]:.4g}" if flat else "given, not as its layer draws it"

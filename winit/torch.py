@@ -1182,7 +1182,7 @@ class Module(Subject):
             beside = [*part._parameters.values()]
             free = not beside or any(p is not None and p.requires_grad for p in beside)
             return "" if free and self.start(name) is not None else "frozen"
-        return self.given(name, self.resets(name)) if free else "frozen"
+        return self.given(name) if free else "frozen"
 
     def assign(self, name: str, value: Array) -> None:
         """Set a tensor in place; an embedding's row that pads is 0."""
