@@ -478,6 +478,32 @@ def test_two_zeros_that_multiply_never_open() -> None:
         assert finding.cure.startswith("draw a at random") and str(report).startswith("f: dead")
 
 
+def test_constant_shifts_were_given_and_stay() -> None:
+    def f(p: Any, x: Any) -> Any:
+        return jax.nn.relu(x @ p["w0"] + p["b0"]) @ p["w1"] + p["b1"]
+
+    p, x = kernels((6, 6), (6, 3)), data(50, 6)
+    given = {"b0": np.full(6, 0.5, "float32"), "b1": np.full(3, -4.6, "float32")}
+    drawn = winit.jax.reinitialize(f, p | given, x, rng=0)
+    assert (drawn["b0"] == 0.5).all() and (drawn["b1"] == given["b1"]).all()
+    drawn = winit.jax.reinitialize(f, p | given, x, rng=0, force=True)
+    assert not drawn["b0"].any() and not drawn["b1"].any()
+    other = {"b0": np.full(6, -10, "float32"), "b1": data(3)}  # a fault, and no constant
+    drawn = winit.jax.reinitialize(f, p | other, x, rng=0)
+    assert not drawn["b0"].any() and not drawn["b1"].any()
+
+
+def test_targets_far_from_unit_scale_are_said_to_be() -> None:
+    def f(p: Any, x: Any) -> Any:
+        return jax.nn.relu(x @ p["w0"]) @ p["w1"]
+
+    p, x = kernels((6, 6), (6, 3)), data(50, 6)
+    loss = lambda o, y: jnp.mean((o - y) ** 2)  # noqa: E731
+    for y, said in ((1000 * data(50, 3), True), (data(50, 3), False)):
+        notes = winit.jax.audit(f, p, x, y, loss).notes
+        assert any("Targets unscaled: E y²" in note for note in notes) is said
+
+
 @pytest.mark.parametrize("inside", [False, True])
 def test_the_scale_of_a_normalized_kernel_is_that_of_what_multiplies_it(inside: bool) -> None:
     def f(p: Any, x: Any) -> Any:

@@ -57,6 +57,8 @@ def sites(n: int, units: int = 128, step: Elementwise = RELU, **last: Any) -> li
 class Chain:
     """Kernels in a row with those gains (std · √fan_in), measured by formula."""
 
+    y2 = math.nan
+
     def __init__(self, gains: list[float], made: list[Site] | None = None, **over: Any) -> None:
         made = made or sites(len(gains))
         self.name, self.over, self.runs = "chain", over, 0

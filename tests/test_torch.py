@@ -394,6 +394,87 @@ def test_conventions_are_those_of_the_layers() -> None:
     assert torch.allclose(recurrent @ recurrent.mT, eye, atol=1e-6)
 
 
+def test_what_no_reset_draws_was_given_and_stays() -> None:
+    parts = nn.Linear(12, 32), nn.LayerNorm(32), nn.ReLU(), nn.Linear(32, 32), nn.PReLU()
+    module = nn.Sequential(*parts, nn.Linear(32, 1))
+    with torch.no_grad():
+        for place, name, value in ((1, "weight", 0.1), (3, "bias", 0.01), (4, "weight", 0.5)):
+            getattr(module[place], name).fill_(value)
+        module[5].bias.fill_(-4.6)  # log-odds of one in a hundred
+    texts = reinitialize(module, x=X, rng=0)
+    left = {name: text for name, text in texts.items() if text.startswith("left")}
+    assert left == {
+        "1.weight": "left: given, value=0.1",
+        "3.bias": "left: given, value=0.01",
+        "4.weight": "left: given, value=0.5",
+        "5.bias": "left: given, value=-4.6",
+    }
+    assert module[5].bias.item() == pytest.approx(-4.6) and (module[1].weight == 0.1).all()
+    texts = reinitialize(module, x=X, rng=0, force=True)
+    assert texts["5.bias"] == "zeros" and not module[5].bias.any() and (module[1].weight == 1).all()
+
+
+def test_a_forget_gate_that_was_given_stays() -> None:
+    module = nn.LSTM(6, 32)
+    with torch.no_grad():
+        module.bias_ih_l0.zero_()[32:64] = 2.0
+    texts = reinitialize(module, x=torch.randn(5, 4, 6), rng=0)
+    assert texts["bias_ih_l0"].startswith("left: given") and texts["bias_hh_l0"] == "zeros"
+    assert (module.bias_ih_l0[32:64] == 2).all()
+
+
+def test_no_draw_of_a_layer_is_taken_for_given() -> None:
+    for seed in range(20):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            module = nn.Sequential(nn.Linear(12, 3), nn.ReLU(), nn.Linear(3, 1), nn.GRU(1, 2))
+        texts = reinitialize(module, x=X, rng=0)
+        assert not [text for text in texts.values() if text.startswith("left")]
+
+
+def test_biases_that_no_unit_signal_crosses_are_a_fault() -> None:
+    module = mlp()
+    with torch.no_grad():
+        module[0].bias.fill_(-10.0)
+    assert reinitialize(module, x=X, rng=0)["0.bias"] == "zeros" and audit(module, X).ok
+
+
+def test_the_cure_of_what_was_given_asks_for_force() -> None:
+    module = nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3), nn.ReLU())
+    with torch.no_grad():
+        module[2].bias.fill_(-30.0)
+    (finding,) = audit(module, X).findings
+    assert finding.cure == "set 0.bias, 2.bias to the conventional start (zeros)"
+    assert reinitialize(module, x=X, rng=0)["2.bias"] == "left: given, value=-30"
+    assert not audit(module, X).ok
+    reinitialize(module, x=X, rng=0, force=True)
+    assert audit(module, X).ok
+
+
+def test_what_is_made_whole_numbers_of_has_no_scale() -> None:
+    class Hashed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.planes = nn.Parameter(torch.randn(2, 4), requires_grad=False)
+            self.table, self.head = nn.Embedding(16, 8), nn.Linear(8, 1)
+
+        def forward(self, x: Tensor) -> Any:
+            bits = (x @ self.planes > 0).long()
+            return self.head(self.table((bits * torch.tensor([1, 2, 4, 8])).sum(1)).relu())
+
+    assert audit(Hashed(), 200 * torch.randn(64, 2)).ok
+
+
+def test_targets_far_from_unit_scale_are_said_to_be() -> None:
+    module, y = mlp(), 1000 * torch.randn(len(X), 4)
+    for targets, said in ((y, True), (y / 1000, False)):
+        notes = audit(module, X, targets, F.mse_loss).notes
+        assert any("Targets unscaled: E y²" in note for note in notes) is said
+    counts = y.abs().round()
+    notes = audit(module, X, counts, F.poisson_nll_loss).notes  # which reads their logarithm
+    assert not any("Targets" in note for note in notes)
+
+
 def test_trained_modules_need_force() -> None:
     module = nn.Sequential(nn.Linear(12, 6), nn.BatchNorm1d(6))
     module(X)

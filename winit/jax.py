@@ -602,6 +602,9 @@ class Subject(Base):
         self.x, known = jax.tree.leaves(x), jax.tree.leaves(targets)
         self.marks = all(np.isin(t, (0, 1)).all() for t in known)
         self.classes = self.marks or not any(map(_floats, map(jnp.asarray, known)))
+        numbers = [] if self.classes else [t for t in known if _floats(jnp.asarray(t))]
+        squares = (np.mean(np.square(self.numpy(t))) for t in numbers)
+        self.y2 = max(map(float, squares), default=math.nan)
         draws, seed = _checks.as_rng(rng), _checks.whole(rng)
         own = [*draws.bytes(8)] if seed is None else [seed]
         self.stream = np.random.default_rng(np.random.SeedSequence([KEY, *own]))

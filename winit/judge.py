@@ -189,12 +189,16 @@ def not_finite(case: Case) -> Array:
 
 
 def unscaled(case: Case) -> Array:
-    """Data far from unit scale where a kernel reads it and nothing normalizes the result."""
+    """Data far from unit scale where a kernel reads it and nothing normalizes the result.
+
+    What is only made whole numbers of, as the bits of a hash, has no scale to speak of.
+    """
     sites, kinds = case.program.sites, [root.kind for root in case.program.roots]
     x2 = np.full(len(sites), math.nan)
     for i in case.first:
         raw = all(kinds[r] == "input" for r in sites[i].roots)
-        if raw and not (sites[i].lookup or sites[i].normalized) and case.m.x2[i] > 0:
+        hashed = sites[i].kernel.name in case.program.severed
+        if raw and not (sites[i].lookup or sites[i].normalized or hashed) and case.m.x2[i] > 0:
             x2[i] = case.m.x2[i]
     return np.log(np.maximum(LOW / x2, x2 / HIGH))
 
@@ -570,21 +574,30 @@ def changes(
         found += [Change(text, {name: factors[name] for name in names})] * bool(at)
     drawn = redraw.values(subject, np.random.default_rng(np.random.SeedSequence(KEY)))
     values = {k: v for k, (v, _) in drawn.items() if v.any() or k not in case.opened}
-    zeros = [k for k, weight in case.m.kernels.items() if weight.zero and k in values]
-    own = {k: values[k] for k in zeros if values[k].any()}  # what never opens by itself
+    given = {n: start for n in subject.parameters if subject.kept(n).startswith("given")
+             and n not in case.owner and (start := subject.start(n))}  # fmt: skip
+    everything = values | {n: value for n, (value, _) in given.items()}
+    zeros = [k for k, weight in case.m.kernels.items() if weight.zero and k in everything]
+    own = {k: everything[k] for k in zeros if everything[k].any()}  # what never opens by itself
     if own and rule.find in (dead, stuck):
         found.append(Change(f"draw {listed(tuple(own))} at random", values=own))
-    shifts = [n for n in values if n not in case.program.factors
-              and np.any(values[n] != subject.value(n))]  # fmt: skip
-    if shifts and rule.find in (dead, saturated):
-        text = f"set {listed(tuple(shifts))} to the conventional start ({drawn[shifts[0]][1]})"
-        found.append(Change(text, values={n: values[n] for n in shifts}))
+    some = given if rule.find is first_loss else everything
+    shifts = [n for n in some if n not in case.program.factors
+              and np.any(everything[n] != subject.value(n))]  # fmt: skip
+    if shifts and rule.find in (dead, saturated, first_loss):
+        (_, name), *_ = ({**drawn, **given}[n] for n in shifts)
+        text = f"set {listed(tuple(shifts))} to the conventional start ({name})"
+        found.append(Change(text, values={n: everything[n] for n in shifts}))
     single = [n for n in case.program.factors if n not in case.owner
               and math.prod(subject.parameters[n]) == 1]  # fmt: skip
     for value in (1.0, 0.0) if single and rule.scaled else ():  # such as a temperature
-        given = {n: np.full(subject.parameters[n], value) for n in single}
-        found.append(Change(f"set {listed(tuple(single))} to {value:g}", values=given))
-    found.append(Change("draw the whole model again (reinitialize)", values=values))
+        same = {n: np.full(subject.parameters[n], value) for n in single}
+        found.append(Change(f"set {listed(tuple(single))} to {value:g}", values=same))
+    text = "draw the whole model again (reinitialize)"
+    found.append(Change(text, values=values))
+    if given:
+        text += f" by force=True, since {listed(tuple(given))} was given"
+        found.append(Change(text, values=everything))
     for change in found:
         both = first.standardized and change is not first
         text = f"{first.text} and {change.text}" if both else change.text
@@ -767,6 +780,9 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         elif not any(same_gradient(m, *pair) for pair in pairs):
             yield (f"{listed(tuple(same))}: start equal, and part only once "
                    f"{listed(tuple(sorted(case.opened)))} is no longer 0.")  # fmt: skip
+    if subject.y2 > HIGH and case.loss > math.sqrt(subject.y2) / 2:  # no logarithm of them
+        yield (f"Targets unscaled: E y² is {subject.y2:.2g}, where 1 is usual, and the loss and "
+               "its gradients grow with it: standardize them.")  # fmt: skip
     if not trains(subject):
         yield "Nothing can train: every parameter is frozen."
     if not sites:

@@ -30,6 +30,8 @@ KEY = 0x77696E6974  # the audit's own branch of every seed: its noise is nobody'
 SILENT = 1e-6  # a unit to which this share of the mean squared gradient comes back is dead
 UNFELT = 2.0**-72  # of the largest effect: a scale of 1e-6, which training opens, leaves 1e-15
 LOOP = 3  # so many calls of a kernel, of which each reads the last one's result, are a loop
+# A unit signal lies on both sides of a shift so large; what it never crosses is a fault.
+CROSSED = 3.0
 PEAK = 0.99  # of a row of a softmax: its slopes, p (1 - p), are then 1/25 of the steepest at most
 # Where functions of single numbers are known: the kinks of ReLU6 and its like lie on the grid.
 POINTS = np.linspace(-40.0, 40.0, 8001)
@@ -114,6 +116,7 @@ class Site:
     normalized: bool = False  # on every path, a normalizer comes before the next site
     averaged: float = 1.0  # values that were averaged or summed since the roots, at the most
     scales: tuple[str, ...] = ()  # parameters that multiply its result, shifted and moved
+    shifts: tuple[str, ...] = ()  # parameters that are added to it
     summed: int = 1  # sites whose results meet, at the most, in the sums that follow
     recurrent: bool = False  # what it reads depends on the state of the loop that it is in
     carries: bool = False  # it reads the loop's state and makes the next, which nothing else passes
@@ -443,6 +446,7 @@ class Reader:
         self.factors: set[int] = set()
         self.scales: dict[int, set[int]] = {}  # of a site's result, by its number
         self.shifts: set[int] = set()
+        self.added: dict[int, set[int]] = {}  # to a site's result, by its number
         # Curves that sums and products read, by operation and place, and of which sites.
         self.bends: dict[tuple[int, int], tuple[Elementwise, int]] = {}
         self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
@@ -560,9 +564,10 @@ class Reader:
         self.factors |= made_of if op.kind == "mul" else set()
         self.shifts |= made_of if op.kind not in ("mul", "move") else set()
         lone = main == [0] or (op.kind == "mul" and len(main) == 1)
-        if op.kind == "mul" and lone:
+        beside = {"mul": self.scales, "add": self.added}.get(op.kind)
+        if beside is not None and len(main) == 1:
             intact = inputs[main[0]].intact
-            self.scales |= {n: made_of for n in bits(intact) if 1 << n == intact}
+            beside |= {n: made_of for n in bits(intact) if 1 << n == intact}
         straight = lone if op.kind in ("mul", "div") else op.kind in ("affine", "add", "move")
         straight = (straight or (op.kind == "choose" and 0 not in main)) and all(
             inputs[k].straight for k in main
@@ -928,6 +933,7 @@ class Reader:
             reads_data=bool(d.x.origins),
             averaged=d.x.averaged,
             scales=tuple(self.parameters[p].name for p in self.scales.get(d.number, ())),
+            shifts=tuple(self.parameters[p].name for p in self.added.get(d.number, ())),
             summed=max((m.bit_count() for m in self.sums if m >> d.number & 1), default=1),
             recurrent=d.recurrent,
             carries=d.carries,
@@ -1030,6 +1036,7 @@ class Subject:
     program: Program
     examples: int
     classes = False  # the targets are labels or marks of classes
+    y2 = math.nan  # E y² of targets that are numbers
 
     @property
     def parameters(self) -> dict[str, tuple[int, ...]]:
@@ -1082,7 +1089,36 @@ class Subject:
     def kept(self, name: str) -> str:
         """Why a parameter is to be left alone ("frozen", "given as a constant"), or ""."""
         free = {k.name for k in self.reader.parameters if k.trainable}
-        return "" if name in free else "frozen"
+        return self.given(name) if name in free else "frozen"
+
+    def resets(self, name: str) -> list[Array]:
+        """What the layer's own reset draws, where it has one."""
+        return []
+
+    def given(self, name: str) -> str:
+        """Why a shift or a scale is no draw but was given, or "".
+
+        So are constants that the layer does not give, and what is three times as large as its
+        draws. Without draws, nobody knows of values that vary. What a unit signal never crosses is
+        none, except beside the kernel of an output.
+        """
+        sites = self.program.sites
+        kernels = {k.name for site in sites for k in site.kernels}
+        if name in kernels or "float" not in str(self.arrays[name].dtype):
+            return ""
+        if (start := self.start(name)) is None or np.array_equal(
+            value := self.value(name), start[0]
+        ):
+            return ""
+        resets = self.resets(name)
+        always = bool(resets) and not np.ptp(resets)
+        flat, size = not np.ptp(value), float(np.abs(value).max())
+        most = max((float(np.abs(reset).max()) for reset in resets), default=math.inf)
+        alone = flat and (value.size > 1 or not resets)
+        last = size < math.inf and any(s.head and name in s.shifts for s in sites)
+        if not (always or alone or size > 3 * most) or not (last or size <= CROSSED):
+            return ""
+        return f"given, value={value.flat[0]:.4g}" if flat else "given, not as its layer draws it"
 
     def trained(self) -> str:
         """The sign that the model was trained, or ""."""

@@ -850,6 +850,8 @@ class Subject(Base):
         self.trainable, known = set(trainable), _leaves(self.targets)
         self.marks = all(bool(((t == 0) | (t == 1)).all()) for t in known)
         self.classes = self.marks or not any(t.is_floating_point() for t in known)
+        numbers = [] if self.classes else [t for t in known if t.is_floating_point()]
+        self.y2 = max((float(t.double().square().mean()) for t in numbers), default=math.nan)
         self.buffers = set(arrays) - self.trainable if buffers is None else set(buffers)
         draws, seed = _checks.as_rng(rng), _checks.whole(rng)
         own = [program.KEY, *([*draws.bytes(8)] if seed is None else [seed])]
@@ -1118,7 +1120,8 @@ class Module(Subject):
                     seen.add(id(t))
                     arrays[path + name], self.owners[path + name] = t, (part, name)
         _check(type(module).__name__, arrays)
-        args, words = self.given = _arguments(module, x, arrays)
+        self.known = dict[str, list[Array]]()
+        args, words = self.asked = _arguments(module, x, arrays)
 
         def call(own: Mapping[str, Tensor], inputs: Any) -> Any:
             copies = {id(arrays[n]): t for n, t in own.items()}
@@ -1141,7 +1144,7 @@ class Module(Subject):
 
     def entries(self) -> list[str]:
         """Keywords, or places among the arguments."""
-        args, words = self.given
+        args, words = self.asked
         places = [str(i) if len(args) > 1 else "x" for i, a in enumerate(args) for _ in _leaves(a)]
         return places + [k for k, a in words.items() for _ in _leaves(a)]
 
@@ -1150,16 +1153,26 @@ class Module(Subject):
         part, own = self.owners[name]
         if own.startswith("bias_ih") and isinstance(part, (nn.LSTM, nn.LSTMCell)):
             return np.repeat([0.0, 1.0, 0.0, 0.0], part.hidden_size), "zeros, forget gate 1"
-        values = []
-        for seed in (0, 1) if hasattr(part, "reset_parameters") and not part._modules else ():
-            with torch.random.fork_rng(), _standing_in([part], {}, None):
-                torch.manual_seed(seed)
-                part.reset_parameters()
-                values.append(self.numpy({**part._parameters, **part._buffers}[own]))
+        values = self.resets(name)
         if values and not np.ptp(values):
             value = float(values[0].flat[0])
             return values[0], {0.0: "zeros", 1.0: "ones"}.get(value, f"constant, value={value:g}")
         return None if name in self.buffers else super().start(name)
+
+    def resets(self, name: str) -> list[Array]:
+        """What the layer's own reset draws; often where there are few numbers."""
+        part, own = self.owners[name]
+        if name not in self.known:
+            self.known[name] = []
+            draws = 2 if self.arrays[name].numel() > 8 else 8
+            resets = hasattr(part, "reset_parameters") and not part._modules
+            for seed in range(draws) if resets else ():
+                with torch.random.fork_rng(), _standing_in([part], {}, None):
+                    torch.manual_seed(seed)
+                    part.reset_parameters()
+                    value = self.numpy({**part._parameters, **part._buffers}[own])
+                self.known[name].append(value)
+        return self.known[name] if self.arrays[name].ndim < 2 else self.known.pop(name)
 
     def kept(self, name: str) -> str:
         """Why a parameter is to be left alone, or ""."""
@@ -1168,8 +1181,8 @@ class Module(Subject):
         if name in self.buffers:  # statistics of a layer that is not frozen
             beside = [*part._parameters.values()]
             free = not beside or any(p is not None and p.requires_grad for p in beside)
-            free = free and self.start(name) is not None
-        return "" if free else "frozen"
+            return "" if free and self.start(name) is not None else "frozen"
+        return self.given(name) if free else "frozen"
 
     def assign(self, name: str, value: Array) -> None:
         """Set a tensor in place; an embedding's row that pads is 0."""
