@@ -485,6 +485,14 @@ SAID = [
     ("exploding", {"activation": "tanh", "scheme": "normal", "std": 0.18, "depth": 60}),
     ("dead", {"scheme": "zeros"}),
     ("dead", {"scheme": "zeros", "activation": "sigmoid"}),
+    ("waits a step", {"scheme": "zeros", "residual": "plain"}),
+    ("waits a step", {"scheme": "zeros", "residual": "zero", "norm": "layer"}),
+    ("waits a step", {"scheme": "zeros", "depth": 1}),
+    ("inputs unscaled", {"scale": 100}),
+    ("inputs unscaled", {"scale": 0.01, "seed": 2, "batch": 8, "width": 8}),
+    ("inputs unscaled", {"scale": 20, "scheme": "zeros", "depth": 1}),
+    ("inputs unscaled", {"scale": 20, "norm": "layer", "residual": "plain"}),
+    ("kept", {"scale": 9, "depth": 3}),
     ("dead", {"depth": 100, "width": 8, "batch": 8, "seed": 3}),
     ("symmetric", {"scheme": "constant", "std": 0.01}),
     ("symmetric", {"scheme": "constant", "std": 0.01, "activation": "tanh", "depth": 4}),
@@ -526,6 +534,46 @@ def test_the_sentence_says_what_happened(
         assert not any(g == 0 for g in result["gradient"])
     else:
         assert result["notFinite"] is None
+
+
+def test_verdicts_of_starts_without_a_rule_of_their_own_are_those_of_the_audit(
+    engine: Callable[..., Any],
+) -> None:
+    """Zeros behind a skip path wait; inputs are unscaled unless only a normalization reads them."""
+    import jax.numpy as jnp
+
+    import winit.jax
+
+    x = np.random.default_rng(0).standard_normal((32, 16))
+    for scheme, residual, norm, depth, scale in (
+        ("zeros", "plain", "none", 3, 1.0),
+        ("zeros", "none", "none", 3, 1.0),
+        ("zeros", "none", "none", 1, 1.0),
+        ("he_normal", "none", "none", 3, 100.0),
+        ("he_normal", "plain", "layer", 3, 100.0),
+        ("he_normal", "none", "layer", 1, 0.01 / 2),
+        ("zeros", "none", "none", 3, 100.0),
+    ):
+        std = 0.0 if scheme == "zeros" else math.sqrt(2 / 16)
+        rng = np.random.default_rng(1)
+        params = {f"W{i}": std * rng.standard_normal((16, 16)) for i in range(1, depth + 1)}
+
+        def network(p: Any, x: Any, residual: str = residual, norm: str = norm) -> Any:
+            def relu(z: Any) -> Any:
+                return jnp.maximum(z, 0)
+
+            return blocks([p[k] for k in sorted(p)], x, relu, residual, norm)[-1]
+
+        audit = winit.jax.audit(network, params, scale * x, cures=False)
+        theirs = [finding.verdict for finding in audit.findings[:1]] or ["kept"]
+        state = {"scheme": scheme, "residual": residual, "norm": norm, "depth": depth}
+        given = {"inputs": list((scale * x).ravel())}
+        ours = engine("run", state | {"width": 16}, given)["verdict"]
+        if ours == "waits a step":
+            assert theirs == ["kept"], state
+            assert depth == 1 or any("waits one step" in note for note in audit.notes)
+        else:
+            assert [ours] == theirs, state
 
 
 @pytest.mark.parametrize("norm", ["none", "layer"])

@@ -154,6 +154,62 @@ def test_std_slider_shows_the_scheme_and_moving_it_draws_normal(lab: Page) -> No
     assert re.fullmatch(r"#scheme=normal&std=0\.1\d+", setting(lab))
 
 
+def test_a_step_there_and_back_changes_nothing(lab: Page) -> None:
+    ask(lab, "#scheme=normal&std=0.25&depth=5&layer=1&rate=0.03&scale=3&width=104")
+    before = setting(lab)
+    for name in ("std", "depth", "scale", "rate", "width", "layer"):
+        lab.focus(f"#lab-{name}")
+        lab.keyboard.press("ArrowRight")
+        lab.wait_for_function("(hash) => location.hash !== hash", arg=before)
+        assert name != "layer" or "layer=2" in setting(lab)
+        lab.keyboard.press("ArrowLeft")
+        lab.wait_for_function("(hash) => location.hash === hash", arg=before)
+    lab.keyboard.press("End")
+    lab.wait_for_function("location.hash.includes('layer=5')")
+    ask(lab, "#scheme=zeros")
+    lab.focus("#lab-std")
+    lab.keyboard.press("ArrowRight")
+    lab.keyboard.press("ArrowLeft")
+    lab.wait_for_function("location.hash === '#scheme=normal&std=0.001'")
+
+
+def test_what_is_not_measured_shows_no_number(lab: Page) -> None:
+    """After the last layer, of a signal that is 0, behind an overflow, and over one layer."""
+    share = lab.locator(".lab-bench figure").nth(1)
+    share.locator("summary").click()
+    rows = share.locator("tbody tr")
+    said = share.locator("svg")
+    assert "undefined" not in (said.get_attribute("aria-label") or "")
+    cells = rows.last.locator("td").all_inner_texts()
+    assert cells[1:] == ["–", "–", "128"]
+    assert "No activation follows the last layer" in share.inner_text()
+    ask(lab, "#scheme=zeros")
+    assert "from undefined at layer 1 to undefined" in (said.get_attribute("aria-label") or "")
+    assert "undefined" in (said.text_content() or "")
+    assert rows.first.locator("td").all_inner_texts()[0] == "undefined"
+    ask(lab, "#depth=1")
+    signal = lab.locator(".lab-bench figure svg").first.get_attribute("aria-label") or ""
+    assert re.search(r"Signal \S+ at layer 1; gradient 1\.0 at layer 1;", signal)
+    ask(lab, "#scheme=constant&std=10&depth=100&width=512")
+    beyond = [row.locator("td").all_inner_texts() for row in rows.all()]
+    first = next(i for i, row in enumerate(beyond) if row[1] == "none")
+    assert first > 5 and all(row[1:3] == ["none", "none"] for row in beyond[first:-1])
+
+
+def test_training_says_what_is_no_number(lab: Page) -> None:
+    ask(lab, "#scheme=normal&std=10&depth=50&width=16&versus=zeros")
+    lab.locator("#lab-train").scroll_into_view_if_needed()
+    lab.wait_for_function(
+        "document.querySelectorAll('.lab-panel .lab-key')[1].textContent === 'zeros'"
+    )
+    untrained(lab)
+    assert losses(lab) == ["outputs not finite: no loss", "loss 0.69, 50% right"]
+    lab.get_by_role("button", name="One step").click()
+    lab.wait_for_function("/Step 1$/.test(document.querySelector('.lab-status').textContent)")
+    ratios = lab.locator("#lab-train figure").last.locator("svg").get_attribute("aria-label") or ""
+    assert "zeros: from undefined at layer 1 to undefined at layer 50" in ratios
+
+
 def test_seed_goes_back_where_it_is_none(lab: Page) -> None:
     seed, message = lab.locator("#lab-seed"), lab.locator(".lab-message")
     for bad in ("x", "-1", "1.5", "", "4294967296"):
@@ -243,6 +299,7 @@ BAD = {
     "residual=yes": "residual=yes is none of none, plain, scaled, zero: none is used",
     "rate=10": "rate=10 is above 1: 1 is used",
     "layer=31": "layer=31 is above 30: 30 is used",
+    "layer=999&depth=20": "layer=999 is above 20: 20 is used",
     "task=<b>x</b>": "task=<b>x</b> is none of spiral, circles, moons: spiral is used",
     "depth=5&depth=6": "depth is asked for twice: 5 is used",
     "constructor=1": "constructor is no setting: it is left out",
@@ -266,6 +323,27 @@ def test_bad_address_falls_back_and_says_so(server: str, context: BrowserContext
         ask(page, good)
         assert page.locator(".lab-message").inner_text() == "" and setting(page) == good
     assert not heard.complaints
+
+
+def test_one_thing_that_is_wrong_is_said_once(lab: Page) -> None:
+    message = lab.locator(".lab-message")
+    ask(lab, "#layer=999")
+    assert message.inner_text() == "layer=999 is above 30: 30 is used."
+    ask(lab, "#&&&=&=5&depth=7")  # keys without a name ask for nothing
+    assert message.inner_text() == "" and setting(lab) == "#depth=7"
+
+
+def test_settings_after_a_question_mark_are_taken(address: str, context: BrowserContext) -> None:
+    page = context.new_page()
+    for asked, used in (
+        ("?depth=50", "#depth=50"),
+        ("?scheme=glorot_normal&from=mail#depth=9", "?from=mail#scheme=glorot_normal&depth=9"),
+        ("?from=mail", "?from=mail"),
+    ):
+        page.goto("about:blank")
+        open_lab(page, address, asked)
+        assert page.evaluate("location.search + location.hash") == used
+        assert page.locator(".lab-message").inner_text() == ""
 
 
 def test_links_into_the_lab_are_settings(html: Path, server: str, context: BrowserContext) -> None:
@@ -331,6 +409,32 @@ def test_equal_starts_train_alike(lab: Page) -> None:
     assert one == other
 
 
+def test_training_keeps_its_name_while_a_control_is_dragged(lab: Page) -> None:
+    ask(lab, f"{SMALL}&scheme=normal&std=0.1")
+    name = lab.locator(".lab-panel .lab-key").first
+    heard = lab.locator("#lab-train p[role='status'].hidden")
+    lab.locator("#lab-train").scroll_into_view_if_needed()
+    lab.wait_for_function(
+        "document.querySelector('.lab-panel .lab-key').textContent === 'normal 0.1'"
+    )
+    untrained(lab)
+    lab.locator(".lab-run").click()
+    lab.wait_for_function("/Step \\d/.test(document.querySelector('.lab-status').textContent)")
+    step = lab.locator(".lab-status").inner_text()
+    drag = "(input) => { input.value = 100; input.dispatchEvent(new Event('input')); }"
+    lab.locator("#lab-std").evaluate(drag)
+    lab.wait_for_function(
+        "(step) => document.querySelector('.lab-status').textContent !== step", arg=step
+    )
+    assert lab.locator("output[for='lab-std']").inner_text() == "0.316"
+    assert name.inner_text() == "normal 0.1"  # which is what goes on
+    lab.locator("#lab-std").evaluate("(input) => input.dispatchEvent(new Event('change'))")
+    assert heard.inner_text() == ""  # what was said is of the last network
+    lab.wait_for_function("/Untrained/.test(document.querySelector('.lab-status').textContent)")
+    assert name.inner_text() == "normal 0.316"
+    assert heard.inner_text().startswith("Step 0. normal 0.316: ")
+
+
 # --- For everybody --------------------------------------------------------------------------------
 
 
@@ -363,6 +467,23 @@ def test_still_picture_stands_where_no_script_runs(html: Path, browser: Browser)
             assert still.locator("img").evaluate("(image) => image.alt.length > 40")
         page.goto(f"{html.as_uri()}/{LAB}")
         assert "JavaScript" in page.locator("#lab").inner_text()
+
+
+def test_still_picture_says_that_workers_are_missing(address: str, context: BrowserContext) -> None:
+    page = context.new_page()
+    heard = Listener(page)
+    page.add_init_script("delete window.Worker")
+    page.goto(f"{address}/{LAB}")
+    assert page.locator("#lab .lab-still img").is_visible()
+    for place in ("#lab", "#lab-train"):
+        said = page.locator(place).inner_text()
+        assert "starts none (Worker is not defined)" in said and "JavaScript" not in said
+    page.goto(f"{address}/book/index.html")
+    page.locator(".lab-slider").scroll_into_view_if_needed()
+    page.wait_for_function("typeof Engine === 'object'")
+    page.wait_for_timeout(200)
+    assert page.locator(".lab-still img").is_visible() and not page.locator(".lab-moves").count()
+    assert not heard.complaints
 
 
 @pytest.mark.parametrize("name", stills.STILLS)
@@ -510,6 +631,43 @@ def test_slider_comes_when_it_is_near(name: str, address: str, context: BrowserC
     assert said in page.locator(".lab-said").inner_text()  # the same network, the same numbers
     assert page.locator(".lab-message").inner_text() == ""
     assert not heard.complaints
+
+
+def test_slider_on_the_cover_has_he_at_a_step(address: str, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(f"{address}/book/index.html")
+    page.locator(".lab-slider").scroll_into_view_if_needed()
+    page.wait_for_selector(".lab-moves")
+    shown, slider = page.locator(".lab-slider output"), page.locator(".lab-slider input")
+    assert shown.inner_text() == "× 1"
+    for keys, value in (
+        (["ArrowRight", "ArrowLeft"], "× 1"), (["ArrowLeft", "ArrowRight"], "× 1"),
+        (["Home"], "× 0.5"), (["End"], "× 2"),
+    ):  # fmt: skip
+        for key in keys:
+            slider.press(key)
+        assert shown.inner_text() == value
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("name", ["07_choosing", "12_residual"])
+def test_sliders_of_chapters_are_seen_and_move(
+    name: str, width: int, address: str, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{address}/notebooks/{name}.html")
+    page.locator(".lab-slider").scroll_into_view_if_needed()
+    page.wait_for_selector(".lab-moves")
+    for slider in page.locator(".lab-slider input[type='range']").all():
+        box = slider.bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= width and box["width"] > 100
+        before = page.locator(".lab-slider svg").inner_html()
+        slider.press("End")
+        page.wait_for_function(
+            "(before) => document.querySelector('.lab-slider svg').innerHTML !== before",
+            arg=before,
+        )
 
 
 def test_slider_of_a_residual_stream_draws_both(address: str, context: BrowserContext) -> None:

@@ -187,17 +187,21 @@ const lab = (() => {
   }
 
   // A slider of the book: name and value above, the value spoken, and what it stands for free.
-  // `scale`: {at: position → value, of: value → position, last: position}.
+  // `scale`: {at: position → value, of: value → position, last: position}. A value that was set between
+  // two positions stays what the nearest one stands for, until another such value is set.
   function slider({ id, label, scale, say, oninput, onchange }) {
+    let between = null;
+    const read = () => (input.value === between?.at ? between.value : scale.at(Number(input.value)));
     const input = el("input", { type: "range", id, min: 0, max: scale.last, step: 1,
-      oninput: () => oninput(scale.at(Number(input.value))),
-      onchange: () => onchange(scale.at(Number(input.value))) });
+      oninput: () => oninput(read()), onchange: () => onchange(read()) });
     const output = el("output", { for: id });
     const box = el("div", { class: "lab-control" },
       el("label", { for: id }, label), output, input);
     const set = (value) => {
       const at = String(Math.min(scale.last, Math.max(0, Math.round(scale.of(value)))));
       if (input.value !== at) input.value = at;
+      const inside = value >= scale.at(0) && value <= scale.at(scale.last);
+      if (at === between?.at || (inside && scale.at(Number(at)) !== value)) between = { at, value };
       const [shown, spoken] = [say(value)].flat();
       output.textContent = shown;
       input.setAttribute("aria-valuetext", spoken ?? shown);
@@ -205,13 +209,16 @@ const lab = (() => {
     return { box, input, set };
   }
 
-  // Positions of a slider: all whole numbers, or so many to a factor of ten.
+  // Positions of a slider: all whole numbers, or about so many to a factor of ten, with both ends.
   const whole = (low, high) => ({ at: (i) => low + i, of: (v) => v - low, last: high - low });
-  const log = (low, high, steps) => ({
-    at: (i) => Number((low * 10 ** (i / steps)).toPrecision(3)),
-    of: (v) => steps * Math.log10(v / low),
-    last: Math.round(steps * Math.log10(high / low)),
-  });
+  const log = (low, high, steps) => {
+    const range = Math.log10(high / low), last = Math.round(steps * range);
+    return {
+      at: (i) => Number((low * 10 ** (range * i / last)).toPrecision(3)),
+      of: (v) => last * Math.log10(v / low) / range,
+      last,
+    };
+  };
   const list = (values) => ({
     at: (i) => values[i],
     of: (v) => values.reduce((best, value, i) => (Math.abs(value - v) < Math.abs(values[best] - v) ? i : best), 0),

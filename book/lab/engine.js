@@ -35,7 +35,7 @@ const Engine = (() => {
 
   // Bounds of the audit, `winit.judge` and `winit.diagnostics`: a test compares them.
   const BOUND = 100, STEEP = BOUND ** 2, STEEP_NORMALIZED = 1e6, HANIN = 5, SPREADS = 4, COLLAPSED = 2 ** -16;
-  const SATURATED = 0.75, MOSTLY = 0.95, ALIKE = 0.5, FLAT = 0.05, DEAD = 1e-3;
+  const LOW = 1 / BOUND ** 2, HIGH = BOUND, SATURATED = 0.75, MOSTLY = 0.95, ALIKE = 0.5, FLAT = 0.05, DEAD = 1e-3;
   const LARGEST = 3.4028234663852886e38; // of float32
 
   // ---------------------------------------------------------------- activations
@@ -888,7 +888,7 @@ const Engine = (() => {
 
   /** What happened and why: the verdict, and a sentence. The first that finds something speaks. */
   function judge(result) {
-    for (const look of [overflows, dies, repeats, saturates, collapses, moves]) {
+    for (const look of [overflows, unscales, dies, repeats, saturates, collapses, moves]) {
       const found = look(result, result.state);
       if (found) return { verdict: found[0], sentence: found[1] };
     }
@@ -905,8 +905,18 @@ const Engine = (() => {
     return ["overflow", `On its way back each layer ${does("the gradient's second moment", factor)}. ${at} the gradient is ${what}`];
   }
 
-  function dies({ logs, dead }, { scheme, activation }) {
+  /** Inputs far from unit scale, unless the first kernel's result is read through a normalization alone. */
+  function unscales({ inputs }, { norm, residual, depth }) {
+    if ((inputs >= LOW && inputs <= HIGH) || (norm === "layer" && residual === "none" && depth > 1)) return null;
+    return ["inputs unscaled", `The second moment of the inputs is ${format(inputs)}, where 1 is usual: the first layer would need a learning rate of its own. Standardize the inputs.`];
+  }
+
+  function dies({ logs, dead }, { scheme, activation, residual }) {
     const nothing = "no signal passes, and no gradient comes back.", silent = logs.q.indexOf(-Infinity) + 1;
+    if (silent && scheme === "zeros" && logs.gradient[0] > -Infinity) {
+      const path = residual === "none" || logs.gradient.length === 1 ? "" : " by the skip path";
+      return ["waits a step", `All weights are 0, and so is what they make of any input. The gradient arrives at layer 1${path} with ${times(logs.gradient[0])} its second moment, so the first step makes a signal.`];
+    }
     if (silent && scheme === "zeros") return ["dead", `All weights are 0, and so is what they make of any input: ${nothing}`];
     if (silent) return ["dead", `At layer ${silent} every unit is 0 for every input: ${nothing}`];
     const l = largestAt(dead);
@@ -1013,7 +1023,7 @@ const Engine = (() => {
     const beyond = layers.findIndex(({ top }) => !(top <= LARGEST));
     const column = (name, missing) => Array.from({ length: depth }, (_, l) => layers[l]?.[name] ?? missing);
     const result = {
-      state, q: column("q", Infinity), gradient: back.logs.map((log10) => 10 ** log10),
+      state, inputs: meanSquare(x), q: column("q", Infinity), gradient: back.logs.map((log10) => 10 ** log10),
       logs: { q: column("log", Infinity), gradient: back.logs },
       varying: column("varying", NaN), dead: column("dead", NaN), saturated: column("saturated", NaN),
       distinct: column("distinct", NaN), histograms: column("histogram", null),
@@ -1255,7 +1265,7 @@ const Engine = (() => {
 
   return {
     SCHEMES, ACTIVATIONS, RESIDUALS, NORMS, TASKS, OPTIMIZERS, DEFAULTS, RANGES,
-    BOUNDS: { BOUND, STEEP, STEEP_NORMALIZED, HANIN, SPREADS, COLLAPSED, SATURATED, MOSTLY, ALIKE, FLAT, DEAD },
+    BOUNDS: { BOUND, STEEP, STEEP_NORMALIZED, HANIN, SPREADS, COLLAPSED, LOW, HIGH, SATURATED, MOSTLY, ALIKE, FLAT, DEAD },
     validate, load, run, draw, format, moments, depthGain, theory: theoryOf,
     trainer: (state, options) => new Trainer(state, options),
     /** The std of the numbers in a kernel after the first. */

@@ -39,13 +39,13 @@
   const RANGES = { ...Engine.RANGES, layer: [0, 100, 1], rate: [1e-4, 1, 0], versus_std: Engine.RANGES.std };
 
   // A setting as it may be, and where it was not a sentence that says so.
-  function checked(key, asked) {
+  function checked(key, asked, range = RANGES[key]) {
     const shown = asked.length > 30 ? `${asked.slice(0, 29)}…` : asked;
     const used = (value, wrong) => [value, `${key}=${shown} ${wrong}: ${plain(value)} is used`];
     if (key in CHOICES) {
       return CHOICES[key].includes(asked) ? [asked] : used(DEFAULTS[key], `is none of ${CHOICES[key].join(", ")}`);
     }
-    const [low, high, step] = RANGES[key], value = /^[-+.\de]+$/i.test(asked) ? Number(asked) : NaN;
+    const [low, high, step] = range, value = /^[-+.\de]+$/i.test(asked) ? Number(asked) : NaN;
     if (Number.isNaN(value)) return used(DEFAULTS[key], "is no number");
     if (value < low) return used(low, `is below ${plain(low)}`);
     if (value > high) return used(high, `is above ${plain(high)}`);
@@ -56,20 +56,18 @@
   // The settings that an address asks for, each valid, and what had to be changed.
   function read(hash) {
     const settings = { ...DEFAULTS }, messages = [], seen = new Set();
-    for (const [key, asked] of new URLSearchParams(hash.slice(1))) {
+    // The layer comes last: the depth is its range. A key without a name asks for nothing.
+    const given = [...new URLSearchParams(hash.slice(1))].filter(([key]) => key);
+    for (const [key, asked] of [...given.filter(([key]) => key !== "layer"), ...given.filter(([key]) => key === "layer")]) {
       let message;
       if (!Object.hasOwn(DEFAULTS, key)) message = `${key.slice(0, 30)} is no setting: it is left out`;
       else if (seen.has(key)) message = `${key} is asked for twice: ${plain(settings[key])} is used`;
-      else [settings[key], message] = checked(key, asked.trim());
+      else [settings[key], message] = checked(key, asked.trim(), key === "layer" ? [0, settings.depth, 1] : undefined);
       seen.add(key);
       if (message) messages.push(message);
     }
     for (const [std, scheme] of [["std", settings.scheme], ["versus_std", settings.versus]]) {
       if (seen.has(std) && !usesStd(scheme)) messages.push(`${std}=${plain(settings[std])} is not what ${scheme} draws with: it is left out`);
-    }
-    if (settings.layer > settings.depth) {
-      messages.push(`layer=${settings.layer} is above ${settings.depth}: ${settings.depth} is used`);
-      settings.layer = settings.depth;
     }
     return { settings, messages };
   }
@@ -82,11 +80,29 @@
 
   // --- The page: what is settled now, and what changes it -------------------------------------------
 
-  const ask = lab.startWorker();
+  // Where no worker starts, the stills stay, and say why.
+  const ask = (() => {
+    try { return lab.startWorker(); } catch (error) {
+      for (const why of document.querySelectorAll(".lab-still p:last-child")) {
+        why.textContent = `The lab computes in a worker, and this browser starts none (${error.message}).`;
+      }
+      return null;
+    }
+  })();
+  if (!ask) return;
   let settings = complete({}), result = null, changedBy = null, writing;
   const runner = new lab.Runner(ask, show);
 
   const isAnchor = (hash) => !hash.includes("=") && document.getElementById(hash.slice(1));
+
+  // Settings after a question mark are meant as those after a number sign, and move there.
+  function move() {
+    const others = new URLSearchParams(location.search), own = [...others].filter(([key]) => Object.hasOwn(DEFAULTS, key));
+    if (!own.length) return;
+    for (const [key] of own) others.delete(key);
+    const hash = [location.hash.includes("=") ? location.hash.slice(1) : "", String(new URLSearchParams(own))].filter(Boolean).join("&");
+    history.replaceState(null, "", `${location.pathname}${String(others) && `?${others}`}#${hash}`);
+  }
 
   function arrive() {
     if (isAnchor(location.hash) && result) return; // a section of the page
@@ -159,16 +175,14 @@
     const std = () => Engine.stdOf({ ...network(settings), scheme: settings[schemeKey], std: settings[key] });
     const say = (value) => {
       if (usesStd(settings[schemeKey])) return plain(value);
-      const shown = plain(Number(value.toPrecision(3)));
-      return [shown, `${shown}, drawn by ${settings[schemeKey]}; to move it draws normal`];
+      return [plain(value), `${plain(value)}, drawn by ${settings[schemeKey]}; to move it draws normal`];
     };
     const made = lab.slider({ id: `lab-${key}`, label, scale: lab.log(0.001, 10, 40), say: (value) => say(value),
       oninput: (value) => change(key, own(value), { dragging: true }),
       onchange: (value) => change(key, own(value)) });
     const own = (value) => ({ [key]: value, [schemeKey]: usesStd(settings[schemeKey]) ? settings[schemeKey] : "normal" });
     controls.push(() => {
-      const value = usesStd(settings[schemeKey]) ? settings[key] : std();
-      made.set(value);
+      made.set(usesStd(settings[schemeKey]) ? settings[key] : Number(std().toPrecision(3)));
     });
     return made.box;
   }
@@ -228,11 +242,11 @@
 
   const figures = [];
 
-  // A picture with its name, its keys and its table. `rows` gives the table's head and rows.
-  function figure(name, keys, pictures, draw, rows) {
+  // A picture with its name, its keys and its table. `rows` gives the table's head and rows, `note` stands below.
+  function figure(name, keys, pictures, draw, rows, ...note) {
     const legend = el("span", { class: "lab-keys" });
     const box = el("div", { class: "lab-table", tabindex: 0, role: "group", "aria-label": `${name}, as a table` });
-    const fold = el("details", { ontoggle: () => { if (fold.open) fill(); } }, el("summary", {}, "As a table"), box);
+    const fold = el("details", { ontoggle: () => { if (fold.open) fill(); } }, el("summary", {}, "As a table"), box, ...note.map((text) => el("p", {}, text)));
     const fill = () => {
       const [head, ...body] = rows();
       box.replaceChildren(el("table", {},
@@ -255,7 +269,9 @@
 
   const cell = (value) => (Number.isFinite(value) ? number(value) : "none");
   const written10 = (log) => (log < Infinity ? number(1, log) : "not finite"); // from its logarithm
-  const reach = (logs) => `from ${written10(logs[0])} at layer 1 to ${written10(logs.at(-1))} at layer ${logs.length}`;
+  const reach = (logs, say = written10) => (logs.length === 1 ? `${say(logs[0])} at layer 1`
+    : `from ${say(logs[0])} at layer 1 to ${say(logs.at(-1))} at layer ${logs.length}`);
+  const written0 = (log) => (log < Infinity ? number(1, log) : "undefined"); // of a quotient, which may be by 0
 
   function signalFigure() {
     const picture = lab.svg();
@@ -283,14 +299,21 @@
   function shareFigure() {
     const picture = lab.svg(), logs = () => result.varying.map(Math.log10), collapsed = Math.log10(Engine.BOUNDS.COLLAPSED);
     const draw = () => {
-      picture.setAttribute("aria-label", `Share of the signal that varies over the inputs, ${reach(logs())}. The table has the numbers.`);
+      picture.setAttribute("aria-label", `Share of the signal that varies over the inputs, ${reach(logs(), written0)}. The table has the numbers.`);
       lab.lines(picture, { xlabel: "layer", height: 180, least: 2, top: 0, series: [{ logs: logs(), ink: "share" }],
+        note: logs().every(Number.isNaN) ? "undefined: there is no signal" : "",
         bounds: Math.min(...logs()) < collapsed + 1 ? [{ log: collapsed, name: "collapsed below this" }] : [] });
+    };
+    // Slopes are those of the activation that follows: after the last layer there is none.
+    const slopes = (i) => {
+      if (i === result.varying.length - 1) return ["–", "–"];
+      return [result.dead, result.saturated].map((list) => cell(result.histograms[i + 1] ? list[i] : NaN));
     };
     const rows = () => [["layer", "varies", "units dead", "slopes flat", "units that differ"],
       ...result.varying.map((value, i) =>
-        [String(i + 1), cell(value), cell(result.dead[i]), cell(result.saturated[i]), cell(result.distinct[i])])];
-    return figure("What varies over the inputs", () => [["share of E z²", "share"]], el("div", {}, picture), draw, rows);
+        [String(i + 1), written0(Math.log10(value)), ...slopes(i), cell(result.distinct[i])])];
+    return figure("What varies over the inputs", () => [["share of E z²", "share"]], el("div", {}, picture), draw, rows,
+      "No activation follows the last layer, so it has no slopes.");
   }
 
   const chosen = () => settings.layer || Math.ceil(settings.depth / 2);
@@ -330,9 +353,7 @@
       if (!dragging) { const same = changedBy === "layer"; changedBy = "layer"; store(same); }
     };
     controls.push(() => {
-      made.input.min = 1;
-      made.input.max = settings.depth;
-      made.input.value = chosen();
+      made.input.max = settings.depth - 1; // its first position is layer 1
       made.set(chosen());
     });
     const box = figure("Values of z in three layers", () => [], el("div", { class: "lab-three" }, ...parts.map((part) => part.box)), draw, rows);
@@ -347,7 +368,7 @@
     const calm = matchMedia("(prefers-reduced-motion: reduce)");
     const MOST_SQUARES = 36, LEAST_SQUARES = 12, PRODUCTS = 7e8;
     let train = null, near = false, waiting = 0, age = 0, running = false, busy = false;
-    let data = null, losses = [[], []], seen = [], surfaces = [], taken = 0;
+    let data = null, losses = [[], []], seen = [], surfaces = [], taken = 0, called = [];
 
     // Squares along one side of a surface: fewer where the network is large, through which each sends a point.
     const grid = () => {
@@ -357,6 +378,7 @@
     const both = (call, options) => Promise.all([0, 1].map((name) => train(call, { options: { name, ...options } })));
 
     const starts = () => [network(settings), { ...network(settings), scheme: settings.versus, std: settings.versus_std }];
+    // The names of what is settled now; `called` are those of what is trained, which a dragged control leaves.
     const names = () => [[settings.scheme, settings.std], [settings.versus, settings.versus_std]]
       .map(([scheme, std]) => (usesStd(scheme) ? `${scheme} ${plain(std)}` : scheme));
 
@@ -364,7 +386,7 @@
     async function reset() {
       clearTimeout(waiting);
       waiting = 0;
-      const mine = age += 1;
+      const mine = age += 1, named = names();
       running = false;
       train ??= lab.startWorker();
       place.setAttribute("aria-busy", "true");
@@ -374,7 +396,7 @@
           train("train", { state, options: { name, task, optimizer, rate, dataSeed: seed } })));
         const drawn = mine === age && await both("surface", { grid: grid() });
         if (mine !== age) return;
-        [seen, surfaces, losses, taken, data] = [begun, drawn, [[], []], 0, begun[0].data];
+        [seen, surfaces, losses, taken, data, called] = [begun, drawn, [[], []], 0, begun[0].data, named];
       } catch (error) { status.textContent = `The training could not begin: ${error.message}`; return; }
       place.setAttribute("aria-busy", "false");
       draw();
@@ -448,19 +470,19 @@
     const measured = (k) => {
       const { loss, accuracy, stopped } = seen[k];
       if (stopped) return `stopped after step ${seen[k].steps}: ${stopped} not finite`;
+      if (!Number.isFinite(loss)) return "outputs not finite: no loss";
       return `loss ${number(loss)}, ${Math.round(100 * accuracy)}% right`;
     };
 
     function say() {
       const done = over() && steps() ? (steps() >= MOST_STEPS ? " The lab stops here." : " Neither can go on.") : "";
-      heard.textContent = `Step ${steps()}. ${names().map((name, k) => `${name}: ${measured(k)}`).join("; ")}.${done}`;
+      heard.textContent = `Step ${steps()}. ${called.map((name, k) => `${name}: ${measured(k)}`).join("; ")}.${done}`;
     }
 
     function draw(look = true) {
       runButton.textContent = running ? "Pause" : steps() ? "Go on" : "Train";
       if (!data || !place.clientWidth) return;
       status.textContent = steps() === 0 ? "Untrained: step 0" : `Step ${steps()}${over() ? ", the end" : ""}`;
-      const called = names();
       panels.forEach(({ picture, name, text }, k) => {
         name.textContent = called[k];
         text.textContent = measured(k);
@@ -476,8 +498,8 @@
       lab.lines(lossPicture, { xlabel: "step", height: 180, least: 2, every, first: 0, series: curves });
       const ratios = seen.map(({ ratio }, k) => ({ logs: ratio.map(Math.log10), ink: ["first", "second"][k] }));
       ratioPicture.setAttribute("aria-label", `Update-to-weight ratio by layer. ${called.map((name, k) =>
-        `${name}: ${steps() ? reach(ratios[k].logs) : "no step yet"}`).join("; ")}`);
-      const none = { logs: Array(settings.depth).fill(NaN) };
+        `${name}: ${steps() ? reach(ratios[k].logs, written0) : "no step yet"}`).join("; ")}`);
+      const none = { logs: Array(ratios[0].logs.length).fill(NaN) };
       lab.lines(ratioPicture, { xlabel: "layer", height: 180, series: steps() ? ratios : [none], note: steps() ? "" : "none before the first step" });
     }
 
@@ -485,6 +507,7 @@
     function settle() {
       age += 1;
       running = false;
+      heard.textContent = "";
       place.setAttribute("aria-busy", "true");
       clearTimeout(waiting);
       waiting = setTimeout(reset, near ? 250 : 1500);
@@ -561,5 +584,6 @@
   training.build();
 
   addEventListener("hashchange", arrive);
+  move();
   arrive();
 })();

@@ -46,9 +46,9 @@
   let ask;
 
   function build(box) {
+    try { ask ??= lab.startWorker(); } catch { return; } // no worker, as where no script runs: the still stays
     const { el, number } = lab, kind = KINDS[box.dataset.slider];
     const values = { ...kind.start };
-    ask ??= lab.startWorker();
     const picture = lab.svg(), keys = el("p", { class: "lab-keys" });
     const sentence = el("p", { class: "lab-said" }), spoken = el("p", { class: "hidden", role: "status" });
     const link = el("a", {}, "Open this network in the lab");
