@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from tiers import some
 
 from winit.keras import Initializer, audit, reinitialize
 from winit.report import Audit
@@ -128,7 +129,7 @@ class Uses(Model):  # type: ignore[misc]
         return self.out(self.loop(self.inner, x))
 
 
-@pytest.mark.parametrize("kind", LOOPS)
+@pytest.mark.parametrize("kind", some(LOOPS, 3))
 def test_loops_and_branches_are_looked_into(kind: str) -> None:
     model = Uses(LOOPS[kind])
     model(np.ones((2, 64)))
@@ -217,6 +218,7 @@ def test_weights_of_any_name_are_judged() -> None:
 # 9. The wrong kernel was blamed.
 
 
+@pytest.mark.long
 def test_the_depthwise_kernels_are_blamed() -> None:
     blocks = [layers.SeparableConv2D(64, 3, padding="same", activation="relu") for _ in range(5)]
     model = Sequential([Input((8, 8, 64)), *blocks, layers.Flatten(), Dense(10)])
@@ -288,6 +290,7 @@ class Gated(Model):  # type: ignore[misc]
         return self.out(self.inner(x))
 
 
+@pytest.mark.long
 def test_functions_that_are_not_of_single_numbers() -> None:
     model = Sequential([Input((16,)), Dense(16, "sparsemax"), Dense(4)])
     assert len(audit(model, cures=False).rows) == 2

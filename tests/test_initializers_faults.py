@@ -28,6 +28,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tiers import some
 
 import winit
 from winit import initializers
@@ -339,7 +340,7 @@ def test_fault_10_identity_passes_the_signal_through_any_window(k: int) -> None:
     np.testing.assert_array_equal(same(x, kernel.transpose(2, 1, 0))[:3], 2 * x)
 
 
-@pytest.mark.parametrize("k", [2, 3, 4])
+@pytest.mark.parametrize("k", some([2, 3, 4], 3, 1))
 @pytest.mark.parametrize("kind", ["Conv1D", "Conv2D", "Conv1DTranspose", "Conv2DTranspose"])
 def test_fault_10_identity_in_keras(kind: str, k: int) -> None:
     keras = pytest.importorskip("keras")

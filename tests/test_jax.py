@@ -358,6 +358,7 @@ def test_the_same_seed_gives_the_same_report_and_generators_move_on() -> None:
 # ------------------------------------------------------------------ Flax, Equinox, other arrays
 
 
+@pytest.mark.long
 def test_a_module_of_flax() -> None:
     nnx = pytest.importorskip("flax.nnx")
 
@@ -580,6 +581,7 @@ def test_where_nothing_can_train_nothing_is_ok() -> None:
 # ------------------------------------------------------------------ more than one device
 
 
+@pytest.mark.long
 def test_eight_devices_give_the_numbers_of_one_and_keep_their_layouts() -> None:
     code = """
         import jax, jax.numpy as jnp, numpy as np
@@ -697,6 +699,7 @@ def test_a_state_that_is_forgotten_at_each_step_shrinks() -> None:
     assert finding.cure == "draw w1 with orthogonal"
 
 
+@pytest.mark.long
 def test_a_softmax_of_one_entry_is_neither_dead_nor_saturated() -> None:
     def f(p: Any, x: Any, mask: Any = 0.0) -> Any:
         scores = (x @ p["w0"]) @ (x @ p["w1"]).swapaxes(1, 2) / math.sqrt(8) + mask

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from packaging.version import Version
 from scipy.stats import ks_2samp
+from tiers import some
 
 import winit.keras
 from winit import initializers
@@ -88,7 +89,9 @@ def test_the_std_is_the_formulas_with_the_true_fans(name: str, scheme: str) -> N
 
 
 @pytest.mark.parametrize("name", ["Dense", "Conv2D", "EinsumDense"])
-@pytest.mark.parametrize("scheme", ["he_normal", "glorot_normal", "he_uniform", "glorot_uniform"])
+@pytest.mark.parametrize(
+    "scheme", some(["he_normal", "glorot_normal", "he_uniform", "glorot_uniform"], 3)
+)
 def test_winit_and_keras_draw_from_the_same_distribution(name: str, scheme: str) -> None:
     if name == "EinsumDense" and Version(keras.__version__) < Version("3.15"):
         pytest.skip("before 3.15 Keras took this kernel for a convolution's, and its fans too")
@@ -726,6 +729,7 @@ def test_on_another_backend_one_sentence_says_what_to_do() -> None:
     assert out.stdout.splitlines() == [sentence + "KERAS_BACKEND=jax, and load it again"] * 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["DataParallel", "ModelParallel"])
 def test_eight_devices_keep_their_layouts_and_give_the_numbers_of_one(kind: str) -> None:
     code = f"""

@@ -18,6 +18,7 @@ from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
+from tiers import some
 
 import winit
 from winit import plots
@@ -85,7 +86,7 @@ def png(figure: Figure) -> Array:
     return np.asarray(Image.open(io.BytesIO(plots._png(figure))))
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", some(FIGURES, 3))
 def test_each_figure_is_drawn_transparent_and_leaves_no_trace(name: str) -> None:
     before = dict(mpl.rcParams)
     figure = FIGURES[name]()  # a warning would be an error here
