@@ -194,10 +194,11 @@ def test_stacked_layers_are_judged_one_by_one(sliced: bool) -> None:
 # ------------------------------------------------------------------ flat, dead, alike
 
 
-def test_saturated_is_what_normal_numbers_are_not() -> None:
+@pytest.mark.parametrize("phi", [jnp.tanh, jax.nn.hard_sigmoid])  # the second is cut off at 3
+def test_saturated_is_what_normal_numbers_are_not(phi: Any) -> None:
     for gain, low, high in ((1.0, -0.05, 0.05), (20.0, 0.75, 1.0)):
         p = kernels((64, 64), (64, 64), (64, 4), gain=gain)
-        share = measured(chain(jnp.tanh, 3), p, data(16, 64)).saturated
+        share = measured(chain(phi, 3), p, data(16, 64)).saturated
         assert low < share[0] < high and low < share[1] < high and np.isnan(share[2])
     relu = measured(chain(jax.nn.relu, 3), p, data(16, 64)).saturated
     assert np.isnan(relu).all()  # its flat half is at 0

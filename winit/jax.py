@@ -479,7 +479,7 @@ class Running(Interpreter):
         return outputs
 
     def _flat(self, place: str, tails: tuple[float, float, float], x: Any) -> None:
-        flat = (x < tails[0]) | (x > tails[1])
+        flat = (x <= tails[0]) | (x >= tails[1])
         self.notes[f"flat {place}"] = {"x": jnp.mean(flat.astype(jnp.float32))}
 
     def _site(self, d: Draft, inputs: list[Any], z: Any) -> Any:

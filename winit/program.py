@@ -58,9 +58,10 @@ class Elementwise:
         return values if self.curve is None else np.interp(values, POINTS, self.curve)
 
     def tails(self, share: float) -> tuple[float, float, float] | None:
-        """Between which results it is steep, and the share of N(0, 1) outside.
+        """Between which results it is steep, and the share of N(0, 1) not between them.
 
-        None unless it is flat on both sides; `share` is of the steepest slope at N(0, 1).
+        None unless it is flat on both sides; `share` is of the steepest slope at N(0, 1). What is
+        cut off, as by hard_sigmoid, has the very results at the ends.
         """
         curve = POINTS if self.curve is None else self.curve
         steep = np.abs(np.gradient(curve, POINTS))
@@ -70,7 +71,7 @@ class Elementwise:
             return None
         low, high = np.sort(curve[found[[0, -1]]])
         normal = self(NORMAL)
-        return low, high, float(np.mean((normal < low) | (normal > high)))
+        return low, high, float(np.mean((normal <= low) | (normal >= high)))
 
 
 LINEAR = Elementwise()

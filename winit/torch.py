@@ -744,7 +744,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
     def flat(self, place: Any, act: Elementwise, x: Tensor) -> None:
         """Of a curve that is flat at both ends, the share of flat slopes."""
         if not act.linear and (tails := _tails(act)):
-            share = ((x.detach() < tails[0]) | (x.detach() > tails[1])).float().mean()
+            share = ((x.detach() <= tails[0]) | (x.detach() >= tails[1])).float().mean()
             self.notes[f"flat {place}"] = {"x": share.cpu().numpy()}
 
     def settle(self) -> None:
