@@ -346,6 +346,7 @@ def test_settings_after_a_question_mark_are_taken(address: str, context: Browser
         assert page.locator(".lab-message").inner_text() == ""
 
 
+@pytest.mark.long
 def test_links_into_the_lab_are_settings(html: Path, server: str, context: BrowserContext) -> None:
     found: dict[str, str] = {}
     for name in PAGES:
@@ -569,6 +570,7 @@ def drag(page: Page) -> tuple[list[float], float]:
     return frames, longest
 
 
+@pytest.mark.long
 def test_dragging_never_holds_the_page_up(lab: Page) -> None:
     ask(lab, "#depth=100&width=512")
     took = lab.evaluate(ONE_RUN)
@@ -608,6 +610,7 @@ def test_stale_runs_are_dropped(lab: Page) -> None:
 # --- The sliders ----------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["book/index", "notebooks/07_choosing"])
 def test_slider_comes_when_it_is_near(name: str, address: str, context: BrowserContext) -> None:
     page = context.new_page()
@@ -657,6 +660,7 @@ def test_slider_on_the_cover_has_he_at_a_step(address: str, context: BrowserCont
         assert shown.inner_text() == value
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("name", ["07_choosing", "12_residual"])
 def test_sliders_of_chapters_are_seen_and_move(

@@ -203,6 +203,7 @@ WORDS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("build", WORDS, ids=lambda build: build.__name__)
 def test_two_frameworks_give_one_report(build: Callable[[], Model]) -> None:
     ours, theirs = reports(build)
