@@ -425,6 +425,7 @@
     async function run() {
       if (!data || busy) return;
       if (over()) { say(); return; }
+      const mine = age;
       running = true;
       draw();
       // With less motion the pictures change twice a second, else twenty times, if the steps are so fast.
@@ -440,7 +441,7 @@
         if (!look && took < wanted / 2) count *= 2; else if (!look && took > 2 * wanted) count = Math.max(1, count >> 1);
         await new Promise(calm.matches ? (done) => setTimeout(done, Math.max(0, wanted - took)) : requestAnimationFrame);
       }
-      if (!await advance(0, true)) return;
+      if (mine !== age || !await advance(0, true)) return; // paused, and not by another network
       running = false;
       draw();
       say();
