@@ -467,7 +467,7 @@ class Listener:
             self.complaints.append(message.text)
 
 
-@pytest.mark.parametrize("name", some(EVERY, 6, 0))
+@pytest.mark.parametrize("name", some(EVERY, 15, 0))
 def test_page_asks_for_nothing_outside_and_complains_of_nothing(
     name: str, address: str, context: BrowserContext, record_property: Record
 ) -> None:
@@ -489,7 +489,7 @@ NEAR_SLIDER = """[...document.querySelectorAll(".lab-slider")].some((box) =>
   box.getBoundingClientRect().top < innerHeight + 300)"""
 
 
-@pytest.mark.parametrize("name", some(PAGES, 6, 1))
+@pytest.mark.parametrize("name", some(PAGES, 15, 1))
 def test_page_is_light(
     name: str, server: str, context: BrowserContext, record_property: Record
 ) -> None:
@@ -528,7 +528,7 @@ WAYS = [("light", DESK), ("dark", PHONE)]
 
 
 @pytest.mark.parametrize(
-    ("name", "scheme", "size"), some([(name, *way) for name in EVERY for way in WAYS], 9)
+    ("name", "scheme", "size"), some([(name, *way) for name in EVERY for way in WAYS], 20)
 )
 def test_axe_finds_nothing(
     name: str, scheme: Any, size: Any, server: str, browser: Browser, record_property: Record
@@ -552,7 +552,7 @@ def test_axe_sees_a_bad_page(server: str, context: BrowserContext) -> None:
     assert found == {"image-alt", "color-contrast"}
 
 
-@pytest.mark.parametrize("name", some(EVERY, 6, 2))
+@pytest.mark.parametrize("name", some(EVERY, 15, 2))
 def test_page_fits_a_phone(
     name: str, server: str, browser: Browser, record_property: Record
 ) -> None:
@@ -633,7 +633,7 @@ UNREACHABLE_SCROLLERS = """() => [...document.querySelectorAll("body *")].filter
 
 
 @pytest.mark.parametrize(
-    ("name", "size"), some([(name, size) for name in EVERY for size in (DESK, PHONE)], 9, 4)
+    ("name", "size"), some([(name, size) for name in EVERY for size in (DESK, PHONE)], 20, 4)
 )
 def test_keyboard_reaches_everything(
     name: str, size: Any, server: str, browser: Browser, record_property: Record
@@ -828,7 +828,7 @@ STAND_STILL = """() => {
 }"""
 
 
-@pytest.mark.parametrize("name", some(PAGES, 6, 2))
+@pytest.mark.parametrize("name", some(PAGES, 15, 2))
 def test_page_can_be_read_without_javascript(name: str, html: Path, browser: Browser) -> None:
     with browser.new_context(viewport=DESK) as context:
         page = context.new_page()
@@ -882,7 +882,7 @@ SHADOWS = """() => {
 }"""
 
 
-@pytest.mark.parametrize("name", some(PAGES, 6, 0))
+@pytest.mark.parametrize("name", some(PAGES, 15, 0))
 def test_page_fits_paper(name: str, server: str, browser: Browser) -> None:
     with browser.new_context(viewport={"width": A4, "height": 1000}) as context:
         page = context.new_page()
