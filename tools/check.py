@@ -78,7 +78,7 @@ def order_seed() -> int:
 
 
 def short_checks() -> list[Check]:
-    """What `make test` runs: 15 minutes on two idle cores at the very most."""
+    """What `make test` runs: about 17 minutes on two idle cores, and 15 would be right."""
     python = sys.executable
     seed = order_seed()
     nbval = ["--nbval", "--nbval-current-env", "--dist=loadfile", "--no-loadscope-reorder"]
@@ -117,7 +117,7 @@ def short_checks() -> list[Check]:
 
 
 def long_checks() -> list[Check]:
-    """What `make test-long` adds: 25 minutes on two idle cores at the very most."""
+    """What `make test-long` adds: about 45 minutes on two idle cores, and 25 would be right."""
     python = sys.executable
     seed = order_seed()
     return [
