@@ -780,7 +780,8 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         elif not any(same_gradient(m, *pair) for pair in pairs):
             yield (f"{listed(tuple(same))}: start equal, and part only once "
                    f"{listed(tuple(sorted(case.opened)))} is no longer 0.")  # fmt: skip
-    if subject.y2 > HIGH and case.loss > math.sqrt(subject.y2) / 2:  # no logarithm of them
+    # Squared and absolute errors grow with y; a loss of its logarithm, such as Poisson's, does not.
+    if subject.y2 > HIGH and case.loss > math.sqrt(subject.y2) / 2:
         yield (f"Targets unscaled: E y² is {subject.y2:.2g}, where 1 is usual, and the loss and "
                "its gradients grow with it: standardize them.")  # fmt: skip
     if not trains(subject):
