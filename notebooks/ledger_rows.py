@@ -114,7 +114,7 @@ TANH = [
         ("C04c", "cs231n2016", "slides, He"),
         "ReLU layers, He's rule: std at layer 1",
         (0.825232, READ, lambda: math.sqrt(1 - 1 / math.pi), "2%", LOOKED),
-        ("06_he", classic.c04_he, True),
+        ("17_reproductions", classic.c04_he, True),
     ),
     row(
         ("C05", "glorot2010", "as it is retold"),
@@ -243,7 +243,7 @@ HE = [
         ("C26", "lu2020", "theorem"),
         "Two units a layer, ten layers: the share of ReLU nets dead at an input, 1 - (1 - 1/4)^10",
         (1 - 0.75**10, RECALLED, lambda: 1 - 0.75**10, "0.0065", STATISTICS),
-        ("06_he", classic.c26_dead, True),
+        ("17_reproductions", classic.c26_dead, True),
     ),
     row(
         ("C29", "chollet2015", "VarianceScaling"),
@@ -288,7 +288,7 @@ GAINS = [
         ("C30", "brock2021", "code: gamma of SELU"),
         "1 over the std of SELU is 1.0008515120",
         (1.000851512, READ, lambda: theory.gain("selu"), "0.01%", SOURCE),
-        ("07_choosing", classic.c30_selu, True),
+        ("16_myths", classic.c30_selu, True),
     ),
     row(
         ("C34", "hendrycks2016", "as it is used"),
@@ -312,13 +312,13 @@ GAINS = [
         ("C27", "mishkin2016", "algorithm 1"),
         "LSUV brings the variance to 1 in a few rounds, 10 at most (rounds, without a bias)",
         (None, RECALLED, lambda: 1.0, "0.5", SOURCE),
-        ("07_choosing", modern.c27_rounds, False),
+        ("17_reproductions", modern.c27_rounds, False),
     ),
     row(
         ("C23", "sitzmann2020", "section 3.2"),
         "SIREN: pre-activations have std 1 in every hidden layer (layer 2)",
         (1.0, RECALLED, lambda: 1.0, "3%", LOOKED),
-        ("07_choosing", modern.c23_second, False),
+        ("16_myths", modern.c23_second, False),
     ),
     row(
         ("C23e", "sitzmann2020", "section 3.2"),
@@ -330,7 +330,7 @@ GAINS = [
             "5%",
             LOOKED,
         ),
-        ("07_choosing", modern.c23_eighth, False),
+        ("16_myths", modern.c23_eighth, False),
     ),
 ]
 
@@ -399,19 +399,19 @@ DEPTH = [
         ("C12", "saxe2014", "figure"),
         "A product of four Gaussian matrices: s² has variance 4",
         (None, RECALLED, lambda: 4.0, "15%", LOOKED),
-        ("03_chain_rule", classic.c12_spread, True),
+        ("17_reproductions", classic.c12_spread, True),
     ),
     row(
         ("C10", "saxe2014", "eq. for u(t)"),
         "A mode of strength 3 is half learned at ln(3/u₀ - 1)/6",
         (None, RECALLED, lambda: math.log(3 / 0.001 - 1) / 6, "0.2%", LOOKED),
-        ("08_training", classic.c10_half_time, True),
+        ("17_reproductions", classic.c10_half_time, True),
     ),
     row(
         ("C11", "hu2020", "theorem"),
         "Orthogonal linear nets learn as fast at any depth (steps at 64 layers over 4)",
         (1.0, RECALLED, lambda: 1.0, "30%", LOOKED),
-        ("08_training", classic.c11_orthogonal, False),
+        ("17_reproductions", classic.c11_orthogonal, False),
     ),
 ]
 
@@ -555,7 +555,7 @@ MODERN = [
         ("C37c", "tallec2018", "chrono start"),
         "A bias of ln(T - 1) remembers for T steps (T = 100)",
         (100.0, RECALLED, lambda: -1 / math.log(0.99), "2%", LOOKED),
-        ("03_chain_rule", modern.c37_chrono, True),
+        ("16_myths", modern.c37_chrono, True),
     ),
 ]
 
@@ -570,13 +570,13 @@ SYMMETRY = [
         ("N14", "zhang2023", "section 5.4"),
         "Dropout breaks the symmetry of units that start equal (different units of 32)",
         (32.0, READ, lambda: 32.0, "0.5", SOURCE),
-        ("02_symmetry", modern.n14_dropout, False),
+        ("16_myths", modern.n14_dropout, False),
     ),
     row(
         ("C25", "zhao2022", "theorem 2"),
         "Widened by a Hadamard matrix, the 64 units of a layer become different (8 inputs)",
         (64.0, RECALLED, lambda: 16.0, "0.5", SOURCE),
-        ("02_symmetry", modern.c25_zero, True),
+        ("16_myths", modern.c25_zero, True),
     ),
 ]
 

@@ -11,6 +11,7 @@ import sys
 import time
 
 from pybtex.database import parse_file
+from threadpoolctl import threadpool_limits
 
 from notebooks import NOTEBOOKS, ROOT
 
@@ -35,6 +36,7 @@ def main(names: list[str]) -> int:
     if unknown := sorted(set(names) - known):
         print(f"no row called {', '.join(unknown)}")
         return 2
+    threadpool_limits(1)  # two threads add in another order
     numbers = ledger.stored() if names else {}
     for row in ledger.ROWS:
         if not names or row.key in names:
