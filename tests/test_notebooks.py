@@ -460,6 +460,35 @@ def test_all_checks_of_a_tier_run_and_the_failed_one_is_named(
     )
 
 
+def test_check_beside_another_runs_with_it_and_is_shown_after_it(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait = """
+import pathlib, sys, time
+mine, other = map(pathlib.Path, sys.argv[1:])
+mine.touch()
+for _ in range(600):
+    if other.exists():
+        sys.exit(print("met", other.name))
+    time.sleep(0.1)
+sys.exit("alone")
+"""
+    names = ("first", "second")
+    pairs = [[str(tmp_path / name) for name in order] for order in (names, names[::-1])]
+    both = [
+        check.Check(
+            name, "made up", [[sys.executable, "-c", wait, *pair]], "", beside=name != "first"
+        )
+        for name, pair in zip(names, pairs, strict=True)
+    ]
+    monkeypatch.setattr(check, "TIERS", {"make test": lambda: [*both, made_up("third", 1)]})
+    assert check.main([]) == 1
+    said = capfd.readouterr().out
+    order = [said.index(text) for text in ("==== first", "met second", "==== second", "met first")]
+    assert order == sorted(order) and said.index("==== third") > order[-1]
+    assert re.search(r"^ok      second", said, re.M) and "FAILED: third (3 checks" in said
+
+
 @pytest.mark.parametrize("code", [1, -9])
 def test_a_later_command_hides_no_failure(code: int) -> None:
     first = made_up("first", code).commands

@@ -828,6 +828,24 @@ def test_other_versions_are_skipped_without_a_network_but_hide_no_failure(
     assert "oldest: not tested, because the package index cannot" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("which", "newer", "ran"), [("newest", "", 0), ("newest", "9", 2), ("oldest", "", 2)]
+)
+def test_newest_is_tested_where_it_is_newer(
+    monkeypatch: pytest.MonkeyPatch, which: str, newer: str, ran: int
+) -> None:
+    python = Path("made up")
+    calls: list[Path] = []
+    monkeypatch.setattr(dependencies, "make_environment", lambda which: python)
+    monkeypatch.setattr(dependencies, "uv", lambda *_: None)
+    monkeypatch.setattr(dependencies, "versions", lambda at, _: newer if at == python else "")
+    monkeypatch.setattr(dependencies, "test_files", lambda _: ["tests/test_init.py"])
+    monkeypatch.setattr(dependencies, "run_tests", lambda at, _: calls.append(at) or 0)
+    monkeypatch.setenv("KERAS_BACKEND", "jax")  # it is set in main: put back afterwards
+    assert dependencies.main([which]) == 0
+    assert len(calls) == ran
+
+
 def test_index_that_cannot_be_reached_is_told_from_a_requirement_that_cannot_be_met(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Run every check of a tier, or those named, one after the other; an early failure stops none.
+"""Run every check of a tier, or those named, some side by side; an early failure stops none.
 
 `make test` runs the first tier and `make test-long` (`--long`) the second. By name, a check of
 either runs alone: `python tools/check.py style types`. A check that cannot run where it is, for
@@ -15,14 +15,17 @@ import platform
 import random
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from notebooks import NOTEBOOKS, ROOT, kernel_environment
 
 SKIPPED = 77  # the code by which a check says that it could not run here
-PYTEST = [sys.executable, "-m", "pytest", "--numprocesses=2"]
+PYTEST = [sys.executable, "-m", "pytest"]
 if not sys.stdout.isatty():
     PYTEST.append("--color=no")  # else nbval writes escape codes into the log
 # Three, since a test that drives a browser waits for it half of its time.
@@ -44,6 +47,10 @@ class Check:
     advice: str
     environment: dict[str, str] = field(default_factory=dict)
     folder: Path = ROOT
+    beside: bool = False  # it runs at the same time as the one before, and is shown after it
+    code: int = 0  # these three are known when it has run
+    seconds: float = 0.0
+    busy: float = 0.0  # of all processors: beside the seconds, how busy they were
 
 
 def other_cpu() -> dict[str, str]:
@@ -93,13 +100,13 @@ def short_checks() -> list[Check]:
             ],
             "most of it is fixed by: .venv/bin/ruff check --fix . && .venv/bin/ruff format .",
         ),
-        Check("types", "mypy on winit, tools and book", [[python, "-m", "mypy"]], ""),
         Check(
             "book",
             "built from clean, warnings are errors",
             [[python, "tools/book.py", "--clean"]],
             "",
         ),
+        Check("types", "mypy on winit, tools and book", [[python, "-m", "mypy"]], "", beside=True),
         Check(
             "tests",
             "pytest less what is marked long",
@@ -109,9 +116,10 @@ def short_checks() -> list[Check]:
         Check(
             "notebooks",
             f"strict nbval, from another folder, in the order of WINIT_ORDER={seed}",
-            [[*PYTEST, *nbval, *configured, *in_any_order(seed)]],
+            [[*PYTEST, "--numprocesses=1", *nbval, *configured, *in_any_order(seed)]],
             ACCEPT,
             folder=ROOT / "_build" / "elsewhere",
+            beside=True,
         ),
     ]
 
@@ -122,18 +130,19 @@ def long_checks() -> list[Check]:
     seed = order_seed()
     return [
         Check(
+            "long-tests",
+            "pytest on what is marked long, and many examples for each property",
+            [[*TESTS, "-m", "(long or hypothesis) and not slow", "--hypothesis-profile=many"]],
+            "",
+        ),
+        Check(
             "other-cpu",
             "notebooks as on a plain processor, text and pictures: from the installed wheel, "
             f"offline, in the order of WINIT_ORDER={seed}",
             [[python, "tools/package.py", "notebooks", *in_any_order(seed)]],
             "print fewer digits, or an inequality, where another processor gives other outputs",
             other_cpu(),
-        ),
-        Check(
-            "long-tests",
-            "pytest on what is marked long, and many examples for each property",
-            [[*TESTS, "-m", "(long or hypothesis) and not slow", "--hypothesis-profile=many"]],
-            "",
+            beside=True,
         ),
         Check(
             "coverage",
@@ -152,6 +161,7 @@ def long_checks() -> list[Check]:
             "the package's tests with its oldest dependencies",
             [[python, "tools/dependencies.py", "oldest"]],
             "make it work there, or raise the floor in pyproject.toml",
+            beside=True,
         ),
         Check(
             "newest",
@@ -164,6 +174,7 @@ def long_checks() -> list[Check]:
             "the source distribution is whole and tests itself",
             [[python, "tools/package.py", "sdist"]],
             "",
+            beside=True,
         ),
     ]
 
@@ -171,24 +182,50 @@ def long_checks() -> list[Check]:
 TIERS = {"make test": short_checks, "make test-long": long_checks}
 
 
-def run(check: Check) -> int:
-    """0 if the check is well, SKIPPED if it could not run here, anything else if it failed."""
-    shown = " ".join(f'{name}="{value}"' for name, value in check.environment.items())
-    print(f"\n==== {check.name}: {check.what} {shown}".rstrip(), flush=True)
+def call(line: list[str], check: Check, output: IO[str] | None) -> int:
+    """Run a command of the check, add what it has used of the processors, and return its code."""
     environment = kernel_environment() | check.environment
+    errors = subprocess.STDOUT if output else None
+    process = subprocess.Popen(
+        line, cwd=check.folder, env=environment, stdout=output, stderr=errors
+    )
+    if os.name != "nt":
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        check.busy += usage.ru_utime + usage.ru_stime
+    return process.wait()
+
+
+def run(check: Check, output: IO[str] | None = None) -> int:
+    """0 if the check is well, SKIPPED if it could not run here, anything else if it failed."""
+    started, check.busy = time.perf_counter(), 0.0
+    shown = " ".join(f'{name}="{value}"' for name, value in check.environment.items())
+    print(f"\n==== {check.name}: {check.what} {shown}".rstrip(), file=output, flush=True)
     check.folder.mkdir(parents=True, exist_ok=True)
-    codes = [subprocess.call(line, cwd=check.folder, env=environment) for line in check.commands]
+    codes = [call(line, check, output) for line in check.commands]
     for code in codes:
         if code < 0:  # it was killed, by hand or for want of memory, and could not say so itself
-            print(f"\n{check.name}: ended by signal {-code}", flush=True)
+            print(f"\n{check.name}: ended by signal {-code}", file=output, flush=True)
     wrong = [code for code in codes if code not in (0, SKIPPED)]
-    return wrong[0] if wrong else max(codes)
+    check.code = wrong[0] if wrong else max(codes)
+    check.seconds = time.perf_counter() - started
+    return check.code
 
 
-def processor_seconds() -> float:
-    """What the commands so far have used of all processors: beside the time, how busy they were."""
-    times = os.times()
-    return times.children_user + times.children_system
+def run_side_by_side(checks: list[Check]) -> None:
+    """Run checks at the same time; the output of the first is seen at once, the others' after."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / check.name for check in checks[1:]]
+        outputs = [path.open("w", encoding="utf-8") for path in files]
+        each = zip(checks[1:], outputs, strict=True)
+        others = [threading.Thread(target=run, args=pair) for pair in each]
+        for thread in others:
+            thread.start()
+        run(checks[0])
+        for thread, output, path in zip(others, outputs, files, strict=True):
+            thread.join()
+            output.close()
+            print(path.read_text("utf-8", errors="replace"), end="", flush=True)
 
 
 def main(arguments: list[str]) -> int:
@@ -203,27 +240,32 @@ def main(arguments: list[str]) -> int:
             print(f"no check called {', '.join(unknown)}: there are {', '.join(known)}")
             return 2
         chosen = [check for check in every if check.name in names]
-    results = []
+    started = time.perf_counter()
+    rounds: list[list[Check]] = []
     for check in chosen:
-        started, before = time.perf_counter(), processor_seconds()
-        code = run(check)
-        results.append((check, code, time.perf_counter() - started, processor_seconds() - before))
+        if check.beside and rounds:
+            rounds[-1].append(check)
+        else:
+            rounds.append([check])
+    for checks in rounds:
+        run_side_by_side(checks)
 
     print(f"\n==== summary ({tier})")
-    for check, code, seconds, busy in results:
-        word = {0: "ok", SKIPPED: "skipped"}.get(code, "FAILED")
-        print(f"{word:<7} {check.name:<10} {seconds:6.1f} s (CPU {busy:6.1f})  {check.what}")
+    for check in chosen:
+        word = {0: "ok", SKIPPED: "skipped"}.get(check.code, "FAILED")
+        times = f"{check.seconds:6.1f} s (CPU {check.busy:6.1f})"
+        print(f"{word:<7} {check.name:<10} {times}  {check.what}")
         if word == "FAILED":
             print(f"        alone: .venv/bin/python tools/check.py {check.name}")
             if check.advice:
                 print(f"        {check.advice}")
-    failed = [check.name for check, code, *_ in results if code not in (0, SKIPPED)]
-    skipped = [check.name for check, code, *_ in results if code == SKIPPED]
-    total = sum(seconds for _, _, seconds, _ in results)
+    failed = [check.name for check in chosen if check.code not in (0, SKIPPED)]
+    skipped = [check.name for check in chosen if check.code == SKIPPED]
     outcome = f"FAILED: {', '.join(failed)}" if failed else "all is well"
     if skipped:
         outcome += f", skipped: {', '.join(skipped)}"
-    print(f"{outcome} ({len(results)} checks, {total / 60:.1f} min)")
+    minutes = (time.perf_counter() - started) / 60
+    print(f"{outcome} ({len(chosen)} checks, {minutes:.1f} min)")
     return 1 if failed else 0
 
 
