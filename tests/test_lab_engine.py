@@ -335,6 +335,65 @@ def test_every_start_of_the_trainer_can_be_trained_or_says_why_not(
         assert ours["loss"] < 0.9 * ours["losses"][0] or stays, state
 
 
+@pytest.mark.parametrize("residual", ["none", "plain", "scaled", "zero"])
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_training_with_a_residual_path_takes_the_steps_of_jax(
+    engine: Callable[..., Any], residual: str, norm: str
+) -> None:
+    """The path leads to the end: the last layer adds to the first two units."""
+    import jax
+    import jax.numpy as jnp
+
+    rng, n, rate = np.random.default_rng(3), 8, 0.02
+    shapes = [(n, 2), *[(n, n)] * 3, (2, n)]
+    W = [(0.5 * rng.standard_normal(shape)).astype(np.float32) for shape in shapes]
+    if residual == "zero":
+        W[1:] = [np.zeros_like(w) for w in W[1:]]
+    weights = [[float(x) for x in w.ravel()] for w in W]
+    state = {"width": n, "depth": 5, "activation": "tanh", "residual": residual, "norm": norm}
+    ours = engine("train", state, {"rate": rate, "weights": weights}, 6)
+    branch = 1 / math.sqrt(5) if residual == "scaled" else 1
+
+    def loss(parameters: Any, x: Any, y: Any) -> Any:
+        z = x
+        for layer, (w, b) in enumerate(parameters):
+            a = z
+            if layer and norm == "layer":
+                a = a - a.mean(axis=1, keepdims=True)
+                a = a / jnp.sqrt((a**2).mean(axis=1, keepdims=True) + 1e-5)
+            added = (jnp.tanh(a) if layer else a) @ w.T + b
+            skip = residual != "none" and layer
+            z = branch * added + z[:, : len(b)] if skip else added
+        return -jax.nn.log_softmax(z)[jnp.arange(len(y)), y].mean()
+
+    with jax.enable_x64(True):
+        x, y = jnp.asarray(np.array(ours["x"]).reshape(2, 128).T), jnp.asarray(ours["y"])
+        parameters = [(jnp.asarray(w, float), jnp.zeros(len(w))) for w in W]
+        theirs, step = [], jax.jit(jax.value_and_grad(loss))
+        for _ in range(6):
+            value, slopes = step(parameters, x, y)
+            theirs.append(float(value))
+            parameters = jax.tree.map(lambda p, g: p - rate * g, parameters, slopes)
+    agree(ours["losses"], theirs, 1e-5)
+    assert theirs[-1] < theirs[0]
+
+
+@pytest.mark.parametrize("residual", ["none", "plain", "scaled", "zero"])
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_zeros_that_wait_a_step_learn_and_dead_ones_do_not(
+    engine: Callable[..., Any], residual: str, norm: str
+) -> None:
+    for depth, name in itertools.product((1, 2, 3, 10), ("relu", "tanh", "sigmoid")):
+        state = {"scheme": "zeros", "width": 16, "depth": depth, "activation": name}
+        state |= {"residual": residual, "norm": norm}
+        verdict = engine("run", state)["verdict"]
+        ours = engine("train", state, {"rate": 0.03}, 20)
+        assert verdict in ("waits a step", "dead"), state
+        assert ours["losses"][0] == pytest.approx(math.log(2))
+        learns = ours["losses"][-1] < math.log(2) - 0.01
+        assert learns == (verdict == "waits a step"), (state, verdict, ours["losses"])
+
+
 @pytest.mark.parametrize("wasm", [True, False])
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "gelu", "elu"])
 def test_the_trainer_stops_where_the_start_overflows(

@@ -1084,7 +1084,8 @@ const Engine = (() => {
 
   const pad = (rows) => Math.ceil(rows / 4) * 4;
 
-  /** Two inputs, `depth` kernels, two classes; biases start at 0 and are trained; all points at once. */
+  /** Two inputs, `depth` kernels, two classes; biases start at 0 and are trained; all points at once.
+   * A residual path leads to the end, as in `forward`: the last layer adds to the first two units. */
   class Trainer {
     constructor(given, { task, optimizer, rate, dataSeed, weights, wasm } = {}) {
       const { state } = validate(given), { width, depth, scale } = state, number = numberOf(rate);
@@ -1099,7 +1100,7 @@ const Engine = (() => {
       this.kernels = makeKernels(room, wasm);
       this.layers = Array.from({ length: depth }, (_, l) => {
         const ins = l === 0 ? 2 : width, outs = l === depth - 1 ? CLASSES : width;
-        const layer = { ...this.buffers(ins, outs), skip: state.residual !== "none" && l > 0 && l < depth - 1 };
+        const layer = { ...this.buffers(ins, outs), skip: state.residual !== "none" && l > 0 };
         layer.W = this.matrix(outs, ins);
         layer.dW = this.matrix(outs, ins);
         layer.b = new Float32Array(outs);
@@ -1173,7 +1174,7 @@ const Engine = (() => {
         const below = layers[l - 1].delta;
         for (let q = 0; q < slopes.length; q++) below[q] = branch * back[q] * slopes[q];
         if (normed) normalizeBack(below, normed, ins, POINTS);
-        if (skip) for (let q = 0; q < below.length; q++) below[q] += delta[q];
+        if (skip) for (let q = 0; q < outs * POINTS; q++) below[q] += delta[q];
       }
     }
 
