@@ -552,6 +552,13 @@ SAID = [
     ("inputs unscaled", {"scale": 20, "scheme": "zeros", "depth": 1}),
     ("inputs unscaled", {"scale": 20, "norm": "layer", "residual": "plain"}),
     ("kept", {"scale": 9, "depth": 3}),
+    ("kept", {"scale": 100, "norm": "layer"}),
+    ("kept", {"scale": 0.01, "norm": "layer"}),
+    ("kept", {"scale": 0.02, "norm": "layer", "residual": "plain"}),
+    ("kept", {"scale": 0.02, "norm": "layer", "depth": 2}),
+    ("exploding",
+     {"activation": "tanh", "scheme": "normal", "std": 1, "norm": "layer", "depth": 100}),
+    ("vanishing", {"scheme": "normal", "std": 0.001, "width": 8, "norm": "layer"}),
     ("dead", {"depth": 100, "width": 8, "batch": 8, "seed": 3}),
     ("symmetric", {"scheme": "constant", "std": 0.01}),
     ("symmetric", {"scheme": "constant", "std": 0.01, "activation": "tanh", "depth": 4}),
@@ -593,6 +600,27 @@ def test_the_sentence_says_what_happened(
         assert not any(g == 0 for g in result["gradient"])
     else:
         assert result["notFinite"] is None
+
+
+@pytest.mark.parametrize("residual", ["none", "plain", "scaled", "zero"])
+def test_behind_a_normalization_the_scale_of_the_inputs_is_no_fault(
+    engine: Callable[..., Any], residual: str
+) -> None:
+    """The one jump at the first normalization is no factor of each layer."""
+    for scale, depth in itertools.product((0.02, 0.3, 1, 9), (2, 3, 30)):
+        state = {"norm": "layer", "residual": residual, "scale": scale, "depth": depth, "width": 64}
+        result = engine("run", state)
+        sentence, q = result["sentence"], result["logs"]["q"]
+        assert result["verdict"] == "kept", (state, sentence)
+        assert "Each layer" not in sentence and "Why" not in sentence
+        last = engine("format", 1, q[-1])
+        if depth == 2:
+            assert f"its second moment is {last}, kept." in sentence
+            continue
+        first = engine("format", 1, q[1])
+        assert f"from {first} at layer 2 to {last} at layer {depth}, kept." in sentence
+        back = engine("format", 1, result["logs"]["gradient"][1])
+        assert f"arrives at layer 2 with {back} " in sentence
 
 
 def test_verdicts_of_starts_without_a_rule_of_their_own_are_those_of_the_audit(

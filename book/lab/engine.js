@@ -945,13 +945,15 @@ const Engine = (() => {
 
   /** Signal and gradient that vanish, explode or are kept. */
   function moves(result, state) {
-    const { logs } = result, { depth: L, norm } = state, back = logs.gradient[0];
+    const { logs, inputs } = result, { depth: L, norm } = state;
+    if (norm === "layer" && L > 1) return movesNormalized(result, L);
+    const back = logs.gradient[0];
     if (L === 1) {
-      const drift = logs.q[0] - 2 * Math.log10(state.scale), verdict = verdictOf(drift, BOUND);
+      const drift = logs.q[0] - Math.log10(inputs), verdict = verdictOf(drift, BOUND);
       return [verdict, `One layer alone: its second moment is ${format(1, drift)} times that of the inputs, ${verdict}.`];
     }
     const total = logs.q[L - 1] - logs.q[0], each = `Each layer ${does("the second moment", total / (L - 1))}`;
-    const signal = verdictOf(total, BOUND), gradient = verdictOf(back, norm === "layer" ? STEEP_NORMALIZED : STEEP);
+    const signal = verdictOf(total, BOUND), gradient = verdictOf(back, STEEP);
     if (signal !== "kept") {
       const left = `${times(total)} the first at layer ${L}`;
       return [signal, `${each}: ${left}, ${signal}.${causeOf(result, total / (L - 1))}${narrow(result, total)}`];
@@ -959,16 +961,34 @@ const Engine = (() => {
     if (gradient !== "kept") {
       return [gradient, `${each}, but on its way back each ${does("the gradient's", back / (L - 1))}: ${times(back)} it at layer 1, ${gradient}.`];
     }
-    return ["kept", `${each}: ${times(total)} the first at layer ${L}, kept. The gradient arrives at layer 1 with ${times(back)} its second moment${abs(back) > Math.log10(BOUND) ? ", which one learning rate can still bridge" : ""}.`];
+    return ["kept", `${each}: ${times(total)} the first at layer ${L}, kept. ${arrives(back, 1)}`];
   }
+
+  /** The same from layer 2 on: whatever scale the first had, normalization has put it right. */
+  function movesNormalized({ logs, state, given }, L) {
+    const total = logs.q[L - 1] - logs.q[1], back = logs.gradient[1], at = (layer) => `${format(1, logs.q[layer - 1])} at layer ${layer}`;
+    if (L === 2) return ["kept", `Normalization puts the scale of layer 1 right, and one layer alone follows: its second moment is ${format(1, logs.q[1])}, kept.`];
+    const signal = verdictOf(total, BOUND), gradient = verdictOf(back, STEEP_NORMALIZED);
+    const path = `After the first normalization, the second moment goes from ${at(2)} to ${at(L)}`;
+    if (signal !== "kept") {
+      const cause = state.residual !== "none" ? "each block adds to the path, and nothing takes it away"
+        : `the signal is so small that the ${format(EPS)} which normalization adds to its variance counts`;
+      return [signal, `${path}, ${signal}.${given ? "" : ` Why: ${cause}.`}`];
+    }
+    if (gradient !== "kept") return [gradient, `${path}, but on its way back to layer 2 the gradient's is multiplied by ${format(1, back)}, ${gradient}.`];
+    return ["kept", `${path}, kept. ${arrives(back, 2)}`];
+  }
+
+  const arrives = (log10, layer) => `The gradient arrives at layer ${layer} with ${times(log10)} its second moment${
+    abs(log10) > Math.log10(BOUND) ? ", which one learning rate can still bridge" : ""}.`;
 
   const verdictOf = (log10, bound) => (abs(log10) <= Math.log10(bound) ? "kept" : log10 < 0 ? "vanishing" : "exploding");
 
   /** Why the signal moves: the two factors of a layer, whose product the sentence has just named. */
   function causeOf({ state, given }, log10) {
-    const { width, norm, residual, activation, scheme } = state;
+    const { width, residual, activation, scheme } = state;
     if (given) return "";
-    if (residual !== "none") return ` Why: each block adds to the path, ${norm === "layer" ? "and nothing takes it away." : `here ${format(10 ** log10 - 1)} of what it carries.`}`;
+    if (residual !== "none") return ` Why: each block adds to the path, here ${format(10 ** log10 - 1)} of what it carries.`;
     const kernel = 2 * Math.log10(stdOf(state, width, width, false)) + (scheme.startsWith("orthogonal") ? 0 : Math.log10(width));
     return ` Why: the weights multiply it by ${format(1, kernel)} (${scheme.startsWith("orthogonal") ? "the gain squared" : "their variance times the width"}), and ${activation} by ${format(1, log10 - kernel)}.`;
   }
