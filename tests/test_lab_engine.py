@@ -602,6 +602,20 @@ def test_the_sentence_says_what_happened(
         assert result["notFinite"] is None
 
 
+def test_whether_inputs_are_unscaled_is_decided_by_the_scale_and_not_by_the_seed(
+    engine: Callable[..., Any],
+) -> None:
+    """At both bounds, which the slider stops at, and next to them."""
+    for scale, verdict in (
+        (0.01, "inputs unscaled"), (0.0112, "kept"), (8.91, "kept"), (10, "inputs unscaled"),
+    ):  # fmt: skip
+        state = {"scale": scale, "width": 32, "depth": 3}
+        found = {engine("run", state | {"seed": seed})["verdict"] for seed in range(20)}
+        assert found == {verdict}, scale
+    sentence = engine("run", {"scale": 100})["sentence"]
+    assert "The second moment of the inputs is 1.0e4," in sentence
+
+
 @pytest.mark.parametrize("residual", ["none", "plain", "scaled", "zero"])
 def test_behind_a_normalization_the_scale_of_the_inputs_is_no_fault(
     engine: Callable[..., Any], residual: str

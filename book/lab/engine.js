@@ -905,9 +905,10 @@ const Engine = (() => {
     return ["overflow", `On its way back each layer ${does("the gradient's second moment", factor)}. ${at} the gradient is ${what}`];
   }
 
-  /** Inputs far from unit scale, unless the first kernel's result is read through a normalization alone. */
+  /** Inputs far from unit scale, unless the first kernel's result is read through a normalization alone. A scale that
+   * is set to a bound is a fault, whatever the seed. */
   function unscales({ inputs }, { norm, residual, depth }) {
-    if ((inputs >= LOW && inputs <= HIGH) || (norm === "layer" && residual === "none" && depth > 1)) return null;
+    if ((inputs > LOW && inputs < HIGH) || (norm === "layer" && residual === "none" && depth > 1)) return null;
     return ["inputs unscaled", `The second moment of the inputs is ${format(inputs)}, where 1 is usual: the first layer would need a learning rate of its own. Standardize the inputs.`];
   }
 
@@ -1043,7 +1044,7 @@ const Engine = (() => {
     const beyond = layers.findIndex(({ top }) => !(top <= LARGEST));
     const column = (name, missing) => Array.from({ length: depth }, (_, l) => layers[l]?.[name] ?? missing);
     const result = {
-      state, inputs: meanSquare(x), q: column("q", Infinity), gradient: back.logs.map((log10) => 10 ** log10),
+      state, inputs: options.inputs ? meanSquare(x) : state.scale ** 2, q: column("q", Infinity), gradient: back.logs.map((log10) => 10 ** log10),
       logs: { q: column("log", Infinity), gradient: back.logs },
       varying: column("varying", NaN), dead: column("dead", NaN), saturated: column("saturated", NaN),
       distinct: column("distinct", NaN), histograms: column("histogram", null),
