@@ -677,6 +677,19 @@ def test_verdicts_of_starts_without_a_rule_of_their_own_are_those_of_the_audit(
             assert [ours] == theirs, state
 
 
+def test_a_share_below_the_rounding_of_float32_is_no_number(engine: Callable[..., Any]) -> None:
+    """Where the map of correlations has long made one of all inputs, what is left is rounding."""
+    state = {"activation": "sigmoid", "scheme": "glorot_normal"}
+    for depth, said in ((30, "is less than 1e-13:"), (8, r"is \d\.\de-\d+:")):
+        found = {engine("run", state | {"depth": depth, "seed": s})["sentence"] for s in range(3)}
+        assert all(re.search(said, sentence) for sentence in found), found
+    floor = engine("constants")["FLOOR"]
+    assert floor > 4 * np.finfo(np.float32).epsneg ** 2
+    assert [engine("varies", share) for share in (floor, floor / 2, 0, 1)] == [
+        "1.0e-13", "less than 1e-13", "less than 1e-13", "1.0"
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("norm", ["none", "layer"])
 def test_zeros_let_no_gradient_back(engine: Callable[..., Any], norm: str) -> None:
     logs = engine("run", {"scheme": "zeros", "depth": 5, "width": 16, "norm": norm})["logs"]

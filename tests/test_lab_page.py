@@ -196,6 +196,22 @@ def test_what_is_not_measured_shows_no_number(lab: Page) -> None:
     assert first > 5 and all(row[1:3] == ["none", "none"] for row in beyond[first:-1])
 
 
+def test_counts_are_whole_numbers_and_rounding_is_no_share(lab: Page) -> None:
+    share = lab.locator(".lab-bench figure").nth(1)
+    share.locator("summary").click()
+    rows = share.locator("tbody tr")
+    for asked, units in (("#scheme=constant&std=0.1", "1"), ("#width=8", "8")):
+        ask(lab, asked)
+        assert rows.nth(1).locator("td").last.inner_text() == units
+    lab.get_by_role("button", name="Collapsed").click()
+    settled(lab)
+    assert rows.last.locator("td").first.inner_text() == "less than 1e-13"
+    assert "less than 1e-13" in lab.locator(".lab-said").inner_text()
+    picture = share.locator("svg")
+    assert "to less than 1e-13 at layer 30" in (picture.get_attribute("aria-label") or "")
+    assert "rounding below this" in (picture.text_content() or "")
+
+
 def test_training_says_what_is_no_number(lab: Page) -> None:
     ask(lab, "#scheme=normal&std=10&depth=50&width=16&versus=zeros")
     lab.locator("#lab-train").scroll_into_view_if_needed()

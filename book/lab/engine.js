@@ -37,6 +37,9 @@ const Engine = (() => {
   const BOUND = 100, STEEP = BOUND ** 2, STEEP_NORMALIZED = 1e6, HANIN = 5, SPREADS = 4, COLLAPSED = 2 ** -16;
   const LOW = 1 / BOUND ** 2, HIGH = BOUND, SATURATED = 0.75, MOSTLY = 0.95, ALIKE = 0.5, FLAT = 0.05, DEAD = 1e-3;
   const LARGEST = 3.4028234663852886e38; // of float32
+  // A share of the second moment that rounding makes as well: it moves a number of float32 by up to 2⁻²⁴ of
+  // it, its square by 4e-15, and a layer has several roundings.
+  const FLOOR = 1e-13;
 
   // ---------------------------------------------------------------- activations
 
@@ -874,6 +877,9 @@ const Engine = (() => {
     return `${sign}${digits}e${power}`;
   }
 
+  /** A share that varies, as far as it can be told from rounding. */
+  const varies = (share) => (share < FLOOR ? "less than 1e-13" : format(share));
+
   const percent = (share) => (share > 0.995 && share < 1 ? "more than 99%" : `${Math.round(100 * share)}%`);
 
   /** What one layer does, from log10 of its factor: "keeps 0.50 of it", "multiplies it by 2.0"; near 1 a third digit counts. */
@@ -941,7 +947,7 @@ const Engine = (() => {
 
   function collapses({ varying }, { depth }) {
     if (!(varying[depth - 1] < COLLAPSED)) return null;
-    return ["collapsed", `Only ${format(varying[depth - 1])} of the second moment at layer ${depth} varies from input to input: all inputs look alike there, and training begins late or never.`];
+    return ["collapsed", `At layer ${depth} the share of the second moment that varies from input to input is ${varies(varying[depth - 1])}: all inputs look alike there, and training begins late or never.`];
   }
 
   /** Signal and gradient that vanish, explode or are kept. */
@@ -1288,7 +1294,7 @@ const Engine = (() => {
   return {
     SCHEMES, ACTIVATIONS, RESIDUALS, NORMS, TASKS, OPTIMIZERS, DEFAULTS, RANGES,
     BOUNDS: { BOUND, STEEP, STEEP_NORMALIZED, HANIN, SPREADS, COLLAPSED, LOW, HIGH, SATURATED, MOSTLY, ALIKE, FLAT, DEAD },
-    validate, load, run, draw, format, moments, depthGain, theory: theoryOf,
+    FLOOR, validate, load, run, draw, format, varies, moments, depthGain, theory: theoryOf,
     trainer: (state, options) => new Trainer(state, options),
     /** The std of the numbers in a kernel after the first. */
     stdOf: (state) => stdOf(state, state.width, state.width, false) / (state.scheme.startsWith("orthogonal") ? sqrt(state.width) : 1),

@@ -267,7 +267,7 @@
     return made;
   }
 
-  const cell = (value) => (Number.isFinite(value) ? number(value) : "none");
+  const cell = (value, say = number) => (Number.isFinite(value) ? say(value) : "none");
   const written10 = (log) => (log < Infinity ? number(1, log) : "not finite"); // from its logarithm
   const reach = (logs, say = written10) => (logs.length === 1 ? `${say(logs[0])} at layer 1`
     : `from ${say(logs[0])} at layer 1 to ${say(logs.at(-1))} at layer ${logs.length}`);
@@ -297,12 +297,14 @@
   }
 
   function shareFigure() {
-    const picture = lab.svg(), logs = () => result.varying.map(Math.log10), collapsed = Math.log10(Engine.BOUNDS.COLLAPSED);
+    const picture = lab.svg(), logs = () => result.varying.map(Math.log10);
+    const varies = (share) => (Number.isNaN(share) ? "undefined" : Engine.varies(share));
+    const levels = [[Math.log10(Engine.BOUNDS.COLLAPSED), "collapsed below this"], [Math.log10(Engine.FLOOR), "rounding below this"]];
     const draw = () => {
-      picture.setAttribute("aria-label", `Share of the signal that varies over the inputs, ${reach(logs(), written0)}. The table has the numbers.`);
+      picture.setAttribute("aria-label", `Share of the signal that varies over the inputs, ${reach(result.varying, varies)}. The table has the numbers.`);
       lab.lines(picture, { xlabel: "layer", height: 180, least: 2, top: 0, series: [{ logs: logs(), ink: "share" }],
         note: logs().every(Number.isNaN) ? "undefined: there is no signal" : "",
-        bounds: Math.min(...logs()) < collapsed + 1 ? [{ log: collapsed, name: "collapsed below this" }] : [] });
+        bounds: levels.filter(([log]) => Math.min(...logs()) < log + 1).map(([log, name]) => ({ log, name })) });
     };
     // Slopes are those of the activation that follows: after the last layer there is none.
     const slopes = (i) => {
@@ -311,7 +313,7 @@
     };
     const rows = () => [["layer", "varies", "units dead", "slopes flat", "units that differ"],
       ...result.varying.map((value, i) =>
-        [String(i + 1), written0(Math.log10(value)), ...slopes(i), cell(result.distinct[i])])];
+        [String(i + 1), varies(value), ...slopes(i), cell(result.distinct[i], String)])];
     return figure("What varies over the inputs", () => [["share of E z²", "share"]], el("div", {}, picture), draw, rows,
       "No activation follows the last layer, so it has no slopes.");
   }
