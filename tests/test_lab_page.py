@@ -426,6 +426,92 @@ def test_equal_starts_train_alike(lab: Page) -> None:
     assert one == other
 
 
+STATUS = "document.querySelector('.lab-status').textContent"
+# Everything that the training says from now on, in words.
+WATCH = """() => {
+  window.said = [];
+  const place = document.querySelector("#lab-train");
+  const look = () => said.push([".lab-status", ".lab-run", ".lab-panels", "[role='status'].hidden"]
+    .map((part) => place.querySelector(part).textContent).join(" | "));
+  const all = { childList: true, characterData: true, subtree: true };
+  new MutationObserver(look).observe(place, all);
+  look();
+}"""
+
+
+def trained(page: Page, setting: str, steps: str = r"[1-9]\d") -> None:
+    """Train what an address asks for, and leave it going."""
+    ask(page, setting)
+    page.locator("#lab-train").scroll_into_view_if_needed()
+    untrained(page)
+    page.locator(".lab-run").click()
+    page.wait_for_function(f"/Step {steps}/.test({STATUS})")
+
+
+def said_before_the_new_network(page: Page) -> list[str]:
+    said: list[str] = page.evaluate("window.said")
+    return said[: next(i for i, text in enumerate(said) if text.startswith("Untrained"))]
+
+
+def test_a_press_before_the_new_network_is_there_trains_that_one(lab: Page) -> None:
+    trained(lab, "#depth=6&width=32")
+    lab.select_option("#lab-activation", "tanh")
+    lab.evaluate(WATCH)
+    lab.locator(".lab-run").click()  # within the 250 ms that a change waits for the next
+    assert lab.locator(".lab-run").inner_text() == "Pause"
+    lab.wait_for_function(f"/Step \\d/.test({STATUS})")
+    before = said_before_the_new_network(lab)
+    assert before and not any(re.search(r"Step|loss|right|Go on", text) for text in before)
+    assert {text.split(" | ")[1] for text in lab.evaluate("window.said")[1:]} == {"Pause"}
+
+    # A large network, of which both starts take their time.
+    trained(lab, "#depth=6&width=32")
+    lab.locator(".lab-run").click()
+    lab.get_by_role("button", name="Go on").wait_for()
+    lab.evaluate("location.hash = '#depth=60&width=256'")
+    lab.wait_for_function(f"!/Step/.test({STATUS})")
+    lab.evaluate(WATCH)
+    lab.wait_for_timeout(300)  # the reset is under way
+    lab.locator(".lab-run").click()
+    lab.wait_for_function(f"/Step \\d/.test({STATUS})", timeout=120_000)
+    assert not any(re.search(r"Step|loss|right", text) for text in said_before_the_new_network(lab))
+    steps = [
+        int(n) for text in lab.evaluate("window.said") for n in re.findall(r"^Step (\d+)", text)
+    ]
+    assert steps[0] == 1
+    lab.select_option("#lab-activation", "tanh")  # a change ends it, and what was asked for
+    lab.locator(".lab-run").click()
+    lab.locator(".lab-run").click()
+    untrained(lab)
+    assert lab.locator(".lab-run").inner_text() == "Train"
+    assert lab.locator(".lab-status").inner_text() == "Untrained: step 0"
+
+
+def test_steps_that_are_asked_for_during_a_reset_are_counted(lab: Page) -> None:
+    ask(lab, SMALL)
+    lab.locator("#lab-train").scroll_into_view_if_needed()
+    untrained(lab)
+    found = []
+    for _ in range(2):
+        lab.get_by_role("button", name="One step").click()
+        lab.wait_for_function(f"/Step {len(found) + 1}$/.test({STATUS})")
+        found.append(losses(lab))
+    for presses in (1, 2):
+        lab.evaluate(
+            """async (presses) => {
+              const [, step, reset] = document.querySelectorAll("#lab-train .lab-buttons button");
+              reset.click();
+              for (let i = 0; i < presses; i += 1) {
+                await new Promise((done) => setTimeout(done, 1));
+                step.click();
+              }
+            }""",
+            presses,
+        )
+        lab.wait_for_function(f"/Step {presses}$/.test({STATUS})")
+        assert losses(lab) == found[presses - 1]
+
+
 def test_training_keeps_its_name_while_a_control_is_dragged(lab: Page) -> None:
     ask(lab, f"{SMALL}&scheme=normal&std=0.1")
     name = lab.locator(".lab-panel .lab-key").first

@@ -370,6 +370,8 @@
     const calm = matchMedia("(prefers-reduced-motion: reduce)");
     const MOST_SQUARES = 36, LEAST_SQUARES = 12, PRODUCTS = 7e8;
     let train = null, near = false, waiting = 0, age = 0, running = false, busy = false;
+    // Whether the networks are those of what is settled, and the steps that are asked for until they are.
+    let ready = false, asked = 0;
     let data = null, losses = [[], []], seen = [], surfaces = [], taken = 0, called = [];
 
     // Squares along one side of a surface: fewer where the network is large, through which each sends a point.
@@ -384,25 +386,52 @@
     const names = () => [[settings.scheme, settings.std], [settings.versus, settings.versus_std]]
       .map(([scheme, std]) => (usesStd(scheme) ? `${scheme} ${plain(std)}` : scheme));
 
-    // Both start again, untrained, from what is settled now.
-    async function reset() {
+    // What is seen and under way is of another network from now on.
+    function leave() {
+      age += 1;
       clearTimeout(waiting);
-      waiting = 0;
-      const mine = age += 1, named = names();
-      running = false;
-      train ??= lab.startWorker();
+      waiting = asked = 0;
+      running = ready = false;
+      called = names();
       place.setAttribute("aria-busy", "true");
+      heard.textContent = "";
+      status.textContent = "Drawing new weights";
+      for (const { text } of panels) text.textContent = "…";
+      for (const picture of place.querySelectorAll("svg")) picture.setAttribute("aria-label", "Not drawn yet");
+      call();
+      draw();
+    }
+
+    // Both start again, untrained, from what is settled now; then they take the steps that were asked for.
+    async function reset(steps = 0) {
+      leave();
+      asked = steps;
+      const mine = age;
+      train ??= lab.startWorker();
       try {
         const { task, optimizer, rate, seed } = settings;
         const begun = await Promise.all(starts().map((state, name) =>
           train("train", { state, options: { name, task, optimizer, rate, dataSeed: seed } })));
         const drawn = mine === age && await both("surface", { grid: grid() });
         if (mine !== age) return;
-        [seen, surfaces, losses, taken, data, called] = [begun, drawn, [[], []], 0, begun[0].data, named];
-      } catch (error) { status.textContent = `The training could not begin: ${error.message}`; return; }
+        [seen, surfaces, losses, taken, data, ready] = [begun, drawn, [[], []], 0, begun[0].data, true];
+      } catch (error) {
+        if (mine !== age) return;
+        leave();
+        waiting = -1; // for the next press
+        status.textContent = `The training could not begin: ${error.message}`;
+        return;
+      }
       place.setAttribute("aria-busy", "false");
       draw();
       say();
+      if (asked) await (asked === Infinity ? run() : some(asked));
+    }
+
+    // Until the networks are there a press is remembered, and what waits for its time begins at once.
+    function later(steps) {
+      if (waiting) reset(steps); else asked = steps;
+      draw();
     }
 
     // Some steps of both, with a look at the surfaces or without; false where something else has begun.
@@ -425,7 +454,7 @@
     const over = () => taken >= MOST_STEPS || (seen.length > 0 && seen.every(({ stopped }) => stopped));
 
     async function run() {
-      if (!data || busy) return;
+      if (busy) return;
       if (over()) { say(); return; }
       const mine = age;
       running = true;
@@ -434,7 +463,7 @@
       // A look at the surfaces may take as long as all steps since the last.
       const wanted = calm.matches ? 500 : 50;
       let count = 1, stepping = 0, looking = 0;
-      while (running && !over()) {
+      while (mine === age && running && !over()) {
         const begun = performance.now(), look = stepping >= looking;
         if (!await advance(Math.min(count, MOST_STEPS - taken), look)) return;
         const took = performance.now() - begun;
@@ -449,19 +478,26 @@
       say();
     }
 
-    const pause = () => { running = false; };
-    const toggle = () => { if (running) pause(); else run(); };
-    const step = async () => {
-      if (running) { pause(); return; }
-      if (data && !busy && !over() && await advance(1, true)) say();
-    };
+    async function some(steps) { if (!busy && !over() && await advance(steps, true)) say(); }
+
+    function toggle() {
+      if (running) running = false;
+      else if (ready) run();
+      else later(asked === Infinity ? 0 : Infinity);
+    }
+
+    function step() {
+      if (running) running = false;
+      else if (ready) some(1);
+      else later(asked === Infinity ? 0 : asked + 1);
+    }
 
     // --- its pictures
 
     const status = el("p", { class: "lab-status" }), heard = el("p", { class: "hidden", role: "status" });
     const runButton = el("button", { type: "button", class: "lab-run", onclick: toggle }, "Train");
     const stepButton = el("button", { type: "button", onclick: step }, "One step");
-    const resetButton = el("button", { type: "button", onclick: reset }, "Reset");
+    const resetButton = el("button", { type: "button", onclick: () => reset() }, "Reset");
     const panels = ["first", "second"].map((ink) => {
       const picture = lab.svg(), name = el("p", { class: `lab-key ${ink}` }), text = el("p", { class: "lab-loss" });
       return { picture, name, text, box: el("div", { class: "lab-panel" }, name, picture, text) };
@@ -482,17 +518,20 @@
       heard.textContent = `Step ${steps()}. ${called.map((name, k) => `${name}: ${measured(k)}`).join("; ")}.${done}`;
     }
 
+    const call = () => {
+      panels.forEach(({ name }, k) => { name.textContent = called[k]; });
+      for (const key of keys) key.replaceChildren(...called.map((name, k) => el("span", { class: `lab-key ${["first", "second"][k]}` }, name)));
+    };
+
     function draw(look = true) {
-      runButton.textContent = running ? "Pause" : steps() ? "Go on" : "Train";
-      if (!data || !place.clientWidth) return;
+      runButton.textContent = running || asked === Infinity ? "Pause" : ready && steps() ? "Go on" : "Train";
+      if (!ready || !place.clientWidth) return;
       status.textContent = steps() === 0 ? "Untrained: step 0" : `Step ${steps()}${over() ? ", the end" : ""}`;
-      panels.forEach(({ picture, name, text }, k) => {
-        name.textContent = called[k];
+      panels.forEach(({ picture, text }, k) => {
         text.textContent = measured(k);
         picture.setAttribute("aria-label", `What ${called[k]} answers over the plane after ${steps()} steps: ${measured(k)}`);
         if (look) surface(picture, surfaces[k], data);
       });
-      for (const key of keys) key.replaceChildren(...called.map((name, k) => el("span", { class: `lab-key ${["first", "second"][k]}` }, name)));
       // Of a long training every so many-th loss.
       const every = Math.max(1, Math.ceil(steps() / 400));
       const pick = (list) => list.filter((_, i) => i % every === 0).map(Math.log10);
@@ -506,13 +545,9 @@
       lab.lines(ratioPicture, { xlabel: "layer", height: 180, series: steps() ? ratios : [none], note: steps() ? "" : "none before the first step" });
     }
 
-    // Another network: what is under way is of the last one. Far from the screen there is no hurry.
+    // Another network. Far from the screen there is no hurry.
     function settle() {
-      age += 1;
-      running = false;
-      heard.textContent = "";
-      place.setAttribute("aria-busy", "true");
-      clearTimeout(waiting);
+      leave();
       waiting = setTimeout(reset, near ? 250 : 1500);
     }
 
