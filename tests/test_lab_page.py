@@ -295,6 +295,47 @@ def test_back_and_forward(lab: Page) -> None:
     assert verdict(lab) == "Vanishing"
 
 
+# The last section of the page, so that it cannot come to the top of the window.
+SEEN = """(place) => {
+  const { top } = place.getBoundingClientRect();
+  return top > 0 && top < innerHeight;
+}"""
+
+
+def test_a_link_to_a_section_keeps_the_network_in_the_address(lab: Page) -> None:
+    ask(lab, "#depth=5&width=64")
+    said = lab.locator(".lab-said").inner_text()
+    lab.evaluate("document.querySelector('#what-is-computed a.headerlink').click()")
+    lab.wait_for_function("location.hash !== '#what-is-computed'")
+    assert setting(lab) == "#depth=5&width=64"
+    assert lab.locator("#what-is-computed").evaluate(SEEN)  # it leads there all the same
+    lab.reload()
+    settled(lab)
+    assert lab.locator(".lab-said").inner_text() == said
+    lab.select_option("#lab-activation", "tanh")
+    settled(lab)
+    lab.go_back()
+    settled(lab)
+    assert setting(lab) == "#depth=5&width=64"
+    assert lab.locator("#lab-activation").input_value() == "relu"
+
+
+def test_the_way_back_to_a_page_that_was_opened_at_a_section(
+    server: str, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    open_lab(page, server, "#what-is-computed")
+    assert setting(page) == "#what-is-computed"
+    assert page.locator("#what-is-computed").evaluate(SEEN)
+    page.select_option("#lab-activation", "tanh")
+    settled(page)
+    assert setting(page) == "#activation=tanh"
+    page.go_back()
+    page.wait_for_function("location.hash === '#what-is-computed'")
+    settled(page)
+    assert page.locator("#lab-activation").input_value() == "relu"
+
+
 BAD = {
     "depth=1000": "depth=1000 is above 100: 100 is used",
     "depth=101": "depth=101 is above 100: 100 is used",
@@ -309,6 +350,8 @@ BAD = {
     "scheme=normal&std=0": "std=0 is below 0.001: 0.001 is used",
     "scheme=normal&std=1e999": "std=1e999 is above 10: 10 is used",
     "std=0.5": "std=0.5 is not what he_normal draws with: it is left out",
+    "std=0&scheme=glorot_normal": "std=0 is not what glorot_normal draws with: it is left out",
+    "versus_std=x": "versus_std=x is not what glorot_normal draws with: it is left out",
     "scale=Infinity": "scale=Infinity is no number: 1 is used",
     "seed=-1": "seed=-1 is below 0: 0 is used",
     "activation=swish2": "activation=swish2 is none of linear, relu, ",
@@ -345,6 +388,8 @@ def test_one_thing_that_is_wrong_is_said_once(lab: Page) -> None:
     message = lab.locator(".lab-message")
     ask(lab, "#layer=999")
     assert message.inner_text() == "layer=999 is above 30: 30 is used."
+    ask(lab, "#std=0")
+    assert message.inner_text() == "std=0 is not what he_normal draws with: it is left out."
     ask(lab, "#&&&=&=5&depth=7")  # keys without a name ask for nothing
     assert message.inner_text() == "" and setting(lab) == "#depth=7"
 
@@ -360,6 +405,16 @@ def test_settings_after_a_question_mark_are_taken(address: str, context: Browser
         open_lab(page, address, asked)
         assert page.evaluate("location.search + location.hash") == used
         assert page.locator(".lab-message").inner_text() == ""
+
+
+def test_what_is_nearly_a_setting_is_refused_after_a_question_mark_too(
+    server: str, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    for asked, key in (("?act=foo", "act"), ("?DEPTH=5", "DEPTH"), ("?from=mail&Width=9", "Width")):
+        open_lab(page, server, asked)
+        assert page.locator(".lab-message").inner_text() == f"{key} is no setting: it is left out."
+        assert page.evaluate("location.search") == ("?from=mail" if "from" in asked else "")
 
 
 @pytest.mark.long

@@ -38,10 +38,11 @@
     task: Engine.TASKS, optimizer: Engine.OPTIMIZERS, versus: Engine.SCHEMES };
   const RANGES = { ...Engine.RANGES, layer: [0, 100, 1], rate: [1e-4, 1, 0], versus_std: Engine.RANGES.std };
 
+  const shown = (asked) => (asked.length > 30 ? `${asked.slice(0, 29)}…` : asked);
+
   // A setting as it may be, and where it was not a sentence that says so.
   function checked(key, asked, range = RANGES[key]) {
-    const shown = asked.length > 30 ? `${asked.slice(0, 29)}…` : asked;
-    const used = (value, wrong) => [value, `${key}=${shown} ${wrong}: ${plain(value)} is used`];
+    const used = (value, wrong) => [value, `${key}=${shown(asked)} ${wrong}: ${plain(value)} is used`];
     if (key in CHOICES) {
       return CHOICES[key].includes(asked) ? [asked] : used(DEFAULTS[key], `is none of ${CHOICES[key].join(", ")}`);
     }
@@ -53,21 +54,23 @@
     return nearest === value ? [value] : used(nearest, step === 1 ? "is no whole number" : `is no multiple of ${step}`);
   }
 
+  // These come last: what others ask for decides whether they count, and their range.
+  const DRAWN = { std: "scheme", versus_std: "versus" }, LATE = [...Object.keys(DRAWN), "layer"];
+
   // The settings that an address asks for, each valid, and what had to be changed.
   function read(hash) {
     const settings = { ...DEFAULTS }, messages = [], seen = new Set();
-    // The layer comes last: the depth is its range. A key without a name asks for nothing.
-    const given = [...new URLSearchParams(hash.slice(1))].filter(([key]) => key);
-    for (const [key, asked] of [...given.filter(([key]) => key !== "layer"), ...given.filter(([key]) => key === "layer")]) {
+    // A key without a name asks for nothing.
+    const given = [...new URLSearchParams(hash.slice(1))].filter(([key]) => key), late = ([key]) => LATE.includes(key);
+    for (const [key, asked] of [...given.filter((one) => !late(one)), ...given.filter(late)]) {
+      const scheme = settings[DRAWN[key]];
       let message;
       if (!Object.hasOwn(DEFAULTS, key)) message = `${key.slice(0, 30)} is no setting: it is left out`;
+      else if (scheme && !usesStd(scheme)) message = `${key}=${shown(asked.trim())} is not what ${scheme} draws with: it is left out`;
       else if (seen.has(key)) message = `${key} is asked for twice: ${plain(settings[key])} is used`;
       else [settings[key], message] = checked(key, asked.trim(), key === "layer" ? [0, settings.depth, 1] : undefined);
       seen.add(key);
       if (message) messages.push(message);
-    }
-    for (const [std, scheme] of [["std", settings.scheme], ["versus_std", settings.versus]]) {
-      if (seen.has(std) && !usesStd(scheme)) messages.push(`${std}=${plain(settings[std])} is not what ${scheme} draws with: it is left out`);
     }
     return { settings, messages };
   }
@@ -95,20 +98,26 @@
 
   const isAnchor = (hash) => !hash.includes("=") && document.getElementById(hash.slice(1));
 
-  // Settings after a question mark are meant as those after a number sign, and move there.
+  // Settings after a question mark are meant as those after a number sign, and move there. So does what is
+  // nearly one, such as DEPTH or act, and is refused there; other words may be for others than the lab.
+  const meant = (key) => Object.keys(DEFAULTS).some((name) => name === key || (key.length > 2 && name.startsWith(key.toLowerCase())));
+
   function move() {
-    const others = new URLSearchParams(location.search), own = [...others].filter(([key]) => Object.hasOwn(DEFAULTS, key));
+    const others = new URLSearchParams(location.search), own = [...others].filter(([key]) => meant(key));
     if (!own.length) return;
     for (const [key] of own) others.delete(key);
     const hash = [location.hash.includes("=") ? location.hash.slice(1) : "", String(new URLSearchParams(own))].filter(Boolean).join("&");
     history.replaceState(null, "", `${location.pathname}${String(others) && `?${others}`}#${hash}`);
   }
 
+  // A link to a section of the page leads there, and the address goes on holding the network. Only where the
+  // page was opened at a section does that stand in the address, of the network that the lab begins with.
   function arrive() {
-    if (isAnchor(location.hash) && result) return; // a section of the page
-    const found = isAnchor(location.hash) ? { settings: complete({}), messages: [] } : read(location.hash);
+    const section = isAnchor(location.hash), opened = "at a section";
+    if (section && result && history.state !== opened) { store(true); return; }
+    const found = section ? { settings: complete({}), messages: [] } : read(location.hash);
     settings = found.settings;
-    if (!isAnchor(location.hash)) store(true);
+    if (section) history.replaceState(opened, ""); else store(true);
     changedBy = null;
     tell(found.messages);
     settle();
