@@ -839,6 +839,14 @@ def test_sliders_of_chapters_are_seen_and_move(
         )
 
 
+# Where the words of elements stand, whatever box is around them.
+WORDS = """(elements) => elements.map((element) => {
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  return range.getBoundingClientRect().toJSON();
+})"""
+
+
 def test_slider_of_a_residual_stream_draws_both(address: str, context: BrowserContext) -> None:
     page = context.new_page()
     heard = Listener(page)
@@ -846,6 +854,10 @@ def test_slider_of_a_residual_stream_draws_both(address: str, context: BrowserCo
     page.locator(".lab-slider").scroll_into_view_if_needed()
     page.wait_for_selector(".lab-moves")
     assert page.locator(".lab-key").all_inner_texts() == ["plain sums", "branches over √L"]
+    for width in (1280, 390):  # side by side, and neither in the form of a button
+        page.set_viewport_size({"width": width, "height": 800})
+        plain, scaled = page.locator(".lab-key").evaluate_all(WORDS)
+        assert plain["right"] < scaled["left"] and plain["top"] == scaled["top"]
     said = page.locator(".lab-slider .lab-said").inner_text()
     assert "plain sums: " in said and "branches over √L: " in said
     page.locator(".lab-slider a").click()
