@@ -451,6 +451,20 @@ def test_webassembly_computes_what_javascript_does(
     agree(*losses, 1e-5)
 
 
+def test_rounding_changes_what_is_seen_of_chaotic_networks_alone(
+    engine: Callable[..., Any],
+) -> None:
+    """As the page says where it invites to send an address to somebody with another browser."""
+    presets = [{}, {"scheme": "glorot_normal"}, {"scheme": "normal", "std": 0.25}]
+    for state in [*presets, {"scheme": "normal", "std": 1, "activation": "tanh", "depth": 100}]:
+        fast, plain = engine("run", state), engine("run", state, {"wasm": False})
+        pairs = zip(fast["logs"]["q"], plain["logs"]["q"], strict=True)
+        differ = [engine("format", 1, one) != engine("format", 1, other) for one, other in pairs]
+        assert sum(differ) > 50 if "activation" in state else sum(differ) <= 1, state
+    text = " ".join((ROOT / "book" / "lab.md").read_text("utf-8").split())
+    assert "same too, unless the network is chaotic, as with large weights and tanh" in text
+
+
 def test_webassembly_draws_what_javascript_does(engine: Callable[..., Any]) -> None:
     for kind in ("normal", "uniform"):
         one, other = (drawn(engine, 100_000, kind=kind, wasm=wasm) for wasm in (True, False))
