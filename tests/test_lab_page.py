@@ -305,8 +305,12 @@ SEEN = """(place) => {
 def test_a_link_to_a_section_keeps_the_network_in_the_address(lab: Page) -> None:
     ask(lab, "#depth=5&width=64")
     said = lab.locator(".lab-said").inner_text()
-    lab.evaluate("document.querySelector('#what-is-computed a.headerlink').click()")
-    lab.wait_for_function("location.hash !== '#what-is-computed'")
+    lab.evaluate(
+        """() => new Promise((done) => {
+          addEventListener("hashchange", () => setTimeout(done), { once: true });
+          document.querySelector("#what-is-computed a.headerlink").click();
+        })"""
+    )
     assert setting(lab) == "#depth=5&width=64"
     assert lab.locator("#what-is-computed").evaluate(SEEN)  # it leads there all the same
     lab.reload()
@@ -534,6 +538,9 @@ def test_a_press_before_the_new_network_is_there_trains_that_one(lab: Page) -> N
         int(n) for text in lab.evaluate("window.said") for n in re.findall(r"^Step (\d+)", text)
     ]
     assert steps[0] == 1
+    lab.locator(".lab-run").click()
+    lab.get_by_role("button", name="Go on").wait_for()  # what was asked for is no more
+    lab.locator(".lab-run").click()
     lab.select_option("#lab-activation", "tanh")  # a change ends it, and what was asked for
     lab.locator(".lab-run").click()
     lab.locator(".lab-run").click()

@@ -379,7 +379,7 @@
     const calm = matchMedia("(prefers-reduced-motion: reduce)");
     const MOST_SQUARES = 36, LEAST_SQUARES = 12, PRODUCTS = 7e8;
     let train = null, near = false, waiting = 0, age = 0, running = false, busy = false;
-    // Whether the networks are those of what is settled, and the steps that are asked for until they are.
+    // Whether the networks are those of what is settled, and the steps that are asked for and not begun.
     let ready = false, asked = 0;
     let data = null, losses = [[], []], seen = [], surfaces = [], taken = 0, called = [];
 
@@ -396,10 +396,10 @@
       .map(([scheme, std]) => (usesStd(scheme) ? `${scheme} ${plain(std)}` : scheme));
 
     // What is seen and under way is of another network from now on.
-    function leave() {
+    function leave(steps = 0) {
       age += 1;
       clearTimeout(waiting);
-      waiting = asked = 0;
+      [waiting, asked] = [0, steps];
       running = ready = false;
       called = names();
       place.setAttribute("aria-busy", "true");
@@ -413,8 +413,7 @@
 
     // Both start again, untrained, from what is settled now; then they take the steps that were asked for.
     async function reset(steps = 0) {
-      leave();
-      asked = steps;
+      leave(steps);
       const mine = age;
       train ??= lab.startWorker();
       try {
@@ -434,22 +433,25 @@
       place.setAttribute("aria-busy", "false");
       draw();
       say();
-      if (asked) await (asked === Infinity ? run() : some(asked));
+      go();
     }
 
-    // Until the networks are there a press is remembered, and what waits for its time begins at once.
-    function later(steps) {
-      if (waiting) reset(steps); else asked = steps;
-      draw();
+    // Takes the steps that are asked for, once the networks are there and the steps before are done.
+    async function go() {
+      while (ready && asked && !busy) {
+        const steps = Math.min(asked, MOST_STEPS - taken), all = asked === Infinity, mine = age;
+        [asked, busy] = [0, true];
+        if (!over()) await (all ? run() : advance(steps, true));
+        busy = false;
+        if (mine === age) { running = false; draw(false); say(); }
+      }
     }
 
     // Some steps of both, with a look at the surfaces or without; false where something else has begun.
     async function advance(count, look) {
       const mine = age;
-      busy = true;
       let answer = null;
       try { answer = await both("step", { steps: count, grid: look ? grid() : 0 }); } catch (error) { status.textContent = error.message; }
-      busy = false;
       if (mine !== age || !answer) return false;
       answer.forEach((more, k) => losses[k].push(...more.losses));
       taken += count;
@@ -463,8 +465,6 @@
     const over = () => taken >= MOST_STEPS || (seen.length > 0 && seen.every(({ stopped }) => stopped));
 
     async function run() {
-      if (busy) return;
-      if (over()) { say(); return; }
       const mine = age;
       running = true;
       draw();
@@ -481,31 +481,23 @@
         if (!look && took < wanted / 2) count *= 2; else if (!look && took > 2 * wanted) count = Math.max(1, count >> 1);
         await new Promise(calm.matches ? (done) => setTimeout(done, Math.max(0, wanted - took)) : requestAnimationFrame);
       }
-      if (mine !== age || !await advance(0, true)) return; // paused, and not by another network
-      running = false;
-      draw();
-      say();
+      if (mine === age) await advance(0, true); // paused, and not by another network
     }
 
-    async function some(steps) { if (!busy && !over() && await advance(steps, true)) say(); }
-
-    function toggle() {
-      if (running) running = false;
-      else if (ready) run();
-      else later(asked === Infinity ? 0 : Infinity);
-    }
-
-    function step() {
-      if (running) running = false;
-      else if (ready) some(1);
-      else later(asked === Infinity ? 0 : asked + 1);
+    // A press while something runs pauses it; another is taken back by the same one.
+    function press(steps) {
+      if (running) { running = false; return; }
+      if (waiting) { reset(steps); return; }
+      asked = asked === Infinity ? 0 : asked + steps;
+      draw(false);
+      go();
     }
 
     // --- its pictures
 
     const status = el("p", { class: "lab-status" }), heard = el("p", { class: "hidden", role: "status" });
-    const runButton = el("button", { type: "button", class: "lab-run", onclick: toggle }, "Train");
-    const stepButton = el("button", { type: "button", onclick: step }, "One step");
+    const runButton = el("button", { type: "button", class: "lab-run", onclick: () => press(Infinity) }, "Train");
+    const stepButton = el("button", { type: "button", onclick: () => press(1) }, "One step");
     const resetButton = el("button", { type: "button", onclick: () => reset() }, "Reset");
     const panels = ["first", "second"].map((ink) => {
       const picture = lab.svg(), name = el("p", { class: `lab-key ${ink}` }), text = el("p", { class: "lab-loss" });
