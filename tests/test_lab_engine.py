@@ -335,6 +335,65 @@ def test_every_start_of_the_trainer_can_be_trained_or_says_why_not(
         assert ours["loss"] < 0.9 * ours["losses"][0] or stays, state
 
 
+@pytest.mark.parametrize("residual", ["none", "plain", "scaled", "zero"])
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_training_with_a_residual_path_takes_the_steps_of_jax(
+    engine: Callable[..., Any], residual: str, norm: str
+) -> None:
+    """The path leads to the end: the last layer adds to the first two units."""
+    import jax
+    import jax.numpy as jnp
+
+    rng, n, rate = np.random.default_rng(3), 8, 0.02
+    shapes = [(n, 2), *[(n, n)] * 3, (2, n)]
+    W = [(0.5 * rng.standard_normal(shape)).astype(np.float32) for shape in shapes]
+    if residual == "zero":
+        W[1:] = [np.zeros_like(w) for w in W[1:]]
+    weights = [[float(x) for x in w.ravel()] for w in W]
+    state = {"width": n, "depth": 5, "activation": "tanh", "residual": residual, "norm": norm}
+    ours = engine("train", state, {"rate": rate, "weights": weights}, 6)
+    branch = 1 / math.sqrt(5) if residual == "scaled" else 1
+
+    def loss(parameters: Any, x: Any, y: Any) -> Any:
+        z = x
+        for layer, (w, b) in enumerate(parameters):
+            a = z
+            if layer and norm == "layer":
+                a = a - a.mean(axis=1, keepdims=True)
+                a = a / jnp.sqrt((a**2).mean(axis=1, keepdims=True) + 1e-5)
+            added = (jnp.tanh(a) if layer else a) @ w.T + b
+            skip = residual != "none" and layer
+            z = branch * added + z[:, : len(b)] if skip else added
+        return -jax.nn.log_softmax(z)[jnp.arange(len(y)), y].mean()
+
+    with jax.enable_x64(True):
+        x, y = jnp.asarray(np.array(ours["x"]).reshape(2, 128).T), jnp.asarray(ours["y"])
+        parameters = [(jnp.asarray(w, float), jnp.zeros(len(w))) for w in W]
+        theirs, step = [], jax.jit(jax.value_and_grad(loss))
+        for _ in range(6):
+            value, slopes = step(parameters, x, y)
+            theirs.append(float(value))
+            parameters = jax.tree.map(lambda p, g: p - rate * g, parameters, slopes)
+    agree(ours["losses"], theirs, 1e-5)
+    assert theirs[-1] < theirs[0]
+
+
+@pytest.mark.parametrize("residual", ["none", "plain", "scaled", "zero"])
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_zeros_that_wait_a_step_learn_and_dead_ones_do_not(
+    engine: Callable[..., Any], residual: str, norm: str
+) -> None:
+    for depth, name in itertools.product((1, 2, 3, 10), ("relu", "tanh", "sigmoid")):
+        state = {"scheme": "zeros", "width": 16, "depth": depth, "activation": name}
+        state |= {"residual": residual, "norm": norm}
+        verdict = engine("run", state)["verdict"]
+        ours = engine("train", state, {"rate": 0.03}, 20)
+        assert verdict in ("waits a step", "dead"), state
+        assert ours["losses"][0] == pytest.approx(math.log(2))
+        learns = ours["losses"][-1] < math.log(2) - 0.01
+        assert learns == (verdict == "waits a step"), (state, verdict, ours["losses"])
+
+
 @pytest.mark.parametrize("wasm", [True, False])
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "gelu", "elu"])
 def test_the_trainer_stops_where_the_start_overflows(
@@ -390,6 +449,20 @@ def test_webassembly_computes_what_javascript_does(
     losses = [engine("train", state | {"depth": 5}, {"wasm": wasm}, 5)["losses"]
               for wasm in (True, False)]  # fmt: skip
     agree(*losses, 1e-5)
+
+
+def test_rounding_changes_what_is_seen_of_chaotic_networks_alone(
+    engine: Callable[..., Any],
+) -> None:
+    """As the page says where it invites to send an address to somebody with another browser."""
+    presets = [{}, {"scheme": "glorot_normal"}, {"scheme": "normal", "std": 0.25}]
+    for state in [*presets, {"scheme": "normal", "std": 1, "activation": "tanh", "depth": 100}]:
+        fast, plain = engine("run", state), engine("run", state, {"wasm": False})
+        pairs = zip(fast["logs"]["q"], plain["logs"]["q"], strict=True)
+        differ = [engine("format", 1, one) != engine("format", 1, other) for one, other in pairs]
+        assert sum(differ) > 50 if "activation" in state else sum(differ) <= 1, state
+    text = " ".join((ROOT / "book" / "lab.md").read_text("utf-8").split())
+    assert "same too, unless the network is chaotic, as with large weights and tanh" in text
 
 
 def test_webassembly_draws_what_javascript_does(engine: Callable[..., Any]) -> None:
@@ -493,6 +566,13 @@ SAID = [
     ("inputs unscaled", {"scale": 20, "scheme": "zeros", "depth": 1}),
     ("inputs unscaled", {"scale": 20, "norm": "layer", "residual": "plain"}),
     ("kept", {"scale": 9, "depth": 3}),
+    ("kept", {"scale": 100, "norm": "layer"}),
+    ("kept", {"scale": 0.01, "norm": "layer"}),
+    ("kept", {"scale": 0.02, "norm": "layer", "residual": "plain"}),
+    ("kept", {"scale": 0.02, "norm": "layer", "depth": 2}),
+    ("exploding",
+     {"activation": "tanh", "scheme": "normal", "std": 1, "norm": "layer", "depth": 100}),
+    ("vanishing", {"scheme": "normal", "std": 0.001, "width": 8, "norm": "layer"}),
     ("dead", {"depth": 100, "width": 8, "batch": 8, "seed": 3}),
     ("symmetric", {"scheme": "constant", "std": 0.01}),
     ("symmetric", {"scheme": "constant", "std": 0.01, "activation": "tanh", "depth": 4}),
@@ -536,6 +616,41 @@ def test_the_sentence_says_what_happened(
         assert result["notFinite"] is None
 
 
+def test_whether_inputs_are_unscaled_is_decided_by_the_scale_and_not_by_the_seed(
+    engine: Callable[..., Any],
+) -> None:
+    """At both bounds, which the slider stops at, and next to them."""
+    for scale, verdict in (
+        (0.01, "inputs unscaled"), (0.0112, "kept"), (8.91, "kept"), (10, "inputs unscaled"),
+    ):  # fmt: skip
+        state = {"scale": scale, "width": 32, "depth": 3}
+        found = {engine("run", state | {"seed": seed})["verdict"] for seed in range(20)}
+        assert found == {verdict}, scale
+    sentence = engine("run", {"scale": 100})["sentence"]
+    assert "The second moment of the inputs is 1.0e4," in sentence
+
+
+@pytest.mark.parametrize("residual", ["none", "plain", "scaled", "zero"])
+def test_behind_a_normalization_the_scale_of_the_inputs_is_no_fault(
+    engine: Callable[..., Any], residual: str
+) -> None:
+    """The one jump at the first normalization is no factor of each layer."""
+    for scale, depth in itertools.product((0.02, 0.3, 1, 9), (2, 3, 30)):
+        state = {"norm": "layer", "residual": residual, "scale": scale, "depth": depth, "width": 64}
+        result = engine("run", state)
+        sentence, q = result["sentence"], result["logs"]["q"]
+        assert result["verdict"] == "kept", (state, sentence)
+        assert "Each layer" not in sentence and "Why" not in sentence
+        last = engine("format", 1, q[-1])
+        if depth == 2:
+            assert f"its second moment is {last}, kept." in sentence
+            continue
+        first = engine("format", 1, q[1])
+        assert f"from {first} at layer 2 to {last} at layer {depth}, kept." in sentence
+        back = engine("format", 1, result["logs"]["gradient"][1])
+        assert f"arrives at layer 2 with {back} " in sentence
+
+
 def test_verdicts_of_starts_without_a_rule_of_their_own_are_those_of_the_audit(
     engine: Callable[..., Any],
 ) -> None:
@@ -574,6 +689,19 @@ def test_verdicts_of_starts_without_a_rule_of_their_own_are_those_of_the_audit(
             assert depth == 1 or any("waits one step" in note for note in audit.notes)
         else:
             assert [ours] == theirs, state
+
+
+def test_a_share_below_the_rounding_of_float32_is_no_number(engine: Callable[..., Any]) -> None:
+    """Where the map of correlations has long made one of all inputs, what is left is rounding."""
+    state = {"activation": "sigmoid", "scheme": "glorot_normal"}
+    for depth, said in ((30, "is less than 1e-13:"), (8, r"is \d\.\de-\d+:")):
+        found = {engine("run", state | {"depth": depth, "seed": s})["sentence"] for s in range(3)}
+        assert all(re.search(said, sentence) for sentence in found), found
+    floor = engine("constants")["FLOOR"]
+    assert floor > 4 * np.finfo(np.float32).epsneg ** 2
+    assert [engine("varies", share) for share in (floor, floor / 2, 0, 1)] == [
+        "1.0e-13", "less than 1e-13", "less than 1e-13", "1.0"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("norm", ["none", "layer"])

@@ -196,6 +196,22 @@ def test_what_is_not_measured_shows_no_number(lab: Page) -> None:
     assert first > 5 and all(row[1:3] == ["none", "none"] for row in beyond[first:-1])
 
 
+def test_counts_are_whole_numbers_and_rounding_is_no_share(lab: Page) -> None:
+    share = lab.locator(".lab-bench figure").nth(1)
+    share.locator("summary").click()
+    rows = share.locator("tbody tr")
+    for asked, units in (("#scheme=constant&std=0.1", "1"), ("#width=8", "8")):
+        ask(lab, asked)
+        assert rows.nth(1).locator("td").last.inner_text() == units
+    lab.get_by_role("button", name="Collapsed").click()
+    settled(lab)
+    assert rows.last.locator("td").first.inner_text() == "less than 1e-13"
+    assert "less than 1e-13" in lab.locator(".lab-said").inner_text()
+    picture = share.locator("svg")
+    assert "to less than 1e-13 at layer 30" in (picture.get_attribute("aria-label") or "")
+    assert "rounding below this" in (picture.text_content() or "")
+
+
 def test_training_says_what_is_no_number(lab: Page) -> None:
     ask(lab, "#scheme=normal&std=10&depth=50&width=16&versus=zeros")
     lab.locator("#lab-train").scroll_into_view_if_needed()
@@ -279,6 +295,51 @@ def test_back_and_forward(lab: Page) -> None:
     assert verdict(lab) == "Vanishing"
 
 
+# The last section of the page, so that it cannot come to the top of the window.
+SEEN = """(place) => {
+  const { top } = place.getBoundingClientRect();
+  return top > 0 && top < innerHeight;
+}"""
+
+
+def test_a_link_to_a_section_keeps_the_network_in_the_address(lab: Page) -> None:
+    ask(lab, "#depth=5&width=64")
+    said = lab.locator(".lab-said").inner_text()
+    lab.evaluate(
+        """() => new Promise((done) => {
+          addEventListener("hashchange", () => setTimeout(done), { once: true });
+          document.querySelector("#what-is-computed a.headerlink").click();
+        })"""
+    )
+    assert setting(lab) == "#depth=5&width=64"
+    assert lab.locator("#what-is-computed").evaluate(SEEN)  # it leads there all the same
+    lab.reload()
+    settled(lab)
+    assert lab.locator(".lab-said").inner_text() == said
+    lab.select_option("#lab-activation", "tanh")
+    settled(lab)
+    lab.go_back()
+    settled(lab)
+    assert setting(lab) == "#depth=5&width=64"
+    assert lab.locator("#lab-activation").input_value() == "relu"
+
+
+def test_the_way_back_to_a_page_that_was_opened_at_a_section(
+    server: str, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    open_lab(page, server, "#what-is-computed")
+    assert setting(page) == "#what-is-computed"
+    assert page.locator("#what-is-computed").evaluate(SEEN)
+    page.select_option("#lab-activation", "tanh")
+    settled(page)
+    assert setting(page) == "#activation=tanh"
+    page.go_back()
+    page.wait_for_function("location.hash === '#what-is-computed'")
+    settled(page)
+    assert page.locator("#lab-activation").input_value() == "relu"
+
+
 BAD = {
     "depth=1000": "depth=1000 is above 100: 100 is used",
     "depth=101": "depth=101 is above 100: 100 is used",
@@ -293,6 +354,8 @@ BAD = {
     "scheme=normal&std=0": "std=0 is below 0.001: 0.001 is used",
     "scheme=normal&std=1e999": "std=1e999 is above 10: 10 is used",
     "std=0.5": "std=0.5 is not what he_normal draws with: it is left out",
+    "std=0&scheme=glorot_normal": "std=0 is not what glorot_normal draws with: it is left out",
+    "versus_std=x": "versus_std=x is not what glorot_normal draws with: it is left out",
     "scale=Infinity": "scale=Infinity is no number: 1 is used",
     "seed=-1": "seed=-1 is below 0: 0 is used",
     "activation=swish2": "activation=swish2 is none of linear, relu, ",
@@ -329,6 +392,8 @@ def test_one_thing_that_is_wrong_is_said_once(lab: Page) -> None:
     message = lab.locator(".lab-message")
     ask(lab, "#layer=999")
     assert message.inner_text() == "layer=999 is above 30: 30 is used."
+    ask(lab, "#std=0")
+    assert message.inner_text() == "std=0 is not what he_normal draws with: it is left out."
     ask(lab, "#&&&=&=5&depth=7")  # keys without a name ask for nothing
     assert message.inner_text() == "" and setting(lab) == "#depth=7"
 
@@ -344,6 +409,16 @@ def test_settings_after_a_question_mark_are_taken(address: str, context: Browser
         open_lab(page, address, asked)
         assert page.evaluate("location.search + location.hash") == used
         assert page.locator(".lab-message").inner_text() == ""
+
+
+def test_what_is_nearly_a_setting_is_refused_after_a_question_mark_too(
+    server: str, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    for asked, key in (("?act=foo", "act"), ("?DEPTH=5", "DEPTH"), ("?from=mail&Width=9", "Width")):
+        open_lab(page, server, asked)
+        assert page.locator(".lab-message").inner_text() == f"{key} is no setting: it is left out."
+        assert page.evaluate("location.search") == ("?from=mail" if "from" in asked else "")
 
 
 @pytest.mark.long
@@ -408,6 +483,95 @@ def test_equal_starts_train_alike(lab: Page) -> None:
     lab.wait_for_function("/Step 1$/.test(document.querySelector('.lab-status').textContent)")
     one, other = losses(lab)
     assert one == other
+
+
+STATUS = "document.querySelector('.lab-status').textContent"
+# Everything that the training says from now on, in words.
+WATCH = """() => {
+  window.said = [];
+  const place = document.querySelector("#lab-train");
+  const look = () => said.push([".lab-status", ".lab-run", ".lab-panels", "[role='status'].hidden"]
+    .map((part) => place.querySelector(part).textContent).join(" | "));
+  const all = { childList: true, characterData: true, subtree: true };
+  new MutationObserver(look).observe(place, all);
+  look();
+}"""
+
+
+def trained(page: Page, setting: str, steps: str = r"[1-9]\d") -> None:
+    """Train what an address asks for, and leave it going."""
+    ask(page, setting)
+    page.locator("#lab-train").scroll_into_view_if_needed()
+    untrained(page)
+    page.locator(".lab-run").click()
+    page.wait_for_function(f"/Step {steps}/.test({STATUS})")
+
+
+def said_before_the_new_network(page: Page) -> list[str]:
+    said: list[str] = page.evaluate("window.said")
+    return said[: next(i for i, text in enumerate(said) if text.startswith("Untrained"))]
+
+
+def test_a_press_before_the_new_network_is_there_trains_that_one(lab: Page) -> None:
+    trained(lab, "#depth=6&width=32")
+    lab.select_option("#lab-activation", "tanh")
+    lab.evaluate(WATCH)
+    lab.locator(".lab-run").click()  # within the 250 ms that a change waits for the next
+    assert lab.locator(".lab-run").inner_text() == "Pause"
+    lab.wait_for_function(f"/Step \\d/.test({STATUS})")
+    before = said_before_the_new_network(lab)
+    assert before and not any(re.search(r"Step|loss|right|Go on", text) for text in before)
+    assert {text.split(" | ")[1] for text in lab.evaluate("window.said")[1:]} == {"Pause"}
+
+    # A large network, of which both starts take their time.
+    trained(lab, "#depth=6&width=32")
+    lab.locator(".lab-run").click()
+    lab.get_by_role("button", name="Go on").wait_for()
+    lab.evaluate("location.hash = '#depth=60&width=256'")
+    lab.wait_for_function(f"!/Step/.test({STATUS})")
+    lab.evaluate(WATCH)
+    lab.wait_for_timeout(300)  # the reset is under way
+    lab.locator(".lab-run").click()
+    lab.wait_for_function(f"/Step \\d/.test({STATUS})", timeout=120_000)
+    assert not any(re.search(r"Step|loss|right", text) for text in said_before_the_new_network(lab))
+    steps = [
+        int(n) for text in lab.evaluate("window.said") for n in re.findall(r"^Step (\d+)", text)
+    ]
+    assert steps[0] == 1
+    lab.locator(".lab-run").click()
+    lab.get_by_role("button", name="Go on").wait_for()  # what was asked for is no more
+    lab.locator(".lab-run").click()
+    lab.select_option("#lab-activation", "tanh")  # a change ends it, and what was asked for
+    lab.locator(".lab-run").click()
+    lab.locator(".lab-run").click()
+    untrained(lab)
+    assert lab.locator(".lab-run").inner_text() == "Train"
+    assert lab.locator(".lab-status").inner_text() == "Untrained: step 0"
+
+
+def test_steps_that_are_asked_for_during_a_reset_are_counted(lab: Page) -> None:
+    ask(lab, SMALL)
+    lab.locator("#lab-train").scroll_into_view_if_needed()
+    untrained(lab)
+    found = []
+    for _ in range(2):
+        lab.get_by_role("button", name="One step").click()
+        lab.wait_for_function(f"/Step {len(found) + 1}$/.test({STATUS})")
+        found.append(losses(lab))
+    for presses in (1, 2):
+        lab.evaluate(
+            """async (presses) => {
+              const [, step, reset] = document.querySelectorAll("#lab-train .lab-buttons button");
+              reset.click();
+              for (let i = 0; i < presses; i += 1) {
+                await new Promise((done) => setTimeout(done, 1));
+                step.click();
+              }
+            }""",
+            presses,
+        )
+        lab.wait_for_function(f"/Step {presses}$/.test({STATUS})")
+        assert losses(lab) == found[presses - 1]
 
 
 def test_training_keeps_its_name_while_a_control_is_dragged(lab: Page) -> None:
@@ -682,6 +846,14 @@ def test_sliders_of_chapters_are_seen_and_move(
         )
 
 
+# Where the words of elements stand, whatever box is around them.
+WORDS = """(elements) => elements.map((element) => {
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  return range.getBoundingClientRect().toJSON();
+})"""
+
+
 def test_slider_of_a_residual_stream_draws_both(address: str, context: BrowserContext) -> None:
     page = context.new_page()
     heard = Listener(page)
@@ -689,6 +861,10 @@ def test_slider_of_a_residual_stream_draws_both(address: str, context: BrowserCo
     page.locator(".lab-slider").scroll_into_view_if_needed()
     page.wait_for_selector(".lab-moves")
     assert page.locator(".lab-key").all_inner_texts() == ["plain sums", "branches over √L"]
+    for width in (1280, 390):  # side by side, and neither in the form of a button
+        page.set_viewport_size({"width": width, "height": 800})
+        plain, scaled = page.locator(".lab-key").evaluate_all(WORDS)
+        assert plain["right"] < scaled["left"] and plain["top"] == scaled["top"]
     said = page.locator(".lab-slider .lab-said").inner_text()
     assert "plain sums: " in said and "branches over √L: " in said
     page.locator(".lab-slider a").click()

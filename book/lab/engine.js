@@ -37,6 +37,9 @@ const Engine = (() => {
   const BOUND = 100, STEEP = BOUND ** 2, STEEP_NORMALIZED = 1e6, HANIN = 5, SPREADS = 4, COLLAPSED = 2 ** -16;
   const LOW = 1 / BOUND ** 2, HIGH = BOUND, SATURATED = 0.75, MOSTLY = 0.95, ALIKE = 0.5, FLAT = 0.05, DEAD = 1e-3;
   const LARGEST = 3.4028234663852886e38; // of float32
+  // A share of the second moment that rounding makes as well: it moves a number of float32 by up to 2⁻²⁴ of
+  // it, its square by 4e-15, and a layer has several roundings.
+  const FLOOR = 1e-13;
 
   // ---------------------------------------------------------------- activations
 
@@ -874,6 +877,9 @@ const Engine = (() => {
     return `${sign}${digits}e${power}`;
   }
 
+  /** A share that varies, as far as it can be told from rounding. */
+  const varies = (share) => (share < FLOOR ? "less than 1e-13" : format(share));
+
   const percent = (share) => (share > 0.995 && share < 1 ? "more than 99%" : `${Math.round(100 * share)}%`);
 
   /** What one layer does, from log10 of its factor: "keeps 0.50 of it", "multiplies it by 2.0"; near 1 a third digit counts. */
@@ -905,9 +911,10 @@ const Engine = (() => {
     return ["overflow", `On its way back each layer ${does("the gradient's second moment", factor)}. ${at} the gradient is ${what}`];
   }
 
-  /** Inputs far from unit scale, unless the first kernel's result is read through a normalization alone. */
+  /** Inputs far from unit scale, unless the first kernel's result is read through a normalization alone. A scale that
+   * is set to a bound is a fault, whatever the seed. */
   function unscales({ inputs }, { norm, residual, depth }) {
-    if ((inputs >= LOW && inputs <= HIGH) || (norm === "layer" && residual === "none" && depth > 1)) return null;
+    if ((inputs > LOW && inputs < HIGH) || (norm === "layer" && residual === "none" && depth > 1)) return null;
     return ["inputs unscaled", `The second moment of the inputs is ${format(inputs)}, where 1 is usual: the first layer would need a learning rate of its own. Standardize the inputs.`];
   }
 
@@ -940,18 +947,20 @@ const Engine = (() => {
 
   function collapses({ varying }, { depth }) {
     if (!(varying[depth - 1] < COLLAPSED)) return null;
-    return ["collapsed", `Only ${format(varying[depth - 1])} of the second moment at layer ${depth} varies from input to input: all inputs look alike there, and training begins late or never.`];
+    return ["collapsed", `At layer ${depth} the share of the second moment that varies from input to input is ${varies(varying[depth - 1])}: all inputs look alike there, and training begins late or never.`];
   }
 
   /** Signal and gradient that vanish, explode or are kept. */
   function moves(result, state) {
-    const { logs } = result, { depth: L, norm } = state, back = logs.gradient[0];
+    const { logs, inputs } = result, { depth: L, norm } = state;
+    if (norm === "layer" && L > 1) return movesNormalized(result, L);
+    const back = logs.gradient[0];
     if (L === 1) {
-      const drift = logs.q[0] - 2 * Math.log10(state.scale), verdict = verdictOf(drift, BOUND);
+      const drift = logs.q[0] - Math.log10(inputs), verdict = verdictOf(drift, BOUND);
       return [verdict, `One layer alone: its second moment is ${format(1, drift)} times that of the inputs, ${verdict}.`];
     }
     const total = logs.q[L - 1] - logs.q[0], each = `Each layer ${does("the second moment", total / (L - 1))}`;
-    const signal = verdictOf(total, BOUND), gradient = verdictOf(back, norm === "layer" ? STEEP_NORMALIZED : STEEP);
+    const signal = verdictOf(total, BOUND), gradient = verdictOf(back, STEEP);
     if (signal !== "kept") {
       const left = `${times(total)} the first at layer ${L}`;
       return [signal, `${each}: ${left}, ${signal}.${causeOf(result, total / (L - 1))}${narrow(result, total)}`];
@@ -959,16 +968,34 @@ const Engine = (() => {
     if (gradient !== "kept") {
       return [gradient, `${each}, but on its way back each ${does("the gradient's", back / (L - 1))}: ${times(back)} it at layer 1, ${gradient}.`];
     }
-    return ["kept", `${each}: ${times(total)} the first at layer ${L}, kept. The gradient arrives at layer 1 with ${times(back)} its second moment${abs(back) > Math.log10(BOUND) ? ", which one learning rate can still bridge" : ""}.`];
+    return ["kept", `${each}: ${times(total)} the first at layer ${L}, kept. ${arrives(back, 1)}`];
   }
+
+  /** The same from layer 2 on: whatever scale the first had, normalization has put it right. */
+  function movesNormalized({ logs, state, given }, L) {
+    const total = logs.q[L - 1] - logs.q[1], back = logs.gradient[1], at = (layer) => `${format(1, logs.q[layer - 1])} at layer ${layer}`;
+    if (L === 2) return ["kept", `Normalization puts the scale of layer 1 right, and one layer alone follows: its second moment is ${format(1, logs.q[1])}, kept.`];
+    const signal = verdictOf(total, BOUND), gradient = verdictOf(back, STEEP_NORMALIZED);
+    const path = `After the first normalization, the second moment goes from ${at(2)} to ${at(L)}`;
+    if (signal !== "kept") {
+      const cause = state.residual !== "none" ? "each block adds to the path, and nothing takes it away"
+        : `the signal is so small that the ${format(EPS)} which normalization adds to its variance counts`;
+      return [signal, `${path}, ${signal}.${given ? "" : ` Why: ${cause}.`}`];
+    }
+    if (gradient !== "kept") return [gradient, `${path}, but on its way back to layer 2 the gradient's is multiplied by ${format(1, back)}, ${gradient}.`];
+    return ["kept", `${path}, kept. ${arrives(back, 2)}`];
+  }
+
+  const arrives = (log10, layer) => `The gradient arrives at layer ${layer} with ${times(log10)} its second moment${
+    abs(log10) > Math.log10(BOUND) ? ", which one learning rate can still bridge" : ""}.`;
 
   const verdictOf = (log10, bound) => (abs(log10) <= Math.log10(bound) ? "kept" : log10 < 0 ? "vanishing" : "exploding");
 
   /** Why the signal moves: the two factors of a layer, whose product the sentence has just named. */
   function causeOf({ state, given }, log10) {
-    const { width, norm, residual, activation, scheme } = state;
+    const { width, residual, activation, scheme } = state;
     if (given) return "";
-    if (residual !== "none") return ` Why: each block adds to the path, ${norm === "layer" ? "and nothing takes it away." : `here ${format(10 ** log10 - 1)} of what it carries.`}`;
+    if (residual !== "none") return ` Why: each block adds to the path, here ${format(10 ** log10 - 1)} of what it carries.`;
     const kernel = 2 * Math.log10(stdOf(state, width, width, false)) + (scheme.startsWith("orthogonal") ? 0 : Math.log10(width));
     return ` Why: the weights multiply it by ${format(1, kernel)} (${scheme.startsWith("orthogonal") ? "the gain squared" : "their variance times the width"}), and ${activation} by ${format(1, log10 - kernel)}.`;
   }
@@ -1023,7 +1050,7 @@ const Engine = (() => {
     const beyond = layers.findIndex(({ top }) => !(top <= LARGEST));
     const column = (name, missing) => Array.from({ length: depth }, (_, l) => layers[l]?.[name] ?? missing);
     const result = {
-      state, inputs: meanSquare(x), q: column("q", Infinity), gradient: back.logs.map((log10) => 10 ** log10),
+      state, inputs: options.inputs ? meanSquare(x) : state.scale ** 2, q: column("q", Infinity), gradient: back.logs.map((log10) => 10 ** log10),
       logs: { q: column("log", Infinity), gradient: back.logs },
       varying: column("varying", NaN), dead: column("dead", NaN), saturated: column("saturated", NaN),
       distinct: column("distinct", NaN), histograms: column("histogram", null),
@@ -1084,7 +1111,8 @@ const Engine = (() => {
 
   const pad = (rows) => Math.ceil(rows / 4) * 4;
 
-  /** Two inputs, `depth` kernels, two classes; biases start at 0 and are trained; all points at once. */
+  /** Two inputs, `depth` kernels, two classes; biases start at 0 and are trained; all points at once.
+   * A residual path leads to the end, as in `forward`: the last layer adds to the first two units. */
   class Trainer {
     constructor(given, { task, optimizer, rate, dataSeed, weights, wasm } = {}) {
       const { state } = validate(given), { width, depth, scale } = state, number = numberOf(rate);
@@ -1099,7 +1127,7 @@ const Engine = (() => {
       this.kernels = makeKernels(room, wasm);
       this.layers = Array.from({ length: depth }, (_, l) => {
         const ins = l === 0 ? 2 : width, outs = l === depth - 1 ? CLASSES : width;
-        const layer = { ...this.buffers(ins, outs), skip: state.residual !== "none" && l > 0 && l < depth - 1 };
+        const layer = { ...this.buffers(ins, outs), skip: state.residual !== "none" && l > 0 };
         layer.W = this.matrix(outs, ins);
         layer.dW = this.matrix(outs, ins);
         layer.b = new Float32Array(outs);
@@ -1173,7 +1201,7 @@ const Engine = (() => {
         const below = layers[l - 1].delta;
         for (let q = 0; q < slopes.length; q++) below[q] = branch * back[q] * slopes[q];
         if (normed) normalizeBack(below, normed, ins, POINTS);
-        if (skip) for (let q = 0; q < below.length; q++) below[q] += delta[q];
+        if (skip) for (let q = 0; q < outs * POINTS; q++) below[q] += delta[q];
       }
     }
 
@@ -1266,7 +1294,7 @@ const Engine = (() => {
   return {
     SCHEMES, ACTIVATIONS, RESIDUALS, NORMS, TASKS, OPTIMIZERS, DEFAULTS, RANGES,
     BOUNDS: { BOUND, STEEP, STEEP_NORMALIZED, HANIN, SPREADS, COLLAPSED, LOW, HIGH, SATURATED, MOSTLY, ALIKE, FLAT, DEAD },
-    validate, load, run, draw, format, moments, depthGain, theory: theoryOf,
+    FLOOR, validate, load, run, draw, format, varies, moments, depthGain, theory: theoryOf,
     trainer: (state, options) => new Trainer(state, options),
     /** The std of the numbers in a kernel after the first. */
     stdOf: (state) => stdOf(state, state.width, state.width, false) / (state.scheme.startsWith("orthogonal") ? sqrt(state.width) : 1),

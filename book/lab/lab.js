@@ -38,10 +38,11 @@
     task: Engine.TASKS, optimizer: Engine.OPTIMIZERS, versus: Engine.SCHEMES };
   const RANGES = { ...Engine.RANGES, layer: [0, 100, 1], rate: [1e-4, 1, 0], versus_std: Engine.RANGES.std };
 
+  const shown = (asked) => (asked.length > 30 ? `${asked.slice(0, 29)}…` : asked);
+
   // A setting as it may be, and where it was not a sentence that says so.
   function checked(key, asked, range = RANGES[key]) {
-    const shown = asked.length > 30 ? `${asked.slice(0, 29)}…` : asked;
-    const used = (value, wrong) => [value, `${key}=${shown} ${wrong}: ${plain(value)} is used`];
+    const used = (value, wrong) => [value, `${key}=${shown(asked)} ${wrong}: ${plain(value)} is used`];
     if (key in CHOICES) {
       return CHOICES[key].includes(asked) ? [asked] : used(DEFAULTS[key], `is none of ${CHOICES[key].join(", ")}`);
     }
@@ -53,21 +54,23 @@
     return nearest === value ? [value] : used(nearest, step === 1 ? "is no whole number" : `is no multiple of ${step}`);
   }
 
+  // These come last: what others ask for decides whether they count, and their range.
+  const DRAWN = { std: "scheme", versus_std: "versus" }, LATE = [...Object.keys(DRAWN), "layer"];
+
   // The settings that an address asks for, each valid, and what had to be changed.
   function read(hash) {
     const settings = { ...DEFAULTS }, messages = [], seen = new Set();
-    // The layer comes last: the depth is its range. A key without a name asks for nothing.
-    const given = [...new URLSearchParams(hash.slice(1))].filter(([key]) => key);
-    for (const [key, asked] of [...given.filter(([key]) => key !== "layer"), ...given.filter(([key]) => key === "layer")]) {
+    // A key without a name asks for nothing.
+    const given = [...new URLSearchParams(hash.slice(1))].filter(([key]) => key), late = ([key]) => LATE.includes(key);
+    for (const [key, asked] of [...given.filter((one) => !late(one)), ...given.filter(late)]) {
+      const scheme = settings[DRAWN[key]];
       let message;
       if (!Object.hasOwn(DEFAULTS, key)) message = `${key.slice(0, 30)} is no setting: it is left out`;
+      else if (scheme && !usesStd(scheme)) message = `${key}=${shown(asked.trim())} is not what ${scheme} draws with: it is left out`;
       else if (seen.has(key)) message = `${key} is asked for twice: ${plain(settings[key])} is used`;
       else [settings[key], message] = checked(key, asked.trim(), key === "layer" ? [0, settings.depth, 1] : undefined);
       seen.add(key);
       if (message) messages.push(message);
-    }
-    for (const [std, scheme] of [["std", settings.scheme], ["versus_std", settings.versus]]) {
-      if (seen.has(std) && !usesStd(scheme)) messages.push(`${std}=${plain(settings[std])} is not what ${scheme} draws with: it is left out`);
     }
     return { settings, messages };
   }
@@ -95,20 +98,26 @@
 
   const isAnchor = (hash) => !hash.includes("=") && document.getElementById(hash.slice(1));
 
-  // Settings after a question mark are meant as those after a number sign, and move there.
+  // Settings after a question mark are meant as those after a number sign, and move there. So does what is
+  // nearly one, such as DEPTH or act, and is refused there; other words may be for others than the lab.
+  const meant = (key) => Object.keys(DEFAULTS).some((name) => name === key || (key.length > 2 && name.startsWith(key.toLowerCase())));
+
   function move() {
-    const others = new URLSearchParams(location.search), own = [...others].filter(([key]) => Object.hasOwn(DEFAULTS, key));
+    const others = new URLSearchParams(location.search), own = [...others].filter(([key]) => meant(key));
     if (!own.length) return;
     for (const [key] of own) others.delete(key);
     const hash = [location.hash.includes("=") ? location.hash.slice(1) : "", String(new URLSearchParams(own))].filter(Boolean).join("&");
     history.replaceState(null, "", `${location.pathname}${String(others) && `?${others}`}#${hash}`);
   }
 
+  // A link to a section of the page leads there, and the address goes on holding the network. Only where the
+  // page was opened at a section does that stand in the address, of the network that the lab begins with.
   function arrive() {
-    if (isAnchor(location.hash) && result) return; // a section of the page
-    const found = isAnchor(location.hash) ? { settings: complete({}), messages: [] } : read(location.hash);
+    const section = isAnchor(location.hash), opened = "at a section";
+    if (section && result && history.state !== opened) { store(true); return; }
+    const found = section ? { settings: complete({}), messages: [] } : read(location.hash);
     settings = found.settings;
-    if (!isAnchor(location.hash)) store(true);
+    if (section) history.replaceState(opened, ""); else store(true);
     changedBy = null;
     tell(found.messages);
     settle();
@@ -267,7 +276,7 @@
     return made;
   }
 
-  const cell = (value) => (Number.isFinite(value) ? number(value) : "none");
+  const cell = (value, say = number) => (Number.isFinite(value) ? say(value) : "none");
   const written10 = (log) => (log < Infinity ? number(1, log) : "not finite"); // from its logarithm
   const reach = (logs, say = written10) => (logs.length === 1 ? `${say(logs[0])} at layer 1`
     : `from ${say(logs[0])} at layer 1 to ${say(logs.at(-1))} at layer ${logs.length}`);
@@ -297,12 +306,14 @@
   }
 
   function shareFigure() {
-    const picture = lab.svg(), logs = () => result.varying.map(Math.log10), collapsed = Math.log10(Engine.BOUNDS.COLLAPSED);
+    const picture = lab.svg(), logs = () => result.varying.map(Math.log10);
+    const varies = (share) => (Number.isNaN(share) ? "undefined" : Engine.varies(share));
+    const levels = [[Math.log10(Engine.BOUNDS.COLLAPSED), "collapsed below this"], [Math.log10(Engine.FLOOR), "rounding below this"]];
     const draw = () => {
-      picture.setAttribute("aria-label", `Share of the signal that varies over the inputs, ${reach(logs(), written0)}. The table has the numbers.`);
+      picture.setAttribute("aria-label", `Share of the signal that varies over the inputs, ${reach(result.varying, varies)}. The table has the numbers.`);
       lab.lines(picture, { xlabel: "layer", height: 180, least: 2, top: 0, series: [{ logs: logs(), ink: "share" }],
         note: logs().every(Number.isNaN) ? "undefined: there is no signal" : "",
-        bounds: Math.min(...logs()) < collapsed + 1 ? [{ log: collapsed, name: "collapsed below this" }] : [] });
+        bounds: levels.filter(([log]) => Math.min(...logs()) < log + 1).map(([log, name]) => ({ log, name })) });
     };
     // Slopes are those of the activation that follows: after the last layer there is none.
     const slopes = (i) => {
@@ -311,7 +322,7 @@
     };
     const rows = () => [["layer", "varies", "units dead", "slopes flat", "units that differ"],
       ...result.varying.map((value, i) =>
-        [String(i + 1), written0(Math.log10(value)), ...slopes(i), cell(result.distinct[i])])];
+        [String(i + 1), varies(value), ...slopes(i), cell(result.distinct[i], String)])];
     return figure("What varies over the inputs", () => [["share of E z²", "share"]], el("div", {}, picture), draw, rows,
       "No activation follows the last layer, so it has no slopes.");
   }
@@ -368,6 +379,8 @@
     const calm = matchMedia("(prefers-reduced-motion: reduce)");
     const MOST_SQUARES = 36, LEAST_SQUARES = 12, PRODUCTS = 7e8;
     let train = null, near = false, waiting = 0, age = 0, running = false, busy = false;
+    // Whether the networks are those of what is settled, and the steps that are asked for and not begun.
+    let ready = false, asked = 0;
     let data = null, losses = [[], []], seen = [], surfaces = [], taken = 0, called = [];
 
     // Squares along one side of a surface: fewer where the network is large, through which each sends a point.
@@ -382,34 +395,63 @@
     const names = () => [[settings.scheme, settings.std], [settings.versus, settings.versus_std]]
       .map(([scheme, std]) => (usesStd(scheme) ? `${scheme} ${plain(std)}` : scheme));
 
-    // Both start again, untrained, from what is settled now.
-    async function reset() {
+    // What is seen and under way is of another network from now on.
+    function leave(steps = 0) {
+      age += 1;
       clearTimeout(waiting);
-      waiting = 0;
-      const mine = age += 1, named = names();
-      running = false;
-      train ??= lab.startWorker();
+      [waiting, asked] = [0, steps];
+      running = ready = false;
+      called = names();
       place.setAttribute("aria-busy", "true");
+      heard.textContent = "";
+      status.textContent = "Drawing new weights";
+      for (const { text } of panels) text.textContent = "…";
+      for (const picture of place.querySelectorAll("svg")) picture.setAttribute("aria-label", "Not drawn yet");
+      call();
+      draw();
+    }
+
+    // Both start again, untrained, from what is settled now; then they take the steps that were asked for.
+    async function reset(steps = 0) {
+      leave(steps);
+      const mine = age;
+      train ??= lab.startWorker();
       try {
         const { task, optimizer, rate, seed } = settings;
         const begun = await Promise.all(starts().map((state, name) =>
           train("train", { state, options: { name, task, optimizer, rate, dataSeed: seed } })));
         const drawn = mine === age && await both("surface", { grid: grid() });
         if (mine !== age) return;
-        [seen, surfaces, losses, taken, data, called] = [begun, drawn, [[], []], 0, begun[0].data, named];
-      } catch (error) { status.textContent = `The training could not begin: ${error.message}`; return; }
+        [seen, surfaces, losses, taken, data, ready] = [begun, drawn, [[], []], 0, begun[0].data, true];
+      } catch (error) {
+        if (mine !== age) return;
+        leave();
+        waiting = -1; // for the next press
+        status.textContent = `The training could not begin: ${error.message}`;
+        return;
+      }
       place.setAttribute("aria-busy", "false");
       draw();
       say();
+      go();
+    }
+
+    // Takes the steps that are asked for, once the networks are there and the steps before are done.
+    async function go() {
+      while (ready && asked && !busy) {
+        const steps = Math.min(asked, MOST_STEPS - taken), all = asked === Infinity, mine = age;
+        [asked, busy] = [0, true];
+        if (!over()) await (all ? run() : advance(steps, true));
+        busy = false;
+        if (mine === age) { running = false; draw(false); say(); }
+      }
     }
 
     // Some steps of both, with a look at the surfaces or without; false where something else has begun.
     async function advance(count, look) {
       const mine = age;
-      busy = true;
       let answer = null;
       try { answer = await both("step", { steps: count, grid: look ? grid() : 0 }); } catch (error) { status.textContent = error.message; }
-      busy = false;
       if (mine !== age || !answer) return false;
       answer.forEach((more, k) => losses[k].push(...more.losses));
       taken += count;
@@ -423,8 +465,6 @@
     const over = () => taken >= MOST_STEPS || (seen.length > 0 && seen.every(({ stopped }) => stopped));
 
     async function run() {
-      if (!data || busy) return;
-      if (over()) { say(); return; }
       const mine = age;
       running = true;
       draw();
@@ -432,7 +472,7 @@
       // A look at the surfaces may take as long as all steps since the last.
       const wanted = calm.matches ? 500 : 50;
       let count = 1, stepping = 0, looking = 0;
-      while (running && !over()) {
+      while (mine === age && running && !over()) {
         const begun = performance.now(), look = stepping >= looking;
         if (!await advance(Math.min(count, MOST_STEPS - taken), look)) return;
         const took = performance.now() - begun;
@@ -441,25 +481,24 @@
         if (!look && took < wanted / 2) count *= 2; else if (!look && took > 2 * wanted) count = Math.max(1, count >> 1);
         await new Promise(calm.matches ? (done) => setTimeout(done, Math.max(0, wanted - took)) : requestAnimationFrame);
       }
-      if (mine !== age || !await advance(0, true)) return; // paused, and not by another network
-      running = false;
-      draw();
-      say();
+      if (mine === age) await advance(0, true); // paused, and not by another network
     }
 
-    const pause = () => { running = false; };
-    const toggle = () => { if (running) pause(); else run(); };
-    const step = async () => {
-      if (running) { pause(); return; }
-      if (data && !busy && !over() && await advance(1, true)) say();
-    };
+    // A press while something runs pauses it; another is taken back by the same one.
+    function press(steps) {
+      if (running) { running = false; return; }
+      if (waiting) { reset(steps); return; }
+      asked = asked === Infinity ? 0 : asked + steps;
+      draw(false);
+      go();
+    }
 
     // --- its pictures
 
     const status = el("p", { class: "lab-status" }), heard = el("p", { class: "hidden", role: "status" });
-    const runButton = el("button", { type: "button", class: "lab-run", onclick: toggle }, "Train");
-    const stepButton = el("button", { type: "button", onclick: step }, "One step");
-    const resetButton = el("button", { type: "button", onclick: reset }, "Reset");
+    const runButton = el("button", { type: "button", class: "lab-run", onclick: () => press(Infinity) }, "Train");
+    const stepButton = el("button", { type: "button", onclick: () => press(1) }, "One step");
+    const resetButton = el("button", { type: "button", onclick: () => reset() }, "Reset");
     const panels = ["first", "second"].map((ink) => {
       const picture = lab.svg(), name = el("p", { class: `lab-key ${ink}` }), text = el("p", { class: "lab-loss" });
       return { picture, name, text, box: el("div", { class: "lab-panel" }, name, picture, text) };
@@ -480,17 +519,20 @@
       heard.textContent = `Step ${steps()}. ${called.map((name, k) => `${name}: ${measured(k)}`).join("; ")}.${done}`;
     }
 
+    const call = () => {
+      panels.forEach(({ name }, k) => { name.textContent = called[k]; });
+      for (const key of keys) key.replaceChildren(...called.map((name, k) => el("span", { class: `lab-key ${["first", "second"][k]}` }, name)));
+    };
+
     function draw(look = true) {
-      runButton.textContent = running ? "Pause" : steps() ? "Go on" : "Train";
-      if (!data || !place.clientWidth) return;
+      runButton.textContent = running || asked === Infinity ? "Pause" : ready && steps() ? "Go on" : "Train";
+      if (!ready || !place.clientWidth) return;
       status.textContent = steps() === 0 ? "Untrained: step 0" : `Step ${steps()}${over() ? ", the end" : ""}`;
-      panels.forEach(({ picture, name, text }, k) => {
-        name.textContent = called[k];
+      panels.forEach(({ picture, text }, k) => {
         text.textContent = measured(k);
         picture.setAttribute("aria-label", `What ${called[k]} answers over the plane after ${steps()} steps: ${measured(k)}`);
         if (look) surface(picture, surfaces[k], data);
       });
-      for (const key of keys) key.replaceChildren(...called.map((name, k) => el("span", { class: `lab-key ${["first", "second"][k]}` }, name)));
       // Of a long training every so many-th loss.
       const every = Math.max(1, Math.ceil(steps() / 400));
       const pick = (list) => list.filter((_, i) => i % every === 0).map(Math.log10);
@@ -504,13 +546,9 @@
       lab.lines(ratioPicture, { xlabel: "layer", height: 180, series: steps() ? ratios : [none], note: steps() ? "" : "none before the first step" });
     }
 
-    // Another network: what is under way is of the last one. Far from the screen there is no hurry.
+    // Another network. Far from the screen there is no hurry.
     function settle() {
-      age += 1;
-      running = false;
-      heard.textContent = "";
-      place.setAttribute("aria-busy", "true");
-      clearTimeout(waiting);
+      leave();
       waiting = setTimeout(reset, near ? 250 : 1500);
     }
 

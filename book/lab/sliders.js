@@ -30,7 +30,7 @@
       start: { depth: 30 },
       sliders: () => [["depth", "Depth", lab.whole(2, 100), (value) => [String(value), `${value} layers`]]],
       networks: ({ depth }) => [
-        [{ depth, width: WIDTH, residual: "plain" }, "plain sums", "plain"],
+        [{ depth, width: WIDTH, residual: "plain" }, "plain sums", "summed"],
         [{ depth, width: WIDTH, residual: "scaled" }, "branches over √L", "scaled"],
       ],
     },
