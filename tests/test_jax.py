@@ -495,6 +495,56 @@ def test_constant_shifts_were_given_and_stay() -> None:
     assert not drawn["b0"].any() and not drawn["b1"].any()
 
 
+def test_what_is_not_added_as_it_stands_is_no_bias() -> None:
+    uses: list[Any] = [
+        lambda h, t: h / t,
+        lambda h, t: h / jnp.sqrt(t**2 + 1e-5),
+        lambda h, t: jax.nn.relu(jnp.abs(h) - t),
+        lambda h, t: h + (-t),
+        lambda h, t: jnp.maximum(h, t),
+        lambda h, t: h + jax.nn.softplus(t),
+        lambda h, t: h + t * t,
+        lambda h, t: h + t / t,
+        lambda h, t: (h + t) / t,
+    ]
+    p, x = kernels((6, 6), (6, 3)), data(50, 6)
+    p["t"] = np.random.default_rng(0).uniform(0.5, 1.5, 6).astype("float32")
+    for use in uses:
+        f = lambda p, x, use=use: use(x @ p["w0"], p["t"]) @ p["w1"]  # noqa: E731
+        for force in (False, True):
+            assert winit.jax.reinitialize(f, p, x, rng=0, force=force)["t"] is p["t"]
+    added: list[Any] = [
+        lambda h, t: h + 0.1 * t,
+        lambda h, t: t - h,
+        lambda h, t: jnp.tanh(h) + t,
+        lambda h, t: h - h.mean(1, keepdims=True) + t.reshape(1, 6),
+    ]
+    for use in added:
+        f = lambda p, x, use=use: use(x @ p["w0"], p["t"]) @ p["w1"]  # noqa: E731
+        assert not winit.jax.reinitialize(f, p, x, rng=0)["t"].any()
+
+
+def test_what_standardizes_the_inputs_stays() -> None:
+    def f(p: Any, x: Any) -> Any:
+        return (x - p["mean"] + p["more"]) / p["std"] @ p["w0"]
+
+    p, x = kernels((6, 3)), data(50, 6)
+    p |= {name: data(6) for name in ("mean", "more", "std")}
+    drawn = winit.jax.reinitialize(f, p, x, rng=0, force=True)
+    assert all(drawn[name] is p[name] for name in ("mean", "more", "std"))
+
+
+def test_a_bias_has_a_number_for_each_unit_whatever_its_axes() -> None:
+    def f(p: Any, x: Any) -> Any:
+        h = (x @ p["w0"]).reshape(-1, 4, 3) + p["heads"]
+        return (jax.nn.relu(h).reshape(-1, 12) @ p["w1"]).reshape(-1, 2, 3) + p["places"]
+
+    p, x = kernels((6, 12), (12, 6)), data(50, 6)
+    p |= {"heads": data(4, 3), "places": data(2, 1)}
+    drawn = winit.jax.reinitialize(f, p, x, rng=0)
+    assert not drawn["heads"].any() and drawn["places"] is p["places"]
+
+
 def test_targets_far_from_unit_scale_are_said_to_be() -> None:
     def f(p: Any, x: Any) -> Any:
         return jax.nn.relu(x @ p["w0"]) @ p["w1"]
