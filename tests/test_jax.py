@@ -400,6 +400,20 @@ def test_a_module_of_equinox() -> None:
     assert drawn.activation is model.activation
 
 
+def test_biases_of_equinox_are_set_whatever_their_axes() -> None:
+    eqx = pytest.importorskip("equinox")
+    one = eqx.nn.MLP(16, 1, 64, 1, key=jax.random.key(0))
+    layer = eqx.nn.Conv2d(3, 8, 3, key=jax.random.key(0))
+    assert one.layers[1].bias.shape == (1,) and layer.bias.shape == (8, 1, 1)
+    f = lambda model, x: jax.vmap(model)(x)  # noqa: E731
+    for force in (False, True):
+        drawn = winit.jax.reinitialize(f, one, data(8, 16), rng=0, force=force)
+        assert not drawn.layers[0].bias.any() and not drawn.layers[1].bias.any()
+        assert not winit.jax.reinitialize(f, layer, data(2, 3, 8, 8), rng=0, force=force).bias.any()
+    given = eqx.tree_at(lambda model: model.layers[1].bias, one, jnp.array([-4.6]))
+    assert winit.jax.reinitialize(f, given, data(8, 16), rng=0).layers[1].bias == -4.6
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_narrow_floats(dtype: str) -> None:
     p = {n: jnp.asarray(w, dtype) for n, w in kernels((64, 64), (64, 8)).items()}
@@ -493,6 +507,23 @@ def test_constant_shifts_were_given_and_stay() -> None:
     other = {"b0": np.full(6, -10, "float32"), "b1": data(3)}  # a fault, and no constant
     drawn = winit.jax.reinitialize(f, p | other, x, rng=0)
     assert not drawn["b0"].any() and not drawn["b1"].any()
+
+
+ODDS = np.log([0.5, 0.2, 0.1, 0.1, 0.1]).astype("float32")
+
+
+@pytest.mark.parametrize("given", [ODDS, np.array([-0.01, -4.6], "float32")])
+def test_log_odds_that_vary_stay_beside_an_output(given: Any) -> None:
+    def f(p: Any, x: Any) -> Any:
+        return jax.nn.relu(x @ p["w0"] + p["b0"]) @ p["w1"] + p["b1"]
+
+    p, x = kernels((10, 30), (30, len(given))), data(50, 10)
+    p |= {"b0": data(30), "b1": given}
+    drawn = winit.jax.reinitialize(f, p, x, rng=0)
+    assert drawn["b1"] is p["b1"] and not drawn["b0"].any()
+    assert not winit.jax.reinitialize(f, p, x, rng=0, force=True)["b1"].any()
+    drawn = winit.jax.reinitialize(f, p | {"b1": given / 10}, x, rng=0)  # as draws are, ±1/√30
+    assert not drawn["b1"].any()
 
 
 def test_what_is_not_added_as_it_stands_is_no_bias() -> None:

@@ -423,6 +423,14 @@ def test_a_forget_gate_that_was_given_stays() -> None:
     assert (module.bias_ih_l0[32:64] == 2).all()
 
 
+def test_of_a_forget_gate_that_was_given_the_draws_beside_it_say_nothing() -> None:
+    module = nn.LSTM(6, 32)
+    with torch.no_grad():
+        module.bias_ih_l0[32:64] = 1.0  # as it starts
+    texts = reinitialize(module, x=torch.randn(5, 4, 6), rng=0)
+    assert texts["bias_ih_l0"] == "zeros, forget gate 1" and module.bias_ih_l0.sum() == 32
+
+
 @pytest.mark.parametrize("values", [torch.rand(5) + 0.5, torch.ones(5), torch.ones(1) / 9])
 @pytest.mark.parametrize("force", [False, True])
 def test_divisors_and_thresholds_are_left_and_named(values: torch.Tensor, force: bool) -> None:

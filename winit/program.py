@@ -1142,26 +1142,31 @@ class Subject:
         """Why a shift or a scale is no draw but was given, or "".
 
         So are constants that the layer does not give, and what is three times as large as its
-        draws. Without draws, nobody knows of values that vary. What a unit signal never crosses is
-        none, except beside the kernel of an output.
+        draws. Where nobody knows its draws, they are taken to lie within 1/√fan_in, as the widest
+        of a library do, and values that vary were given beside the kernel of an output alone. What
+        a unit signal never crosses is given nowhere else. Entries that are as they start say
+        nothing.
         """
         sites = self.program.sites
         kernels = {k.name for site in sites for k in site.kernels}
         if name in kernels or "float" not in str(self.arrays[name].dtype):
             return ""
-        if (start := self.start(name)) is None or np.array_equal(
-            value := self.value(name), start[0]
-        ):
+        if (start := self.start(name)) is None:
             return ""
-        resets = self.resets(name)
+        value, resets = self.value(name), self.resets(name)
+        if not (own := value[value != start[0]]).size:
+            return ""
+        reads = [site for site in sites if name in site.shifts]
+        draws = [np.abs(reset).max() for reset in resets]
+        draws = draws or [1 / math.sqrt(max(site.fan_in, 1.0)) for site in reads]
+        flat, size = not np.ptp(own), float(np.abs(own).max())
+        last = size < math.inf and any(site.head for site in reads)
+        far = size > 3 * max(draws, default=0.0)
+        alone = flat and (own.size > 1 or far)
         always = bool(resets) and not np.ptp(resets)
-        flat, size = not np.ptp(value), float(np.abs(value).max())
-        most = max((float(np.abs(reset).max()) for reset in resets), default=math.inf)
-        alone = flat and (value.size > 1 or not resets)
-        last = size < math.inf and any(s.head and name in s.shifts for s in sites)
-        if not (always or alone or size > 3 * most) or not (last or size <= CROSSED):
+        if not (always or alone or (far and (resets or last))) or not (last or size <= CROSSED):
             return ""
-        return f"given, value={value.flat[0]:.4g}" if flat else "given, not as its layer draws it"
+        return f"given, value={own[0]:.4g}" if flat else "given, not as its layer draws it"
 
     def trained(self) -> str:
         """The sign that the model was trained, or ""."""
