@@ -454,7 +454,7 @@ class Reader:
         self.factors: set[int] = set()
         self.scales: dict[int, set[int]] = {}  # of a site's result, by its number
         self.added: dict[int, int] = {}  # parameters, and the sites to whose results
-        # Those that are added to more than the inputs, with one axis or a number for each unit.
+        # Those added as they stand, to more than inputs, with one axis or a number for each unit.
         self.shifts: set[int] = set()
         # Curves that sums and products read, by operation and place, and of which sites.
         self.bends: dict[tuple[int, int], tuple[Elementwise, int]] = {}
@@ -612,11 +612,11 @@ class Reader:
         units = {d.units for d in self.found.values() if v.intact >> d.number & 1}
         for k in sides if op.kind == "add" else ():
             plain = inputs[k].powers and inputs[k].straight and self._rises(op, inputs, k)
-            for p in inputs[k].powers if plain else ():
+            for p in inputs[k].powers:
                 shape = self.parameters[p].shape
                 vector = len(shape) == 1 or math.prod(shape) in units
                 self.added[p] = self.added.get(p, 0) | v.parents
-                self.shifts |= {p} if vector and (v.parents or v.pending) else set()
+                self.shifts |= {p} if plain and vector and (v.parents or v.pending) else set()
 
     def _rises(self, op: Op, inputs: Sequence[Value], k: int) -> bool:
         """Whether a result is a sum with the k-th input in it, or its multiple by more than 0."""
