@@ -400,6 +400,20 @@ def test_a_module_of_equinox() -> None:
     assert drawn.activation is model.activation
 
 
+def test_biases_of_equinox_are_set_whatever_their_axes() -> None:
+    eqx = pytest.importorskip("equinox")
+    one = eqx.nn.MLP(16, 1, 64, 1, key=jax.random.key(0))
+    layer = eqx.nn.Conv2d(3, 8, 3, key=jax.random.key(0))
+    assert one.layers[1].bias.shape == (1,) and layer.bias.shape == (8, 1, 1)
+    f = lambda model, x: jax.vmap(model)(x)  # noqa: E731
+    for force in (False, True):
+        drawn = winit.jax.reinitialize(f, one, data(8, 16), rng=0, force=force)
+        assert not drawn.layers[0].bias.any() and not drawn.layers[1].bias.any()
+        assert not winit.jax.reinitialize(f, layer, data(2, 3, 8, 8), rng=0, force=force).bias.any()
+    given = eqx.tree_at(lambda model: model.layers[1].bias, one, jnp.array([-4.6]))
+    assert winit.jax.reinitialize(f, given, data(8, 16), rng=0).layers[1].bias == -4.6
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_narrow_floats(dtype: str) -> None:
     p = {n: jnp.asarray(w, dtype) for n, w in kernels((64, 64), (64, 8)).items()}
@@ -493,6 +507,73 @@ def test_constant_shifts_were_given_and_stay() -> None:
     other = {"b0": np.full(6, -10, "float32"), "b1": data(3)}  # a fault, and no constant
     drawn = winit.jax.reinitialize(f, p | other, x, rng=0)
     assert not drawn["b0"].any() and not drawn["b1"].any()
+
+
+ODDS = np.log([0.5, 0.2, 0.1, 0.1, 0.1]).astype("float32")
+
+
+@pytest.mark.parametrize("given", [ODDS, np.array([-0.01, -4.6], "float32")])
+def test_log_odds_that_vary_stay_beside_an_output(given: Any) -> None:
+    def f(p: Any, x: Any) -> Any:
+        return jax.nn.relu(x @ p["w0"] + p["b0"]) @ p["w1"] + p["b1"]
+
+    p, x = kernels((10, 30), (30, len(given))), data(50, 10)
+    p |= {"b0": data(30), "b1": given}
+    drawn = winit.jax.reinitialize(f, p, x, rng=0)
+    assert drawn["b1"] is p["b1"] and not drawn["b0"].any()
+    assert not winit.jax.reinitialize(f, p, x, rng=0, force=True)["b1"].any()
+    drawn = winit.jax.reinitialize(f, p | {"b1": given / 10}, x, rng=0)  # as draws are, ±1/√30
+    assert not drawn["b1"].any()
+
+
+def test_what_is_not_added_as_it_stands_is_no_bias() -> None:
+    uses: list[Any] = [
+        lambda h, t: h / t,
+        lambda h, t: h / jnp.sqrt(t**2 + 1e-5),
+        lambda h, t: jax.nn.relu(jnp.abs(h) - t),
+        lambda h, t: h + (-t),
+        lambda h, t: jnp.maximum(h, t),
+        lambda h, t: h + jax.nn.softplus(t),
+        lambda h, t: h + t * t,
+        lambda h, t: h + t / t,
+        lambda h, t: (h + t) / t,
+    ]
+    p, x = kernels((6, 6), (6, 3)), data(50, 6)
+    p["t"] = np.random.default_rng(0).uniform(0.5, 1.5, 6).astype("float32")
+    for use in uses:
+        f = lambda p, x, use=use: use(x @ p["w0"], p["t"]) @ p["w1"]  # noqa: E731
+        for force in (False, True):
+            assert winit.jax.reinitialize(f, p, x, rng=0, force=force)["t"] is p["t"]
+    added: list[Any] = [
+        lambda h, t: h + 0.1 * t,
+        lambda h, t: t - h,
+        lambda h, t: jnp.tanh(h) + t,
+        lambda h, t: h - h.mean(1, keepdims=True) + t.reshape(1, 6),
+    ]
+    for use in added:
+        f = lambda p, x, use=use: use(x @ p["w0"], p["t"]) @ p["w1"]  # noqa: E731
+        assert not winit.jax.reinitialize(f, p, x, rng=0)["t"].any()
+
+
+def test_what_standardizes_the_inputs_stays() -> None:
+    def f(p: Any, x: Any) -> Any:
+        return (x - p["mean"] + p["more"]) / p["std"] @ p["w0"]
+
+    p, x = kernels((6, 3)), data(50, 6)
+    p |= {name: data(6) for name in ("mean", "more", "std")}
+    drawn = winit.jax.reinitialize(f, p, x, rng=0, force=True)
+    assert all(drawn[name] is p[name] for name in ("mean", "more", "std"))
+
+
+def test_a_bias_has_a_number_for_each_unit_whatever_its_axes() -> None:
+    def f(p: Any, x: Any) -> Any:
+        h = (x @ p["w0"]).reshape(-1, 4, 3) + p["heads"]
+        return (jax.nn.relu(h).reshape(-1, 12) @ p["w1"]).reshape(-1, 2, 3) + p["places"]
+
+    p, x = kernels((6, 12), (12, 6)), data(50, 6)
+    p |= {"heads": data(4, 3), "places": data(2, 1)}
+    drawn = winit.jax.reinitialize(f, p, x, rng=0)
+    assert not drawn["heads"].any() and drawn["places"] is p["places"]
 
 
 def test_targets_far_from_unit_scale_are_said_to_be() -> None:

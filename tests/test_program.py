@@ -338,6 +338,14 @@ def test_a_bias_that_a_gate_closes_with_the_state_is_no_factor() -> None:
     assert read(f, zeros(w=(3, 6), u=(6, 6), bias=(6,)), 4, 7, 3).factors == ("u", "w")
 
 
+def test_what_is_made_of_a_table_and_added_is_neither_a_bias_nor_apart() -> None:
+    def f(p: Any, x: Any) -> Any:
+        return x @ p["w"] + jnp.tanh(p["places"]) + jnp.tanh(p["b"])
+
+    program = read(f, zeros(w=(3, 6), places=(7, 6), b=(6,)), 4, 7, 3)
+    assert program.beside == program.unused == program.shifts == ()
+
+
 def test_stacked_layers_are_scanned_and_each_step_has_its_own_entries() -> None:
     def f(p: Any, x: Any) -> Any:
         return jax.lax.scan(lambda h, w: (jax.nn.relu(h @ w), None), x, p["w"])[0]

@@ -423,6 +423,49 @@ def test_a_forget_gate_that_was_given_stays() -> None:
     assert (module.bias_ih_l0[32:64] == 2).all()
 
 
+def test_of_a_forget_gate_that_was_given_the_draws_beside_it_say_nothing() -> None:
+    module = nn.LSTM(6, 32)
+    with torch.no_grad():
+        module.bias_ih_l0[32:64] = 1.0  # as it starts
+    texts = reinitialize(module, x=torch.randn(5, 4, 6), rng=0)
+    assert texts["bias_ih_l0"] == "zeros, forget gate 1" and module.bias_ih_l0.sum() == 32
+
+
+@pytest.mark.parametrize("values", [torch.rand(5) + 0.5, torch.ones(5), torch.ones(1) / 9])
+@pytest.mark.parametrize("force", [False, True])
+def test_divisors_and_thresholds_are_left_and_named(values: torch.Tensor, force: bool) -> None:
+    class Divided(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.t = mlp(), nn.Parameter(values.clone())
+            self.floor = nn.Parameter(torch.rand(12))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            made: torch.Tensor = self.body(x.abs().sub(self.floor).relu())
+            return made[:, :1] / self.t
+
+    module = Divided()
+    texts = reinitialize(module, x=X, rng=0, force=force)
+    assert texts["t"] == texts["floor"] == "left: no convention is known"
+    assert (module.t == values).all() and module.floor.any()
+
+
+def test_a_number_that_divides_can_be_the_cause() -> None:
+    class Cold(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.t = mlp(), nn.Parameter(torch.tensor(0.001))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            made: torch.Tensor = self.body(x)
+            return made / self.t
+
+    module = Cold()
+    classes = torch.zeros(len(X), dtype=torch.long)
+    report = audit(module, X, classes, nn.CrossEntropyLoss())
+    assert report.findings[-1].cure == "set t to 1"
+
+
 def test_no_draw_of_a_layer_is_taken_for_given() -> None:
     for seed in range(20):
         with torch.random.fork_rng():

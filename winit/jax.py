@@ -835,7 +835,12 @@ def reinitialize(
     force: bool = False,
     **options: Any,
 ) -> Any:
-    """New parameters, drawn as `winit.redraw.reinitialize` says; `params` stays as it is."""
+    """New parameters, drawn as `winit.redraw.reinitialize` says; `params` stays as it is.
+
+    What is left, as a bias that was given, is the very array of `params`:
+    ``jax.tree.map(operator.is_, params, new)`` shows where. No layer says here which part of a bias
+    is a forget gate's, so all of it starts at 0.
+    """
     from winit import redraw  # with what it needs, when it is needed
 
     subject = Function(f, params, x, None, None, trainable, 0)

@@ -117,7 +117,7 @@ class Site:
     normalized: bool = False  # on every path, a normalizer comes before the next site
     averaged: float = 1.0  # values that were averaged or summed since the roots, at the most
     scales: tuple[str, ...] = ()  # parameters that multiply its result, shifted and moved
-    shifts: tuple[str, ...] = ()  # parameters that are added to it
+    shifts: tuple[str, ...] = ()  # parameters that are added before another site reads it
     summed: int = 1  # sites whose results meet, at the most, in the sums that follow
     recurrent: bool = False  # what it reads depends on the state of the loop that it is in
     carries: bool = False  # it reads the loop's state and makes the next, which nothing else passes
@@ -158,7 +158,8 @@ class Program:
     table: float = math.nan  # the std of embeddings by a framework's convention; NaN: Keras's limit
     unused: tuple[str, ...] = ()  # parameters of two axes or more that neither sites nor sums read
     beside: tuple[str, ...] = ()  # others, of which outputs are made: class tokens, scales
-    factors: tuple[str, ...] = ()  # parameters that multiply data: kernels, scales, gates
+    factors: tuple[str, ...] = ()  # that multiply or divide data: kernels, scales, gates
+    shifts: tuple[str, ...] = ()  # biases: they are added to what sites and normalizers give
     stopped: tuple[str, ...] = ()  # kernels that no gradient reaches, since the model stops it...
     severed: tuple[str, ...] = ()  # ...or since their results are used as whole numbers alone
     single: tuple[str, ...] = ()  # kernels of a softmax over one entry, whose slope is 0
@@ -301,7 +302,8 @@ class Value:
     level: int = PARAMETERS
     source: int = -1
     layout: int = 0  # the moves since the source
-    straight: bool = True  # affine in the source
+    # Affine in the source; of parameters alone: sums of them, and positive multiples.
+    straight: bool = True
     curve: Array = field(default_factory=lambda: POINTS, compare=False)  # of the source
     act: Elementwise = field(default=LINEAR, compare=False)  # what acted before the source
     degree: float = 1.0  # the power of the data's scale with which it grows
@@ -420,6 +422,11 @@ class Draft:
         return self.kernel.level == PARAMETERS and self.kernel.source >= 0
 
     @property
+    def units(self) -> int:
+        """How many units it has."""
+        return self.contract.size(1) * (self.contract.size(0) if self.contract.apart else 1)
+
+    @property
     def use(self) -> tuple[Any, ...]:
         """What tells uses of parameters apart, but for the part of them that is used."""
         order = tuple(map(tuple, self.contract.order))
@@ -446,8 +453,9 @@ class Reader:
         self.blocks: dict[int, int] = {}
         self.factors: set[int] = set()
         self.scales: dict[int, set[int]] = {}  # of a site's result, by its number
+        self.added: dict[int, int] = {}  # parameters, and the sites to whose results
+        # Those added as they stand, to more than inputs, with one axis or a number for each unit.
         self.shifts: set[int] = set()
-        self.added: dict[int, set[int]] = {}  # to a site's result, by its number
         # Curves that sums and products read, by operation and place, and of which sites.
         self.bends: dict[tuple[int, int], tuple[Elementwise, int]] = {}
         self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
@@ -562,13 +570,10 @@ class Reader:
             return self._alone(op, inputs)
         sides = [v for k, v in enumerate(inputs) if k not in main]
         made_of = {p for v in sides for p in v.powers}
-        self.factors |= made_of if op.kind == "mul" else set()
-        self.shifts |= made_of if op.kind not in ("mul", "move") else set()
+        self.factors |= made_of if op.kind in ("mul", "div") else set()
         lone = main == [0] or (op.kind == "mul" and len(main) == 1)
-        beside = {"mul": self.scales, "add": self.added}.get(op.kind)
-        if beside is not None and len(main) == 1:
-            intact = inputs[main[0]].intact
-            beside |= {n: made_of for n in bits(intact) if 1 << n == intact}
+        if len(main) == 1:
+            self._beside(op, inputs, main[0])
         straight = lone if op.kind in ("mul", "div") else op.kind in ("affine", "add", "move")
         straight = (straight or (op.kind == "choose" and 0 not in main)) and all(
             inputs[k].straight for k in main
@@ -598,13 +603,44 @@ class Reader:
         bounded = all(v.bounded for v in known) or degree == 0
         return replace(made, degree=degree or 1.0, bounded=bounded)
 
+    def _beside(self, op: Op, inputs: Sequence[Value], place: int) -> None:
+        """Keep which parameters scale a site's result, or are added to a signal as they stand."""
+        v, sides = inputs[place], [k for k in range(len(inputs)) if k != place]
+        if op.kind == "mul":
+            made_of = {p for k in sides for p in inputs[k].powers}
+            self.scales |= {n: made_of for n in bits(v.intact) if 1 << n == v.intact}
+        units = {d.units for d in self.found.values() if v.intact >> d.number & 1}
+        for k in sides if op.kind == "add" else ():
+            plain = inputs[k].powers and inputs[k].straight and self._rises(op, inputs, k)
+            for p in inputs[k].powers:
+                shape = self.parameters[p].shape
+                vector = len(shape) == 1 or math.prod(shape) in units
+                self.added[p] = self.added.get(p, 0) | v.parents
+                self.shifts |= {p} if plain and vector and (v.parents or v.pending) else set()
+
+    def _rises(self, op: Op, inputs: Sequence[Value], k: int) -> bool:
+        """Whether a result is a sum with the k-th input in it, or its multiple by more than 0."""
+        others = any(v.powers for j, v in enumerate(inputs) if j != k)
+        if op.kind in ("move", "join"):
+            return True
+        kinds = ("affine", "add") if others else ("affine", "add", "mul", "div")
+        if op.run is None or op.kind not in kinds:
+            return False
+        rows = [[x if j == k else v.number for j, v in enumerate(inputs)] for x in (0.0, 1.0)]
+        with np.errstate(all="ignore"):
+            low, high = (float(op.run(*row)) for row in rows)
+        return high > low
+
     def _alone(self, op: Op, inputs: Sequence[Value]) -> Value:
         """Of parameters and constants alone."""
         number, single = inputs[0].number if inputs else 0.25, op.kind in ELEMENTWISE
+        parts = [k for k, v in enumerate(inputs) if v.powers]
+        straight = all(inputs[k].straight and self._rises(op, inputs, k) for k in parts)
         if op.run is not None and single:
             number = float(op.run(*(v.number for v in inputs)))
         exact = bool(inputs) and (single or op.kind == "move") and all(v.exact for v in inputs)
-        return Value(number=number, exact=exact, powers=self._powers(op, inputs))
+        powers = self._powers(op, inputs)
+        return Value(number=number, exact=exact, powers=powers, straight=straight)
 
     def _powers(self, op: Op, inputs: Sequence[Value]) -> dict[int, float]:
         """With which power each parameter takes part; a product of matrices beside a whole, 0."""
@@ -745,10 +781,10 @@ class Reader:
         self.steps.append(steps)
         came: list[Value] = [Value()] * len(first)
         outs: list[Value] = []
-        factors, shifts = set(self.factors), set(self.shifts)
+        factors, added, shifts = set(self.factors), dict(self.added), set(self.shifts)
         for _ in range(8):
             # What a state is not yet known to hold would pass for a constant that they change.
-            self.factors, self.shifts = set(factors), set(shifts)
+            self.factors, self.added, self.shifts = set(factors), dict(added), set(shifts)
             triples = zip(inside, first, came, strict=True)
             outs = body([self._carried(*triple, mark, deep) for triple in triples])
             if outs[: len(first)] == came:
@@ -853,6 +889,7 @@ class Reader:
         self.bends |= {i: (act, at(m)) for i, (act, m) in self.bends.items()}
         self.peaks |= {i: (side, at(m)) for i, (side, m) in self.peaks.items()}
         self.single = at(self.single)
+        self.added = {p: at(m) for p, m in self.added.items()}
         return merged, [moved(v) for v in outputs]
 
     # The program.
@@ -901,7 +938,7 @@ class Reader:
         named = [(p, k.name) for p, k in enumerate(self.parameters)]
         mute = [(p, n) for p, n in named if n in mains and not read >> p & 1]
         apart = [(p, k.name) for p, k in enumerate(self.parameters)
-                 if p not in self.shifts and k.name not in used and len(k.shape) > 1]  # fmt: skip
+                 if p not in self.added and k.name not in used and len(k.shape) > 1]  # fmt: skip
         return Program(
             tuple(made),
             tuple(roots),
@@ -909,6 +946,7 @@ class Reader:
             unused=tuple(n for p, n in apart if not last.flows >> p & 1),
             beside=tuple(n for p, n in apart if last.flows >> p & 1),
             factors=tuple(n for p, n in named if p in self.factors or n in used),
+            shifts=tuple(n for p, n in named if p in self.shifts),
             stopped=tuple(n for p, n in mute if not (lost | last.flows) >> p & 1),
             severed=tuple(n for p, n in mute if lost >> p & 1),
             single=tuple(made[place[n]].kernel.name for n in bits(self.single) if n in place),
@@ -928,13 +966,15 @@ class Reader:
             fan_out / blocks,
             groups=d.contract.size(0) * d.contract.split,
             blocks=blocks,
-            units=d.contract.size(1) * (d.contract.size(0) if d.contract.apart else 1),
+            units=d.units,
             before=LINEAR if d.lookup else self.acting(d.x),
             roots=tuple(bits(d.x.roots)),
             reads_data=bool(d.x.origins),
             averaged=d.x.averaged,
             scales=tuple(self.parameters[p].name for p in self.scales.get(d.number, ())),
-            shifts=tuple(self.parameters[p].name for p in self.added.get(d.number, ())),
+            shifts=tuple(
+                self.parameters[p].name for p, m in self.added.items() if m >> d.number & 1
+            ),
             summed=max((m.bit_count() for m in self.sums if m >> d.number & 1), default=1),
             recurrent=d.recurrent,
             carries=d.carries,
@@ -1082,10 +1122,12 @@ class Subject:
         self.arrays[name] = self.like(value, self.arrays[name])
 
     def start(self, name: str) -> tuple[Array, str] | None:
-        """The conventional start of what is no kernel, and its name; None if there is none."""
-        shape = self.parameters[name]
-        shift = len(shape) == 1 and name not in self.program.factors
-        return (np.zeros(shape), "zeros") if shift else None
+        """The conventional start of what is no kernel, and its name; None if there is none.
+
+        Without a layer that knows, it is that of biases. A divisor, a threshold, a scale has none.
+        """
+        bias = name in self.program.shifts and name not in self.program.factors
+        return (np.zeros(self.parameters[name]), "zeros") if bias else None
 
     def kept(self, name: str) -> str:
         """Why a parameter is to be left alone ("frozen", "given as a constant"), or ""."""
@@ -1100,26 +1142,31 @@ class Subject:
         """Why a shift or a scale is no draw but was given, or "".
 
         So are constants that the layer does not give, and what is three times as large as its
-        draws. Without draws, nobody knows of values that vary. What a unit signal never crosses is
-        none, except beside the kernel of an output.
+        draws. Where nobody knows its draws, they are taken to lie within 1/√fan_in, as the widest
+        of a library do, and values that vary were given beside the kernel of an output alone. What
+        a unit signal never crosses is given nowhere else. Entries that are as they start say
+        nothing.
         """
         sites = self.program.sites
         kernels = {k.name for site in sites for k in site.kernels}
         if name in kernels or "float" not in str(self.arrays[name].dtype):
             return ""
-        if (start := self.start(name)) is None or np.array_equal(
-            value := self.value(name), start[0]
-        ):
+        if (start := self.start(name)) is None:
             return ""
-        resets = self.resets(name)
+        value, resets = self.value(name), self.resets(name)
+        if not (own := value[value != start[0]]).size:
+            return ""
+        reads = [site for site in sites if name in site.shifts]
+        draws = [np.abs(reset).max() for reset in resets]
+        draws = draws or [1 / math.sqrt(max(site.fan_in, 1.0)) for site in reads]
+        flat, size = not np.ptp(own), float(np.abs(own).max())
+        last = size < math.inf and any(site.head for site in reads)
+        far = size > 3 * max(draws, default=0.0)
+        alone = flat and (own.size > 1 or far)
         always = bool(resets) and not np.ptp(resets)
-        flat, size = not np.ptp(value), float(np.abs(value).max())
-        most = max((float(np.abs(reset).max()) for reset in resets), default=math.inf)
-        alone = flat and (value.size > 1 or not resets)
-        last = size < math.inf and any(s.head and name in s.shifts for s in sites)
-        if not (always or alone or size > 3 * most) or not (last or size <= CROSSED):
+        if not (always or alone or (far and (resets or last))) or not (last or size <= CROSSED):
             return ""
-        return f"given, value={value.flat[0]:.4g}" if flat else "given, not as its layer draws it"
+        return f"given, value={own[0]:.4g}" if flat else "given, not as its layer draws it"
 
     def trained(self) -> str:
         """The sign that the model was trained, or ""."""

@@ -239,8 +239,10 @@ def reinitialize(
     scheme : "auto" or a scheme's name
         "auto" follows `plan`; `options` go with a name only. Embeddings, biases, normalization
         and gates have their convention under every scheme: what their layer always sets, and of
-        biases 0. In PyTorch and JAX, what no reset of the layer draws was given, and stays, such as
-        an output's log-odds or a scale of 0.1: constants, and what is three times beyond its draws.
+        biases 0, which are added to what a kernel or a normalizer gives. Divisors, thresholds, and
+        scales and shifts of a model's own are left. In PyTorch and JAX, what no reset of the layer
+        draws was given, and stays, such as an output's log-odds or a scale of 0.1: constants, and
+        what is three times beyond its draws (in JAX, beside an output's kernel, beyond 3/√fan_in).
         What differs less looks like a draw, and is set; so is what is above 3 in hidden layers.
     force : bool
         Needed for a model that was trained, for what is frozen or was given by the user, and for
