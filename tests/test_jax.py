@@ -204,6 +204,27 @@ def test_saturated_is_what_normal_numbers_are_not(phi: Any) -> None:
     assert np.isnan(relu).all()  # its flat half is at 0
 
 
+@pytest.mark.parametrize("phi", [jax.nn.hard_tanh, jax.nn.relu6, lambda x: jnp.clip(x, -1, 1)])
+def test_of_the_slopes_that_a_unit_signal_finds_steep_those_that_are_flat_count(phi: Any) -> None:
+    for gain, low, high in ((1.0, -0.5, 0.2), (30.0, 0.75, 1.0)):
+        p = kernels((64, 64), (64, 64), (64, 4), gain=gain)
+        assert low < measured(chain(phi, 3), p, data(64, 64)).saturated[0] < high
+
+
+def test_of_a_function_that_turns_back_no_result_tells_the_slope() -> None:
+    p = kernels((64, 64), (64, 4), gain=30.0)
+    assert np.isnan(measured(chain(lambda x: jnp.exp(-(x**2)), 2), p, data(64, 64)).saturated[0])
+
+
+def test_a_function_that_is_flat_for_most_of_a_unit_signal_is_not_saturated() -> None:
+    p = kernels((64, 64), (64, 4), gain=30.0)  # as in a norm, 1 / sqrt of a variance
+
+    def f(x: Any) -> Any:
+        return jax.lax.rsqrt(jnp.maximum(x, 0.0) + 1e-6)
+
+    assert np.isnan(measured(chain(f, 2), p, data(64, 64)).saturated[0])
+
+
 def test_what_is_saturated_may_be_read_by_a_normalizer() -> None:
     def f(p: Any, x: Any) -> Any:
         h = jnp.tanh(x @ p["w0"])
@@ -334,6 +355,23 @@ def test_the_loss_of_a_network_that_knows_nothing() -> None:
     m = measured(chain(jnp.tanh, 1), one, x, (y[:, :1] > 5).astype("float32"), binary)
     assert m.blind == pytest.approx(math.log(2), rel=1e-6)
     assert math.isnan(measured(chain(jnp.tanh, 1), p, x).blind)
+
+
+@pytest.mark.parametrize("mean", [3, 50])
+def test_of_a_likelihood_nobody_knows_what_knowing_nothing_costs(mean: int) -> None:
+    def poisson(o: Any, y: Any) -> Any:
+        return jnp.mean(jnp.exp(o) - y * o)
+
+    def normal(o: Any, y: Any) -> Any:
+        return jnp.mean((o[:, :1] - y) ** 2 / jnp.exp(o[:, 1:]) + o[:, 1:])
+
+    x, y = data(200, 6), RNG(0).poisson(mean, (200, 1))
+    for counts in (y, y.astype("float32")):
+        report = winit.jax.audit(chain(jnp.tanh, 1), kernels((6, 1)), x, counts, poisson)
+        assert math.isnan(report.blind) and report.ok and not report.notes
+    far = 2.0 * mean * np.ones((200, 1), "float32") + data(200, 1)
+    assert math.isnan(measured(chain(jnp.tanh, 1), kernels((6, 2)), x, far, normal).blind)
+    assert not math.isnan(measured(chain(jnp.tanh, 1), kernels((6, 1)), x, far, squares).blind)
 
 
 # ------------------------------------------------------------------ randomness
@@ -585,6 +623,13 @@ def test_targets_far_from_unit_scale_are_said_to_be() -> None:
     for y, said in ((1000 * data(50, 3), True), (data(50, 3), False)):
         notes = winit.jax.audit(f, p, x, y, loss).notes
         assert any("Targets unscaled: E y²" in note for note in notes) is said
+    for whole in ((1000 * data(50, 3)).astype("int32"), np.abs(100 * data(50, 3)).astype("uint8")):
+        (note,) = winit.jax.audit(f, p, x, whole, loss).notes
+        assert "the loss and its gradients grow with it" in note
+    y = 1000 * data(50, 3)
+    (note,) = winit.jax.audit(f, p, x, y, lambda o, y: jnp.mean(jnp.abs(o - y))).notes
+    assert "the loss grows with it, its gradients do not" in note
+    assert not winit.jax.audit(f, p, x, y, lambda o, y: jnp.mean((o - y) ** 2 / y**2)).notes
 
 
 @pytest.mark.parametrize("inside", [False, True])

@@ -62,7 +62,6 @@ class Chain:
     def __init__(self, gains: list[float], made: list[Site] | None = None, **over: Any) -> None:
         made = made or sites(len(gains))
         self.name, self.over, self.runs = "chain", over, 0
-        self.classes = over.pop("classes", False)
         roots = over.pop("roots", (Root("x", "input"),))
         extra = {k: over.pop(k) for k in ("unused", "stopped", "notes") if k in over}
         factors = tuple(dict.fromkeys(site.kernel.name for site in made))
@@ -348,7 +347,21 @@ def test_a_first_loss_far_too_high_is_the_heads() -> None:
 
 def test_targets_that_no_output_meets() -> None:
     report = audit(he(6), change=put(loss=1e4, blind=1.0))
-    assert report.findings[0].cure.startswith("no redraw cures this: standardize the targets")
+    mean = "start the last bias at the mean of the targets and its kernel near 0"
+    assert report.findings[0].cure == f"no redraw cures this: standardize the targets, or {mean}"
+    for growth, said in ((4.0, f"standardize the targets, or {mean}"), (1.1, mean)):
+        report = audit(he(6), change=put(loss=1e4, blind=1.0, even=1e4, growth=growth))
+        assert report.findings[0].cure == f"no redraw cures this: {said}"
+    report = audit(he(6), change=put(loss=1e4, blind=1.0, even=1.1, growth=4.0))
+    assert "nearer to 0 by what comes after the last kernel" in report.findings[0].cure
+
+
+def test_a_smaller_last_kernel_cures_where_no_draw_does() -> None:
+    def change(chain: Chain, m: Measured) -> Measured:
+        return replace(m, loss=m.z2[-1] / 100 + 1e-6, blind=1e-6, even=1e-6)
+
+    (finding,) = audit(he(6), change=change).findings
+    assert finding.cure == "multiply k5 by 0.001" and finding.changes == ("k5",)
 
 
 def test_large_outputs_speak_where_no_loss_was_given() -> None:
@@ -371,6 +384,13 @@ def test_zeros_that_give_way_wait_and_zeros_that_do_not_are_dead() -> None:
     for zeros in ([0.0] * 6, [1.0, IDEAL, 0.0, 0.0, IDEAL, 1.0]):
         report = audit(zeros)
         assert "dead" in verdicts(report) and "at random" in report.findings[0].cure
+
+
+def test_zeros_that_are_frozen_wait_for_nothing() -> None:
+    report = audit([*he(5), 0.0], kept={"k5": "frozen"})
+    assert "dead" in verdicts(report) and report.findings[0].cure == "unfreeze k5"
+    assert not any("waits" in note for note in report.notes)
+    assert report.notes[0].startswith("k5: frozen at 0: it never moves")
 
 
 def test_zeros_that_nothing_tells_apart_stay_tied_when_they_open() -> None:
@@ -439,10 +459,12 @@ def test_collapsed_heads_and_inputs_that_cannot_tell() -> None:
     assert audit(he(5), change=put(z_share={4: 1e-4})).ok
     alike = put(z_share=dict.fromkeys(range(5), 0.0))  # behind the first kernel, not before it
     assert verdicts(audit(he(5), change=alike))[4] == "collapsed"
-    for share in (0.0, math.nan):
+    for share, why in ((0.0, "hardly differ"), (math.nan, "was not followed")):
         shares = dict.fromkeys(range(5), share)
         report = audit(he(5), change=put(x_share=shares, z_share=shares))
         assert report.ok and "Cannot tell whether examples" in report.notes[0]
+        report = audit(he(5), change=put(x_share=shares, z_share=shares | {4: 0.5}))
+        assert report.ok and why in report.notes[0]
 
 
 def test_the_gradient_of_the_first_kernels_against_the_others() -> None:
@@ -488,8 +510,11 @@ def test_a_cure_that_makes_the_first_loss_worse_is_not_printed() -> None:
 def test_a_cure_of_the_signal_says_what_the_first_loss_still_needs() -> None:
     report = audit([1.0] * 16, change=lambda _, m: replace(m, loss=20.0, blind=2.3))
     assert report.findings[0].cure.startswith("draw k1 to k14 ")
-    assert report.findings[0].cure.endswith("; for the first loss, standardize the targets, or "
-                                            "start the last bias at their mean")  # fmt: skip
+    assert "; for the first loss, standardize the targets, or start" in report.findings[0].cure
+    change = put(loss=20.0, blind=2.3, even=2.3)  # what the outputs are is to be smaller
+    cure = audit([1.0] * 16, change=change).findings[0].cure
+    assert cure.endswith("; for the first loss, draw the last kernel smaller, or normalize what it "
+                         "reads")  # fmt: skip
 
 
 def test_where_the_signal_explodes_a_clipped_gradient_is_no_dead_unit() -> None:

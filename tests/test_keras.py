@@ -772,3 +772,13 @@ def test_eight_devices_keep_their_layouts_and_give_the_numbers_of_one(kind: str)
         env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
     )
     assert out.stdout.strip() == "same", out.stderr
+
+
+def test_a_last_bias_that_was_asked_for_is_the_cure_of_its_first_loss() -> None:
+    last = layers.Dense(1, bias_initializer=keras.initializers.Constant(-30.0), name="last")
+    model = keras.Sequential([keras.Input((10,)), layers.Dense(16, "relu"), last])
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((64, 10)), rng.integers(0, 2, (64, 1))
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    (finding,) = audit(model, x, y, loss).findings
+    assert finding.verdict == "first loss far too high" and finding.cure.endswith("bias to 0")

@@ -578,6 +578,8 @@ SAID = [
     ("symmetric", {"scheme": "constant", "std": 0.01, "activation": "tanh", "depth": 4}),
     ("saturated", {"activation": "tanh", "scheme": "normal", "std": 1}),
     ("saturated", {"activation": "tanh", "scheme": "normal", "std": 10, "width": 512}),
+    ("saturated", {"activation": "relu6", "scheme": "normal", "std": 1}),
+    ("saturated", {"activation": "hard_tanh", "scheme": "normal", "std": 1}),
     ("collapsed", {"activation": "sigmoid", "scheme": "glorot_normal"}),
     ("overflow", {"scheme": "normal", "std": 1, "depth": 100, "width": 64}),
     ("overflow", {"scheme": "constant", "std": 10, "depth": 100, "width": 512}),

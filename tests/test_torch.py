@@ -513,6 +513,10 @@ def test_targets_far_from_unit_scale_are_said_to_be() -> None:
     for targets, said in ((y, True), (y / 1000, False)):
         notes = audit(module, X, targets, F.mse_loss).notes
         assert any("Targets unscaled: E y²" in note for note in notes) is said
+        loss = F.l1_loss if said else F.huber_loss
+        found = audit(module, X, targets.long(), lambda o, y, loss=loss: loss(o, y.float())).notes
+        found = tuple(note for note in found if "Targets" in note)
+        assert len(found) == said and all("its gradients do not" in note for note in found)
     counts = y.abs().round()
     notes = audit(module, X, counts, F.poisson_nll_loss).notes  # which reads their logarithm
     assert not any("Targets" in note for note in notes)
@@ -806,9 +810,43 @@ def test_a_layer_that_its_bias_killed_gets_another_bias() -> None:
 def test_targets_that_are_classes_are_not_to_be_standardized() -> None:
     module = Made(lambda m, x: m.a(x) + 1e3 * torch.arange(4.0), a=nn.Linear(12, 4))
     cure = audit(module, X, Y, F.cross_entropy).findings[0].cure
-    assert "draw the last kernel smaller" in cure and "standardize" not in cure
+    assert "bring the outputs nearer to 0" in cure and "standardize" not in cure
     cure = audit(module, X, torch.randn(8, 4), F.mse_loss).findings[0].cure
+    assert "bring the outputs nearer to 0" in cure and "standardize" not in cure
+    cure = audit(mlp(), X, 100 + torch.randn(8, 4), F.mse_loss).findings[0].cure
     assert "standardize the targets" in cure
+
+
+def test_frozen_zeros_are_dead_and_drawing_them_cures() -> None:
+    x = torch.randn(128, 12)
+    module = nn.Sequential(nn.Linear(12, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), mlp()[-1])
+    module[4] = nn.Linear(64, 4)
+    with torch.no_grad():
+        module[2].weight.zero_()
+        module[2].bias.zero_()
+    module[2].requires_grad_(False)
+    report = audit(module, x, torch.arange(128) % 4, F.cross_entropy)
+    assert {row.verdict for row in report.rows} == {"dead"}
+    cure = "draw 2.weight at random (by force=True: 2.weight is frozen)"
+    assert report.findings[0].cure == cure
+    reinitialize(module, x=x, rng=0, force=True)
+    assert audit(module, x, torch.arange(128) % 4, F.cross_entropy).ok
+
+
+def test_a_small_gradient_beside_another_tasks_is_no_absent_one() -> None:
+    def both(o: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(o[:, :20], y % 20) + F.mse_loss(o[:, 20], 1000.0 * (y - 3))
+
+    module, y = nn.Sequential(nn.Linear(12, 8), nn.Tanh(), nn.Linear(8, 21)), torch.arange(8)
+    report = audit(module, X, y, both)
+    assert report.ok and not any("no gradient" in note for note in report.notes)
+
+
+def test_the_examples_are_followed_through_a_bilinear_layer() -> None:
+    module = Made(lambda m, x: m.b(m.a(x, x.flip(1)).relu()), a=nn.Bilinear(12, 12, 32),
+                  b=nn.Linear(32, 4))  # fmt: skip
+    report = audit(module, torch.randn(64, 12))
+    assert not report.notes and report.rows[0].x_share > 0.9
 
 
 # ------------------------------------------------------------------ what is packed, or kept

@@ -601,16 +601,19 @@ class Subject(Base):
         self.arrays = {n: arrays[n] for n in sorted(arrays)}  # as JAX flattens a dict
         self.x, known = jax.tree.leaves(x), jax.tree.leaves(targets)
         self.marks = all(np.isin(t, (0, 1)).all() for t in known)
-        self.classes = self.marks or not any(map(_floats, map(jnp.asarray, known)))
-        numbers = [] if self.classes else [t for t in known if _floats(jnp.asarray(t))]
-        squares = (np.mean(np.square(self.numpy(t))) for t in numbers)
-        self.y2 = max(map(float, squares), default=math.nan)
         draws, seed = _checks.as_rng(rng), _checks.whole(rng)
         own = [*draws.bytes(8)] if seed is None else [seed]
         self.stream = np.random.default_rng(np.random.SeedSequence([KEY, *own]))
         made_of = jax.tree.map(_auto, (self.arrays, x))
         closed, self.shape = jax.make_jaxpr(function, return_shape=True)(*made_of)
         self.floats = [_floats(v.aval) for v in closed.jaxpr.outvars]
+        sizes = [v.aval.size for v in closed.jaxpr.outvars if _floats(v.aval)]
+        paired = [np.size(t) for t in known] == sizes
+        wide = [bool(np.any((t < 0) | (t > 1))) for t in map(self.numpy, known)]  # and no shares
+        told = [paired or _floats(jnp.asarray(t)) for t in known]
+        self.numbers = [a and b for a, b in zip(wide, told, strict=True)]
+        numbers = (t for t, number in zip(known, self.numbers, strict=True) if number)
+        self.y2 = max((float(np.mean(self.numpy(t) ** 2)) for t in numbers), default=math.nan)
         seen = [True] * len(self.floats) if loss is None else self._check_loss(loss)
         alive, _ = partial_eval.dce_jaxpr(closed.jaxpr, self.floats, instantiate=True)
         self.jaxpr = core.ClosedJaxpr(alive, closed.consts)
@@ -735,7 +738,23 @@ class Subject(Base):
             zero, even, *mean = (self._value(each, None, y) for each in self._constants(outputs, y))
             even = jnp.where(zero <= 2 * even, zero, even)  # outputs are logits, or shares
             notes |= {"loss": {"x": value}, "blind": {"x": jnp.stack([even, *mean])}}
+            if any(self.numbers):
+                notes |= self._beside(outputs, y, zero)
         return notes, weights
+
+    def _beside(self, outputs: Sequence[Any], y: Any, zero: Any) -> dict[str, Any]:
+        """What other constants cost, and how the loss grows with targets that are numbers."""
+
+        def cost(c: Any) -> Any:
+            return self._value([jnp.full_like(o, c) for o in outputs], None, y)
+
+        leaves, tree = jax.tree.flatten(y)
+        pairs = zip(leaves, self.numbers, strict=True)
+        half = [(t / 2 if _floats(t) else t // 2) if number else t for t, number in pairs]
+        zeros = [jnp.zeros_like(o) for o in outputs]
+        low = self._value(zeros, None, jax.tree.unflatten(tree, half))
+        tried = jax.lax.map(cost, jnp.array(self.others()))
+        return {"others": {"x": tried}, "growth": {"x": zero / low}}
 
     def _value(self, outputs: Sequence[Any], directions: Any, y: Any) -> Any:
         if self.loss is not None:

@@ -38,8 +38,8 @@ LOW, HIGH = 1 / BOUND**2, BOUND
 # Six times what knowing nothing costs. Targets that fill [0, 1], as pixels do, cost four times that
 # where outputs are 0, which is sound; classes cost six times at logits of rms 7 to 10.
 LOSS = 6.0
-# Share of flat slopes beyond that of a unit normal signal. The critical gain of deep sigmoids, 10,
-# flattens 0.7 and trains; the next one that is good, 6.5 for ten layers, one half.
+# Share of the slopes that are steep for a unit normal signal, and here flat. The critical gain of
+# deep sigmoids, 10, flattens 0.7 and trains; the next one that is good, 6.5 for ten layers, half.
 SATURATED = 0.75
 # Share of a site's units to which no gradient comes back, before the site is called dead.
 MOSTLY = 0.95
@@ -73,6 +73,7 @@ class Case:
     m: Measured
     closed: Measured
     loss: float  # before zeros gave way
+    fixed: tuple[str, ...] = ()  # what multiplies data, is 0, and never moves, since it is frozen
     opened: Mapping[str, Array] = field(default_factory=dict)
 
     def each(self, name: str) -> Array:
@@ -116,10 +117,14 @@ class Case:
         return np.maximum(math.log(BOUND), SPREADS * np.sqrt(self.spread) + self.spread / 2)
 
     @property
-    def varied(self) -> bool:
-        """Whether the examples differ where they enter, before or behind the first kernels."""
+    def entering(self) -> float:
+        """How much varies over the examples where they enter, before or behind the first kernels.
+
+        NaN where that was not followed.
+        """
         entries = self.each("reads_data") | self.each("lookup")
-        return bool(np.any(np.fmax(self.m.x_share, self.m.z_share)[entries] > COLLAPSED))
+        shares = np.fmax(self.m.x_share, self.m.z_share)[entries]
+        return float(np.fmax.reduce(shares, initial=math.nan))
 
 
 def start(subject: Subject) -> Case:
@@ -139,7 +144,9 @@ def start(subject: Subject) -> Case:
     for i in redraw.first_places(program):
         owner.setdefault(program.sites[i].scale.name, i)
     m = subject.measure()
-    return opening(Case(program, redraw.plan(program), spread, owner, m, m, m.loss), subject)
+    zeros = [name for name in program.factors if m.kernels[name].zero]
+    fixed = tuple(name for name in zeros if subject.kept(name) == "frozen")
+    return opening(Case(program, redraw.plan(program), spread, owner, m, m, m.loss, fixed), subject)
 
 
 def opening(case: Case, subject: Subject, change: Change | None = None) -> Case:
@@ -147,7 +154,8 @@ def opening(case: Case, subject: Subject, change: Change | None = None) -> Case:
     change, new = change or Change(), dict[str, Array]()
     for _ in range(ROUNDS):
         weights = {name: case.m.kernels[name] for name in case.program.factors}
-        give = [name for name, weight in weights.items() if weight.zero and weight.gradient > 0]
+        give = [name for name, weight in weights.items() if weight.zero and weight.gradient > 0
+                and name not in case.fixed]  # fmt: skip
         if not give:
             break
         new |= {name: _opening(case, name, subject) for name in give}
@@ -209,14 +217,17 @@ def dead(case: Case) -> Array:
     Of a kernel that is used at several, none may be alive: some calls only choose. So is one that
     the signal passes by, with a gradient that is 0 but for rounding (a gate that is shut). Where
     the signal explodes, a loss that clips its outputs sends nothing back, and no unit is at fault.
-    Nor is a kernel dead whose own gradient comes by a way on which its result is not used.
+    Nor is a kernel dead whose own gradient comes by a way on which its result is not used, nor one
+    that is frozen, and needs no gradient, where its signal passes and another way leads past it.
     """
     names = np.array([site.kernel.name for site in case.program.sites])
     waits = np.array([case.closed.kernels[name].gradient == 0 for name in names], dtype=bool)
     given = case.each("reads_data") & (case.m.x2 == 0)  # which is said in the notes
     share = np.where((case.m.z2 == 0) | (case.m.g2 == 0), 1.0, case.m.dead)
     share[case.m.unfelt & ~case.each("cut") & ~waits] = 1.0
-    share[np.isin(names, case.mute) & (case.m.z2 > 0) | given] = math.nan
+    frozen = np.array([not site.kernel.trainable for site in case.program.sites], dtype=bool)
+    idle = np.isin(names, case.mute) | frozen & ~case.each("cut")
+    share[idle & (case.m.z2 > 0) | given] = math.nan
     for i in np.flatnonzero((case.m.z2 > 0) & (case.m.g2 == 0) & ~case.m.unfelt):
         if case.m.kernels[names[i]].gradient > 0:  # by another way, as in a derivative
             share[i] = math.nan
@@ -285,7 +296,7 @@ def saturated(case: Case) -> Array:
 
 def collapsed(case: Case) -> Array:
     """Heads at which all examples look alike, though the inputs differ."""
-    told = case.heads & (case.m.z2 > 0) & case.varied
+    told = case.heads & (case.m.z2 > 0) & (case.entering > COLLAPSED)
     return np.where(told, np.log(COLLAPSED / np.maximum(case.m.z_share, 1e-30)), math.nan)
 
 
@@ -342,6 +353,11 @@ def fades(case: Case) -> Array:
 def first_loss(case: Case) -> Array:
     """A first loss far above that of a network that knows nothing."""
     return np.log([case.loss / case.m.blind / LOSS])
+
+
+def power(m: Measured) -> float:
+    """Of targets in the loss: 2 of a squared error, 1 of an absolute one, 0 of their logarithm."""
+    return float(np.round(np.log2(m.growth))) if m.growth > 0 else math.nan
 
 
 def effects(case: Case) -> tuple[Array, float, float]:
@@ -423,8 +439,11 @@ SCALE = "normalize between the kernels, or divide sums of n by √n"
 PATHS = "add skip connections, normalize between the kernels, or take another activation"
 ALIVE = "take a leaky activation, or none, where it is dead, and biases of 0"
 UNTIE = "draw at random what stands between the kernels too"
-TARGETS = "standardize the targets, or start the last bias at their mean"
-LOGITS = "draw the last kernel smaller, or normalize what it reads"  # where targets are classes
+TARGETS = "standardize the targets"
+MEAN = "start the last bias at the mean of the targets and its kernel near 0"
+SMALLER = "draw the last kernel smaller, or normalize what it reads"  # where outputs of 0 are right
+BEHIND = "bring the outputs nearer to 0 by what comes after the last kernel"  # and none does it
+LESS = 0.1, 0.01, 0.001  # of the last kernels, for a first loss that no draw cures
 BACK = "The first steps go into taking the outputs back."
 OFF = "Where it is worst, E x² is {x2:.2g}, e^{drift:.1f} times the start's, and E z² {z2:.2g}."
 RULES = (
@@ -447,8 +466,9 @@ RULES = (
          "No optimizer breaks it: the gradients are equal, too.", UNTIE, scaled=False),
     Rule(inseparable, "symmetric", "They start equal, and get equal gradients.",
          "No optimizer parts them.", UNTIE, scaled=False),
-    Rule(saturated, "saturated", "Of the slopes after it {saturated:.0%} more are flat than with a "
-         "unit signal.", "SGD and Adam move little of what is flat.", PATHS, summed=True),
+    Rule(saturated, "saturated", "Of the slopes after it that are steep for a unit signal, "
+         "{saturated:.0%} are flat.",
+         "SGD and Adam move little of what is flat.", PATHS, summed=True),
     Rule(collapsed, "collapsed", "Of its E z² {z_share:.1g} varies over the examples: all look "
          "alike to it.", "SGD does not begin; Adam begins late, if it is above rounding.", PATHS,
          moved=True),
@@ -577,10 +597,8 @@ def changes(
     given = {n: start for n in subject.parameters if subject.kept(n).startswith("given")
              and n not in case.owner and (start := subject.start(n))}  # fmt: skip
     everything = values | {n: value for n, (value, _) in given.items()}
-    zeros = [k for k, weight in case.m.kernels.items() if weight.zero and k in everything]
-    own = {k: everything[k] for k in zeros if everything[k].any()}  # what never opens by itself
-    if own and rule.find in (dead, stuck):
-        found.append(Change(f"draw {listed(tuple(own))} at random", values=own))
+    if rule.find in (dead, stuck):
+        found += _raised(subject, case, everything)
     some = given if rule.find is first_loss else everything
     shifts = [n for n in some if n not in case.program.factors
               and np.any(everything[n] != subject.value(n))]  # fmt: skip
@@ -604,6 +622,40 @@ def changes(
         yield (change := replace(change, text=text, standardized=first.standardized))
     if rule.scaled:
         yield leveled(subject, case, change)
+    if rule.find is first_loss:
+        yield from _quieted(subject, case)
+
+
+def _quieted(subject: Subject, case: Case) -> Iterator[Change]:
+    """Outputs nearer to 0, by the last kernels and shifts as they are."""
+    last = [site for site, head in zip(case.program.sites, case.heads, strict=True) if head]
+    shifts = {n: 0 * subject.value(n) for site in last for n in site.shifts
+              if n in subject.parameters and subject.value(n).any()}  # fmt: skip
+    kernels = {site.scale.name: subject.value(site.scale.name) for site in last}
+    down = f"set {listed(tuple(shifts))} to 0"
+    yield from [Change(down, values=shifts)] * bool(shifts)
+    for times in LESS if kernels else ():
+        small, values = f"multiply {listed(tuple(kernels))} by {times}", dict(shifts)
+        values |= {name: times * value for name, value in kernels.items()}
+        yield Change(small, values={name: values[name] for name in kernels})
+        yield from [Change(f"{small}, and {down}", values=values)] * bool(shifts)
+
+
+def _raised(subject: Subject, case: Case, everything: Mapping[str, Array]) -> Iterator[Change]:
+    """Other values for the zeros that never give way, be it that they are frozen."""
+    felt = tuple(name for name in case.fixed if case.m.kernels[name].gradient > 0)
+    if felt:
+        noise = {name: _opening(case, name, subject) for name in felt}
+        yield Change(f"unfreeze {listed(felt)}", values=noise)
+    rng = np.random.default_rng(np.random.SeedSequence(KEY))
+    forced = redraw.values(subject, rng, force=True) if case.fixed else {}
+    everything = {**everything, **{k: v for k, (v, _) in forced.items() if k in case.fixed}}
+    zeros = [k for k, weight in case.m.kernels.items() if weight.zero and k in everything]
+    own = {k: everything[k] for k in zeros if everything[k].any()}
+    if own:
+        text, frozen = f"draw {listed(tuple(own))} at random", [k for k in own if k in case.fixed]
+        text += f" (by force=True: {listed(tuple(frozen))} is frozen)" if frozen else ""
+        yield Change(text, values=own)
 
 
 def _ends_branch(site: Site) -> bool:
@@ -645,14 +697,17 @@ def cure(
             return change
         rest = left is not None and left.find is first_loss and not after.loss > case.loss
         if left and rest and rule.find is not first_loss and part is None:
-            part = replace(change, text=f"{change.text}; for the first loss, "
-                           f"{advice(left, subject)}")  # fmt: skip
+            told = advice(left, after, SMALLER)
+            part = replace(change, text=f"{change.text}; for the first loss, {told}")
     return part
 
 
-def advice(rule: Rule, subject: Subject) -> str:
-    """What to do where no redraw cures."""
-    return LOGITS if rule.find is first_loss and subject.classes else rule.advice
+def advice(rule: Rule, case: Case, smaller: str) -> str:
+    """What to do where no redraw cures; `smaller` where outputs of 0 cost no more than they may."""
+    if rule.find is not first_loss:
+        return rule.advice
+    mean = MEAN if power(case.m) < 1 else f"{rule.advice}, or {MEAN}"
+    return smaller if case.m.even <= LOSS * case.m.blind else mean
 
 
 def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]:
@@ -666,7 +721,7 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
         named = blamed(case, rule, factors, tried)
         if cures:
             change = cure(subject, case, rule, named, factors)
-            text = change.text if change else f"no redraw cures this: {advice(rule, subject)}"
+            text = change.text if change else f"no redraw cures this: {advice(rule, case, BEHIND)}"
             named = [] if rule.find is collapsed else named
             named = list(change.scales) if change and change.scales else named
         excess = rule.excess(case)
@@ -761,6 +816,7 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         ),
         (flat, "all its weights are equal, and only their gradients take its units apart."),
         (made, "make kernels together, and std and ideal are of what they make."),
+        (case.fixed, "frozen at 0: it never moves, and what it multiplies is lost."),
         (program.stopped, "no gradient comes back, because the model stops it."),
         (
             [n for n in program.single if n in case.mute],
@@ -780,18 +836,21 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         elif not any(same_gradient(m, *pair) for pair in pairs):
             yield (f"{listed(tuple(same))}: start equal, and part only once "
                    f"{listed(tuple(sorted(case.opened)))} is no longer 0.")  # fmt: skip
-    # Squared and absolute errors grow with y; a loss of its logarithm, such as Poisson's, does not.
-    if subject.y2 > HIGH and case.loss > math.sqrt(subject.y2) / 2:
-        yield (f"Targets unscaled: E y² is {subject.y2:.2g}, where 1 is usual, and the loss and "
-               "its gradients grow with it: standardize them.")  # fmt: skip
+    # A loss that scales them is small. Of one that is not understood the square alone is.
+    if (subject.y2 > HIGH and case.loss > math.sqrt(subject.y2) / 2
+            and power(m) > math.isnan(m.blind)):  # fmt: skip
+        grow = "and its gradients grow" if power(m) > 1 else "grows"
+        far = "" if power(m) > 1 else ", its gradients do not, and the way there is long"
+        yield (f"Targets unscaled: E y² is {subject.y2:.2g}, where 1 is usual, and the loss {grow} "
+               f"with it{far}: standardize them.")  # fmt: skip
     if not trains(subject):
         yield "Nothing can train: every parameter is frozen."
     if not sites:
         yield "Cannot tell anything: no place was found where data meets a kernel."
     elif case.each("lookup").all():
         yield "Cannot tell how a signal travels: rows are looked up, and meet no kernel."
-    elif np.isnan(case.m.z_share[case.heads & (case.m.z2 > 0)]).any():
+    elif np.isnan([case.entering, *case.m.z_share[case.heads & (case.m.z2 > 0)]]).any():
         yield "Cannot tell whether examples come to look alike: where they lie was not followed."
-    elif not case.varied:
+    elif not case.entering > COLLAPSED:
         yield "Cannot tell whether examples come to look alike: the given ones hardly differ."
     yield from program.notes

@@ -27,7 +27,12 @@ from winit.diagnostics import FLAT
 Array = NDArray[Any]
 Index = Callable[[], NDArray[np.int64]]
 KEY = 0x77696E6974  # the audit's own branch of every seed: its noise is nobody's draw
-SILENT = 1e-6  # a unit to which this share of the mean squared gradient comes back is dead
+# A unit to which this share of the mean squared gradient comes back is dead: float32's rounding,
+# squared. More may be small beside what another task sends, and Adam makes up for it.
+SILENT = 2.0**-46
+# Where another constant costs a quarter of it, nobody knows what knowing nothing costs: so with
+# likelihoods, which may be negative. These are tried, and the targets' own rms, up and down.
+UNKNOWN, TRIED = 0.25, (1.0, 10.0)
 UNFELT = 2.0**-72  # of the largest effect: a scale of 1e-6, which training opens, leaves 1e-15
 LOOP = 3  # so many calls of a kernel, of which each reads the last one's result, are a loop
 # A unit signal lies on both sides of a shift so large; what it never crosses is a fault.
@@ -60,18 +65,23 @@ class Elementwise:
     def tails(self, share: float) -> tuple[float, float, float] | None:
         """Between which results it is steep, and the share of N(0, 1) not between them.
 
-        None unless it is flat on both sides; `share` is of the steepest slope at N(0, 1). What is
-        cut off, as by hard_sigmoid, has the very results at the ends.
+        None unless it is flat on both sides and never turns back, since then a result tells the
+        slope; `share` is of the steepest slope at N(0, 1). What is cut off, as by hard_sigmoid, has
+        the very results at the ends. And None where N(0, 1) finds mostly flat slopes, as of 1/√x,
+        all of whose steep ones lie beside its pole.
         """
         curve = POINTS if self.curve is None else self.curve
-        steep = np.abs(np.gradient(curve, POINTS))
+        slope = np.gradient(curve, POINTS)
+        steep = np.abs(slope)
         near = np.interp(NORMAL, POINTS, steep).max()
         found = np.flatnonzero(steep >= share * near)
-        if not len(found) or found[0] == 0 or found[-1] == len(POINTS) - 1:
+        ends = not len(found) or found[0] == 0 or found[-1] == len(POINTS) - 1
+        if ends or min(slope.max(), -slope.min()) > share * near:
             return None
         low, high = np.sort(curve[found[[0, -1]]])
         normal = self(NORMAL)
-        return low, high, float(np.mean((normal <= low) | (normal >= high)))
+        flat = float(np.mean((normal <= low) | (normal >= high)))
+        return (low, high, flat) if flat <= 0.75 else None
 
 
 LINEAR = Elementwise()
@@ -197,8 +207,8 @@ class Measured:
     z_share: Array
     x_steps: tuple[Array, ...]  # x2 for each step of the site's loops
     g_steps: tuple[Array, ...]
-    # Share of flat slopes, beyond that of N(0, 1); where both ends are flat. Or, of a softmax that
-    # a contraction reads, such as attention's, the share of rows in which one entry is all.
+    # Of the slopes that are steep for N(0, 1), the share that is flat, where both ends are. Or, of
+    # a softmax that a contraction reads, the share of rows in which one entry is all (attention).
     saturated: Array
     dead: Array  # share of units to which no gradient comes back for any example
     distinct: Array  # units that differ in z or in its gradient
@@ -210,6 +220,8 @@ class Measured:
     input2: Mapping[str, float]  # E x² of each input of floats
     finite: bool  # outputs, loss and gradients
     kernels: Mapping[str, Weight]  # every parameter of floats
+    even: float = math.nan  # the loss of outputs of 0, or of even shares
+    growth: float = math.nan  # that of outputs of 0 by the targets, over that by half of them
 
     @property
     def unfelt(self) -> Array:
@@ -1076,14 +1088,18 @@ class Subject:
     reader: Reader
     program: Program
     examples: int
-    classes = False  # the targets are labels or marks of classes
-    y2 = math.nan  # E y² of targets that are numbers
+    y2 = math.nan  # E y² of targets that are numbers: no marks, and no labels of classes
 
     @property
     def parameters(self) -> dict[str, tuple[int, ...]]:
         """The shape of every parameter; states of generators are none."""
         known = {k.name for k in self.reader.parameters}
         return {n: tuple(a.shape) for n, a in self.arrays.items() if n in known or a.ndim > 1}
+
+    def others(self) -> list[float]:
+        """Constants that would be no better than knowing nothing, if that is what it costs."""
+        rms = [math.sqrt(self.y2)] if self.y2 > 0 else []
+        return [sign * c for c in (*TRIED, *rms) for sign in (1.0, -1.0)] if self.y2 >= 0 else []
 
     def execute(self, arrays: Mapping[str, Any], standardized: bool) -> Notes:
         """Run once, with these parameters, and inputs of floats brought to mean 0 and std 1."""
@@ -1226,10 +1242,13 @@ class Subject:
                 if (tails := act.tails(FLAT))]  # fmt: skip
         flat += [(f"peak {i}", 0.0, parents) for i, (_, parents) in self.reader.peaks.items()]
         for key, normal, parents in flat:  # where a curve is read: those before it did it
-            share = float(np.mean(notes[key]["x"])) - normal if key in notes else math.nan
+            share = float(np.mean(notes[key]["x"])) if key in notes else math.nan
+            share = (share - normal) / (1.0 - normal)
             done = [bool(parents >> d.number & 1) for d, _ in sites]
             columns["saturated"][done] = np.fmax(columns["saturated"][done], share)
-        loss, blind = (np.ravel(notes.get(k, {"x": math.nan})["x"]) for k in ("loss", "blind"))
+        loss, tried, others, growth = (np.ravel(notes.get(k, {"x": math.nan})["x"])
+                                       for k in ("loss", "blind", "others", "growth"))  # fmt: skip
+        blind = float(min(tried[tried > 0], default=math.nan))
         root2 = {i: self._second(notes, f"root {i}")[0] for i in self.reader.roots}
         inputs = {name: root2[i] for i, name in self.reader.root_names.items()}
         return Measured(
@@ -1237,7 +1256,9 @@ class Subject:
             **steps,
             root2=np.array(list(root2.values())),
             loss=float(loss[0]),
-            blind=float(min(blind[blind > 0], default=math.nan)),
+            blind=math.nan if (others < UNKNOWN * blind).any() else blind,
+            even=float(tried[0]),
+            growth=float(growth[0]),
             input2=inputs,
             finite=bool(notes["finite"]["x"].all())
             and all(math.isfinite(weight.gradient) for weight in kernels.values()),

@@ -709,6 +709,8 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         made = self.emit("contract", sides, contract=contracts, count=count, shape=tuple(z.shape))
         made, number = replace(made, dom=program.EVERY) if idle else made, self.count - 1
         if d := self.reader.found.get(number):
+            if name == "_trilinear" and (place := self.places.get(args[0])):
+                self.places[product[0]] = place
             self.site(d, product[1 - d.side], product[d.side], z, result)
             if torch._C._current_graph_task_id() >= 0:  # no signal on its way to the outputs
                 self.derived, made = True, replace(made, dom=made.dom & ~(1 << d.number))
@@ -849,9 +851,6 @@ class Subject(Base):
         self.x, self.targets = (_mapped(tree, torch.as_tensor) for tree in (x, targets))
         self.trainable, known = set(trainable), _leaves(self.targets)
         self.marks = all(bool(((t == 0) | (t == 1)).all()) for t in known)
-        self.classes = self.marks or not any(t.is_floating_point() for t in known)
-        numbers = [] if self.classes else [t for t in known if t.is_floating_point()]
-        self.y2 = max((float(t.double().square().mean()) for t in numbers), default=math.nan)
         self.buffers = set(arrays) - self.trainable if buffers is None else set(buffers)
         draws, seed = _checks.as_rng(rng), _checks.whole(rng)
         own = [program.KEY, *([*draws.bytes(8)] if seed is None else [seed])]
@@ -994,14 +993,40 @@ class Subject(Base):
             finite.append(bool(np.isfinite(note["x"]).all() or torch.isfinite(g).all()))
         run.notes["finite"] = {"x": np.array(finite)}
         if self.loss is not None:
-            with torch.no_grad():
-                zero, even, *mean = (float(self._value(o, ())) for o in self._constants(made))
-            even = zero if zero <= 2 * even else even  # outputs are logits, or shares
             loss = value.detach().double().cpu().numpy()
-            run.notes |= {"loss": {"x": loss}, "blind": {"x": np.array([even, *mean])}}
+            with torch.no_grad():
+                run.notes |= {"loss": {"x": loss}} | self._guesses(made)
         return [back.get(i) is not None for i in range(len(outputs))]
 
-    def _value(self, made: Any, outputs: Sequence[Tensor]) -> Any:
+    def _guesses(self, made: Any) -> dict[str, Any]:
+        """What constants cost, and how the loss grows with targets that are numbers."""
+
+        def other(c: float) -> float:
+            filled = _mapped(made, lambda o: torch.full_like(o, c) if o.is_floating_point() else o)
+            try:
+                return float(self._value(filled, ()))
+            except ValueError:  # no outputs that this loss takes
+                return math.nan
+
+        zero, even, *mean = (float(self._value(o, ())) for o in self._constants(made))
+        even = zero if zero <= 2 * even else even  # outputs are logits, or shares
+        notes = {"blind": {"x": np.array([even, *mean])}}
+        outputs, known = _leaves(made, floats=True), _leaves(self.targets)
+        paired = [t.numel() for t in known] == [o.numel() for o in outputs]
+        wide = [t for t in known if bool(((t < 0) | (t > 1)).any())]  # and no shares
+        numbers = [t for t in wide if paired or t.is_floating_point()]
+        self.y2 = max((float(t.double().square().mean()) for t in numbers), default=math.nan)
+        if numbers:
+            at = {id(t) for t in numbers}
+            half = (t if id(t) not in at else t / 2 if t.is_floating_point() else t // 2
+                    for t in known)  # fmt: skip
+            targets = _mapped(self.targets, lambda _: next(half))
+            low = float(self._value(self._constants(made)[0], (), targets))
+            notes |= {"others": {"x": np.array([other(c) for c in self.others()])},
+                      "growth": {"x": np.array(zero / low if low else math.nan)}}  # fmt: skip
+        return notes
+
+    def _value(self, made: Any, outputs: Sequence[Tensor], targets: Any = None) -> Any:
         if self.loss is None:
             total = torch.zeros(())
             for d, o in zip(self.directions, outputs, strict=True):
@@ -1010,7 +1035,7 @@ class Subject(Base):
                 total = total + (self.like(d, wide) * wide).sum() / (norm if norm > 0 else 1.0)
             return total
         try:
-            value = self.loss(made, self.targets)
+            value = self.loss(made, self.targets if targets is None else targets)
         except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             said = str(error).partition("\n")[0]  # in others' words
             raise ValueError(f"y and loss do not fit the outputs of {self.name}: {said}") from None

@@ -940,8 +940,9 @@ const Engine = (() => {
   }
 
   function saturates({ saturated }, { activation }) {
-    const l = largestAt(saturated), usual = FUNCTIONS[activation].bounded ? flatShare(activation) : 1;
-    if (!(saturated[l] - usual > SATURATED)) return null;
+    const l = largestAt(saturated), phi = FUNCTIONS[activation], usual = flatShare(activation);
+    const ends = [-40, 40].every((z) => abs(phi.d(z, phi.f(z))) < FLAT * steepestOf(phi));
+    if (!(ends && (saturated[l] - usual) / (1 - usual) > SATURATED)) return null;
     return ["saturated", `At layer ${l + 1}, ${percent(saturated[l])} of the slopes are flat (below 5% of the steepest), where a signal of scale 1 has ${percent(usual)}. The signal is too large for ${activation}, and what is flat hardly learns.`];
   }
 
