@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import json
 import os
 import random
 import subprocess
@@ -782,3 +783,16 @@ def test_a_last_bias_that_was_asked_for_is_the_cure_of_its_first_loss() -> None:
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
     (finding,) = audit(model, x, y, loss).findings
     assert finding.verdict == "first loss far too high" and finding.cure.endswith("bias to 0")
+
+
+def test_the_other_start_of_chapter_13_passes_its_test_too() -> None:
+    """The chapter says so, and audits one alone, since each audit takes seconds."""
+    path = Path(__file__).parent.parent / "notebooks" / "13_transformers.ipynb"
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    (first,) = (i for i, text in enumerate(texts) if "def block(" in text)
+    (last,) = (i for i, text in enumerate(texts) if 'starts["tied"]' in text)
+    code = "\n".join(texts[first : last + 1]).replace('starts["tied"]', 'starts["own head, zeros"]')
+    names: dict[str, Any] = {"keras": keras, "np": np, "winit": winit}
+    exec("from keras import layers, ops\n" + code, names)  # it asserts what it prints
+    assert names["report"].ok and len(names["starts"]) == 2
