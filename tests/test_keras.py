@@ -785,6 +785,7 @@ def test_a_last_bias_that_was_asked_for_is_the_cure_of_its_first_loss() -> None:
     assert finding.verdict == "first loss far too high" and finding.cure.endswith("bias to 0")
 
 
+@pytest.mark.long
 def test_the_other_start_of_chapter_13_passes_its_test_too() -> None:
     """The chapter says so, and audits one alone, since each audit takes seconds."""
     path = Path(__file__).parent.parent / "notebooks" / "13_transformers.ipynb"

@@ -296,8 +296,8 @@ def test_back_and_forward(lab: Page) -> None:
 
 
 # The last section of the page, so that it cannot come to the top of the window.
-SEEN = """(place) => {
-  const { top } = place.getBoundingClientRect();
+SEEN = """(id) => {
+  const { top } = document.getElementById(id).getBoundingClientRect();
   return top > 0 && top < innerHeight;
 }"""
 
@@ -312,7 +312,7 @@ def test_a_link_to_a_section_keeps_the_network_in_the_address(lab: Page) -> None
         })"""
     )
     assert setting(lab) == "#depth=5&width=64"
-    assert lab.locator("#what-is-computed").evaluate(SEEN)  # it leads there all the same
+    lab.wait_for_function(SEEN, arg="what-is-computed")  # it leads there all the same, smoothly
     lab.reload()
     settled(lab)
     assert lab.locator(".lab-said").inner_text() == said
@@ -330,7 +330,7 @@ def test_the_way_back_to_a_page_that_was_opened_at_a_section(
     page = context.new_page()
     open_lab(page, server, "#what-is-computed")
     assert setting(page) == "#what-is-computed"
-    assert page.locator("#what-is-computed").evaluate(SEEN)
+    page.wait_for_function(SEEN, arg="what-is-computed")
     page.select_option("#lab-activation", "tanh")
     settled(page)
     assert setting(page) == "#activation=tanh"
