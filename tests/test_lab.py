@@ -61,7 +61,11 @@ def jupyterlab(folder: Path, *options: str) -> Iterator[str]:
         yield address
     finally:
         server.terminate()
-        server.wait()
+        try:
+            server.wait(timeout=20)
+        except subprocess.TimeoutExpired:  # it waits for a kernel that does not end
+            server.kill()
+            server.wait()
 
 
 def open_notebook(page: Page, address: str, name: str) -> None:
