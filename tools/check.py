@@ -85,7 +85,7 @@ def order_seed() -> int:
 
 
 def short_checks() -> list[Check]:
-    """What `make test` runs: about 18 minutes on two idle cores, and 15 would be right."""
+    """What `make test` runs: about 14 minutes on two idle cores, and 15 at the most."""
     python = sys.executable
     seed = order_seed()
     nbval = ["--nbval", "--nbval-current-env", "--dist=loadfile", "--no-loadscope-reorder"]

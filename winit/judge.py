@@ -633,12 +633,14 @@ def _quieted(subject: Subject, case: Case) -> Iterator[Change]:
               if n in subject.parameters and subject.value(n).any()}  # fmt: skip
     kernels = {site.scale.name: subject.value(site.scale.name) for site in last}
     down = f"set {listed(tuple(shifts))} to 0"
-    yield from [Change(down, values=shifts)] * bool(shifts)
+    if shifts:
+        yield Change(down, values=shifts)
     for times in LESS if kernels else ():
-        small, values = f"multiply {listed(tuple(kernels))} by {times}", dict(shifts)
-        values |= {name: times * value for name, value in kernels.items()}
-        yield Change(small, values={name: values[name] for name in kernels})
-        yield from [Change(f"{small}, and {down}", values=values)] * bool(shifts)
+        small = f"multiply {listed(tuple(kernels))} by {times}"
+        values = {name: times * value for name, value in kernels.items()}
+        yield Change(small, values=values)
+        if shifts:
+            yield Change(f"{small}, and {down}", values=values | shifts)
 
 
 def _raised(subject: Subject, case: Case, everything: Mapping[str, Array]) -> Iterator[Change]:
@@ -836,11 +838,12 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         elif not any(same_gradient(m, *pair) for pair in pairs):
             yield (f"{listed(tuple(same))}: start equal, and part only once "
                    f"{listed(tuple(sorted(case.opened)))} is no longer 0.")  # fmt: skip
-    # A loss that scales them is small. Of one that is not understood the square alone is.
-    if (subject.y2 > HIGH and case.loss > math.sqrt(subject.y2) / 2
-            and power(m) > math.isnan(m.blind)):  # fmt: skip
-        grow = "and its gradients grow" if power(m) > 1 else "grows"
-        far = "" if power(m) > 1 else ", its gradients do not, and the way there is long"
+    # A loss that scales its targets is small. Where nobody knows what knowing nothing costs, only a
+    # squared error is known for what it is.
+    squared, grows = power(m) > 1, power(m) > (1 if math.isnan(m.blind) else 0)
+    if subject.y2 > HIGH and case.loss > math.sqrt(subject.y2) / 2 and grows:
+        grow = "and its gradients grow" if squared else "grows"
+        far = "" if squared else ", its gradients do not, and the way there is long"
         yield (f"Targets unscaled: E y² is {subject.y2:.2g}, where 1 is usual, and the loss {grow} "
                f"with it{far}: standardize them.")  # fmt: skip
     if not trains(subject):

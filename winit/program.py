@@ -30,6 +30,8 @@ KEY = 0x77696E6974  # the audit's own branch of every seed: its noise is nobody'
 # A unit to which this share of the mean squared gradient comes back is dead: float32's rounding,
 # squared. More may be small beside what another task sends, and Adam makes up for it.
 SILENT = 2.0**-46
+# Of the slopes that N(0, 1) finds, the share that may be flat before its steep ones are no measure.
+MOSTLY_FLAT = 0.75
 # Where another constant costs a quarter of it, nobody knows what knowing nothing costs: so with
 # likelihoods, which may be negative. These are tried, and the targets' own rms, up and down.
 UNKNOWN, TRIED = 0.25, (1.0, 10.0)
@@ -81,7 +83,7 @@ class Elementwise:
         low, high = np.sort(curve[found[[0, -1]]])
         normal = self(NORMAL)
         flat = float(np.mean((normal <= low) | (normal >= high)))
-        return (low, high, flat) if flat <= 0.75 else None
+        return (low, high, flat) if flat <= MOSTLY_FLAT else None
 
 
 LINEAR = Elementwise()
