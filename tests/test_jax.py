@@ -593,6 +593,66 @@ def test_what_is_not_added_as_it_stands_is_no_bias() -> None:
         assert not winit.jax.reinitialize(f, p, x, rng=0)["t"].any()
 
 
+def test_what_keeps_a_quotient_a_root_or_a_logarithm_real_stays() -> None:
+    guards: list[Any] = [
+        lambda h, v: h / (jnp.abs(h) + v),
+        lambda h, v: 1 / (jax.nn.relu(h) + v),
+        lambda h, v: jnp.log(jax.nn.relu(h) + v),
+        lambda h, v: h * jax.lax.rsqrt(h**2 + v),
+        lambda h, v: jnp.sqrt(h**2 + v),
+        lambda h, v: (jax.nn.relu(h) + v) ** -0.7,
+        lambda h, v: (0.1 * jax.nn.relu(h) + v) ** 0.3,
+        lambda h, v: jnp.arccosh(1 + jax.nn.relu(h) + v),
+        lambda h, v: jax.lax.fori_loop(0, 4, lambda _, c: h / (c**2 + v), h),
+    ]
+    harmless: list[Any] = [
+        lambda h, v: jax.nn.softmax(h + v),
+        lambda h, v: jax.nn.log_softmax(h + v),
+        lambda h, v: jax.nn.standardize(h + v),
+        lambda h, v: (h + v) / jnp.linalg.norm(h + v, axis=1, keepdims=True),
+        lambda h, v: (h + v) / (1 + jnp.exp(-(h + v))),
+        lambda h, v: jnp.log1p(jax.nn.relu(h) + v),
+        lambda h, v: jnp.sign(h + v) + h,
+        lambda h, v: jnp.maximum(h + v, 1e-6) ** 0.3,
+        lambda h, v: jnp.log(jax.nn.softmax(h + v)),
+    ]
+    p, x = kernels((6, 6), (6, 3)), data(50, 6)
+    p["v"] = np.random.default_rng(0).uniform(0.5, 1.5, 6).astype("float32")
+    for use in guards + harmless:
+        f = lambda p, x, use=use: use(x @ p["w0"], p["v"]) @ p["w1"]  # noqa: E731
+        for force in (False, True):
+            drawn = winit.jax.reinitialize(f, p, x, rng=0, force=force)
+            assert (drawn["v"] is p["v"]) == (use in guards) and drawn["w0"] is not p["w0"]
+        assert drawn["v"] is p["v"] or not drawn["v"].any()
+
+
+def test_a_kernel_whose_result_is_a_divisor_stays_as_it_was_given() -> None:
+    def f(p: Any, x: Any) -> Any:
+        h = x @ p["w0"]
+        return h / jnp.sqrt(h**2 @ p["mix"] + p["v"]) @ p["w1"]
+
+    p, x = kernels((6, 6), (6, 3)), data(50, 6)
+    p |= {"mix": 0.1 * np.eye(6, dtype="float32"), "v": np.linspace(1, 2, 6, dtype="float32")}
+    drawn = winit.jax.reinitialize(f, p, x, rng=0)
+    assert {name for name in p if drawn[name] is p[name]} == {"mix", "v"}
+    assert winit.jax.reinitialize(f, p, x, rng=0, force=True)["mix"] is not p["mix"]
+
+
+def test_of_two_factors_of_a_branch_that_starts_at_0_the_zeros_stay() -> None:
+    def f(p: Any, x: Any) -> Any:
+        h = jnp.tanh(x @ p["w0"])
+        return jnp.tanh(h @ p["w1"] + h @ p["a"] @ p["b"]) @ p["w2"]
+
+    p, x = kernels((6, 6), (6, 6), (6, 3)), data(50, 6)
+    one, other = data(6, 2), data(2, 6)
+    drawn = winit.jax.reinitialize(f, p | {"a": 0 * one, "b": other}, x, rng=0)
+    assert not drawn["a"].any() and drawn["b"].any() and drawn["b"] is not other
+    drawn = winit.jax.reinitialize(f, p | {"a": one, "b": 0 * other}, x, rng=0)
+    assert drawn["a"].any() and not drawn["b"].any()
+    drawn = winit.jax.reinitialize(f, p | {"a": 0 * one, "b": 0 * other}, x, rng=0)
+    assert drawn["a"].any() and not drawn["b"].any()
+
+
 def test_what_standardizes_the_inputs_stays() -> None:
     def f(p: Any, x: Any) -> Any:
         return (x - p["mean"] + p["more"]) / p["std"] @ p["w0"]

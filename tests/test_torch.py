@@ -450,6 +450,28 @@ def test_divisors_and_thresholds_are_left_and_named(values: torch.Tensor, force:
     assert (module.t == values).all() and module.floor.any()
 
 
+def test_what_divisive_normalization_needs_is_left_and_named() -> None:
+    class Divisive(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8, 4)
+            self.beta = nn.Parameter(torch.linspace(1, 2, 8))
+            self.gamma = nn.Parameter(0.1 * torch.eye(8)[:, :, None, None])
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            made: torch.Tensor = self.conv(x)
+            made = made * torch.rsqrt(F.conv2d(made**2, self.gamma, self.beta))
+            made = self.head(made.mean((2, 3)))
+            return made
+
+    module, x = Divisive(), torch.randn(8, 3, 6, 6)
+    texts = reinitialize(module, x=x, rng=0)
+    left = {name for name, text in texts.items() if "root" in text and text.startswith("left")}
+    assert left == {"beta", "gamma"} and texts["conv.bias"] == "zeros"
+    module(x).square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
+
+
 def test_a_number_that_divides_can_be_the_cause() -> None:
     class Cold(nn.Module):
         def __init__(self) -> None:

@@ -37,6 +37,9 @@ MOSTLY_FLAT = 0.75
 UNKNOWN, TRIED = 0.25, (1.0, 10.0)
 UNFELT = 2.0**-72  # of the largest effect: a scale of 1e-6, which training opens, leaves 1e-15
 LOOP = 3  # so many calls of a kernel, of which each reads the last one's result, are a loop
+# Where a unit signal lies, and a step from 0 over which a root rises by less than ROOT, and no
+# slope by more than TINY / ROOT.
+SEEN, TINY, ROOT = 6.0, 1e-24, 1e-6
 # A unit signal lies on both sides of a shift so large; what it never crosses is a fault.
 CROSSED = 3.0
 PEAK = 0.99  # of a row of a softmax: its slopes, p (1 - p), are then 1/25 of the steepest at most
@@ -70,9 +73,11 @@ class Elementwise:
         None unless it is flat on both sides and never turns back, since then a result tells the
         slope; `share` is of the steepest slope at N(0, 1). What is cut off, as by hard_sigmoid, has
         the very results at the ends. And None where N(0, 1) finds mostly flat slopes, as of 1/√x,
-        all of whose steep ones lie beside its pole.
+        all of whose steep ones lie beside its pole. (One with a pole on the grid has no tails.)
         """
         curve = POINTS if self.curve is None else self.curve
+        if not np.isfinite(curve).all():
+            return None
         slope = np.gradient(curve, POINTS)
         steep = np.abs(slope)
         near = np.interp(NORMAL, POINTS, steep).max()
@@ -172,6 +177,7 @@ class Program:
     beside: tuple[str, ...] = ()  # others, of which outputs are made: class tokens, scales
     factors: tuple[str, ...] = ()  # that multiply or divide data: kernels, scales, gates
     shifts: tuple[str, ...] = ()  # biases: they are added to what sites and normalizers give
+    guarded: tuple[str, ...] = ()  # kernels and shifts that keep a quotient, root or logarithm real
     stopped: tuple[str, ...] = ()  # kernels that no gradient reaches, since the model stops it...
     severed: tuple[str, ...] = ()  # ...or since their results are used as whole numbers alone
     single: tuple[str, ...] = ()  # kernels of a softmax over one entry, whose slope is 0
@@ -319,6 +325,7 @@ class Value:
     # Affine in the source; of parameters alone: sums of them, and positive multiples.
     straight: bool = True
     curve: Array = field(default_factory=lambda: POINTS, compare=False)  # of the source
+    bare_curve: Array = field(default_factory=lambda: POINTS, compare=False)  # its shifts at 0
     act: Elementwise = field(default=LINEAR, compare=False)  # what acted before the source
     degree: float = 1.0  # the power of the data's scale with which it grows
     bounded: bool = False
@@ -331,6 +338,7 @@ class Value:
     parents: int = 0
     bare: int = 0  # the parents that no normalizer separates from it
     intact: int = 0  # sites whose result it is, shifted and moved
+    free: int = 0  # kernels of sites and shifts of which it is a sum, or a function of the sum
     roots: int = 0
     loops: int = 0
     state: int = 0  # loops whose state reaches it with no site in between
@@ -470,6 +478,9 @@ class Reader:
         self.added: dict[int, int] = {}  # parameters, and the sites to whose results
         # Those added as they stand, to more than inputs, with one axis or a number for each unit.
         self.shifts: set[int] = set()
+        # Parameters without which something is divided by 0, and those that decide on a sign there.
+        self.poles: set[int] = set()
+        self.signs: set[int] = set()
         # Curves that sums and products read, by operation and place, and of which sites.
         self.bends: dict[tuple[int, int], tuple[Elementwise, int]] = {}
         self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
@@ -585,6 +596,8 @@ class Reader:
         sides = [v for k, v in enumerate(inputs) if k not in main]
         made_of = {p for v in sides for p in v.powers}
         self.factors |= made_of if op.kind in ("mul", "div") else set()
+        for k in main if op.kind in ("div", "map") else ():
+            self._guard(op, inputs, k)
         lone = main == [0] or (op.kind == "mul" and len(main) == 1)
         if len(main) == 1:
             self._beside(op, inputs, main[0])
@@ -604,7 +617,8 @@ class Reader:
             return replace(self._mixed(op, known, degree, pending), level=level)
         open_ended = not all(v.exact for v in sides)
         powers = first.powers if level == first.level else self._powers(op, inputs)
-        made = replace(first, level=level, straight=straight, powers=powers)
+        free = first.free | _all(1 << p for p in made_of if op.kind == "add")
+        made = replace(first, level=level, straight=straight, powers=powers, free=free)
         if pending:
             return replace(made, source=op.number, layout=0) if open_ended else made
         # A shift that is not known stands at 0, a scale at 1, and nothing is masked.
@@ -612,7 +626,9 @@ class Reader:
         if op.kind != "move" and not skips:
             assert op.run is not None
             numbers = [v.curve if k in main else v.number for k, v in enumerate(inputs)]
-            made = replace(made, curve=op.run(*numbers))
+            bare = [v.bare_curve if k in main else 0.0 if op.kind == "add" and v.powers
+                    else v.number for k, v in enumerate(inputs)]  # fmt: skip
+            made = replace(made, curve=op.run(*numbers), bare_curve=op.run(*bare))
         # A function that no longer grows far out, such as tanh, sets a scale of its own.
         bounded = all(v.bounded for v in known) or degree == 0
         return replace(made, degree=degree or 1.0, bounded=bounded)
@@ -631,6 +647,27 @@ class Reader:
                 vector = len(shape) == 1 or math.prod(shape) in units
                 self.added[p] = self.added.get(p, 0) | v.parents
                 self.shifts |= {p} if plain and vector and (v.parents or v.pending) else set()
+
+    def _guard(self, op: Op, inputs: Sequence[Value], k: int) -> None:
+        """Keep what a quotient, a root or a logarithm needs, if its k-th input may be anything.
+
+        Near 0 it is infinite or steeper than any bound there, or no number on one side of 0.
+        """
+        v = inputs[k]
+        if not v.free or op.run is None:
+            return
+        curve = np.broadcast_to(np.asarray(v.bare_curve, dtype=np.float64), POINTS.shape)
+        at = np.concatenate([curve[np.abs(POINTS) <= SEEN], [TINY]])
+        with np.errstate(all="ignore"):
+            numbers = [at if j == k else v.number for j, v in enumerate(inputs)]
+            found = np.broadcast_to(np.asarray(op.run(*numbers), dtype=np.float64), at.shape)
+        touched, low, high = at == 0, at[:-1].min(), at[:-1].max()
+        wild = not np.isfinite(found).all()
+        rise = np.abs(found[-1] - found[touched])
+        if wild or ((rise < ROOT) & (rise > TINY / ROOT)).any():
+            self.poles |= set(bits(v.free))
+        if wild and low < 0 < high:
+            self.signs |= set(bits(v.free))
 
     def _rises(self, op: Op, inputs: Sequence[Value], k: int) -> bool:
         """Whether a result is a sum with the k-th input in it, or its multiple by more than 0."""
@@ -725,7 +762,8 @@ class Reader:
         soft = stays and any(v.soft or abs(v.degree) > GROWN / 2 for v in known)
         bounded = made.bounded or (degree == 0 and not stays)
         degree = degree if degree or stays else 1.0
-        return replace(made, degree=degree, bounded=bounded, pending=stays, soft=soft)
+        free = _all(v.free for v in known) if op.kind in ("add", "choose") else 0
+        return replace(made, degree=degree, bounded=bounded, pending=stays, soft=soft, free=free)
 
     # All other operations.
 
@@ -747,8 +785,8 @@ class Reader:
         degree = sum(v.degree for v in known) if op.kind == "contract" else made.degree
         reduced = made.reduced or op.kind in ("reduce", "contract")
         act = acts.pop() if len(acts) == 1 else LINEAR
-        averaged = made.averaged * op.count
-        return replace(made, degree=degree, reduced=reduced, averaged=averaged, act=act)
+        averaged, free = made.averaged * op.count, _all(v.free for v in known) * (op.kind == "join")
+        return replace(made, degree=degree, reduced=reduced, averaged=averaged, act=act, free=free)
 
     def _kernel_side(self, op: Op, inputs: Sequence[Value]) -> int | None:
         """The kernel is of a lower level, and has parameters in it."""
@@ -773,7 +811,8 @@ class Reader:
         units = {number: partial(_numbered, op.shape, contract.units)}
         made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, intact=mark, loops=x.loops,
                      units=units)  # fmt: skip
-        made = replace(made, roots=x.roots, averaged=x.averaged, depth=x.depth + 1)
+        free = _all(1 << p for p in kernel.powers)
+        made = replace(made, roots=x.roots, averaged=x.averaged, depth=x.depth + 1, free=free)
         if not lookup:
             return made
         root = self._root(z, "lookup", mark)
@@ -796,9 +835,11 @@ class Reader:
         came: list[Value] = [Value()] * len(first)
         outs: list[Value] = []
         factors, added, shifts = set(self.factors), dict(self.added), set(self.shifts)
+        poles, signs = set(self.poles), set(self.signs)
         for _ in range(8):
             # What a state is not yet known to hold would pass for a constant that they change.
             self.factors, self.added, self.shifts = set(factors), dict(added), set(shifts)
+            self.poles, self.signs = set(poles), set(signs)
             triples = zip(inside, first, came, strict=True)
             outs = body([self._carried(*triple, mark, deep) for triple in triples])
             if outs[: len(first)] == came:
@@ -836,7 +877,8 @@ class Reader:
         if not v.level:
             return replace(v, entries={}, exact=False)
         return replace(v, source=i, layout=0, straight=True, curve=POINTS, act=act, depth=depth,
-                       loops=v.loops & ~mark, state=v.state & ~mark, units={})  # fmt: skip
+                       bare_curve=POINTS,
+                       loops=v.loops & ~mark, state=v.state & ~mark, units={}, free=0)  # fmt: skip
 
     # Loops that were run step by step.
 
@@ -960,7 +1002,8 @@ class Reader:
             unused=tuple(n for p, n in apart if not last.flows >> p & 1),
             beside=tuple(n for p, n in apart if last.flows >> p & 1),
             factors=tuple(n for p, n in named if p in self.factors or n in used),
-            shifts=tuple(n for p, n in named if p in self.shifts),
+            shifts=tuple(n for p, n in named if p in self.shifts - self.poles),
+            guarded=tuple(n for p, n in named if p in self.signs | (self.shifts & self.poles)),
             stopped=tuple(n for p, n in mute if not (lost | last.flows) >> p & 1),
             severed=tuple(n for p, n in mute if lost >> p & 1),
             single=tuple(made[place[n]].kernel.name for n in bits(self.single) if n in place),

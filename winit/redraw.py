@@ -172,11 +172,20 @@ def rank(site: Site) -> int:
     return found if found**2 == square and all(found in shape for shape in shapes) else 0
 
 
-def shut(site: Site, subject: Subject) -> bool:
-    """Whether the site ends a branch that starts at 0 and opens by itself, as a LoRA's does."""
-    opens = all(subject.value(name).any() for name in site.scales)  # of two zeros none would
-    shut = site.summed > 1 and not (site.recurrent or subject.value(site.kernel.name).any())
-    return shut and opens
+def shut(i: int, subject: Subject) -> bool:
+    """Whether a branch starts at 0 by the site's kernel, and opens by itself, as a LoRA's does.
+
+    The site ends the branch, or what ends it reads its result as it is.
+    """
+    sites = subject.program.sites
+    site, nexts = sites[i], [other for other in sites if i in other.parents]
+    if site.recurrent or subject.value(site.kernel.name).any():
+        return False
+    ends = [site] if site.summed > 1 else nexts if site.after.linear else []
+    factors = [name for end in ends for name in end.scales]
+    factors += [end.kernel.name for end in ends if end is not site]
+    opens = all(subject.value(name).any() for name in factors)  # of two zeros none would
+    return bool(ends) and opens and all(end.summed > 1 and not end.recurrent for end in ends)
 
 
 def draw(site: Site, plan: Plan, rng: Draws) -> tuple[NDArray[np.int64] | None, Array]:
@@ -240,10 +249,12 @@ def reinitialize(
         "auto" follows `plan`; `options` go with a name only. Embeddings, biases, normalization
         and gates have their convention under every scheme: what their layer always sets, and of
         biases 0, which are added to what a kernel or a normalizer gives. Divisors, thresholds, and
-        scales and shifts of a model's own are left. In PyTorch and JAX, what no reset of the layer
-        draws was given, and stays, such as an output's log-odds or a scale of 0.1: constants, and
-        what is three times beyond its draws (in JAX, beside an output's kernel, beyond 3/√fan_in).
-        What differs less looks like a draw, and is set; so is what is above 3 in hidden layers.
+        scales and shifts of a model's own are left, and so is what keeps a quotient, a root or a
+        logarithm from 0 or below: shifts always, kernels unless forced. In PyTorch and JAX, what no
+        reset of the layer draws was given, and stays, such as an output's log-odds or a scale of
+        0.1: constants, and what is three times beyond its draws (in JAX, beside an output's kernel,
+        beyond 3/√fan_in). What differs less looks like a draw, and is set; so is what is above 3 in
+        hidden layers.
     force : bool
         Needed for a model that was trained, for what is frozen or was given by the user, and for
         the kernels at the ends of branches that start at 0.
@@ -280,12 +291,14 @@ def reinitialize(
         for name, value in before.items():
             subject.assign(name, value)
         raise
+    sites = subject.program.sites
     left = dict.fromkeys(subject.parameters, "no convention is known")
     left |= dict.fromkeys(subject.program.unused, "no site uses it")
-    parts = [k.name for site in subject.program.sites if generated(site) for k in site.kernels]
+    parts = [k.name for site in sites if generated(site) for k in site.kernels]
     left |= dict.fromkeys(parts, "it makes a kernel together with others")
-    ends = [site.kernel.name for site in subject.program.sites if shut(site, subject)]
-    left |= dict.fromkeys(ends, "its branch starts at 0")
+    zeros = [site.kernel.name for i, site in enumerate(sites) if shut(i, subject)]
+    left |= dict.fromkeys(zeros, "its branch starts at 0")
+    left |= dict.fromkeys(subject.program.guarded, "a quotient, a root or a logarithm rests on it")
     kept = {} if force else {name: reason for name in left if (reason := subject.kept(name))}
     texts = {name: f"left: {reason}" for name, reason in (left | kept).items()}
     return texts | {name: text for name, (_, text) in drawn.items()} | subject.refresh(drawn)
@@ -305,7 +318,8 @@ def values(
             for kernel in sites[i].kernels:
                 drawn = initializers.normal(kernel.shape, std=std, rng=rng)
                 found[kernel.name] = drawn, f"normal, std={std:.4g}"
-        if generated(sites[i]) or (shut(sites[i], subject) and not force):
+        given = shut(i, subject) or name in subject.program.guarded
+        if generated(sites[i]) or (given and not force):
             continue
         own = own if name in tables else named or own
         index, drawn = draw(sites[i], own, rng)
