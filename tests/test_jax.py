@@ -593,7 +593,7 @@ def test_what_is_not_added_as_it_stands_is_no_bias() -> None:
         assert not winit.jax.reinitialize(f, p, x, rng=0)["t"].any()
 
 
-def test_what_keeps_a_quotient_a_root_or_a_logarithm_real_stays() -> None:
+def test_guards_of_quotients_roots_and_logarithms_and_phases_stay() -> None:
     guards: list[Any] = [
         lambda h, v: h / (jnp.abs(h) + v),
         lambda h, v: 1 / (jax.nn.relu(h) + v),
@@ -604,6 +604,8 @@ def test_what_keeps_a_quotient_a_root_or_a_logarithm_real_stays() -> None:
         lambda h, v: (0.1 * jax.nn.relu(h) + v) ** 0.3,
         lambda h, v: jnp.arccosh(1 + jax.nn.relu(h) + v),
         lambda h, v: jax.lax.fori_loop(0, 4, lambda _, c: h / (c**2 + v), h),
+        lambda h, v: jnp.cos(h + v),  # random Fourier features: of phases 0 nothing odd is left
+        lambda h, v: jnp.sin(30 * (h + v)),
     ]
     harmless: list[Any] = [
         lambda h, v: jax.nn.softmax(h + v),
@@ -615,6 +617,7 @@ def test_what_keeps_a_quotient_a_root_or_a_logarithm_real_stays() -> None:
         lambda h, v: jnp.sign(h + v) + h,
         lambda h, v: jnp.maximum(h + v, 1e-6) ** 0.3,
         lambda h, v: jnp.log(jax.nn.softmax(h + v)),
+        lambda h, v: jax.nn.gelu(h + v) + jax.nn.mish(h + v) + jnp.abs(h + v),
     ]
     p, x = kernels((6, 6), (6, 3)), data(50, 6)
     p["v"] = np.random.default_rng(0).uniform(0.5, 1.5, 6).astype("float32")

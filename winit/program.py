@@ -40,6 +40,7 @@ LOOP = 3  # so many calls of a kernel, of which each reads the last one's result
 # Where a unit signal lies, and a step from 0 over which a root rises by less than ROOT, and no
 # slope by more than TINY / ROOT.
 SEEN, TINY, ROOT = 6.0, 1e-24, 1e-6
+WAVE = 4  # a function that turns so often is a wave, and what is added in it a phase: not best at 0
 # A unit signal lies on both sides of a shift so large; what it never crosses is a fault.
 CROSSED = 3.0
 PEAK = 0.99  # of a row of a softmax: its slopes, p (1 - p), are then 1/25 of the steepest at most
@@ -481,6 +482,7 @@ class Reader:
         # Parameters without which something is divided by 0, and those that decide on a sign there.
         self.poles: set[int] = set()
         self.signs: set[int] = set()
+        self.phases: set[int] = set()  # added to what a sine or the like is taken of
         # Curves that sums and products read, by operation and place, and of which sites.
         self.bends: dict[tuple[int, int], tuple[Elementwise, int]] = {}
         self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
@@ -649,7 +651,7 @@ class Reader:
                 self.shifts |= {p} if plain and vector and (v.parents or v.pending) else set()
 
     def _guard(self, op: Op, inputs: Sequence[Value], k: int) -> None:
-        """Keep what a quotient, a root or a logarithm needs, if its k-th input may be anything.
+        """Keep what a quotient, a root, a logarithm or a wave needs of its k-th input.
 
         Near 0 it is infinite or steeper than any bound there, or no number on one side of 0.
         """
@@ -657,13 +659,16 @@ class Reader:
         if not v.free or op.run is None:
             return
         curve = np.broadcast_to(np.asarray(v.bare_curve, dtype=np.float64), POINTS.shape)
-        at = np.concatenate([curve[np.abs(POINTS) <= SEEN], [TINY]])
+        at, seen = np.append(curve, TINY), np.append(np.abs(POINTS) <= SEEN, True)
         with np.errstate(all="ignore"):
             numbers = [at if j == k else v.number for j, v in enumerate(inputs)]
             found = np.broadcast_to(np.asarray(op.run(*numbers), dtype=np.float64), at.shape)
-        touched, low, high = at == 0, at[:-1].min(), at[:-1].max()
-        wild = not np.isfinite(found).all()
-        rise = np.abs(found[-1] - found[touched])
+            rise = np.abs(found[-1] - found[at == 0])
+            ways = np.diff(found[:-1])
+            ways = np.sign(ways[np.abs(ways) > 1e-3 * np.abs(ways).max()])  # beyond roundings
+        low, high = at[:-1].min(), at[:-1].max()
+        wild = not np.isfinite(found[seen]).all()
+        self.phases |= set(bits(v.free)) if np.count_nonzero(np.diff(ways)) >= WAVE else set()
         if wild or ((rise < ROOT) & (rise > TINY / ROOT)).any():
             self.poles |= set(bits(v.free))
         if wild and low < 0 < high:
@@ -835,11 +840,11 @@ class Reader:
         came: list[Value] = [Value()] * len(first)
         outs: list[Value] = []
         factors, added, shifts = set(self.factors), dict(self.added), set(self.shifts)
-        poles, signs = set(self.poles), set(self.signs)
+        poles, signs, phases = set(self.poles), set(self.signs), set(self.phases)
         for _ in range(8):
             # What a state is not yet known to hold would pass for a constant that they change.
             self.factors, self.added, self.shifts = set(factors), dict(added), set(shifts)
-            self.poles, self.signs = set(poles), set(signs)
+            self.poles, self.signs, self.phases = set(poles), set(signs), set(phases)
             triples = zip(inside, first, came, strict=True)
             outs = body([self._carried(*triple, mark, deep) for triple in triples])
             if outs[: len(first)] == came:
@@ -1002,7 +1007,7 @@ class Reader:
             unused=tuple(n for p, n in apart if not last.flows >> p & 1),
             beside=tuple(n for p, n in apart if last.flows >> p & 1),
             factors=tuple(n for p, n in named if p in self.factors or n in used),
-            shifts=tuple(n for p, n in named if p in self.shifts - self.poles),
+            shifts=tuple(n for p, n in named if p in self.shifts - self.poles - self.phases),
             guarded=tuple(n for p, n in named if p in self.signs | (self.shifts & self.poles)),
             stopped=tuple(n for p, n in mute if not (lost | last.flows) >> p & 1),
             severed=tuple(n for p, n in mute if lost >> p & 1),
