@@ -263,7 +263,7 @@ def summary(entries: Mapping[str, Mapping[str, Any]], optimizer: str) -> str:
     if unneeded := [name for name in missed if well(runs[name])]:
         text += f" {optimizer} needs none for {short(unneeded)}: below {WELL} as they are."
     if unhelped := [name for name in missed if not well(runs[name])]:
-        text += f" The cure does less than that for {short(unhelped)}."
+        text += f" For {short(unhelped)} the cure does not halve the final loss."
     return text
 
 

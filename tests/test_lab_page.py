@@ -102,6 +102,18 @@ def test_words_on_the_buttons_are_the_verdicts(lab: Page) -> None:
         assert lab.locator(".lab-presets [aria-pressed='true']").all_inner_texts() == [name]
 
 
+def test_a_scale_on_the_bound_is_sound_and_one_beyond_it_says_what_a_skip_path_does(
+    lab: Page,
+) -> None:
+    ask(lab, "#scale=10")
+    assert verdict(lab) == "Kept"
+    for setting_, past in (("#scale=11.2", False), ("#scale=11.2&residual=plain&norm=layer", True)):
+        ask(lab, setting_)
+        assert verdict(lab) == "Inputs unscaled"
+        said = lab.locator(".lab-said").inner_text()
+        assert ("The skip path carries their scale past the normalization." in said) == past
+
+
 def test_theory_is_named_only_where_there_is_one(lab: Page) -> None:
     keys = lab.locator(".lab-figure").first.locator(".lab-key")
     assert keys.count() == 3

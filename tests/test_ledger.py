@@ -24,6 +24,36 @@ QUICK = [row for row in ledger.ROWS if row.quick]
 # With seeds 11, 12 and 13: the rows whose verdict another seed may change, and why.
 CHANGED: dict[str, str] = {}
 
+# What the chapter that a row names says of its claim; the others name this chapter.
+SPOKEN = {
+    "N16": "a chain of bottlenecks", "C04a": "0.000532", "C04b": "layer 10: 0.228",
+    "C05": "fades like $1/(2l)$ for ever", "N15": "with 0.25 for the value",
+    "C28": "5/3 for tanh, and it is often said that this keeps the variance",
+    "C39": "the gradient's second moment should be multiplied by 1.21",
+    "C40": "Four times Xavier's weights save the sigmoid", "C07": "keeps the second moment",
+    "C07x": "Under Xavier's rule each ReLU layer", "C07p": "a sixth of",
+    "N13": "settles where", "C08": r"1.7 \cdot 10^4", "C09": "completely stalls",
+    "C09g": r"2^{-14} \sqrt{64/74}", "C41": "He's rule keeps the variance of the activations",
+    "C13b": "the drift of the typical network", "C13": "Sussillo & Abbott (2014)",
+    "C13n": "Sussillo & Abbott (2014)", "C14": "grows with the sum of $1/n$",
+    "C15": "cut and not corrected", "C29": "0.8796", "C19": "selu 0.78",
+    "C19b": "of mean 0.3 and variance 2", "C35": "With SELU, exploding gradients are impossible",
+    "C35p": "has 3/4 for SELU", "C30": "1.0008515119552612",
+    "C34": "so He's gain is what people give them", "C34s": "so He's gain is what people give them",
+    "N08": "ReLU²", "C23": "Every layer of a SIREN", "C23e": "Every layer of a SIREN",
+    "C16": "1.3, 2.5 and 4", "C16c": "1.3, 2.5 and 4", "C17": "1.76 at 0.05", "C17p": "1.05 at",
+    "C17x": "xi_c", "C38": r"about $6\,\xi_c$ layers", "C20": "halves the likeness of gradients",
+    "B1": r"$\pi / (\pi - 1)$", "C21": "doubles", "C21n": "normalized", "C22": "ReZero",
+    "C21g": r"$1/\sqrt N$", "N01": "share left of it", "N01b": "branches are independent",
+    "N02": "cost $\\ln n + v/2$", "N02b": "a head of std 1",
+    "C33": "a network that knows nothing should say so",
+    "N04": "When one class is rare", "N12": "*entropy*", "N07": "Kalajdzievski",
+    "N07a": "Kalajdzievski", "C24": "*exponent*",
+    "C24m": "From 256 to 1024 all changes stay within a tenth", "N09": "rounded away",
+    "C37c": r"\ln(T - 1)", "C31": "Why equal units stay equal", "N14": "Dropout does not",
+    "C25": "*Hadamard*",
+}  # fmt: skip
+
 
 def verdict(row: Row) -> str:
     return row.verdict(NUMBERS[row.key]["measured"], NUMBERS[row.key]["predicted"])
@@ -43,6 +73,16 @@ def test_row_is_whole(row: Row) -> None:
     assert re.fullmatch(r"x?[0-9.]+|[0-9.]+%", row.within)
     assert row.said is not None or row.predicted is not None
     assert row.claim and row.place and row.measure.__doc__
+
+
+@pytest.mark.parametrize("row", ledger.ROWS, ids=lambda row: row.key)
+def test_chapter_that_a_row_names_speaks_of_its_claim(row: Row) -> None:
+    assert (row.chapter == ledger_table.HERE) == (row.key not in SPOKEN)
+    path = ROOT / "notebooks" / f"{row.chapter}.ipynb"
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    texts = ["".join(cell["source"]) for cell in cells]
+    texts += ["".join(o.get("text", ())) for cell in cells for o in cell.get("outputs", ())]
+    assert SPOKEN.get(row.key, "").lower() in " ".join("\n".join(texts).split()).lower()
 
 
 def test_numbers_are_those_of_the_rows_as_they_stand() -> None:

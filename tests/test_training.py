@@ -21,6 +21,16 @@ ROWS = re.findall(r"^\| (.*?) \| (.*?) \| .*? \| (.*?) \| (.*?) \| (.*?) \|$", S
 pytestmark = pytest.mark.filterwarnings("ignore:.*flax.nnx.State.*:DeprecationWarning")
 
 
+def test_starts_that_the_cure_helps_too_little_are_named_with_what_it_does_not_do() -> None:
+    for optimizer in training.OPTIMIZERS:
+        runs = {name: entry[optimizer] for name, entry in ENTRIES.items()}
+        little = [name for name, run in runs.items()
+                  if not training.helped(run) and not training.well(run)]  # fmt: skip
+        told = f"For {training.short(little)} the cure does not halve the final loss."
+        assert (told in training.summary(ENTRIES, optimizer)) == bool(little)
+    assert "less than that" not in SECTION
+
+
 def test_page_says_what_is_stored() -> None:
     assert training.page(TEXT, STORED) == TEXT, "benchmarks/training.py --page writes it again"
 

@@ -6,9 +6,11 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from winit import judge, program
+from winit.diagnostics import FLAT
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book" / "_ext"))
@@ -36,6 +38,31 @@ def test_no_threshold_is_typed_by_hand() -> None:
     """The page's other numbers are known: what they are, it says beside them."""
     typed = set(re.findall(r"(?<![\w`])\d[\d,.]*\d(?![\w`])", re.sub(r"\]\([^)]*\)", "]", TEXT)))
     assert typed <= {"255", "0.01", "1.47", "10", f"{100 * program.PEAK:.0f}"}  # 10 is a chapter
+
+
+def test_bound_below_1_is_written_as_the_inverse_of_the_one_above() -> None:
+    for name in ("BOUND", "STEEP"):
+        (row,) = re.findall(rf"^\|.* above {{threshold}}`{name}`, or (.*?) \|", TEXT, re.M)
+        assert row == f"below 1/{{threshold}}`{name}`"
+    assert "one over" not in TEXT
+
+
+def test_what_is_not_monotone_is_not_judged_saturated() -> None:
+    """The page says so of a Gaussian bump, and the program finds no tails of one."""
+    z = program.POINTS
+    bump, step = np.exp(-(z**2)), np.tanh(z)
+    assert program.Elementwise(bump).tails(FLAT) is None
+    assert program.Elementwise(step).tails(FLAT) is not None
+    section = TEXT.split("## Saturated")[1].split("\n## ")[0]
+    assert "not monotone, such as a Gaussian bump, is not judged saturated" in section
+
+
+def test_with_normalization_a_gradient_may_explode_further_and_shrink_no_further() -> None:
+    """As the rules of the judge have it: only `bursts` reads the wider bound."""
+    assert "STEEP_NORMALIZED" in judge.bursts.__code__.co_names
+    assert "STEEP_NORMALIZED" not in judge.starves.__code__.co_names
+    text = " ".join(TEXT.split())
+    assert "With normalization the bound of *exploding* is {threshold}`STEEP_NORMALIZED`" in text
 
 
 def test_every_verdict_has_its_section() -> None:

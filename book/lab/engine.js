@@ -862,19 +862,25 @@ const Engine = (() => {
 
   // ---------------------------------------------------------------- in words
 
-  /** A number as everything in the lab writes it: 0.50, 12, 2.9e-5. */
-  function format(value, log10 = Math.log10(abs(value))) {
+  /** A number as everything in the lab writes it, in two digits or more: 0.50, 12, 2.9e-5. */
+  function format(value, log10 = Math.log10(abs(value)), digits = 2) {
     if (Number.isNaN(log10)) return "not known";
     if (log10 === -Infinity) return "0";
     if (log10 === Infinity) return "infinite";
     const sign = value < 0 ? "-" : "";
     if (log10 >= Math.log10(0.00995) && log10 < Math.log10(999.5)) {
       const size = 10 ** log10;
-      return sign + (size >= 99.5 ? size.toFixed(0) : size.toPrecision(2));
+      return sign + (digits === 2 && size >= 99.5 ? size.toFixed(0) : size.toPrecision(digits));
     }
-    let power = Math.floor(log10), digits = (10 ** (log10 - power)).toFixed(1);
-    if (digits === "10.0") [digits, power] = ["1.0", power + 1];
-    return `${sign}${digits}e${power}`;
+    let power = Math.floor(log10), own = (10 ** (log10 - power)).toFixed(digits - 1);
+    if (Number(own) === 10) [own, power] = [(1).toFixed(digits - 1), power + 1];
+    return `${sign}${own}e${power}`;
+  }
+
+  /** The same in three digits, or as many more as what a reader makes of them by hand asks for. */
+  function exactly(log10, enough, digits = 3) {
+    const text = format(1, log10, digits);
+    return digits === 15 || enough(Math.log10(Number(text))) ? text : exactly(log10, enough, digits + 1);
   }
 
   /** A share that varies, as far as it can be told from rounding. */
@@ -882,11 +888,16 @@ const Engine = (() => {
 
   const percent = (share) => (share > 0.995 && share < 1 ? "more than 99%" : `${Math.round(100 * share)}%`);
 
-  /** What one layer does, from log10 of its factor: "keeps 0.50 of it", "multiplies it by 2.0"; near 1 a third digit counts. */
-  const does = (what, log10) => {
-    const factor = abs(log10) < Math.log10(1.1) ? (10 ** log10).toFixed(3) : format(1, log10);
-    return log10 < 0.00022 ? `keeps ${factor} of ${what}` : `multiplies ${what} by ${factor}`;
+  /** What each of some layers does, from log10 of what all of them do: "keeps 0.500 of it", "multiplies it by 2.00".
+   * The factor, multiplied by itself as often as there are layers, is the total that is written. */
+  const factorOf = (total, layers) => exactly(total / layers,
+    (log10) => format(1, layers * log10) === format(1, total), total >= 0 && total / layers < Math.log10(1.1) ? 4 : 3);
+  const does = (what, total, layers = 1) => {
+    const factor = factorOf(total, layers);
+    return Number(factor) > 1 ? `multiplies ${what} by ${factor}` : `keeps ${factor} of ${what}`;
   };
+
+  const count = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ","); // 10,000
 
   const times = (log10) => `${format(1, log10)} ${log10 < 0.0022 ? "of" : "times"}`;
 
@@ -911,11 +922,14 @@ const Engine = (() => {
     return ["overflow", `On its way back each layer ${does("the gradient's second moment", factor)}. ${at} the gradient is ${what}`];
   }
 
-  /** Inputs far from unit scale, unless the first kernel's result is read through a normalization alone. A scale that
-   * is set to a bound is a fault, whatever the seed. */
+  /** Inputs far from unit scale, unless the first kernel's result is read through a normalization alone. What is set
+   * decides, and no seed: a scale on a bound is none beyond it. */
   function unscales({ inputs }, { norm, residual, depth }) {
-    if ((inputs > LOW && inputs < HIGH) || (norm === "layer" && residual === "none" && depth > 1)) return null;
-    return ["inputs unscaled", `The second moment of the inputs is ${format(inputs)}, where 1 is usual: the first layer would need a learning rate of its own. Standardize the inputs.`];
+    const normalized = norm === "layer" && depth > 1;
+    if ((inputs >= LOW && inputs <= HIGH) || (normalized && residual === "none")) return null;
+    const said = exactly(Math.log10(inputs), (log10) => log10 < Math.log10(LOW) || log10 > Math.log10(HIGH), 2);
+    const past = normalized ? " The skip path carries their scale past the normalization." : "";
+    return ["inputs unscaled", `The second moment of the inputs is ${said}, where 1 is usual: the first layer would need a learning rate of its own.${past} Standardize the inputs.`];
   }
 
   function dies({ logs, dead }, { scheme, activation, residual }) {
@@ -960,16 +974,16 @@ const Engine = (() => {
       const drift = logs.q[0] - Math.log10(inputs), verdict = verdictOf(drift, BOUND);
       return [verdict, `One layer alone: its second moment is ${format(1, drift)} times that of the inputs, ${verdict}.`];
     }
-    const total = logs.q[L - 1] - logs.q[0], each = `Each layer ${does("the second moment", total / (L - 1))}`;
+    const total = logs.q[L - 1] - logs.q[0], each = `Each layer ${does("the second moment", total, L - 1)}`;
     const signal = verdictOf(total, BOUND), gradient = verdictOf(back, STEEP);
     if (signal !== "kept") {
       const left = `${times(total)} the first at layer ${L}`;
-      return [signal, `${each}: ${left}, ${signal}.${causeOf(result, total / (L - 1))}${narrow(result, total)}`];
+      return [signal, `${each}: ${left}, ${signal}.${causeOf(result, total, L - 1)}${narrow(result, total)}`];
     }
     if (gradient !== "kept") {
-      return [gradient, `${each}, but on its way back each ${does("the gradient's", back / (L - 1))}: ${times(back)} it at layer 1, ${gradient}.`];
+      return [gradient, `${each}, but on its way back each ${does("the gradient's", back, L - 1)}: ${times(back)} it at layer 1, ${gradient}.`];
     }
-    return ["kept", `${each}: ${times(total)} the first at layer ${L}, kept. ${arrives(back, 1)}`];
+    return ["kept", `${each}: ${times(total)} the first at layer ${L}, kept. ${arrives(back, 1, STEEP)}`];
   }
 
   /** The same from layer 2 on: whatever scale the first had, normalization has put it right. */
@@ -984,21 +998,30 @@ const Engine = (() => {
       return [signal, `${path}, ${signal}.${given ? "" : ` Why: ${cause}.`}`];
     }
     if (gradient !== "kept") return [gradient, `${path}, but on its way back to layer 2 the gradient's is multiplied by ${format(1, back)}, ${gradient}.`];
-    return ["kept", `${path}, kept. ${arrives(back, 2)}`];
+    return ["kept", `${path}, kept. ${arrives(back, 2, STEEP_NORMALIZED)}`];
   }
 
-  const arrives = (log10, layer) => `The gradient arrives at layer ${layer} with ${times(log10)} its second moment${
-    abs(log10) > Math.log10(BOUND) ? ", which one learning rate can still bridge" : ""}.`;
+  /** The gradient that is kept; where it is far from 1, within which bound. */
+  const arrives = (log10, layer, bound) => `The gradient arrives at layer ${layer} with ${times(log10)} its second moment${
+    abs(log10) > Math.log10(BOUND) ? `, which one learning rate can still bridge: the bound is ${log10 < 0 ? "1/" : ""}${count(bound)}` : ""}.`;
 
   const verdictOf = (log10, bound) => (abs(log10) <= Math.log10(bound) ? "kept" : log10 < 0 ? "vanishing" : "exploding");
 
-  /** Why the signal moves: the two factors of a layer, whose product the sentence has just named. */
-  function causeOf({ state, given }, log10) {
-    const { width, residual, activation, scheme } = state;
+  /** Why the signal moves: the two factors of a layer, whose product is the one that the sentence has just named. */
+  function causeOf({ state, given }, total, layers) {
+    const { width, residual, activation, scheme } = state, log10 = total / layers, factor = factorOf(total, layers);
     if (given) return "";
-    if (residual !== "none") return ` Why: each block adds to the path, here ${format(10 ** log10 - 1)} of what it carries.`;
+    const digits = factor.replace(/e.*|^0\.0*|\./g, "").length, same = (made) => format(1, made, digits) === factor;
+    if (residual !== "none") {
+      if (!(log10 > 0)) return "";
+      const added = exactly(Math.log10(10 ** log10 - 1), (own) => same(Math.log10(1 + 10 ** own)));
+      return ` Why: each block adds to the path, here ${added} of what it carries.`;
+    }
     const kernel = 2 * Math.log10(stdOf(state, width, width, false)) + (scheme.startsWith("orthogonal") ? 0 : Math.log10(width));
-    return ` Why: the weights multiply it by ${format(1, kernel)} (${scheme.startsWith("orthogonal") ? "the gain squared" : "their variance times the width"}), and ${activation} by ${format(1, log10 - kernel)}.`;
+    let made = 3, parts;
+    do parts = [kernel, log10 - kernel].map((part) => format(1, part, made));
+    while (made++ < 15 && !same(Math.log10(Number(parts[0])) + Math.log10(Number(parts[1]))));
+    return ` Why: the weights multiply it by ${parts[0]} (${scheme.startsWith("orthogonal") ? "the gain squared" : "their variance times the width"}), and ${activation} by ${parts[1]}.`;
   }
 
   /** A hint where the draw alone explains it: Var ln q ≈ Σ 5/n in good draws. */
