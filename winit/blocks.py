@@ -160,7 +160,8 @@ def _normalize(z: Array, norm: str) -> tuple[Array, Array]:
     exponent = np.frexp(largest)[1]
     is_large = np.isfinite(largest) & (exponent > np.finfo(working.dtype).maxexp // 4)
     exponent = np.where(is_large, exponent, 0)
-    working = np.ldexp(working, -exponent)
+    if is_large.any():
+        working = np.ldexp(working, -exponent)
     centered = working - working.mean(axis=axis, keepdims=True)
     epsilon = np.ldexp(working.dtype.type(EPSILON), -2 * exponent)
     std = np.sqrt(np.square(centered).mean(axis=axis, keepdims=True) + epsilon)
@@ -198,8 +199,11 @@ def forward(
     z, a = list[Array](), [data]
     with np.errstate(all="ignore"):  # what overflows is inf or nan in the trace
         for i in range(1, layers + 1):
-            new = checked.get(f"a{i}", 1) * (a[-1] @ checked[f"W{i}"].T)
-            new = z[-1] + factor * new if i in branches else new
+            new = a[-1] @ checked[f"W{i}"].T
+            if f"a{i}" in checked:
+                new = checked[f"a{i}"] * new
+            if i in branches:
+                new = z[-1] + (new if factor == 1 else factor * new)
             z.append(new.astype(data.dtype, copy=False))
             if i < layers:
                 a.append(network._elementwise(phi, _normalize(z[-1], which)[0], "activation"))
@@ -244,7 +248,7 @@ def _backward(params: Params, trace: Trace, delta: Array) -> Gradients:
     for i in range(_depth(params), 0, -1):
         deltas.insert(0, delta)
         weights, inputs = params[f"W{i}"], trace.a[i - 1]
-        scaled = factor * delta if i in branches else delta
+        scaled = factor * delta if i in branches and factor != 1 else delta
         if f"a{i}" in params:
             gradients[f"a{i}"] = np.asarray((scaled * (inputs @ weights.T)).sum())
             scaled = params[f"a{i}"] * scaled
@@ -260,10 +264,10 @@ def _backward(params: Params, trace: Trace, delta: Array) -> Gradients:
 
 def _through(delta: Array, z: Array, phi: activations.Activation, norm: str) -> Array:
     """The gradient at z from that at φ(N(z)): without its mean, and without its part along N(z)."""
+    if norm == "none":
+        return delta * network._slope(phi, z)
     n, std = _normalize(z, norm)
     delta = delta * network._slope(phi, n)
-    if norm == "none":
-        return delta
     axis = 1 if norm == "layer" else 0
     along = (delta * n).mean(axis=axis, keepdims=True)
     result: Array = (delta - delta.mean(axis=axis, keepdims=True) - n * along) / std

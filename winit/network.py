@@ -163,9 +163,10 @@ def _examples(x: ArrayLike, params: Params) -> Array:
 
 def _elementwise(function: Callable[[Array], Any], z: Array, what: str) -> Array:
     """What an activation, or its slope, makes of z: real numbers of its shape, in its dtype."""
-    values = _checks.array(
-        _called(what, function, z), f"what {what} returns", finite=False, empty=True
-    )
+    made = _called(what, function, z)
+    if type(made) is np.ndarray and (made.shape, made.dtype) == (z.shape, z.dtype):
+        return made  # as ours always are
+    values = _checks.array(made, f"what {what} returns", finite=False, empty=True)
     if values.shape != z.shape:
         raise ValueError(f"{what} must be elementwise: of shape {z.shape} it made {values.shape}")
     return values.astype(z.dtype, copy=False)
