@@ -68,6 +68,16 @@ class Elementwise:
         """The function's values, between the points by straight lines."""
         return values if self.curve is None else np.interp(values, POINTS, self.curve)
 
+    def scales(self, values: Array) -> bool:
+        """Whether it is positive, as gates and exponentials are, and moves by its own size there.
+
+        Where it is so small that bfloat16 loses it beside 1, a gate is shut for good.
+        """
+        if self.curve is None or not (self.curve[np.abs(POINTS) <= SEEN] > 0).all():
+            return False
+        slopes = np.abs(np.interp(values, POINTS, np.gradient(self.curve, POINTS)))
+        return bool((self(values) >= 2.0**-16).all() and (slopes >= FLAT * self(values)).all())
+
     def tails(self, share: float) -> tuple[float, float, float] | None:
         """Between which results it is steep, and the share of N(0, 1) not between them.
 
@@ -1237,8 +1247,8 @@ class Subject:
         So are constants that the layer does not give, and what is three times as large as its
         draws. Where nobody knows its draws, they are taken to lie within 1/√fan_in, as the widest
         of a library do, and values that vary were given beside the kernel of an output alone. What
-        a unit signal never crosses is given nowhere else. Entries that are as they start say
-        nothing.
+        a unit signal never crosses is given nowhere else, unless a gate or a scale begins there.
+        Entries that are as they start say nothing.
         """
         sites = self.program.sites
         kernels = {k.name for site in sites for k in site.kernels}
@@ -1257,9 +1267,21 @@ class Subject:
         far = size > 3 * max(draws, default=0.0)
         alone = flat and (own.size > 1 or far)
         always = bool(resets) and not np.ptp(resets)
-        if not (always or alone or (far and (resets or last))) or not (last or size <= CROSSED):
+        if size > CROSSED and not last:  # a fault, or where a gate or a scale begins
+            meant = far and size < math.inf and self._scales(name, own)
+        else:
+            meant = always or alone or (far and bool(resets or last))
+        if not meant:
             return ""
         return f"given, value={own[0]:.4g}" if flat else "given, not as its layer draws it"
+
+    def _scales(self, name: str, values: Array) -> bool:
+        """Whether a gate or a scale's exponential reads these shifts, and moves there."""
+        pairs = [(d, s) for d, s in zip(self.reader.drafts, self.program.sites, strict=True)
+                 if name in s.shifts]  # fmt: skip
+        mine = _all(1 << d.number for d, _ in pairs)
+        acts = [act for act, parents in self.reader.bends.values() if parents & mine]
+        return any(act.scales(values) for act in [*acts, *(s.after for _, s in pairs)])
 
     def trained(self) -> str:
         """The sign that the model was trained, or ""."""
