@@ -257,7 +257,7 @@ def reinitialize(
         hidden layers.
     force : bool
         Needed for a model that was trained, for what is frozen or was given by the user, and for
-        the kernels at the ends of branches that start at 0.
+        kernels of zeros with which a branch starts at 0.
 
     Returns
     -------
