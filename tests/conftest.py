@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +57,14 @@ def find_chromium() -> str | None:
         if found := shutil.which(name):
             return found
     return next((path for path in CHROMIUM_PATHS if Path(path).is_file()), None)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Keras and PyTorch draw what a test gives no seed for from generators of the process."""
+    random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -215,3 +218,10 @@ def test_the_list_is_what_was_asked_for() -> None:
             assert "good" in (s.verdict, partner.verdict), s.name
         assert (s.curable is None) == (s.verdict in ("good", "undecided")), s.name
         assert not (s.curable and not s.blame), s.name
+
+
+def test_no_start_is_drawn_before_its_seed() -> None:
+    """An initializer without a seed takes one from `random`: another network in each process."""
+    code = "import random, keras; before = random.getstate(); import starts"
+    code += "; assert random.getstate() == before"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
