@@ -641,6 +641,40 @@ def test_a_kernel_whose_result_is_a_divisor_stays_as_it_was_given() -> None:
     assert winit.jax.reinitialize(f, p, x, rng=0, force=True)["mix"] is not p["mix"]
 
 
+def test_what_only_makes_a_divisor_that_is_positive_is_drawn() -> None:
+    def decaying(p: Any, x: Any) -> Any:  # as in RWKV: a mean with weights of its own
+        def step(state: Any, row: Any) -> Any:
+            weight = jnp.exp(row @ p["key"] + p["b"])
+            above = jnp.exp(-jnp.exp(p["w"])) * state[0] + weight * (row @ p["value"])
+            below = jnp.exp(-jnp.exp(p["w"])) * state[1] + weight
+            return (above, below), above / below
+
+        zeros = jnp.zeros((len(x), 6))
+        _, rows = jax.lax.scan(step, (zeros, zeros), jnp.stack([x, x[::-1]]))
+        return rows.mean(0) @ p["w1"]
+
+    def linear_attention(p: Any, x: Any) -> Any:
+        q, k = jax.nn.elu(x @ p["key"] + p["b"]) + 1, jax.nn.elu(x @ p["value"]) + 1
+        return (q @ (k.T @ x) / (q @ k.sum(0))[:, None]) @ p["w1"]
+
+    def two_roots(p: Any, x: Any) -> Any:
+        sizes = jnp.abs(x @ p["key"] + p["b"]) + (x @ p["value"]) ** 2
+        return jnp.log(jnp.sqrt(sizes + 0.1) + 0.1) @ p["w1"]
+
+    p, x = kernels((6, 6), (6, 3)), data(50, 6)
+    p = {"key": p["w0"], "value": p["w0"] + 0.1, "w1": p["w1"], "b": data(6) / 9, "w": data(6)}
+    for f in (decaying, linear_attention, two_roots):
+        drawn = winit.jax.reinitialize(f, p, x, rng=0)
+        assert {name for name in p if drawn[name] is p[name]} == {"w"}
+        assert not drawn["b"].any() and np.isfinite(f(drawn, x)).all()
+
+    def signed(p: Any, x: Any) -> Any:
+        return x / (jnp.abs(x @ p["key"] + p["b"]) - (x @ p["value"]) ** 2) @ p["w1"]
+
+    drawn = winit.jax.reinitialize(signed, p, x, rng=0)
+    assert {name for name in p if drawn[name] is p[name]} == {"w", "key", "value", "b"}
+
+
 def test_of_two_factors_of_a_branch_that_starts_at_0_the_zeros_stay() -> None:
     def f(p: Any, x: Any) -> Any:
         h = jnp.tanh(x @ p["w0"])

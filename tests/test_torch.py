@@ -472,6 +472,44 @@ def test_what_divisive_normalization_needs_is_left_and_named() -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
 
 
+STEPS = torch.tensor([0.001, 0.003, 0.01, 0.03, 0.1]).expm1().log()  # as in Mamba
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize(
+    ("reads", "value", "left"),
+    [
+        (F.softplus, STEPS, True),
+        (torch.exp, STEPS / 2, True),
+        (torch.sigmoid, torch.full((5,), -4.0), True),  # a highway's gate
+        (torch.sigmoid, torch.full((5,), -20.0), False),
+        (torch.sigmoid, torch.full((5,), 10.0), False),
+        (F.relu, torch.full((5,), -10.0), False),
+        (F.gelu, STEPS, False),
+        (torch.tanh, STEPS, False),
+    ],
+)
+def test_where_a_gate_or_a_step_begins_was_given(
+    own: bool, reads: Any, value: torch.Tensor, left: bool
+) -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.head = nn.Linear(12, 5), nn.Linear(12, 5, own), nn.Linear(5, 3)
+            self.start = None if own else nn.Parameter(value.clone())
+            if own:
+                self.b.bias.data = value.clone()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            gate = self.b(x) if self.start is None else self.b(x) + self.start
+            made: torch.Tensor = self.head(self.a(x) * reads(gate))
+            return made
+
+    module = Gated()
+    text = reinitialize(module, x=X, rng=0)["b.bias" if own else "start"]
+    assert text.startswith("left: given") if left else text == "zeros"
+
+
 def test_a_number_that_divides_can_be_the_cause() -> None:
     class Cold(nn.Module):
         def __init__(self) -> None:

@@ -68,6 +68,16 @@ class Elementwise:
         """The function's values, between the points by straight lines."""
         return values if self.curve is None else np.interp(values, POINTS, self.curve)
 
+    def scales(self, values: Array) -> bool:
+        """Whether it is positive, as gates and exponentials are, and moves by its own size there.
+
+        Where it is so small that bfloat16 loses it beside 1, a gate is shut for good.
+        """
+        if self.curve is None or not (self.curve[np.abs(POINTS) <= SEEN] > 0).all():
+            return False
+        slopes = np.abs(np.interp(values, POINTS, np.gradient(self.curve, POINTS)))
+        return bool((self(values) >= 2.0**-16).all() and (slopes >= FLAT * self(values)).all())
+
     def tails(self, share: float) -> tuple[float, float, float] | None:
         """Between which results it is steep, and the share of N(0, 1) not between them.
 
@@ -340,6 +350,7 @@ class Value:
     bare: int = 0  # the parents that no normalizer separates from it
     intact: int = 0  # sites whose result it is, shifted and moved
     free: int = 0  # kernels of sites and shifts of which it is a sum, or a function of the sum
+    least: float = -math.inf  # the source is not below: 0, or a sign's worth more
     roots: int = 0
     loops: int = 0
     state: int = 0  # loops whose state reaches it with no site in between
@@ -360,6 +371,26 @@ class Value:
 
 def _all(masks: Iterable[int]) -> int:
     return reduce(or_, masks, 0)
+
+
+def _seen(v: Value) -> NDArray[np.bool_]:
+    """Which points its source takes, of those where a unit signal lies."""
+    return np.asarray((np.abs(POINTS) <= SEEN) & (min(v.least, SEEN) <= POINTS))
+
+
+def _least(v: Value) -> float:
+    """What a value is not below; of parameters nothing is known."""
+    if v.level == PARAMETERS:
+        return -math.inf if v.powers else v.number
+    low = float(np.broadcast_to(np.asarray(v.curve, np.float64), POINTS.shape)[_seen(v)].min())
+    return low if low >= 0 else -math.inf  # nan as well
+
+
+def _low(op: Op, known: Sequence[Value]) -> float:
+    """What the result is not below, made of values that are not below 0."""
+    if op.kind not in ("add", "mul", "div", "choose", "reduce", "join", "contract"):
+        return -math.inf
+    return (sum if op.kind == "add" else min)(map(_least, known))
 
 
 def _union(values: Sequence[Value], source: int) -> Value:
@@ -616,7 +647,9 @@ class Reader:
             for k in main if op.kind == "mul" else ():  # gates
                 if inputs[k].level > ROUTING and not inputs[k].straight:
                     self.bends[op.number, k] = self.acting(inputs[k]), inputs[k].parents
-            return replace(self._mixed(op, known, degree, pending), level=level)
+            rises = op.kind != "add" or all(self._rises(op, inputs, k) for k in main)
+            return replace(self._mixed(op, known, degree, pending), level=level,
+                           least=_low(op, known) if rises else -math.inf)  # fmt: skip
         open_ended = not all(v.exact for v in sides)
         powers = first.powers if level == first.level else self._powers(op, inputs)
         free = first.free | _all(1 << p for p in made_of if op.kind == "add")
@@ -659,14 +692,14 @@ class Reader:
         if not v.free or op.run is None:
             return
         curve = np.broadcast_to(np.asarray(v.bare_curve, dtype=np.float64), POINTS.shape)
-        at, seen = np.append(curve, TINY), np.append(np.abs(POINTS) <= SEEN, True)
+        at, seen = np.append(curve, TINY), np.append(_seen(v), True)
         with np.errstate(all="ignore"):
             numbers = [at if j == k else v.number for j, v in enumerate(inputs)]
             found = np.broadcast_to(np.asarray(op.run(*numbers), dtype=np.float64), at.shape)
-            rise = np.abs(found[-1] - found[at == 0])
+            rise = np.abs(found[-1] - found[seen & (at == 0)])
             ways = np.diff(found[:-1])
             ways = np.sign(ways[np.abs(ways) > 1e-3 * np.abs(ways).max()])  # beyond roundings
-        low, high = at[:-1].min(), at[:-1].max()
+        low, high = curve[_seen(v)].min(), curve.max()
         wild = not np.isfinite(found[seen]).all()
         self.phases |= set(bits(v.free)) if np.count_nonzero(np.diff(ways)) >= WAVE else set()
         if wild or ((rise < ROOT) & (rise > TINY / ROOT)).any():
@@ -791,7 +824,8 @@ class Reader:
         reduced = made.reduced or op.kind in ("reduce", "contract")
         act = acts.pop() if len(acts) == 1 else LINEAR
         averaged, free = made.averaged * op.count, _all(v.free for v in known) * (op.kind == "join")
-        return replace(made, degree=degree, reduced=reduced, averaged=averaged, act=act, free=free)
+        made = replace(made, degree=degree, reduced=reduced, averaged=averaged, act=act, free=free)
+        return replace(made, least=_low(op, known))
 
     def _kernel_side(self, op: Op, inputs: Sequence[Value]) -> int | None:
         """The kernel is of a lower level, and has parameters in it."""
@@ -869,6 +903,7 @@ class Reader:
                          flows=flows, powers=powers)  # fmt: skip
         made = _union([v for v in (first, came) if v.level > ROUTING], i)
         made = replace(made, depth=depth, bounded=False, reduced=False, degree=1.0)
+        made = replace(made, least=min(_least(first), _least(came)))
         loops = first.loops | came.loops | mark
         made = replace(made, loops=loops, state=mark, act=self.acting(came))
         if first.level > ROUTING:
@@ -882,7 +917,7 @@ class Reader:
         if not v.level:
             return replace(v, entries={}, exact=False)
         return replace(v, source=i, layout=0, straight=True, curve=POINTS, act=act, depth=depth,
-                       bare_curve=POINTS,
+                       bare_curve=POINTS, least=_least(v),
                        loops=v.loops & ~mark, state=v.state & ~mark, units={}, free=0)  # fmt: skip
 
     # Loops that were run step by step.
@@ -890,7 +925,7 @@ class Reader:
     def state(self, number: int) -> Value:
         """Zeros that a loop starts with: data that say nothing."""
         root = self._root(number, "state", 0)
-        return Value(SIGNAL, number, dom=EVERY, roots=root, origins=1)
+        return Value(SIGNAL, number, dom=EVERY, roots=root, origins=1, least=0.0)
 
     def loops(self, outputs: Sequence[Value]) -> tuple[dict[int, list[int]], list[Value]]:
         """Make one site of the calls of a kernel in a loop that ran as often as it has steps.
@@ -1008,7 +1043,9 @@ class Reader:
             beside=tuple(n for p, n in apart if last.flows >> p & 1),
             factors=tuple(n for p, n in named if p in self.factors or n in used),
             shifts=tuple(n for p, n in named if p in self.shifts - self.poles - self.phases),
-            guarded=tuple(n for p, n in named if p in self.signs | (self.shifts & self.poles)),
+            guarded=tuple(
+                n for p, n in named if p in (self.signs if n in used else self.shifts & self.poles)
+            ),
             stopped=tuple(n for p, n in mute if not (lost | last.flows) >> p & 1),
             severed=tuple(n for p, n in mute if lost >> p & 1),
             single=tuple(made[place[n]].kernel.name for n in bits(self.single) if n in place),
@@ -1210,8 +1247,8 @@ class Subject:
         So are constants that the layer does not give, and what is three times as large as its
         draws. Where nobody knows its draws, they are taken to lie within 1/√fan_in, as the widest
         of a library do, and values that vary were given beside the kernel of an output alone. What
-        a unit signal never crosses is given nowhere else. Entries that are as they start say
-        nothing.
+        a unit signal never crosses is given nowhere else, unless a gate or a scale begins there.
+        Entries that are as they start say nothing.
         """
         sites = self.program.sites
         kernels = {k.name for site in sites for k in site.kernels}
@@ -1230,9 +1267,21 @@ class Subject:
         far = size > 3 * max(draws, default=0.0)
         alone = flat and (own.size > 1 or far)
         always = bool(resets) and not np.ptp(resets)
-        if not (always or alone or (far and (resets or last))) or not (last or size <= CROSSED):
+        if size > CROSSED and not last:  # a fault, or where a gate or a scale begins
+            meant = far and size < math.inf and self._scales(name, own)
+        else:
+            meant = always or alone or (far and bool(resets or last))
+        if not meant:
             return ""
         return f"given, value={own[0]:.4g}" if flat else "given, not as its layer draws it"
+
+    def _scales(self, name: str, values: Array) -> bool:
+        """Whether a gate or a scale's exponential reads these shifts, and moves there."""
+        pairs = [(d, s) for d, s in zip(self.reader.drafts, self.program.sites, strict=True)
+                 if name in s.shifts]  # fmt: skip
+        mine = _all(1 << d.number for d, _ in pairs)
+        acts = [act for act, parents in self.reader.bends.values() if parents & mine]
+        return any(act.scales(values) for act in [*acts, *(s.after for _, s in pairs)])
 
     def trained(self) -> str:
         """The sign that the model was trained, or ""."""
