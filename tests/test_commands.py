@@ -455,6 +455,18 @@ def test_make_calls_the_python_it_is_given(tmp_path: Path) -> None:
     assert dry_run("lab")[1].endswith("-m jupyterlab --config=tools/lab.py notebooks")
 
 
+@pytest.mark.parametrize(("own", "threads"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "4"}, "4")])
+def test_kernels_of_make_lab_compute_in_one_thread(own: dict[str, str], threads: str) -> None:
+    """Unless the user says otherwise: two would wait for what else runs on the machine."""
+    code = "import os, runpy, unittest.mock as mock; "
+    code += "runpy.run_path('tools/lab.py', {'get_config': mock.MagicMock()}); "
+    code += "print(os.environ['OPENBLAS_NUM_THREADS'])"
+    clean = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+    command = [sys.executable, "-c", code]
+    told = subprocess.check_output(command, cwd=ROOT, env=clean | own, text=True)
+    assert told.strip() == threads
+
+
 @pytest.mark.skipif(MAKE is None, reason="no make here")
 def test_make_alone_lists_every_target() -> None:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -856,9 +856,32 @@ def reinitialize(
 ) -> Any:
     """New parameters, drawn as `winit.redraw.reinitialize` says; `params` stays as it is.
 
-    What is left, as a bias that was given, is the very array of `params`:
-    ``jax.tree.map(operator.is_, params, new)`` shows where. No layer says here which part of a bias
-    is a forget gate's, so all of it starts at 0.
+    Parameters
+    ----------
+    f : function
+        Of `(params, x)`, as for `audit`.
+    params : tree of arrays
+        Every array of numbers in it is a parameter, unless `trainable` says no.
+    scheme : "auto" or a scheme's name
+        "auto" draws each kernel by its fans and the activation before it, the last one small; a
+        name, as "he_normal", draws all by one scheme, with its `options`.
+    trainable : function of a path as "dense/kernel"
+        Whether a parameter is to be drawn; what is not stays, unless forced.
+    force : bool
+        Sets also what is not `trainable` or was given on purpose. Nothing tells here that
+        parameters were trained: they are drawn anew.
+
+    Returns
+    -------
+    tree of arrays
+        As `params`. What is left, as a bias that was given, is the very array of `params`:
+        ``jax.tree.map(operator.is_, params, new)`` shows where. No layer says here which part of a
+        bias is a forget gate's, so all of it starts at 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No function, no arrays, an unknown scheme or option.
     """
     from winit import redraw  # with what it needs, when it is needed
 

@@ -230,10 +230,31 @@ def reinitialize(
 ) -> dict[str, str]:
     """Draw every kernel by its site, and put the other weights at their conventional start.
 
-    See `winit.redraw.reinitialize`. An optimizer's state is left alone: compile the model again
-    after `force`. `x` is needed where the model's input shape is not known; its values do not
-    matter. Draws are NumPy's: `keras.utils.set_random_seed` does not set them, and with
-    ``rng=None`` each call has others.
+    An optimizer's state is left alone: compile the model again after `force`.
+
+    Parameters
+    ----------
+    scheme : "auto" or a scheme's name
+        "auto" draws each kernel by its fans and the activation before it, the last one small; a
+        name, as "he_normal", draws all by one scheme, with its `options`. What is set and what is
+        left besides is said in `winit.redraw.reinitialize`.
+    rng : int or numpy.random.Generator
+        Draws are NumPy's: `keras.utils.set_random_seed` does not set them, and with None each call
+        has others.
+    force : bool
+        Needed for a model that was trained; sets also what is frozen or was given on purpose.
+    x : array, or a tuple or dict of them
+        Needed where the model's input shape is not known; its values do not matter.
+
+    Returns
+    -------
+    dict
+        What each variable is now, by its path; "left: …" where it is as it was, and why.
+
+    Raises
+    ------
+    TypeError, ValueError
+        What is no model, a trained one, an unknown scheme or option. The model is as it was then.
     """
     subject = _subject(model, x, None, None, False, 0)
     return redraw.reinitialize(subject, scheme, rng=rng, force=force, **options)

@@ -1348,8 +1348,29 @@ def reinitialize(
 ) -> dict[str, str]:
     """Draw every kernel by its site, in place, and put the rest at its conventional start.
 
-    See `winit.redraw.reinitialize`. `x` is what the module takes; its values do not matter. Draws
-    are NumPy's: `torch.manual_seed` does not set them, and with ``rng=None`` each call has others.
+    Parameters
+    ----------
+    scheme : "auto" or a scheme's name
+        "auto" draws each kernel by its fans and the activation before it, the last one small; a
+        name, as "he_normal", draws all by one scheme, with its `options`. What is set and what is
+        left besides is said in `winit.redraw.reinitialize`.
+    x : tensor, tuple or dict of arguments
+        What the module takes, one small batch; its values do not matter.
+    rng : int or numpy.random.Generator
+        Draws are NumPy's: `torch.manual_seed` does not set them, and with None each call has
+        others.
+    force : bool
+        Needed for a module that was trained; sets also what is frozen or was given on purpose.
+
+    Returns
+    -------
+    dict
+        What each parameter is now, by its path; "left: …" where it is as it was, and why.
+
+    Raises
+    ------
+    TypeError, ValueError
+        What is no module, a trained one, an unknown scheme or option. The module is as it was then.
     """
     subject = Module(module, x, None, None, None, 0)
     return redraw.reinitialize(subject, scheme, rng=rng, force=force, **options)
