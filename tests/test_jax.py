@@ -961,3 +961,48 @@ def test_two_factors_of_a_kernel_are_drawn_for_their_product() -> None:
     assert finding.verdict == "shrinking" and finding.cure.startswith("scale w")
     drawn = winit.jax.reinitialize(f, p, x, rng=0)
     assert winit.jax.audit(f, drawn, x, LABELS, cross_entropy).ok
+
+
+def test_what_was_given_by_structure_stays() -> None:
+    """The rules themselves are tried in test_torch.py: here they meet the operations of JAX."""
+    x, zero = data(16, 12), np.zeros((12, 12), "float32")
+    p = kernels((12, 12), (12, 12), (12, 12), (12, 4))
+
+    def left(f: Any, **changed: Any) -> set[str]:
+        given = p | changed
+        drawn = winit.jax.reinitialize(f, given, x, rng=0)
+        assert winit.jax.audit(f, drawn, x).ok
+        return {n for n in given if drawn[n] is given[n]}
+
+    def flow(p: Any, x: Any) -> Any:
+        h = x @ p["w0"]
+        return ((h + x @ p["w1"]) * jnp.exp(jnp.tanh(x @ p["w2"]))) @ p["w3"]
+
+    assert left(flow, w1=zero, w2=zero) == {"w1", "w2"}
+    assert not left(flow)
+
+    def product(p: Any, x: Any) -> Any:
+        return ((x @ p["w0"]) * (x @ p["w1"])) @ p["w2"] @ p["w3"]
+
+    assert not left(product, w1=zero)
+
+    def positive(p: Any, x: Any) -> Any:
+        h = jax.nn.relu(x @ p["w0"])
+        return jax.nn.relu(h @ p["w1"] + h @ jax.nn.softplus(p["w2"] - 4)) @ p["w3"]
+
+    assert left(positive) == {"w2"}
+
+    def chain(p: Any, x: Any) -> Any:
+        h = jax.nn.relu(jax.nn.relu(x @ p["w0"]) @ p["w1"])
+        return jax.nn.relu(h @ p["w2"]) @ p["w3"]
+
+    assert left(chain, w1=np.eye(12, dtype="float32")) == {"w1"}
+    turn = np.linalg.qr(data(12, 12))[0]
+    w = winit.jax.reinitialize(chain, p | {"w1": turn}, x, rng=0)["w1"].astype("float64")
+    assert np.allclose(w @ w.T, 2 * np.eye(12), atol=1e-5) and not np.allclose(w, turn)
+
+    def spectral(p: Any, x: Any) -> Any:
+        turned = p["w1"] + 1j * p["w2"]
+        return jax.nn.relu((jnp.exp(1j * p["t"]) * ((x @ p["w0"]) @ turned)).real) @ p["w3"]
+
+    assert winit.jax.audit(spectral, p | {"t": data(12)}, x).ok

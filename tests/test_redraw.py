@@ -239,7 +239,7 @@ def test_a_kernel_at_two_places_is_drawn_once_for_the_place_that_shapes_it() -> 
 
 
 def test_parameters_beside_a_kernel() -> None:
-    main = Kernel("v", (300, 200), power=0.0)
+    main = Kernel("v", (300, 200), power=0.0, index=kernel((300, 200)).index, normed=True)
     length = Kernel("g", (200,), power=1.0)
     low = Kernel("lora_a", (300, 4), power=0.0)
     model = Model(site(kernels=(main, length, low)))
@@ -312,9 +312,9 @@ def test_bad_schemes_and_options_change_nothing(arguments: Any, options: Any, wo
 
 
 def test_a_branch_that_starts_at_zero_stays_so_unless_forced() -> None:
-    summed = {"body": 2, "branch": 2, "chain": 1}
+    passed = {"body": True, "branch": True, "chain": False}
     model = Model(
-        *(site(name=n, kernels=(kernel((300, 200), name=n),), summed=k) for n, k in summed.items())
+        *(site(name=n, kernels=(kernel((300, 200), name=n),), passed=p) for n, p in passed.items())
     )
     for name in ("branch", "chain"):
         model.arrays[name] = np.zeros((300, 200))

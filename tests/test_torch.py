@@ -510,6 +510,354 @@ def test_where_a_gate_or_a_step_begins_was_given(
     assert text.startswith("left: given") if left else text == "zeros"
 
 
+# ------------------------------------------------------------------ what was given by structure
+
+
+def zeroed(layer: Any, bias: float = 0.0) -> Any:
+    nn.init.zeros_(layer.weight)
+    nn.init.constant_(layer.bias, bias)
+    return layer
+
+
+def coupled(m: Any, x: Tensor) -> Tensor:
+    a, b = x.chunk(2, 1)
+    scale, shift = m.net(a).chunk(2, 1)
+    return torch.cat([a, (b + shift) * (torch.tanh(scale) * m.log_scale.exp()).exp()], 1)
+
+
+def modulated(m: Any, x: Tensor) -> Tensor:
+    scale, shift = m.mod(x).chunk(2, 1)
+    made: Tensor = m.head(F.layer_norm(m.stem(x), (12,)) * (1 + scale) + shift)
+    return made
+
+
+def turned(m: Any, x: Tensor) -> Tensor:
+    made: Tensor = m.head((x[:, None] @ m.turn(x).view(-1, 12, 12))[:, 0])
+    return made
+
+
+ZEROS: dict[str, tuple[Any, str]] = {
+    "a flow that begins as the identity": (
+        lambda: Made(coupled, net=zeroed(nn.Linear(6, 12)), log_scale=nn.Parameter(torch.zeros(6))),
+        "net.weight",
+    ),
+    "scales and shifts behind a normalizer": (
+        lambda: Made(modulated, stem=nn.Linear(12, 12), mod=zeroed(nn.Linear(12, 24)),
+                     head=nn.Linear(12, 4)),
+        "mod.weight",
+    ),
+    "a branch beside the data themselves": (
+        lambda: Made(lambda m, x: m.head(x + m.branch(x)), branch=zeroed(nn.Linear(12, 12)),
+                     head=nn.Linear(12, 4)),
+        "branch.weight",
+    ),
+    "a gate that begins half open": (
+        lambda: Made(lambda m, x: m.head(m.body(x) * torch.sigmoid(m.gate(x))),
+                     body=nn.Linear(12, 12), gate=zeroed(nn.Linear(12, 12)), head=nn.Linear(12, 4)),
+        "gate.weight",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ZEROS)
+def test_zeros_that_let_another_signal_pass_stay(name: str) -> None:
+    build, kernel = ZEROS[name]
+    module = build()
+    assert reinitialize(module, x=X, rng=0)[kernel] == "left: its branch starts at 0"
+    assert audit(module, X).ok
+
+
+def test_zeros_through_which_all_passes_are_drawn() -> None:
+    chain = nn.Sequential(nn.Linear(12, 12), nn.Tanh(), zeroed(nn.Linear(12, 12)), nn.Linear(12, 4))
+    # A product with zeros is 0, and passes nothing.
+    product = Made(lambda m, x: m.head(m.a(x) * m.b(x)), a=nn.Linear(12, 12),
+                   b=zeroed(nn.Linear(12, 12)), head=nn.Linear(12, 4))  # fmt: skip
+    for module, name in ((chain, "2.weight"), (product, "b.weight")):
+        assert not reinitialize(module, x=X, rng=0)[name].startswith("left")
+        assert audit(module, X).ok
+
+
+def test_zeros_stay_where_a_given_bias_is_what_they_give() -> None:
+    """As of a spatial transformer, which begins with the identity; not on the only path."""
+    module = Made(turned, turn=zeroed(nn.Linear(12, 144)), head=nn.Linear(12, 4))
+    module.turn.bias.data = torch.eye(12).flatten()
+    before, said = module(X), reinitialize(module, x=X, rng=0)
+    assert said["turn.weight"] == "left: of zeros, so that its bias is what it gives"
+    assert said["turn.bias"] == "left: given, value=1"
+    assert torch.allclose(module(X), module.head(X)) and before.shape == module(X).shape
+    chain = nn.Sequential(zeroed(nn.Linear(12, 12), 0.5), nn.ReLU(), nn.Linear(12, 4))
+    assert not reinitialize(chain, x=X, rng=0)["0.weight"].startswith("left")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (torch.eye(12), "left: given, made of 2 numbers"),
+        (torch.eye(12).roll(1, 0) - 0.5 * torch.eye(12), "left: given, made of 3 numbers"),
+        (torch.ones(12, 12), "he_normal"),  # a fault: all units are alike
+        (torch.linspace(-1, 1, 12).expand(12, 12).clone(), "he_normal"),  # as here
+        (torch.randn(12, 12, generator=torch.Generator().manual_seed(0)), "he_normal"),
+    ],
+)
+def test_a_kernel_made_of_few_numbers_is_no_draw(pattern: Tensor, text: str) -> None:
+    module = nn.Sequential(nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(),
+                           nn.Linear(12, 4))  # fmt: skip
+    module[2].weight.data = pattern
+    assert reinitialize(module, x=X, rng=0)["2.weight"] == text
+    assert not reinitialize(module, x=X, rng=0, force=True)["2.weight"].startswith("left")
+
+
+@pytest.mark.parametrize("shape", [(12, 12), (24, 12), (6, 12)])
+def test_orthogonal_kernels_are_drawn_orthogonal(shape: tuple[int, int]) -> None:
+    module = nn.Sequential(nn.Linear(12, 12), nn.Linear(12, shape[0]), nn.Linear(shape[0], 4))
+    nn.init.orthogonal_(module[1].weight, 3.0)
+    before = module[1].weight.detach().clone()
+    text = reinitialize(module, x=X, rng=0)["1.weight"]
+    after = module[1].weight.detach().double()
+    product = after @ after.T if shape[0] < 12 else after.T @ after
+    gain = math.sqrt(max(shape) / 12)  # so that the kernel's std is 1/√fan_in
+    assert text == f"orthogonal, gain={gain:.4g}" and not torch.equal(before, after.float())
+    assert torch.allclose(product, gain**2 * torch.eye(len(product)).double(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("bend", "text"),
+    [
+        (F.softplus, "left: a function of it is the kernel"),
+        (torch.exp, "left: a function of it is the kernel"),
+        (torch.abs, "left: a function of it is the kernel"),
+        (torch.tanh, "he_normal"),
+        (lambda w: torch.clamp(w, -9, 9), "he_normal"),
+    ],
+)
+def test_a_kernel_made_positive_stays(bend: Any, text: str) -> None:
+    module = Made(lambda m, x: m.head(F.relu(F.linear(F.relu(m.stem(x)), bend(m.w)))),
+                  stem=nn.Linear(12, 12), w=nn.Parameter(torch.randn(12, 12) - 4),
+                  head=nn.Linear(12, 4))  # fmt: skip
+    assert reinitialize(module, x=X, rng=0)["w"] == text
+
+
+def test_tables_stay_as_small_as_they_are() -> None:
+    picks = torch.arange(8)
+    for std, size in ((0.02, 0.02), (30.0, 1.0)):
+        module = Made(lambda m, i: m.head(m.table(i)), table=nn.Embedding(80, 50),
+                      head=nn.Linear(50, 4))  # fmt: skip
+        nn.init.normal_(module.table.weight, std=std)
+        reinitialize(module, x=picks, rng=0)
+        # 4,000 draws: the std is known to 1.1 %
+        assert float(module.table.weight.detach().std()) == pytest.approx(size, rel=0.06)
+
+
+def test_a_scale_behind_kernels_of_std_1_is_theirs() -> None:
+    """So do kernels in NTK's parametrization; a branch times 0.1 is drawn as others are."""
+    stem, w, head = nn.Linear(12, 12), nn.Parameter(torch.randn(12, 12)), nn.Linear(12, 4)
+    module = Made(lambda m, x: m.head(F.relu(m.stem(x)) @ m.w / 12**0.5), stem=stem, w=w, head=head)
+    std = float(w.detach().double().std(correction=0))
+    assert reinitialize(module, x=X, rng=0)["w"] == f"normal, std={std:.4g}"
+    module = Made(lambda m, x: m.head(m.stem(x) + 0.1 * m.branch(F.relu(m.stem(x)))), stem=stem,
+                  branch=nn.Linear(12, 12), head=head)  # fmt: skip
+    assert reinitialize(module, x=X, rng=0)["branch.weight"] == "he_normal"
+
+
+def test_the_length_of_a_frozen_kernel_stays() -> None:
+    """As of an adapter that learns lengths and directions apart (DoRA)."""
+
+    def forward(m: Any, x: Tensor) -> Tensor:
+        whole = m.base.weight + m.b @ m.a
+        made: Tensor = m.head(F.linear(x, whole / whole.norm(dim=1, keepdim=True) * m.length))
+        return made
+
+    base = nn.Linear(12, 12, bias=False).requires_grad_(False)
+    length = nn.Parameter(base.weight.norm(dim=1, keepdim=True).detach())
+    module = Made(forward, base=base, length=length, a=nn.Parameter(torch.randn(3, 12)),
+                  b=nn.Parameter(torch.zeros(12, 3)), head=nn.Linear(12, 4))  # fmt: skip
+    before = length.detach().clone()
+    assert reinitialize(module, x=X, rng=0)["length"].startswith("left")
+    assert torch.equal(length, before)
+
+
+def test_what_makes_learned_queries_stays() -> None:
+    """Nothing but parameters goes into them: no kernel's length, no pair of a low rank."""
+    decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(12, 2, 24, 0.0, batch_first=True), 1)
+    module = Made(lambda m, x: m.head(m.decoder(m.q.expand(len(x), -1, -1), x[:, None])),
+                  q=nn.Parameter(torch.randn(5, 12)), decoder=decoder,
+                  head=nn.Linear(12, 4))  # fmt: skip
+    said = reinitialize(module, x=X, rng=0)
+    for name in (
+        "q",
+        *(f"decoder.layers.0.self_attn.{n}" for n in ("out_proj.weight", "in_proj_bias")),
+    ):
+        assert said[name].startswith("left"), name
+    hyper = Made(lambda m, x: m.head(F.relu(x @ m.two(F.relu(m.one(m.z))).view(12, 12))),
+                 z=nn.Parameter(torch.randn(5)), one=nn.Linear(5, 7), two=nn.Linear(7, 144),
+                 head=nn.Linear(12, 4))  # fmt: skip
+    said = reinitialize(hyper, x=X, rng=0)
+    assert all(said[n].startswith("left") for n in ("z", "one.weight", "one.bias", "two.bias"))
+
+
+def test_one_learned_number_in_front_of_a_bend_counts() -> None:
+    """Of a SIREN whose frequency is learned the kernels stay as small as with a fixed one."""
+
+    def said(omega: Any) -> str:
+        torch.manual_seed(0)
+        module = Made(lambda m, x: m.head(torch.sin(m.omega * m.b(torch.sin(30 * m.a(x))))),
+                      a=nn.Linear(12, 12), b=nn.Linear(12, 12), head=nn.Linear(12, 4),
+                      omega=omega)  # fmt: skip
+        reinitialize(module, x=X, rng=0)
+        return f"{float(module.b.weight.detach().std()):.3g} {audit(module, X).rows[2].ideal:.3g}"
+
+    assert said(nn.Parameter(torch.tensor(30.0))) == said(30.0)
+
+
+def test_scales_beside_a_batch_norm_that_saw_nothing_are_no_training() -> None:
+    module = nn.Sequential(nn.Linear(12, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, 4))
+    nn.init.normal_(module[1].weight, 1, 0.02)
+    assert reinitialize(module, x=X, rng=0)["1.weight"] == "left: given, not as its layer draws it"
+    module(X)
+    with pytest.raises(ValueError, match="looks trained"):
+        reinitialize(module, x=X, rng=0)
+
+
+def test_where_gates_and_noise_begin_was_given() -> None:
+    lstm = Made(lambda m, x: m.head(m.cell(x[:, None].expand(-1, 6, -1))[0][:, -1]),
+                cell=nn.LSTM(12, 12, batch_first=True), head=nn.Linear(12, 4))  # fmt: skip
+    for bias in (lstm.cell.bias_ih_l0, lstm.cell.bias_hh_l0):
+        nn.init.zeros_(bias)
+    start = torch.linspace(0, 3.6, 12)  # logarithms of the times that the gates are to remember
+    lstm.cell.bias_ih_l0.data[:24] = torch.cat([-start, start])
+    text = reinitialize(lstm, x=X, rng=0)["cell.bias_ih_l0"]
+    assert text == "left: given, not as its layer draws it"
+
+    def latent(m: Any, x: Tensor) -> Tensor:
+        made: Tensor = m.head(m.mean(x) + torch.randn(len(x), 12) * (m.log_std(x) / 2).exp())
+        return made
+
+    vae = Made(latent, mean=nn.Linear(12, 12), log_std=nn.Linear(12, 12), head=nn.Linear(12, 4))
+    nn.init.constant_(vae.log_std.bias, -6.0)
+    assert reinitialize(vae, x=X, rng=0)["log_std.bias"] == "left: given, value=-6"
+
+
+def test_complex_numbers_are_read() -> None:
+    turned = Made(lambda m, x: m.head((torch.exp(1j * m.angle) * m.stem(x)).real),
+                  stem=nn.Linear(12, 12), angle=nn.Parameter(torch.rand(12)),
+                  head=nn.Linear(12, 4))  # fmt: skip
+    assert audit(turned, X, Y, nn.CrossEntropyLoss()).ok
+
+    def spectral(m: Any, x: Tensor) -> Tensor:
+        f = torch.fft.rfft(m.stem(x))
+        made: Tensor = m.head(torch.fft.irfft(f @ torch.view_as_complex(m.w), n=12))
+        return made
+
+    module = Made(spectral, stem=nn.Linear(12, 12), w=nn.Parameter(-torch.rand(7, 7, 2)),
+                  head=nn.Linear(12, 4))  # fmt: skip
+    row = next(row for row in audit(module, X).rows if row.name == "w")
+    with torch.no_grad():
+        z = torch.fft.rfft(module.stem(X)) @ torch.view_as_complex(module.w)
+    assert row.z2 == pytest.approx(float(z.abs().square().mean()), rel=1e-5)
+
+
+def test_behind_a_sine_the_size_of_its_argument_is_forgotten() -> None:
+    """Random Fourier features of large frequencies, and what PyTorch draws behind them."""
+    table = nn.Parameter(5 * torch.randn(12, 64), requires_grad=False)
+    module = Made(lambda m, x: m.net(torch.sin(2 * math.pi * x @ m.table)), table=table,
+                  net=nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 4)))  # fmt: skip
+    assert audit(module, X).ok
+    small = copy.deepcopy(module)
+    small.net[0].weight.data *= 0.02
+    small.net[0].bias.data *= 0.02
+    assert [f.verdict for f in audit(small, X).findings] == ["shrinking"]
+
+
+def test_kernels_before_several_zeros_in_a_row_are_not_starved() -> None:
+    """Noise stands for the zeros, and leaves each kernel before them a small part of an effect."""
+
+    def forward(m: Any, x: Tensor) -> Tensor:
+        scale, shift = m.mod(F.silu(m.time(x[:, :4]))).chunk(2, 1)
+        h = m.stem(x)
+        h = h + m.branch(F.silu(F.layer_norm(m.body(h), (12,)) * (1 + scale) + shift))
+        made: Tensor = m.head(F.silu(h))
+        return made
+
+    time = nn.Sequential(nn.Linear(4, 12), nn.SiLU(), nn.Linear(12, 12))
+    module = Made(forward, time=time, mod=zeroed(nn.Linear(12, 24)), stem=nn.Linear(12, 12),
+                  body=nn.Linear(12, 12), branch=zeroed(nn.Linear(12, 12)),
+                  head=zeroed(nn.Linear(12, 12)))  # fmt: skip
+    assert audit(module, X, X, nn.MSELoss()).ok
+
+
+def test_hard_swish_is_an_activation() -> None:
+    module = nn.Sequential(*(p for _ in range(5) for p in (nn.Linear(12, 12), nn.Hardswish())),
+                           nn.Linear(12, 4))  # fmt: skip
+    reinitialize(module, x=X, rng=0)
+    report = audit(module, X)
+    assert report.ok and report.rows[1].ideal > 1.2 / math.sqrt(12)
+
+
+def test_a_branch_that_begins_near_zero_stays() -> None:
+    """As of an adapter beside a frozen, trained base."""
+    module = Made(lambda m, x: m.head(x + m.up(F.gelu(m.down(x)))), down=nn.Linear(12, 6),
+                  up=nn.Linear(6, 12), head=nn.Linear(12, 4))  # fmt: skip
+    nn.init.normal_(module.up.weight, std=1e-3)
+    assert reinitialize(module, x=X, rng=0)["up.weight"] == "left: its branch starts at 0"
+    nn.init.normal_(module.up.weight, std=0.1)
+    assert not reinitialize(module, x=X, rng=0)["up.weight"].startswith("left")
+
+
+def test_the_last_kernel_keeps_its_scale_if_it_is_orthogonal() -> None:
+    module = nn.Sequential(nn.Linear(12, 12), nn.Linear(12, 12, bias=False))
+    nn.init.orthogonal_(module[1].weight, 0.5)
+    assert reinitialize(module, x=X, rng=0)["1.weight"] == "orthogonal, gain=0.5"
+
+
+def test_a_part_of_a_kernel_is_left_where_it_is_one_itself() -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        w = torch.einsum("nd,dio->nio", m.e, m.w)
+        made: Tensor = m.head(torch.einsum("bni,nio->bno", x[:, None] * m.e.sum(1)[:, None], w))
+        return made @ m.e[0, :3]
+
+    module = Made(forward, e=nn.Parameter(torch.randn(5, 3)), head=nn.Linear(7, 3),
+                  w=nn.Parameter(torch.randn(3, 12, 7)))  # fmt: skip
+    said = reinitialize(module, x=X, rng=0)
+    assert said["e"].startswith("left") and said["w"].startswith("left")
+
+
+def test_the_cure_sets_what_is_at_fault() -> None:
+    """The bias that a signal never crosses, and not the prior of a rare class; a scale, to 1."""
+    module = nn.Sequential(nn.Linear(12, 24), nn.ReLU(), nn.Linear(24, 24), nn.ReLU(),
+                           nn.Linear(24, 4))  # fmt: skip
+    nn.init.constant_(module[2].bias, -10.0)
+    nn.init.constant_(module[4].bias, -4.6)
+    rare = (torch.arange(32).reshape(8, 4) == 5).float()
+    report = audit(module, X, rare, nn.BCEWithLogitsLoss())
+    assert report.findings[0].cure == "set 2.bias to the conventional start (zeros)"
+    module = nn.Sequential(nn.Linear(12, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Linear(24, 4))
+    nn.init.zeros_(module[1].weight)
+    assert audit(module, X, Y, nn.CrossEntropyLoss()).findings[0].cure == "set 1.weight to 1"
+
+
+def test_what_is_frozen_is_drawn_by_a_cure_only_if_nothing_else_helps() -> None:
+    near = torch.eye(8) + torch.eye(8).roll(1, 0)
+    module = Made(
+        lambda m, x: m.b(F.relu(m.near @ m.a(x))), a=nn.Linear(12, 24), b=nn.Linear(24, 4)
+    )
+    module.register_buffer("near", near / 2)
+    nn.init.normal_(module.a.weight, std=0.005)
+    nn.init.zeros_(module.a.bias)
+    report = audit(module, X)
+    assert report.findings[0].verdict == "shrinking" and "near" not in report.findings[0].cure
+
+
+def test_another_draw_of_the_same_is_no_cure() -> None:
+    """Spectral norms, at whose bound chance decides."""
+    norm = parametrizations.spectral_norm
+    layers = [p for _ in range(4) for p in (norm(nn.Linear(12, 12)), nn.LeakyReLU(0.2))]
+    module = nn.Sequential(*layers, norm(nn.Linear(12, 1)))
+    reinitialize(module, x=X, rng=0)
+    report = audit(module, X)
+    assert report.findings[0].verdict == "shrinking"
+    assert report.findings[0].cure.startswith("no redraw cures this: ")
+
+
 def test_a_number_that_divides_can_be_the_cause() -> None:
     class Cold(nn.Module):
         def __init__(self) -> None:

@@ -234,7 +234,9 @@ class Reading(Interpreter):
         extended = jnp.issubdtype(getattr(value, "dtype", type(value)), jax.dtypes.extended)
         if np.size(value) != 1 or extended:
             return Value()
-        return Value(number=float(np.asarray(value).item()), exact=True)
+        number = np.asarray(value).item()  # a complex one turns, and keeps sizes
+        return Value(number=float(abs(number) if isinstance(number, complex) else number),
+                     exact=True)  # fmt: skip
 
     def call(self, eqn: Any, inputs: list[Any]) -> list[Any]:
         """Looked into; where there is no site, it will be run whole, for its own derivative."""
@@ -329,7 +331,8 @@ def _numbers(eqn: Any, *numbers: Any) -> Any:
     pairs = list(zip(numbers, eqn.invars, strict=True))
     with np.errstate(all="ignore"):
         arrays = [np.asarray(n).astype(_single(v.aval.dtype)) for n, v in pairs]
-    return np.asarray(_bind(eqn, *np.broadcast_arrays(*arrays))[0])
+    made = np.asarray(_bind(eqn, *np.broadcast_arrays(*arrays))[0])
+    return made.real if np.iscomplexobj(made) else made
 
 
 def _parts(eqn: Any) -> int:
@@ -399,6 +402,7 @@ def _note(values: Any, units: Sequence[int] = ()) -> dict[str, Any]:
     """How many values, and sums over blocks of their squares for each unit: (blocks, units)."""
     rest = [a for a in range(values.ndim) if a not in units]
     wide = _wide(jax.lax.stop_gradient(values))  # of notes no derivative is worked out
+    wide = jnp.abs(wide) if jnp.iscomplexobj(wide) else wide
     moved = wide.transpose([*rest, *units]).reshape(_blocks(values.shape, units))
     return {"n": np.float32(values.size), "x": jnp.sum(jax.lax.square(moved), axis=1)}
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from winit import redraw
-from winit.program import Array, Measured, Program, Site, Subject
+from winit.program import CROSSED, Array, Measured, Program, Site, Subject
 from winit.report import Audit, Finding, Row, listed
 
 # Second moments, against where the signal set out: ten in rms, which one learning rate can bridge.
@@ -341,13 +341,24 @@ def judged(case: Case) -> Array:
 def grows(case: Case) -> Array:
     """A signal that explodes; where no loss is given, outputs too large for any."""
     outputs = np.where(case.heads & math.isnan(case.m.loss), np.log(case.m.z2), math.nan)
-    return np.fmax(np.where(judged(case), drift(case), math.nan), outputs) - case.bounds
+    return np.fmax(np.where(judged(case), far(case, 1.0), math.nan), outputs) - case.bounds
 
 
 def fades(case: Case) -> Array:
     """A signal that shrinks; a mean over n may lose n by nature."""
     low = case.bounds + np.log(np.maximum(case.each("averaged"), 1.0))
-    return np.where(judged(case), -drift(case) - low, math.nan)
+    return np.where(judged(case), far(case, -1.0) - low, math.nan)
+
+
+def far(case: Case, sign: float) -> Array:
+    """How far a signal has come up or down from where it set out, and from 1, the usual scale.
+
+    Small inputs that grow to it have not exploded, nor have large ones shrunk that end there, as
+    behind a sine. Of a loop's states the start alone counts.
+    """
+    level = np.log(np.clip(case.m.x2, 1e-300, 1e300))
+    found = np.where(case.each("recurrent"), np.inf, sign * level)
+    return np.minimum(sign * drift(case), found)
 
 
 def first_loss(case: Case) -> Array:
@@ -361,32 +372,52 @@ def power(m: Measured) -> float:
 
 
 def effects(case: Case) -> tuple[Array, float, float]:
-    """The first kernels; ln of the largest effect of all, and of the last, over theirs.
+    """The first kernels; ln of the largest effect, and of the last that is trained, over theirs.
 
     For the former, those behind a scale that training opens, as a LayerScale, count without it.
     """
     stopped, mask = case.mute, np.zeros(len(case.program.sites), dtype=bool)
-    flows, told, eased = list[int](), list[float](), list[float]()
+    flows, told, eased, trained = list[int](), list[float](), list[float](), list[bool]()
+    scales = opening_scales(case)
     for i in case.order:
-        name, effect = case.program.sites[i].kernel.name, case.m.effect[i]
+        kernel, effect = case.program.sites[i].kernel, case.m.effect[i]
+        name = kernel.name
         if name not in stopped and effect >= 0:
             felt = case.m.kernels[name].felt  # each layer on its own
+            trained += [kernel.trainable] * len(felt)
             told += list(effect * (felt / felt.sum() if 0 < felt.sum() < math.inf else felt))
             flows += [i] * len(felt)
-            eased += [effect / opening_scale(case, i)] * len(felt)
-    n = max(1, len(told) // 4)
-    mask[flows[:n]] = True
-    first, last = (max(part, default=0.0) for part in (told[:n], told[-n:]))
+            eased += [effect / scales[i]] * len(felt)
+    quarter = max(1, len(told) // 4)
+    mask[flows[:quarter]] = True
+    steps = [effect for effect, trains in zip(told, trained, strict=True) if trains]
+    n = max(1, len(steps) // 4)
+    first, last = (max(part, default=0.0) for part in (steps[:n], steps[-n:]))
     if not first * last > 0:
         return mask, 0.0, 0.0
-    return mask, math.log(max(told) / max(eased[:n])), math.log(last / first)
+    return mask, math.log(max(told) / max(eased[:quarter])), math.log(last / first)
 
 
-def opening_scale(case: Case, i: int) -> float:
-    """The square of scales below 1 that its result is multiplied by, and that training opens."""
-    frozen = {k.name for site in case.program.sites for k in site.kernels if not k.trainable}
-    weights = [case.m.kernels[n] for n in case.program.sites[i].scales if n not in frozen]
-    return math.prod(min(1.0, w.rms**2) for w in weights if w.rms > 0)
+def opening_scales(case: Case) -> list[float]:
+    """For each site, the square of what training opens and all of its result is multiplied by.
+
+    These are scales below 1 on its own result, and kernels of zeros, for which noise stands that is
+    smaller than their ideal: its own, and those through which every later site reads it.
+    """
+    sites = case.program.sites
+    frozen = {k.name for site in sites for k in site.kernels if not k.trainable}
+    behind = [dict[Any, float]() for _ in sites]
+    for i in reversed(range(len(sites))):
+        nexts = [j for j in range(i + 1, len(sites)) if i in sites[j].parents]
+        found = [behind[j] for j in nexts] if not sites[i].head else []
+        behind[i] = (
+            {key: f for key, f in found[0].items() if all(key in b for b in found)} if found else {}
+        )
+        weights = {n: case.m.kernels[n] for n in sites[i].scales if n not in frozen}
+        behind[i] |= {(i, n): min(1.0, w.rms**2) for n, w in weights.items() if w.rms > 0}
+        if (name := sites[i].kernel.name) in case.opened and 0 < case.plans[i].std < math.inf:
+            behind[i][name] = min(1.0, (case.m.kernels[name].std / case.plans[i].std) ** 2)
+    return [math.prod(found.values()) for found in behind]
 
 
 def starves(case: Case) -> Array:
@@ -569,16 +600,43 @@ def blamed(
     return [name for name in factors if gained[name] > even / 2]
 
 
+def _unshifted(
+    subject: Subject, case: Case, starts: Mapping[str, tuple[Array, str]], some: list[str],
+    given: list[str],
+) -> Iterator[Change]:  # fmt: skip
+    """Shifts at their conventional start: those that a signal never crosses, then all of these."""
+    shifts = [n for n in some if n not in case.program.factors
+              and np.any(starts[n][0] != subject.value(n))]  # fmt: skip
+    far = [n for n in shifts if n not in given and np.abs(subject.value(n)).max() > CROSSED]
+    for names in filter(None, (far, shifts)):
+        text = f"set {listed(tuple(names))} to the conventional start ({starts[names[0]][1]})"
+        yield Change(text, values={n: starts[n][0] for n in names})
+
+
+def _given(subject: Subject, case: Case) -> dict[str, tuple[Array, str]]:
+    """The conventional starts of shifts and scales that were given otherwise."""
+    kept = [n for n in subject.parameters if subject.kept(n).startswith("given")]
+    return {n: start for n in kept if n not in case.owner and (start := subject.start(n))}
+
+
+def _groups(case: Case, named: list[str], factors: Mapping[str, Array]) -> list[list[str]]:
+    """Kernels to put right together, each time without what is frozen first."""
+    sites = {name: case.program.sites[case.owner[name]] for name in factors}
+    heads = [name for name, site in sites.items() if site.head]
+    tails = [name for name, site in sites.items() if _ends_branch(site)]
+    wholes = [tails if set(tails) & set(named) else [], named, [*named, *heads], list(factors)]
+    free = [[n for n in names if sites[n].scale.trainable] for names in wholes]
+    pairs = zip(free, wholes, strict=True)
+    return [names for pair in pairs for names in pair[pair[0] == pair[1] :]]
+
+
 def changes(
     subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, Array]
 ) -> Iterator[Change]:
     """Cures to try, the smallest first."""
     first = Change("standardize the inputs", standardized=rule.find is unscaled)
     found, sites = [first] * first.standardized, case.program.sites
-    heads = [name for name in factors if sites[case.owner[name]].head]
-    tails = [name for name in factors if _ends_branch(sites[case.owner[name]])]
-    tails = tails if set(tails) & set(named) else []
-    for names in (tails, named, [*named, *heads], list(factors)):
+    for names in _groups(case, named, factors):
         at = sorted({case.owner[name] for name in names})
         names = [name for name in factors if case.owner[name] in at]
         schemes, who = {str(case.plans[i]) for i in at}, spans(case, names, factors)
@@ -594,36 +652,43 @@ def changes(
         found += [Change(text, {name: factors[name] for name in names})] * bool(at)
     drawn = redraw.values(subject, np.random.default_rng(np.random.SeedSequence(KEY)))
     values = {k: v for k, (v, _) in drawn.items() if v.any() or k not in case.opened}
-    given = {n: start for n in subject.parameters if subject.kept(n).startswith("given")
-             and n not in case.owner and (start := subject.start(n))}  # fmt: skip
+    given = _given(subject, case)
     everything = values | {n: value for n, (value, _) in given.items()}
     if rule.find in (dead, stuck):
         found += _raised(subject, case, everything)
-    some = given if rule.find is first_loss else everything
-    shifts = [n for n in some if n not in case.program.factors
-              and np.any(everything[n] != subject.value(n))]  # fmt: skip
-    if shifts and rule.find in (dead, saturated, first_loss):
-        (_, name), *_ = ({**drawn, **given}[n] for n in shifts)
-        text = f"set {listed(tuple(shifts))} to the conventional start ({name})"
-        found.append(Change(text, values={n: everything[n] for n in shifts}))
+    if rule.find in (dead, saturated, first_loss):
+        some = given if rule.find is first_loss else everything
+        found += _unshifted(subject, case, {**drawn, **given}, list(some), list(given))
     single = [n for n in case.program.factors if n not in case.owner
               and math.prod(subject.parameters[n]) == 1]  # fmt: skip
     for value in (1.0, 0.0) if single and rule.scaled else ():  # such as a temperature
         same = {n: np.full(subject.parameters[n], value) for n in single}
         found.append(Change(f"set {listed(tuple(single))} to {value:g}", values=same))
     text = "draw the whole model again (reinitialize)"
-    found.append(Change(text, values=values))
+    whole = [Change(text, values=values)]
     if given:
         text += f" by force=True, since {listed(tuple(given))} was given"
-        found.append(Change(text, values=everything))
-    for change in found:
+        whole.append(Change(text, values=everything))
+    # Another draw of the same is no cure, though chance may let it pass.
+    alike = rule.scaled and not factors and not _differs(subject, case, values)
+    found += whole[alike:]
+
+    def told(change: Change) -> Change:
         both = first.standardized and change is not first
         text = f"{first.text} and {change.text}" if both else change.text
-        yield (change := replace(change, text=text, standardized=first.standardized))
-    if rule.scaled:
-        yield leveled(subject, case, change)
+        return replace(change, text=text, standardized=first.standardized)
+
+    yield from map(told, found)
+    if rule.scaled and (last := leveled(subject, case, told(whole[-1]))).text != whole[-1].text:
+        yield last
     if rule.find is first_loss:
         yield from _quieted(subject, case)
+
+
+def _differs(subject: Subject, case: Case, values: Mapping[str, Array]) -> bool:
+    """Whether these values change more than the draws of kernels."""
+    rest = {k: value for k, value in values.items() if k not in case.owner}
+    return any(np.any(value != subject.value(k)) for k, value in rest.items())
 
 
 def _quieted(subject: Subject, case: Case) -> Iterator[Change]:
@@ -655,7 +720,11 @@ def _raised(subject: Subject, case: Case, everything: Mapping[str, Array]) -> It
     zeros = [k for k, weight in case.m.kernels.items() if weight.zero and k in everything]
     own = {k: everything[k] for k in zeros if everything[k].any()}
     if own:
-        text, frozen = f"draw {listed(tuple(own))} at random", [k for k in own if k in case.fixed]
+        flat = tuple(k for k, value in own.items() if not np.ptp(value))
+        random = tuple(k for k in own if k not in flat)
+        said = [f"draw {listed(random)} at random"] * bool(random)
+        said += [f"set {listed(flat)} to {own[flat[0]].flat[0]:g}"] if flat else []
+        text, frozen = " and ".join(said), [k for k in own if k in case.fixed]
         text += f" (by force=True: {listed(tuple(frozen))} is frozen)" if frozen else ""
         yield Change(text, values=own)
 
@@ -819,7 +888,7 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         (flat, "all its weights are equal, and only their gradients take its units apart."),
         (made, "make kernels together, and std and ideal are of what they make."),
         (case.fixed, "frozen at 0: it never moves, and what it multiplies is lost."),
-        (program.stopped, "no gradient comes back, because the model stops it."),
+        (program.stopped, "no gradient comes back: the model stops it, or uses no result of it."),
         (
             [n for n in program.single if n in case.mute],
             "no gradient comes back, since its softmax is over one entry.",

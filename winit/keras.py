@@ -269,6 +269,7 @@ class _Model:
     program: Any
     like: Any
     value: Any
+    pattern: Any
 
     @property
     def used(self) -> set[str]:
@@ -301,7 +302,9 @@ class _Model:
             return "frozen"
         asked = _asked(layer, variable)
         given = isinstance(asked, keras.initializers.Constant) and np.size(asked.value) > 1
-        return "given as a constant" if kernel and given else ""
+        if not kernel:
+            return ""
+        return "given as a constant" if given else self.pattern(name)
 
     def trained(self) -> str:
         """The sign that the model was trained, or ""."""

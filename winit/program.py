@@ -43,6 +43,7 @@ SEEN, TINY, ROOT = 6.0, 1e-24, 1e-6
 WAVE = 4  # a function that turns so often is a wave, and what is added in it a phase: not best at 0
 # A unit signal lies on both sides of a shift so large; what it never crosses is a fault.
 CROSSED = 3.0
+FEW = 16  # of so many different numbers at most a kernel is a pattern: an identity, an upsampling
 PEAK = 0.99  # of a row of a softmax: its slopes, p (1 - p), are then 1/25 of the steepest at most
 # Where functions of single numbers are known: the kinks of ReLU6 and its like lie on the grid.
 POINTS = np.linspace(-40.0, 40.0, 8001)
@@ -68,15 +69,23 @@ class Elementwise:
         """The function's values, between the points by straight lines."""
         return values if self.curve is None else np.interp(values, POINTS, self.curve)
 
-    def scales(self, values: Array) -> bool:
-        """Whether it is positive, as gates and exponentials are, and moves by its own size there.
+    @property
+    def positive(self) -> bool:
+        """Whether it bends and is positive wherever a unit signal lies."""
+        return self.curve is not None and bool((self.curve[np.abs(POINTS) <= SEEN] > 0).all())
 
-        Where it is so small that bfloat16 loses it beside 1, a gate is shut for good.
+    def scales(self, values: Array) -> bool:
+        """Whether it is positive, as gates and exponentials are, and moves there.
+
+        That is by its own size, or as its steepest part. Where it is so small that bfloat16 loses
+        it beside 1, a gate is shut for good.
         """
-        if self.curve is None or not (self.curve[np.abs(POINTS) <= SEEN] > 0).all():
+        if self.curve is None or not self.positive:
             return False
-        slopes = np.abs(np.interp(values, POINTS, np.gradient(self.curve, POINTS)))
-        return bool((self(values) >= 2.0**-16).all() and (slopes >= FLAT * self(values)).all())
+        steep = np.abs(np.gradient(self.curve, POINTS))
+        slopes, made = np.interp(values, POINTS, steep), self(values)
+        moves = slopes >= FLAT * np.minimum(made, steep[np.abs(POINTS) <= SEEN].max())
+        return bool((made >= 2.0**-16).all() and moves.all())
 
     def tails(self, share: float) -> tuple[float, float, float] | None:
         """Between which results it is steep, and the share of N(0, 1) not between them.
@@ -121,6 +130,8 @@ class Kernel:
     factor: float = 1.0  # what the program multiplies its entries by, as for equal learning rates
     layers: int = 1  # parts along its first axis, of which each step of a loop takes one
     after: bool = False  # it multiplies the site's result, where nothing else gives that its scale
+    bent: bool = False  # a function of it is the kernel, as its exponential, so that it is positive
+    normed: bool = False  # a length or a spread of it divides it
 
 
 @dataclass(frozen=True)
@@ -147,6 +158,8 @@ class Site:
     scales: tuple[str, ...] = ()  # parameters that multiply its result, shifted and moved
     shifts: tuple[str, ...] = ()  # parameters that are added before another site reads it
     summed: int = 1  # sites whose results meet, at the most, in the sums that follow
+    times: float = 1.0  # known numbers that multiply its result, shifted and moved
+    passed: bool = False  # where its result is 0, another signal passes beside it
     recurrent: bool = False  # what it reads depends on the state of the loop that it is in
     carries: bool = False  # it reads the loop's state and makes the next, which nothing else passes
     steps: int = 1  # of the loops that it is in
@@ -295,6 +308,7 @@ PARAMETERS, ROUTING, PICKED, SIGNAL = range(4)
 ELEMENTWISE = ("affine", "add", "mul", "div", "map", "choose")
 EVERY = -1  # as a set of sites in bits: neutral in an intersection
 GROWN = 1e9  # stands for the growth of an exponential
+BOTH = np.array([0.01, 0.1, 1.0])  # where a function of a kernel's entries is tried, on both sides
 # Two magnitudes far beyond any epsilon, on either side, at 32 points each: sine must not look odd.
 FAR = np.linspace(1.0, 2.0, 32) * np.array([1e4, 1e5, -1e4, -1e5])[:, None]
 
@@ -365,6 +379,7 @@ class Value:
     powers: Mapping[int, float] = field(default_factory=dict)
     entries: Mapping[int, Callable[[], list[Array]]] = field(default_factory=dict, compare=False)
     times: Mapping[int, float] = field(default_factory=dict, compare=False)
+    bent: int = 0  # parameters that went through a function of single numbers that is not odd
     # Of sites' results, summed, shifted and moved: which unit of each site every number is of.
     units: Mapping[int, Callable[[], Array]] = field(default_factory=dict, compare=False)
 
@@ -498,6 +513,7 @@ class Reader:
 
     def __init__(self) -> None:
         self.parameters: list[Kernel] = []
+        self.means: list[float] = []
         self.inputs: list[int] = []
         self.found: dict[int, Draft] = {}
         self.roots: dict[int, tuple[int, str, int]] = {}  # place, kind, parents
@@ -507,6 +523,8 @@ class Reader:
         self.blocks: dict[int, int] = {}
         self.factors: set[int] = set()
         self.scales: dict[int, set[int]] = {}  # of a site's result, by its number
+        self.times: dict[int, dict[int, float]] = {}  # known numbers, by site and operation, too
+        self.passed = 0  # sites whose results, where they are 0, let another signal pass beside
         self.added: dict[int, int] = {}  # parameters, and the sites to whose results
         # Those added as they stand, to more than inputs, with one axis or a number for each unit.
         self.shifts: set[int] = set()
@@ -542,6 +560,7 @@ class Reader:
         """A parameter."""
         p = len(self.parameters)
         self.parameters.append(Kernel(name, shape, trainable=trainable))
+        self.means.append(mean)
         entries = {p: lambda: [np.arange(math.prod(shape), dtype=np.int32).reshape(shape)]}
         return Value(PARAMETERS, p, number=mean, powers={p: 1.0}, entries=entries, flows=1 << p,
                      times={p: 1.0})  # fmt: skip
@@ -588,6 +607,7 @@ class Reader:
             placed["lost"] = lost
             entries = self._entries(op, inputs, i - op.number) if not made.level else {}
             times = self._times(op, inputs, entries)
+            placed["bent"] = self._bent(op, inputs) if not made.level else 0
             if op.kind != "contract":
                 placed["units"] = {n: partial(_nth, i - op.number, at) for n, at in units.items()}
             results.append(replace(made, **placed, entries=entries, times=times))
@@ -647,17 +667,27 @@ class Reader:
             for k in main if op.kind == "mul" else ():  # gates
                 if inputs[k].level > ROUTING and not inputs[k].straight:
                     self.bends[op.number, k] = self.acting(inputs[k]), inputs[k].parents
+            for k in main if op.kind in ("add", "mul") else ():
+                self._pass(op, inputs, k, main)
             rises = op.kind != "add" or all(self._rises(op, inputs, k) for k in main)
             return replace(self._mixed(op, known, degree, pending), level=level,
                            least=_low(op, known) if rises else -math.inf)  # fmt: skip
         open_ended = not all(v.exact for v in sides)
+        if op.kind == "mul" and open_ended and not made_of and len(main) == 1:  # noise, masks
+            act = self.acting(inputs[main[0]])
+            if act.positive and inputs[main[0]].level > ROUTING:
+                self.bends[op.number, main[0]] = act, inputs[main[0]].parents
         powers = first.powers if level == first.level else self._powers(op, inputs)
         free = first.free | _all(1 << p for p in made_of if op.kind == "add")
         made = replace(first, level=level, straight=straight, powers=powers, free=free)
         if pending:
             return replace(made, source=op.number, layout=0) if open_ended else made
         # A shift that is not known stands at 0, a scale at 1, and nothing is masked.
-        skips = open_ended and len(main) == 1 and straight and op.kind != "affine"
+        # But one number for all, which a redraw leaves, stands as it is.
+        shapes = [self.parameters[p].shape for p in made_of]
+        single = op.kind in ("mul", "div") and made_of and all(math.prod(n) == 1 for n in shapes)
+        kept = single and all(v.number and (v.powers or v.exact) for v in sides)
+        skips = open_ended and len(main) == 1 and straight and op.kind != "affine" and not kept
         if op.kind != "move" and not skips:
             assert op.run is not None
             numbers = [v.curve if k in main else v.number for k, v in enumerate(inputs)]
@@ -671,8 +701,16 @@ class Reader:
     def _beside(self, op: Op, inputs: Sequence[Value], place: int) -> None:
         """Keep which parameters scale a site's result, or are added to a signal as they stand."""
         v, sides = inputs[place], [k for k in range(len(inputs)) if k != place]
+        times = op.kind == "mul" or (op.kind == "div" and place == 0)
+        if times and v.straight and inputs[sides[0]].exact:
+            number = abs(inputs[sides[0]].number) or 1.0
+            for n in bits(v.intact) if v.intact.bit_count() == 1 else ():
+                own = self.times.setdefault(n, {})
+                own[op.number] = number if op.kind == "mul" else 1 / number
         if op.kind == "mul":
-            made_of = {p for k in sides for p in inputs[k].powers}
+            # The exponential of a 0, or a 1 beside it, multiplies nothing by 0.
+            made_of = {p for k in sides for p in inputs[k].powers
+                       if self.means[p] or not inputs[k].number}  # fmt: skip
             self.scales |= {n: made_of for n in bits(v.intact) if 1 << n == v.intact}
         units = {d.units for d in self.found.values() if v.intact >> d.number & 1}
         for k in sides if op.kind == "add" else ():
@@ -682,6 +720,14 @@ class Reader:
                 vector = len(shape) == 1 or math.prod(shape) in units
                 self.added[p] = self.added.get(p, 0) | v.parents
                 self.shifts |= {p} if plain and vector and (v.parents or v.pending) else set()
+
+    def _pass(self, op: Op, inputs: Sequence[Value], k: int, main: Sequence[int]) -> None:
+        """Keep the sites beside which a signal passes, where the k-th input is their 0."""
+        rest = op.kind == "add" or bool(np.interp(0.0, POINTS, inputs[k].bare_curve))
+        for n in bits(inputs[k].intact) if rest else ():
+            others = (inputs[j] for j in main if j != k)
+            if any(v.level > ROUTING and not v.parents >> n & 1 for v in others):
+                self.passed |= 1 << n
 
     def _guard(self, op: Op, inputs: Sequence[Value], k: int) -> None:
         """Keep what a quotient, a root, a logarithm or a wave needs of its k-th input.
@@ -729,7 +775,8 @@ class Reader:
             number = float(op.run(*(v.number for v in inputs)))
         exact = bool(inputs) and (single or op.kind == "move") and all(v.exact for v in inputs)
         powers = self._powers(op, inputs)
-        return Value(number=number, exact=exact, powers=powers, straight=straight)
+        reduced = op.kind == "reduce" or any(v.reduced for v in inputs)
+        return Value(number=number, exact=exact, powers=powers, straight=straight, reduced=reduced)
 
     def _powers(self, op: Op, inputs: Sequence[Value]) -> dict[int, float]:
         """With which power each parameter takes part; a product of matrices beside a whole, 0."""
@@ -768,6 +815,28 @@ class Reader:
                 entries = inputs[have[0]].entries[p]
                 found[p] = self._moved(op, inputs, have[0], out, entries) if moves else entries
         return found
+
+    def _bent(self, op: Op, inputs: Sequence[Value]) -> int:
+        """Parameters bent otherwise than up and down alike, by an operation or before it.
+
+        What is summed up, as their squares are for a length, is no function of their entries.
+        """
+        if op.kind in ("reduce", "contract"):
+            return 0
+        before = _all(v.bent for v in inputs)
+        if op.kind != "map" or op.run is None:
+            return before
+        for k, v in enumerate(inputs):
+            with np.errstate(all="ignore"):
+                up, down = (
+                    np.asarray(
+                        op.run(*(x if j == k else w.number for j, w in enumerate(inputs))), float
+                    )
+                    for x in (BOTH, -BOTH)
+                )
+            if not (v.reduced or np.allclose(up, -down)):
+                before |= _all(1 << p for p in v.powers)
+        return before
 
     def _times(self, op: Op, inputs: Sequence[Value], kept: Iterable[int]) -> dict[int, float]:
         """The numbers that entries are multiplied by, after an operation that keeps them."""
@@ -984,7 +1053,7 @@ class Reader:
         self.roots |= {i: (k, kind, at(m)) for i, (k, kind, m) in self.roots.items()}
         self.bends |= {i: (act, at(m)) for i, (act, m) in self.bends.items()}
         self.peaks |= {i: (side, at(m)) for i, (side, m) in self.peaks.items()}
-        self.single = at(self.single)
+        self.single, self.passed = at(self.single), at(self.passed)
         self.added = {p: at(m) for p, m in self.added.items()}
         return merged, [moved(v) for v in outputs]
 
@@ -1075,6 +1144,8 @@ class Reader:
                 self.parameters[p].name for p, m in self.added.items() if m >> d.number & 1
             ),
             summed=max((m.bit_count() for m in self.sums if m >> d.number & 1), default=1),
+            times=math.prod(self.times.get(d.number, {}).values()),
+            passed=bool(self.passed >> d.number & 1),
             recurrent=d.recurrent,
             carries=d.carries,
             steps=d.steps,
@@ -1091,7 +1162,9 @@ class Reader:
             sliced = known.shape[:1] == (layers,) and d.steps > 1 and d.steps % layers == 0
             layers = layers if sliced else 1
             times = d.kernel.times.get(p, 1.0)
-            made.append(replace(known, power=power, index=index, factor=times, layers=layers))
+            made.append(replace(known, power=power, index=index, factor=times, layers=layers,
+                                bent=bool(d.kernel.bent >> p & 1) or power > 1,
+                                normed=d.kernel.reduced))  # fmt: skip
         scales = () if any(k.power for k in made) else self.scales.get(d.number, ())
         made += [replace(self.parameters[p], after=True) for p in scales]
         rank = lambda k: (k.index is not None, math.prod(k.shape))  # noqa: E731
@@ -1252,8 +1325,10 @@ class Subject:
         """
         sites = self.program.sites
         kernels = {k.name for site in sites for k in site.kernels}
-        if name in kernels or "float" not in str(self.arrays[name].dtype):
+        if "float" not in str(self.arrays[name].dtype):
             return ""
+        if name in kernels:
+            return self.pattern(name)
         if (start := self.start(name)) is None:
             return ""
         value, resets = self.value(name), self.resets(name)
@@ -1274,6 +1349,25 @@ class Subject:
         if not meant:
             return ""
         return f"given, value={own[0]:.4g}" if flat else "given, not as its layer draws it"
+
+    def pattern(self, name: str) -> str:
+        """Why a kernel is no draw, or "": it is made of a few numbers, as an identity is.
+
+        That its units differ tells it from one that is equal all over, or row by row.
+        """
+        value = self.value(name)
+        if value.size <= 4 * FEW or len(np.unique(value.flat[: FEW**3])) > FEW:
+            return ""
+        numbers = np.unique(value)
+        if not 1 < len(numbers) <= FEW:
+            return ""
+        for site in self.program.sites:
+            if site.kernel.name == name and site.kernel.index:
+                rows = value.reshape(-1)[site.kernel.index()]
+                rows = rows.reshape(*rows.shape[:2], -1)
+                if any(len(np.unique(part, axis=0)) < len(part) for part in rows):
+                    return ""
+        return f"given, made of {len(numbers)} numbers"
 
     def _scales(self, name: str, values: Array) -> bool:
         """Whether a gate or a scale's exponential reads these shifts, and moves there."""

@@ -27,6 +27,7 @@ from winit.program import NORMAL, POINTS, Elementwise, Kernel, Program, Site, Su
 Array = NDArray[np.floating[Any]]
 
 HEAD = 0.1  # logits of this rms cost 0.005 nats; He's rule costs 0.8, LeCun's 0.4 (ten classes)
+CLOSED = 30  # a branch whose last kernel is so much smaller than it would be drawn starts near 0
 EMBEDDING = 0.05  # the limit of uniform draws, as in Keras
 DEEPEST, SUMMED = 10_000, 100  # layers that a gain is found for, and for a table
 GRID = np.linspace(-6.0, 9.0, 301)  # where functions are compared: beyond the kink of ReLU6
@@ -156,9 +157,11 @@ def first_places(program: Program) -> list[int]:
 
 
 def generated(site: Site) -> bool:
-    """Whether several parameters multiply to the kernel, and the entries of none are its own."""
+    """Whether several parameters make the kernel, and no entries but a bias's are its own."""
     shaping = [kernel for kernel in site.kernels if kernel.power]
-    return bool(site.kernel.power) and site.kernel.index is None and len(shaping) > 1
+    alone = site.kernel.index is None and bool(site.kernel.power) and len(shaping) > 1
+    beside = [kernel for kernel in site.kernels[1:] if not (kernel.after or kernel.power)]
+    return alone or (len(site.kernel.shape) == 1 and bool(beside))
 
 
 def rank(site: Site) -> int:
@@ -172,20 +175,68 @@ def rank(site: Site) -> int:
     return found if found**2 == square and all(found in shape for shape in shapes) else 0
 
 
-def shut(i: int, subject: Subject) -> bool:
-    """Whether a branch starts at 0 by the site's kernel, and opens by itself, as a LoRA's does.
+def shut(i: int, subject: Subject, ideal: float) -> bool:
+    """Whether a branch starts at 0, or near it, by the site's kernel, and opens by itself.
 
-    The site ends the branch, or what ends it reads its result as it is.
+    The site ends the branch, or what ends it reads its result as it is, as of a LoRA.
     """
     sites = subject.program.sites
     site, nexts = sites[i], [other for other in sites if i in other.parents]
-    if site.recurrent or subject.value(site.kernel.name).any():
+    size = math.sqrt(np.mean(subject.value(site.kernel.name) ** 2)) * site.kernel.factor
+    if site.recurrent or size > (ideal / CLOSED if site.passed and ideal > 0 else 0.0):
         return False
-    ends = [site] if site.summed > 1 else nexts if site.after.linear else []
+    ends = [site] if site.passed else nexts if site.after.linear else []
     factors = [name for end in ends for name in end.scales]
     factors += [end.kernel.name for end in ends if end is not site]
-    opens = all(subject.value(name).any() for name in factors)  # of two zeros none would
-    return bool(ends) and opens and all(end.summed > 1 and not end.recurrent for end in ends)
+    opens = size > 0 or all(
+        subject.value(name).any() for name in factors
+    )  # of two zeros none would
+    return bool(ends) and opens and all(end.passed and not end.recurrent for end in ends)
+
+
+def settled(i: int, subject: Subject) -> bool:
+    """Whether a kernel of zeros, on a path beside others, leaves its result to a given bias."""
+    site = subject.program.sites[i]
+    if site.cut or site.recurrent or subject.value(site.kernel.name).any():
+        return False
+    return any(subject.kept(n).startswith("given") and subject.value(n).any() for n in site.shifts)
+
+
+def side(site: Site) -> float:
+    """The longer side of a kernel as a matrix, which an orthogonal one's gain is the length of."""
+    rows = site.kernel.shape if site.kernel.index is None else site.kernel.index().shape[1:]
+    return float(max(rows[0], math.prod(rows[1:])))
+
+
+def orthogonal(site: Site, subject: Subject) -> bool:
+    """Whether the shorter side of a kernel, as a matrix, is orthogonal, as no draw is by chance."""
+    if site.kernel.index is None or site.blocks > 1:
+        return False
+    rows = subject.value(site.kernel.name).reshape(-1)[site.kernel.index()]
+    rows = rows.reshape(*rows.shape[:2], -1)
+    rows = rows if rows.shape[1] <= rows.shape[2] else rows.swapaxes(1, 2)
+    some = rows[:, :32] / (np.sqrt(np.mean(rows[:, :1] ** 2)) or 1.0)
+    squares = some @ some.swapaxes(1, 2) / rows.shape[2]
+    return rows.shape[1] > 1 and bool(np.allclose(squares, np.eye(some.shape[1]), atol=1e-3))
+
+
+def made_up(site: Site, subject: Subject) -> float:
+    """The std of a kernel that makes up for a known number by which its result is multiplied, or 0.
+
+    So do kernels of std 1 whose results are divided by √fan_in; branches times 0.1 do not. Which it
+    is, 1/√fan_in tells, to which one or the other is nearer.
+    """
+    std = float(np.std(subject.value(site.kernel.name)))
+    unit = std * site.kernel.factor * math.sqrt(site.fan_in)
+    if not (0 < site.times < math.inf and 0 < unit < math.inf):
+        return 0.0
+    return std if abs(math.log(unit * site.times)) < abs(math.log(unit)) else 0.0
+
+
+def smaller(plan: Plan, table: Array) -> Plan:
+    """The plan for a table that was drawn smaller: rows of any scale are as good, and it stays."""
+    std = float(np.std(table))
+    return Plan("normal", plan.std, {"std": std}) if 0 < std < 0.9 * plan.drawn else plan
 
 
 def draw(site: Site, plan: Plan, rng: Draws) -> tuple[NDArray[np.int64] | None, Array]:
@@ -250,7 +301,11 @@ def reinitialize(
         and gates have their convention under every scheme: what their layer always sets, and of
         biases 0, which are added to what a kernel or a normalizer gives. Divisors, thresholds, and
         scales and shifts of a model's own are left, and so is what keeps a quotient, a root or a
-        logarithm from 0 or below: shifts always, kernels unless forced. In PyTorch and JAX, what no
+        logarithm from 0 or below: shifts always, kernels unless forced. Zeros beside which another
+        signal passes, or a given bias is the result, stay so, unless forced, and so does a kernel
+        of few numbers, such as an identity. Orthogonal kernels are drawn so, tables no larger than
+        they are. What becomes a kernel by a function that keeps its sign is left: that function's
+        result would be no draw. In PyTorch and JAX, what no
         reset of the layer draws was given, and stays, such as an output's log-odds or a scale of
         0.1: constants, and what is three times beyond its draws (in JAX, beside an output's kernel,
         beyond 3/√fan_in). What differs less looks like a draw, and is set; so is what is above 3 in
@@ -296,8 +351,13 @@ def reinitialize(
     left |= dict.fromkeys(subject.program.unused, "no site uses it")
     parts = [k.name for site in sites if generated(site) for k in site.kernels]
     left |= dict.fromkeys(parts, "it makes a kernel together with others")
-    zeros = [site.kernel.name for i, site in enumerate(sites) if shut(i, subject)]
+    ideals = [own.std for own in plan(subject.program)]
+    zeros = [site.kernel.name for i, site in enumerate(sites) if shut(i, subject, ideals[i])]
     left |= dict.fromkeys(zeros, "its branch starts at 0")
+    zeros = [site.kernel.name for i, site in enumerate(sites) if settled(i, subject)]
+    left |= dict.fromkeys(zeros, "of zeros, so that its bias is what it gives")
+    bent = [site.kernel.name for site in sites if site.kernel.bent]
+    left |= dict.fromkeys(bent, "a function of it is the kernel")
     left |= dict.fromkeys(subject.program.guarded, "a quotient, a root or a logarithm rests on it")
     kept = {} if force else {name: reason for name in left if (reason := subject.kept(name))}
     texts = {name: f"left: {reason}" for name, reason in (left | kept).items()}
@@ -311,6 +371,7 @@ def values(
     sites, plans = subject.program.sites, plan(subject.program)
     found: dict[str, tuple[Array, str]] = {}
     done, tables = set[tuple[str, int]](), {site.kernel.name for site in sites if site.lookup}
+    parts = {k.name for site in sites if generated(site) and not rank(site) for k in site.kernels}
     for i in first_places(subject.program):
         name, own = sites[i].kernel.name, plans[i]
         if generated(sites[i]) and (inner := 0 if named else rank(sites[i])):
@@ -318,10 +379,20 @@ def values(
             for kernel in sites[i].kernels:
                 drawn = initializers.normal(kernel.shape, std=std, rng=rng)
                 found[kernel.name] = drawn, f"normal, std={std:.4g}"
-        given = shut(i, subject) or name in subject.program.guarded
-        if generated(sites[i]) or (given and not force):
+        given = shut(i, subject, own.std) or settled(i, subject) or name in subject.program.guarded
+        if name in parts or generated(sites[i]) or sites[i].kernel.bent or (given and not force):
             continue
-        own = own if name in tables else named or own
+        if name in tables:
+            own = smaller(own, subject.value(name))
+        elif named is None and (std := made_up(sites[i], subject)):
+            own = Plan("normal", std, {"std": std * sites[i].kernel.factor})
+        elif named is None and own.scheme not in MATRICES and orthogonal(sites[i], subject):
+            std = (
+                float(np.std(subject.value(name))) if sites[i].head else own.std
+            )  # a head's is meant
+            own = Plan("orthogonal", std, {"gain": std * math.sqrt(side(sites[i]))})
+        else:
+            own = named or own
         index, drawn = draw(sites[i], own, rng)
         drawn = drawn / sites[i].kernel.factor
         place = (name, -1 if index is None else int(index.min()))
@@ -337,7 +408,7 @@ def values(
         found[name] = whole, "; ".join(words)
         for other in sites[i].kernels[1:]:
             if other.name not in found and (
-                made := _beside(other, sites[i], plans[i], subject, rng)
+                made := _beside(other, sites[i], plans[i], subject, rng, force=force)
             ):
                 found[other.name] = made
     starts = {name: subject.start(name) for name in subject.parameters if name not in found}
@@ -348,19 +419,23 @@ def values(
 
 
 def _beside(
-    kernel: Kernel, site: Site, plan: Plan, subject: Subject, rng: Draws
+    kernel: Kernel, site: Site, plan: Plan, subject: Subject, rng: Draws, *, force: bool
 ) -> tuple[Array, str] | None:
     """The start of a parameter that only takes part in making the effective kernel."""
     if (start := subject.start(kernel.name)) is not None:
         return start
-    if kernel.power and not site.kernel.power and math.isfinite(plan.std):
+    lengths = math.prod(kernel.shape) in (1, site.units) and len(site.kernels) <= 4  # of a DoRA's
+    normed = site.kernel.normed and kernel.power > site.kernel.power == 0
+    if lengths and normed and math.isfinite(plan.std):
+        if subject.kept(site.kernel.name) and not force:  # as of a base that an adapter leaves
+            return None
         # the length of each unit's weights, whose own scale does not count
         length = plan.std * math.sqrt(site.fan_in)
         return np.full(kernel.shape, length), f"constant, value={length:.4g}"
-    if len(kernel.shape) == 2 and not kernel.power:
+    pair = [k.name for k in site.kernels[1:] if len(k.shape) == 2 and not k.power]
+    if site.kernel.index and kernel.name in pair and len(pair) <= 2:
         # Of a LoRA pair one starts at 0, so that nothing changes at first, and one does not, so
         # that it learns: which of them, the model says, unless both are alike.
-        pair = [k.name for k in site.kernels[1:] if len(k.shape) == 2 and not k.power]
         starts = {name: subject.start(name) or (subject.value(name), "") for name in pair}
         zeros = [name for name, (value, _) in starts.items() if not value.any()]
         if kernel.name in (zeros if 0 < len(zeros) < len(pair) else pair[1:]):

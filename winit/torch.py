@@ -269,7 +269,7 @@ KINDS = {  # of operations that are neither elementwise nor reductions by PyTorc
     "mul": "mul",
     "div": "div",
     "choose": "where masked_fill",
-    "map": "_prelu_kernel log_sigmoid_forward",
+    "map": "_prelu_kernel log_sigmoid_forward hardswish special_ndtr",
     "move": "view _unsafe_view _reshape_alias permute transpose t expand unsqueeze squeeze slice "
     "select split split_with_sizes unsafe_split unsafe_split_with_sizes unbind flip roll diagonal "
     "as_strided constant_pad_nd unfold pixel_shuffle pixel_unshuffle repeat im2col tril triu index "
@@ -332,6 +332,7 @@ def _note(values: Tensor, units: Sequence[int] = (), *, about_mean: bool = False
     blocks = next(n for n in range(8, 0, -1) if rows % n == 0)
     size = math.prod(wide.shape[a] for a in units)
     parts = wide.permute((*rest, *units)).reshape(blocks, rows // blocks, size)
+    parts = parts.abs() if parts.is_complex() else parts
     sums = parts.square().sum(1).double()
     n = np.array(float(values.numel()))
     return {"n": n, "x": sums.cpu().numpy(), "mean": mean.cpu().numpy()}
@@ -585,6 +586,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
     ) -> list[Value]:  # fmt: skip
         """An operation of one of the reader's kinds."""
         slots, inputs, left = [], list[Value](), iter(told)
+        args = [abs(a) if isinstance(a, complex) else a for a in args]  # turns, and keeps sizes
         for i, arg in enumerate(args):
             for j, a in enumerate(arg) if isinstance(arg, (list, tuple)) else [(None, arg)]:
                 number = kind in ("add", "mul", "div", "choose") and type(a) in (int, float)
@@ -612,7 +614,8 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             arrays = np.broadcast_arrays(*map(np.asarray, numbers))
             if kind == "affine":  # between kinds of floats
                 return -arrays[0] if name == "neg" else np.trunc(arrays[0]) if whole else arrays[0]
-            return np.where(*arrays) if kind == "choose" else run(*arrays)[0]
+            made = np.where(*arrays) if kind == "choose" else run(*arrays)[0]
+            return made.real if np.iscomplexobj(made) else made
 
         parts = _parts(name, args[0], results[0]) if kind == "move" else 1
         label = f"{name}{[a for a in args if not isinstance(a, Tensor)]}"
@@ -720,7 +723,10 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             share = float((shares * (shares > program.PEAK)).sum() / shares.sum())
             share = (share - alone) / (1 - alone) if alone < 1 else 0.0
             self.notes[f"peak {number}"] = {"x": np.array(max(share, 0.0))}
-        return made if shift is None else self.emit("add", [made, shift], np.add)
+        if shift is None:
+            return made
+        bias = args[0] if name in ADDED else args[2]
+        return self.emit("add", [made, shift], np.add, shapes=[tuple(z.shape), tuple(bias.shape)])
 
     def site(self, d: Draft, x: Tensor, w: Tensor, z: Tensor, result: Tensor) -> None:
         """Measure what a site reads, its kernel and what it makes."""
@@ -1243,7 +1249,9 @@ class Module(Subject):
         for n, a in self.arrays.items():
             if n.endswith("num_batches_tracked") and a:
                 return f"{n} is {int(a)}"
-            if n in self.trainable and n not in used and n in self.program.factors:
+            # that says 0, or it was told
+            fresh = self.owners[n][0]._buffers.get("num_batches_tracked") is not None
+            if n in self.trainable and n not in used and n in self.program.factors and not fresh:
                 start = self.start(n)
                 if start and np.ptp(self.value(n)):
                     return f"{n} is not {start[1]}"
