@@ -387,9 +387,8 @@ def values(
         elif named is None and (std := made_up(sites[i], subject)):
             own = Plan("normal", std, {"std": std * sites[i].kernel.factor})
         elif named is None and own.scheme not in MATRICES and orthogonal(sites[i], subject):
-            std = (
-                float(np.std(subject.value(name))) if sites[i].head else own.std
-            )  # a head's is meant
+            rms = math.sqrt(np.mean(subject.value(name) ** 2))
+            std = rms if sites[i].head else own.std  # of a head it is meant, as of a flow's last
             own = Plan("orthogonal", std, {"gain": std * math.sqrt(side(sites[i]))})
         else:
             own = named or own
