@@ -625,7 +625,9 @@ def test_guards_of_quotients_roots_and_logarithms_and_phases_stay() -> None:
         f = lambda p, x, use=use: use(x @ p["w0"], p["v"]) @ p["w1"]  # noqa: E731
         for force in (False, True):
             drawn = winit.jax.reinitialize(f, p, x, rng=0, force=force)
-            assert (drawn["v"] is p["v"]) == (use in guards) and drawn["w0"] is not p["w0"]
+            assert (drawn["v"] is p["v"]) == (use in guards)
+            # What waves are taken of has its own frequencies, which only force draws.
+            assert (drawn["w0"] is p["w0"]) == (use in guards[-2:] and not force)
         assert drawn["v"] is p["v"] or not drawn["v"].any()
 
 

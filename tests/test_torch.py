@@ -582,7 +582,7 @@ def test_zeros_stay_where_a_given_bias_is_what_they_give() -> None:
     module = Made(turned, turn=zeroed(nn.Linear(12, 144)), head=nn.Linear(12, 4))
     module.turn.bias.data = torch.eye(12).flatten()
     before, said = module(X), reinitialize(module, x=X, rng=0)
-    assert said["turn.weight"] == "left: of zeros, so that its bias is what it gives"
+    assert said["turn.weight"] == "left: its path starts near 0, or with its bias"
     assert said["turn.bias"] == "left: given, value=1"
     assert torch.allclose(module(X), module.head(X)) and before.shape == module(X).shape
     chain = nn.Sequential(zeroed(nn.Linear(12, 12), 0.5), nn.ReLU(), nn.Linear(12, 4))
@@ -657,6 +657,13 @@ def test_a_scale_behind_kernels_of_std_1_is_theirs() -> None:
     module = Made(lambda m, x: m.head(m.stem(x) + 0.1 * m.branch(F.relu(m.stem(x)))), stem=stem,
                   branch=nn.Linear(12, 12), head=head)  # fmt: skip
     assert reinitialize(module, x=X, rng=0)["branch.weight"] == "he_normal"
+    # The output multiplier of a maximal update: small outputs are sound ones.
+    head = nn.Parameter(torch.randn(12, 4))
+    module = Made(lambda m, x: F.relu(m.stem(x)) @ m.head / 12, stem=stem, head=head)
+    std = float(head.detach().double().std(correction=0))
+    assert reinitialize(module, x=X, rng=0)["head"] == f"normal, std={std:.4g}"
+    after = float(head.detach().double().std(correction=0))
+    assert audit(module, X).rows[1].ideal == pytest.approx(after)
 
 
 def test_the_length_of_a_frozen_kernel_stays() -> None:
@@ -766,6 +773,25 @@ def test_behind_a_sine_the_size_of_its_argument_is_forgotten() -> None:
     small.net[0].weight.data *= 0.02
     small.net[0].bias.data *= 0.02
     assert [f.verdict for f in audit(small, X).findings] == ["shrinking"]
+
+
+def test_frequencies_of_waves_stay() -> None:
+    """How fast they turn was chosen for the data; kernels behind the first are drawn."""
+    module = Made(lambda m, x: m.head(torch.sin(m.b(torch.cat([m.a(x).sin(), m.a(x).cos()], 1)))),
+                  a=nn.Linear(12, 12), b=nn.Linear(24, 12), head=nn.Linear(12, 4))  # fmt: skip
+    said = reinitialize(module, x=X, rng=0)
+    assert said["a.weight"] == "left: the frequencies of waves"
+    assert not said["b.weight"].startswith("left")
+    assert not reinitialize(module, x=X, rng=0, force=True)["a.weight"].startswith("left")
+
+
+def test_outputs_are_judged_where_nobody_knows_what_knowing_nothing_costs() -> None:
+    """As for the likelihood of counts, whose loss takes the exponential of the outputs."""
+    module, counts = mlp().eval(), torch.full((8, 4), 30.0)
+    assert audit(module, X, counts, nn.PoissonNLLLoss()).ok
+    module[3].weight.data *= 100
+    report = audit(module, X, counts, nn.PoissonNLLLoss())
+    assert math.isnan(report.blind) and report.findings[0].verdict == "exploding"
 
 
 def test_kernels_before_several_zeros_in_a_row_are_not_starved() -> None:

@@ -146,7 +146,9 @@ def start(subject: Subject) -> Case:
     m = subject.measure()
     zeros = [name for name in program.factors if m.kernels[name].zero]
     fixed = tuple(name for name in zeros if subject.kept(name) == "frozen")
-    return opening(Case(program, redraw.plan(program), spread, owner, m, m, m.loss, fixed), subject)
+    return opening(
+        Case(program, redraw.fitted(subject), spread, owner, m, m, m.loss, fixed), subject
+    )
 
 
 def opening(case: Case, subject: Subject, change: Change | None = None) -> Case:
@@ -339,8 +341,8 @@ def judged(case: Case) -> Array:
 
 
 def grows(case: Case) -> Array:
-    """A signal that explodes; where no loss is given, outputs too large for any."""
-    outputs = np.where(case.heads & math.isnan(case.m.loss), np.log(case.m.z2), math.nan)
+    """A signal that explodes; where no loss tells what is too much, outputs too large for any."""
+    outputs = np.where(case.heads & math.isnan(case.m.blind), np.log(case.m.z2), math.nan)
     return np.fmax(np.where(judged(case), far(case, 1.0), math.nan), outputs) - case.bounds
 
 

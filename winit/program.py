@@ -202,6 +202,7 @@ class Program:
     factors: tuple[str, ...] = ()  # that multiply or divide data: kernels, scales, gates
     shifts: tuple[str, ...] = ()  # biases: they are added to what sites and normalizers give
     guarded: tuple[str, ...] = ()  # kernels and shifts that keep a quotient, root or logarithm real
+    waves: tuple[str, ...] = ()  # kernels of whose results sines or the like are taken
     stopped: tuple[str, ...] = ()  # kernels that no gradient reaches, since the model stops it...
     severed: tuple[str, ...] = ()  # ...or since their results are used as whole numbers alone
     single: tuple[str, ...] = ()  # kernels of a softmax over one entry, whose slope is 0
@@ -1115,6 +1116,7 @@ class Reader:
             guarded=tuple(
                 n for p, n in named if p in (self.signs if n in used else self.shifts & self.poles)
             ),
+            waves=tuple(n for p, n in named if p in self.phases and n in used),
             stopped=tuple(n for p, n in mute if not (lost | last.flows) >> p & 1),
             severed=tuple(n for p, n in mute if lost >> p & 1),
             single=tuple(made[place[n]].kernel.name for n in bits(self.single) if n in place),
@@ -1269,6 +1271,10 @@ class Subject:
         """One of the framework's arrays, as float64."""
         return np.asarray(array).astype(np.float64)
 
+    def sample(self, name: str, count: int) -> Array:
+        """The first entries of a parameter; a copy of all would take long."""
+        return np.asarray(self.arrays[name]).reshape(-1)[:count].astype(np.float64)
+
     def like(self, value: Any, old: Any) -> Any:
         """A value in the type, dtype and layout of one of the framework's arrays."""
         raise NotImplementedError
@@ -1355,10 +1361,10 @@ class Subject:
 
         That its units differ tells it from one that is equal all over, or row by row.
         """
-        value = self.value(name)
-        if value.size <= 4 * FEW or len(np.unique(value.flat[: FEW**3])) > FEW:
+        some = self.sample(name, FEW**3)
+        if some.size <= 4 * FEW or len(np.unique(some)) > FEW:
             return ""
-        numbers = np.unique(value)
+        numbers = np.unique(value := self.value(name))
         if not 1 < len(numbers) <= FEW:
             return ""
         for site in self.program.sites:

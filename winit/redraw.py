@@ -194,12 +194,20 @@ def shut(i: int, subject: Subject, ideal: float) -> bool:
     return bool(ends) and opens and all(end.passed and not end.recurrent for end in ends)
 
 
-def settled(i: int, subject: Subject) -> bool:
-    """Whether a kernel of zeros, on a path beside others, leaves its result to a given bias."""
+def settled(i: int, subject: Subject, ideal: float) -> bool:
+    """Whether a kernel on a path beside others is near 0, or 0 beside a given bias."""
     site = subject.program.sites[i]
-    if site.cut or site.recurrent or subject.value(site.kernel.name).any():
+    size = math.sqrt(np.mean(subject.value(site.kernel.name) ** 2)) * site.kernel.factor
+    if site.cut or site.recurrent or site.lookup or not size * CLOSED <= ideal:
         return False
-    return any(subject.kept(n).startswith("given") and subject.value(n).any() for n in site.shifts)
+    given = [n for n in site.shifts if subject.kept(n).startswith("given")]
+    return size > 0 or any(subject.value(n).any() for n in given)
+
+
+def frequencies(site: Site, subject: Subject) -> bool:
+    """Whether waves are taken of what a kernel gives of the data: how fast was chosen for these."""
+    first = site.reads_data and not site.parents and not site.lookup
+    return first and site.kernel.name in subject.program.waves
 
 
 def side(site: Site) -> float:
@@ -224,19 +232,43 @@ def made_up(site: Site, subject: Subject) -> float:
     """The std of a kernel that makes up for a known number by which its result is multiplied, or 0.
 
     So do kernels of std 1 whose results are divided by √fan_in; branches times 0.1 do not. Which it
-    is, 1/√fan_in tells, to which one or the other is nearer.
+    is, 1/√fan_in tells, to which one or the other is nearer (a head may be smaller).
     """
     std = float(np.std(subject.value(site.kernel.name)))
     unit = std * site.kernel.factor * math.sqrt(site.fan_in)
     if not (0 < site.times < math.inf and 0 < unit < math.inf):
         return 0.0
-    return std if abs(math.log(unit * site.times)) < abs(math.log(unit)) else 0.0
+    low = HEAD if site.head else 1.0
+    alone, both = (max(math.log(u), math.log(low / u), 0.0) for u in (unit, unit * site.times))
+    return std if both < alone else 0.0
 
 
 def smaller(plan: Plan, table: Array) -> Plan:
     """The plan for a table that was drawn smaller: rows of any scale are as good, and it stays."""
     std = float(np.std(table))
     return Plan("normal", plan.std, {"std": std}) if 0 < std < 0.9 * plan.drawn else plan
+
+
+def fitted(subject: Subject) -> list[Plan]:
+    """The plans, but for kernels that make up for a number behind them, whose std is meant."""
+    found = plan(subject.program)
+    for i, site in enumerate(subject.program.sites):
+        alone = not (site.lookup or site.passed or site.summed > 1)  # no step of a sum
+        if site.times != 1.0 and alone and (std := made_up(site, subject)):
+            found[i] = Plan("normal", std * site.kernel.factor, {"std": std * site.kernel.factor})
+    return found
+
+
+def as_given(site: Site, plan: Plan, subject: Subject) -> Plan:
+    """A plan that keeps what a kernel's values tell: rows that are small, orthogonal kernels."""
+    if site.lookup or "limit" in plan.options:
+        return smaller(plan, subject.value(site.kernel.name))
+    if plan.scheme in MATRICES or "std" in plan.options or not orthogonal(site, subject):
+        return plan
+    # Of a head the size is meant, as of a flow's last kernel.
+    rms = math.sqrt(np.mean(subject.value(site.kernel.name) ** 2))
+    std = rms if site.head else plan.std
+    return Plan("orthogonal", std, {"gain": std * math.sqrt(side(site))})
 
 
 def draw(site: Site, plan: Plan, rng: Draws) -> tuple[NDArray[np.int64] | None, Array]:
@@ -351,11 +383,14 @@ def reinitialize(
     left |= dict.fromkeys(subject.program.unused, "no site uses it")
     parts = [k.name for site in sites if generated(site) for k in site.kernels]
     left |= dict.fromkeys(parts, "it makes a kernel together with others")
-    ideals = [own.std for own in plan(subject.program)]
+    ideals = [own.std for own in fitted(subject)]
+    near = [site.kernel.name for i, site in enumerate(sites) if settled(i, subject, ideals[i])]
+    left |= dict.fromkeys(near, "its path starts near 0, or with its bias")
     zeros = [site.kernel.name for i, site in enumerate(sites) if shut(i, subject, ideals[i])]
     left |= dict.fromkeys(zeros, "its branch starts at 0")
-    zeros = [site.kernel.name for i, site in enumerate(sites) if settled(i, subject)]
-    left |= dict.fromkeys(zeros, "of zeros, so that its bias is what it gives")
+    waves = [site.kernel.name for site in sites if frequencies(site, subject)]
+    left |= dict.fromkeys(waves, "the frequencies of waves")
+    left |= dict.fromkeys(subject.program.stopped, "no gradient reaches it")
     bent = [site.kernel.name for site in sites if site.kernel.bent]
     left |= dict.fromkeys(bent, "a function of it is the kernel")
     left |= dict.fromkeys(subject.program.guarded, "a quotient, a root or a logarithm rests on it")
@@ -368,30 +403,25 @@ def values(
     subject: Subject, rng: Draws, named: Plan | None = None, *, force: bool = False
 ) -> dict[str, tuple[Array, str]]:
     """New values and their text, for every parameter that is not to be left alone."""
-    sites, plans = subject.program.sites, plan(subject.program)
+    sites, plans = subject.program.sites, fitted(subject)
     found: dict[str, tuple[Array, str]] = {}
     done, tables = set[tuple[str, int]](), {site.kernel.name for site in sites if site.lookup}
-    parts = {k.name for site in sites if generated(site) and not rank(site) for k in site.kernels}
+    added, stopped = {name for site in sites for name in site.shifts}, subject.program.stopped
+    pairs = [0 if added & {k.name for k in site.kernels} else rank(site) for site in sites]
+    parts = {k.name for site, pair in zip(sites, pairs, strict=True)
+             if generated(site) and not pair for k in site.kernels}  # fmt: skip
     for i in first_places(subject.program):
         name, own = sites[i].kernel.name, plans[i]
-        if generated(sites[i]) and (inner := 0 if named else rank(sites[i])):
+        if generated(sites[i]) and (inner := 0 if named else pairs[i]):
             std = math.sqrt(own.std / math.sqrt(inner))  # so that the product has the plan's
             for kernel in sites[i].kernels:
                 drawn = initializers.normal(kernel.shape, std=std, rng=rng)
                 found[kernel.name] = drawn, f"normal, std={std:.4g}"
-        given = shut(i, subject, own.std) or settled(i, subject) or name in subject.program.guarded
+        given = shut(i, subject, own.std) or settled(i, subject, own.std)
+        given |= frequencies(sites[i], subject) or name in (*stopped, *subject.program.guarded)
         if name in parts or generated(sites[i]) or sites[i].kernel.bent or (given and not force):
             continue
-        if name in tables:
-            own = smaller(own, subject.value(name))
-        elif named is None and (std := made_up(sites[i], subject)):
-            own = Plan("normal", std, {"std": std * sites[i].kernel.factor})
-        elif named is None and own.scheme not in MATRICES and orthogonal(sites[i], subject):
-            rms = math.sqrt(np.mean(subject.value(name) ** 2))
-            std = rms if sites[i].head else own.std  # of a head it is meant, as of a flow's last
-            own = Plan("orthogonal", std, {"gain": std * math.sqrt(side(sites[i]))})
-        else:
-            own = named or own
+        own = named if named and name not in tables else as_given(sites[i], own, subject)
         index, drawn = draw(sites[i], own, rng)
         drawn = drawn / sites[i].kernel.factor
         place = (name, -1 if index is None else int(index.min()))

@@ -873,6 +873,10 @@ class Subject(Base):
             self.x = _mapped(self.x, lambda t: self.noise(next(place), t, self.stream))
             self.first = {}
 
+    def sample(self, name: str, count: int) -> Array:
+        """The first entries of a parameter, of whatever kind."""
+        return self.numpy(self.arrays[name].detach().reshape(-1)[:count])
+
     def numpy(self, array: Any) -> Array:
         """A tensor as float64."""
         return array.detach().cpu().double().numpy().copy()  # type: ignore[no-any-return]
