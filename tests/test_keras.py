@@ -394,6 +394,37 @@ def test_auto_takes_the_scheme_that_fits_and_says_so() -> None:
     ] == []
 
 
+def test_kernels_that_a_layer_was_given_stay() -> None:
+    """An identity, a constant for the one unit of a head, and what may not fall below 0."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([
+        keras.Input((12,)),
+        layers.Dense(12, kernel_initializer="identity", activation="relu"),
+        layers.Dense(12, kernel_constraint="non_neg", activation="relu"),
+        layers.Dense(12, kernel_initializer=keras.initializers.Constant(0.1), activation="relu"),
+        layers.Dense(1, kernel_initializer=keras.initializers.Constant(10.0)),
+    ])  # fmt: skip
+    said = [text for path, text in reinitialize(model, rng=0).items() if "kernel" in path]
+    assert said == ["left: given, made of 2 numbers", "left: given, none below 0", "he_normal",
+                    "left: given as a constant"]  # fmt: skip
+
+
+def test_a_model_that_takes_no_noise_asks_for_x() -> None:
+    class Fixed(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = layers.Dense(3)
+
+        def call(self, x: Any) -> Any:
+            return keras.ops.matmul(keras.ops.eye(7), self.dense(x))
+
+    model, x = Fixed(), np.ones((7, 5), "float32")
+    model(x)
+    with pytest.raises(ValueError, match="does not take noise of the shape of its inputs: give x"):
+        reinitialize(model, rng=0)
+    assert set(reinitialize(model, rng=0, x=x)) == {v.path for v in model.weights}
+
+
 def test_a_named_scheme_with_options_goes_to_every_kernel() -> None:
     model = mixed()
     changed = reinitialize(model, "orthogonal", rng=0, gain=1.5)

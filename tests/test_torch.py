@@ -626,6 +626,7 @@ def test_orthogonal_kernels_are_drawn_orthogonal(shape: tuple[int, int]) -> None
         (F.softplus, "left: a function of it is the kernel"),
         (torch.exp, "left: a function of it is the kernel"),
         (torch.abs, "left: a function of it is the kernel"),
+        (lambda w: torch.eye(12) + w, "left: a function of it is the kernel"),
         (torch.tanh, "he_normal"),
         (lambda w: torch.clamp(w, -9, 9), "he_normal"),
     ],

@@ -301,9 +301,14 @@ class _Model:
         if layer is not None and (not layer.trainable or (kernel and not variable.trainable)):
             return "frozen"
         asked = _asked(layer, variable)
-        given = isinstance(asked, keras.initializers.Constant) and np.size(asked.value) > 1
+        # One number for all is a fault, but for a single unit.
+        given = isinstance(asked, keras.initializers.Constant) and (
+            np.size(asked.value) > 1 or variable.shape[-1] == 1
+        )
         if not kernel:
             return ""
+        if isinstance(variable.constraint, keras.constraints.NonNeg):
+            return "given, none below 0"
         return "given as a constant" if given else self.pattern(name)
 
     def trained(self) -> str:
@@ -344,7 +349,15 @@ def _subject(model: Any, x: Any, y: Any, loss: Any, training: bool, rng: RNG) ->
     def call(arrays: Mapping[str, Any], inputs: Any) -> Any:
         first, second = ([arrays[n] for n in names] for names in (trainable, fixed))
         keywords = {"training": training} if takes else {}
-        return model.stateless_call(first, second, inputs, **keywords)[0]
+        try:
+            return model.stateless_call(first, second, inputs, **keywords)[0]
+        except Exception as error:
+            if x is not None:
+                raise
+            raise ValueError(
+                f"{model.name} does not take noise of the shape of its inputs: give x, what it "
+                f"takes ({error})"
+            ) from error
 
     targets = None if y is None else keras.tree.map_structure(np.asarray, y)
     kinds = _Model, framework.Subject

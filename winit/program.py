@@ -825,6 +825,10 @@ class Reader:
         if op.kind in ("reduce", "contract"):
             return 0
         before = _all(v.bent for v in inputs)
+        if op.kind == "add" and any(
+            not v.powers and not (v.exact and not v.number) for v in inputs
+        ):
+            return before | _all(1 << p for v in inputs for p in v.powers)  # shifted, as to I + V
         if op.kind != "map" or op.run is None:
             return before
         for k, v in enumerate(inputs):
