@@ -466,8 +466,8 @@ def test_what_divisive_normalization_needs_is_left_and_named() -> None:
 
     module, x = Divisive(), torch.randn(8, 3, 6, 6)
     texts = reinitialize(module, x=x, rng=0)
-    left = {name for name, text in texts.items() if "root" in text and text.startswith("left")}
-    assert left == {"beta", "gamma"} and texts["conv.bias"] == "zeros"
+    left = {name for name, text in texts.items() if text.startswith("left")}
+    assert left == {"beta", "gamma"} and "root" in texts["beta"] and texts["conv.bias"] == "zeros"
     module(x).square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
 
@@ -593,6 +593,7 @@ def test_zeros_stay_where_a_given_bias_is_what_they_give() -> None:
     ("pattern", "text"),
     [
         (torch.eye(12), "left: given, made of 2 numbers"),
+        (torch.eye(3), "left: given, made of 2 numbers"),
         (torch.eye(12).roll(1, 0) - 0.5 * torch.eye(12), "left: given, made of 3 numbers"),
         (torch.ones(12, 12), "he_normal"),  # a fault: all units are alike
         (torch.linspace(-1, 1, 12).expand(12, 12).clone(), "he_normal"),  # as here
@@ -600,8 +601,9 @@ def test_zeros_stay_where_a_given_bias_is_what_they_give() -> None:
     ],
 )
 def test_a_kernel_made_of_few_numbers_is_no_draw(pattern: Tensor, text: str) -> None:
-    module = nn.Sequential(nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(),
-                           nn.Linear(12, 4))  # fmt: skip
+    n = len(pattern)
+    module = nn.Sequential(nn.Linear(12, n), nn.ReLU(), nn.Linear(n, n), nn.ReLU(),
+                           nn.Linear(n, 4))  # fmt: skip
     module[2].weight.data = pattern
     assert reinitialize(module, x=X, rng=0)["2.weight"] == text
     assert not reinitialize(module, x=X, rng=0, force=True)["2.weight"].startswith("left")
@@ -810,6 +812,14 @@ def test_kernels_before_several_zeros_in_a_row_are_not_starved() -> None:
                   body=nn.Linear(12, 12), branch=zeroed(nn.Linear(12, 12)),
                   head=zeroed(nn.Linear(12, 12)))  # fmt: skip
     assert audit(module, X, X, nn.MSELoss()).ok
+
+
+def test_a_rounding_with_a_straight_way_back_keeps_q() -> None:
+    sign = Made(lambda m, x: x + (x.sign() - x).detach())
+    module = nn.Sequential(nn.Linear(12, 12), sign, nn.Linear(12, 12), sign, nn.Linear(12, 4))
+    reinitialize(module, x=X, rng=0)
+    report = audit(module, X)
+    assert report.ok and report.rows[1].ideal == pytest.approx(1 / math.sqrt(12), rel=0.01)
 
 
 def test_hard_swish_is_an_activation() -> None:

@@ -27,6 +27,7 @@ from winit.program import NORMAL, POINTS, Elementwise, Kernel, Program, Site, Su
 Array = NDArray[np.floating[Any]]
 
 HEAD = 0.1  # logits of this rms cost 0.005 nats; He's rule costs 0.8, LeCun's 0.4 (ten classes)
+JUMP = 0.6  # of its rms: a function that rises so much within 0.01 has no slope to go by
 CLOSED = 30  # a branch whose last kernel is so much smaller than it would be drawn starts near 0
 EMBEDDING = 0.05  # the limit of uniform draws, as in Keras
 DEEPEST, SUMMED = 10_000, 100  # layers that a gain is found for, and for a table
@@ -68,6 +69,9 @@ def gain(step: Elementwise, depth: int) -> float:
     phi = activation(step)
     if phi.name != OWN:
         return theory.depth_gain(phi, min(depth, DEEPEST))
+    values = phi(NORMAL)
+    if np.abs(np.diff(phi(np.arange(-3.0, 3.0, 0.01)))).max() > JUMP * np.sqrt(np.mean(values**2)):
+        return float(1 / np.sqrt(np.mean(values**2)))  # no slope is known, as of a rounding
     unit = math.sqrt(np.mean(phi.derivative(NORMAL) ** 2)) or 1.0
     one = 1 / math.sqrt(np.mean(phi(NORMAL / unit) ** 2) or 1.0)
     gains = one * np.geomspace(0.1, 10, 233)  # 2 % apart: the minimum is flat
