@@ -146,9 +146,8 @@ def start(subject: Subject) -> Case:
     m = subject.measure()
     zeros = [name for name in program.factors if m.kernels[name].zero]
     fixed = tuple(name for name in zeros if subject.kept(name) == "frozen")
-    return opening(
-        Case(program, redraw.fitted(subject), spread, owner, m, m, m.loss, fixed), subject
-    )
+    plans = redraw.fitted(subject)
+    return opening(Case(program, plans, spread, owner, m, m, m.loss, fixed), subject)
 
 
 def opening(case: Case, subject: Subject, change: Change | None = None) -> Case:
@@ -412,9 +411,8 @@ def opening_scales(case: Case) -> list[float]:
     for i in reversed(range(len(sites))):
         nexts = [j for j in range(i + 1, len(sites)) if i in sites[j].parents]
         found = [behind[j] for j in nexts] if not sites[i].head else []
-        behind[i] = (
-            {key: f for key, f in found[0].items() if all(key in b for b in found)} if found else {}
-        )
+        common = set.intersection(*map(set, found)) if found else set()
+        behind[i] = {key: f for key, f in found[0].items() if key in common} if found else {}
         weights = {n: case.m.kernels[n] for n in sites[i].scales if n not in frozen}
         behind[i] |= {(i, n): min(1.0, w.rms**2) for n, w in weights.items() if w.rms > 0}
         if (name := sites[i].kernel.name) in case.opened and 0 < case.plans[i].std < math.inf:

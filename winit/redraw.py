@@ -192,9 +192,8 @@ def shut(i: int, subject: Subject, ideal: float) -> bool:
     ends = [site] if site.passed else nexts if site.after.linear else []
     factors = [name for end in ends for name in end.scales]
     factors += [end.kernel.name for end in ends if end is not site]
-    opens = size > 0 or all(
-        subject.value(name).any() for name in factors
-    )  # of two zeros none would
+    # Of two zeros in a row none would open.
+    opens = size > 0 or all(subject.value(name).any() for name in factors)
     return bool(ends) and opens and all(end.passed and not end.recurrent for end in ends)
 
 
@@ -457,7 +456,8 @@ def _beside(
     """The start of a parameter that only takes part in making the effective kernel."""
     if (start := subject.start(kernel.name)) is not None:
         return start
-    lengths = math.prod(kernel.shape) in (1, site.units) and len(site.kernels) <= 4  # of a DoRA's
+    # At most a base, two factors and a length: what more of them do is not known.
+    lengths = math.prod(kernel.shape) in (1, site.units) and len(site.kernels) <= 4
     normed = site.kernel.normed and kernel.power > site.kernel.power == 0
     if lengths and normed and math.isfinite(plan.std):
         if subject.kept(site.kernel.name) and not force:  # as of a base that an adapter leaves
