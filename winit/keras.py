@@ -239,8 +239,8 @@ def reinitialize(
         name, as "he_normal", draws all by one scheme, with its `options`. What is set and what is
         left besides is said in `winit.redraw.reinitialize`.
     rng : int or numpy.random.Generator
-        Draws are NumPy's: `keras.utils.set_random_seed` does not set them, and with None each call
-        has others.
+        Draws are NumPy's: `keras.utils.set_random_seed` does not set them, and with ``rng=None``
+        each call has others.
     force : bool
         Needed for a model that was trained; sets also what is frozen or was given on purpose.
     x : array, or a tuple or dict of them

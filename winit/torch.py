@@ -1369,8 +1369,8 @@ def reinitialize(
     x : tensor, tuple or dict of arguments
         What the module takes, one small batch; its values do not matter.
     rng : int or numpy.random.Generator
-        Draws are NumPy's: `torch.manual_seed` does not set them, and with None each call has
-        others.
+        Draws are NumPy's: `torch.manual_seed` does not set them, and with ``rng=None`` each call
+        has others.
     force : bool
         Needed for a module that was trained; sets also what is frozen or was given on purpose.
 
