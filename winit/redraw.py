@@ -339,8 +339,8 @@ def reinitialize(
         logarithm from 0 or below: shifts always, kernels unless forced. Zeros beside which another
         signal passes, or a given bias is the result, stay so, unless forced, and so does a kernel
         of few numbers, such as an identity. Orthogonal kernels are drawn so, tables no larger than
-        they are. What becomes a kernel by a function that keeps its sign is left: that function's
-        result would be no draw. In PyTorch and JAX, what no
+        they are. A parameter is left if a function of it, such as softplus, is the kernel. In
+        PyTorch and JAX, what no
         reset of the layer draws was given, and stays, such as an output's log-odds or a scale of
         0.1: constants, and what is three times beyond its draws (in JAX, beside an output's kernel,
         beyond 3/√fan_in). What differs less looks like a draw, and is set; so is what is above 3 in
