@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from winit import activations, judge
+from winit import activations, judge, redraw
 from winit.program import POINTS, Elementwise, Kernel, Measured, Program, Root, Site, Weight
 from winit.report import Audit
 
@@ -347,11 +347,15 @@ def test_a_first_loss_far_too_high_is_the_heads() -> None:
 
 def test_targets_that_no_output_meets() -> None:
     report = audit(he(6), change=put(loss=1e4, blind=1.0))
-    mean = "start the last bias at the mean of the targets and its kernel near 0"
+    mean = "add a last bias that starts at the mean of the targets, with its kernel near 0"
     assert report.findings[0].cure == f"no redraw cures this: standardize the targets, or {mean}"
     for growth, said in ((4.0, f"standardize the targets, or {mean}"), (1.1, mean)):
         report = audit(he(6), change=put(loss=1e4, blind=1.0, even=1e4, growth=growth))
         assert report.findings[0].cure == f"no redraw cures this: {said}"
+    biased = [*sites(6)[:5], replace(sites(6)[5], shifts=("b",))]
+    report = audit(he(6), biased, change=put(loss=1e4, blind=1.0, even=1e4, growth=1.1))
+    mean = "start the last bias at the mean of the targets and its kernel near 0"
+    assert report.findings[0].cure == f"no redraw cures this: {mean}"
     report = audit(he(6), change=put(loss=1e4, blind=1.0, even=1.1, growth=4.0))
     assert "nearer to 0 by what comes after the last kernel" in report.findings[0].cure
 
@@ -507,10 +511,18 @@ def test_a_cure_that_makes_the_first_loss_worse_is_not_printed() -> None:
     assert report.findings[0].cure.startswith("no redraw cures this: normalize")
 
 
+def test_nothing_is_drawn_where_kernels_put_right_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing a large model takes longer than running it."""
+    monkeypatch.setattr(redraw, "values", None)
+    assert audit([1.0] * 16).findings[0].cure.startswith("draw k1 to k14 ")
+    with pytest.raises(TypeError, match="not callable"):
+        audit(he(6), change=put(loss=1e4, blind=1.0))
+
+
 def test_a_cure_of_the_signal_says_what_the_first_loss_still_needs() -> None:
     report = audit([1.0] * 16, change=lambda _, m: replace(m, loss=20.0, blind=2.3))
     assert report.findings[0].cure.startswith("draw k1 to k14 ")
-    assert "; for the first loss, standardize the targets, or start" in report.findings[0].cure
+    assert "; for the first loss, standardize the targets, or add a last" in report.findings[0].cure
     change = put(loss=20.0, blind=2.3, even=2.3)  # what the outputs are is to be smaller
     cure = audit([1.0] * 16, change=change).findings[0].cure
     assert cure.endswith("; for the first loss, draw the last kernel smaller, or normalize what it "

@@ -472,6 +472,7 @@ ALIVE = "take a leaky activation, or none, where it is dead, and biases of 0"
 UNTIE = "draw at random what stands between the kernels too"
 TARGETS = "standardize the targets"
 MEAN = "start the last bias at the mean of the targets and its kernel near 0"
+WITHOUT = "add a last bias that starts at the mean of the targets, with its kernel near 0"
 SMALLER = "draw the last kernel smaller, or normalize what it reads"  # where outputs of 0 are right
 BEHIND = "bring the outputs nearer to 0 by what comes after the last kernel"  # and none does it
 LESS = 0.1, 0.01, 0.001  # of the last kernels, for a first loss that no draw cures
@@ -636,6 +637,12 @@ def changes(
     """Cures to try, the smallest first."""
     first = Change("standardize the inputs", standardized=rule.find is unscaled)
     found, sites = [first] * first.standardized, case.program.sites
+
+    def told(change: Change) -> Change:
+        both = first.standardized and change is not first
+        text = f"{first.text} and {change.text}" if both else change.text
+        return replace(change, text=text, standardized=first.standardized)
+
     for names in _groups(case, named, factors):
         at = sorted({case.owner[name] for name in names})
         names = [name for name in factors if case.owner[name] in at]
@@ -650,6 +657,8 @@ def changes(
         if kept := tuple(name for name in names if subject.kept(name)):
             text += f" (by force=True: {listed(kept)} is {subject.kept(kept[0])})"
         found += [Change(text, {name: factors[name] for name in names})] * bool(at)
+    yield from map(told, found)  # before anything is drawn, which takes as long as many runs
+    found = []
     drawn = redraw.values(subject, np.random.default_rng(np.random.SeedSequence(KEY)))
     values = {k: v for k, (v, _) in drawn.items() if v.any() or k not in case.opened}
     given = _given(subject, case)
@@ -672,11 +681,6 @@ def changes(
     # Another draw of the same is no cure, though chance may let it pass.
     alike = rule.scaled and not factors and not _differs(subject, case, values)
     found += whole[alike:]
-
-    def told(change: Change) -> Change:
-        both = first.standardized and change is not first
-        text = f"{first.text} and {change.text}" if both else change.text
-        return replace(change, text=text, standardized=first.standardized)
 
     yield from map(told, found)
     if rule.scaled and (last := leveled(subject, case, told(whole[-1]))).text != whole[-1].text:
@@ -777,7 +781,10 @@ def advice(rule: Rule, case: Case, smaller: str) -> str:
     """What to do where no redraw cures; `smaller` where outputs of 0 cost no more than they may."""
     if rule.find is not first_loss:
         return rule.advice
-    mean = MEAN if power(case.m) < 1 else f"{rule.advice}, or {MEAN}"
+    biased = any(site.shifts for site, head in zip(case.program.sites, case.heads, strict=True)
+                 if head)  # fmt: skip
+    mean = MEAN if biased else WITHOUT
+    mean = mean if power(case.m) < 1 else f"{rule.advice}, or {mean}"
     return smaller if case.m.even <= LOSS * case.m.blind else mean
 
 
