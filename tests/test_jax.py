@@ -1009,3 +1009,21 @@ def test_what_was_given_by_structure_stays() -> None:
         return jax.nn.relu(((1j * jax.lax.complex(h, h)) @ turned).real) @ p["w3"]
 
     assert winit.jax.audit(spectral, p, x).ok
+
+
+def test_what_a_constant_mask_takes_away_is_made_up_for() -> None:
+    rng, p, x = np.random.default_rng(0), kernels(*[(48, 48)] * 9, gain=2.0), data(16, 48)
+    masks = [rng.random((48, 48)) < 0.25 for _ in range(9)]
+
+    def f(p: Any, x: Any) -> Any:
+        for i, mask in enumerate(masks):
+            w = p[f"w{i}"]
+            rest = 1 - (~mask).astype(w.dtype)
+            w = (w * mask, jnp.where(mask, w, 0.0), w * rest)[i % 3]
+            x = jax.nn.relu(x @ w)
+        return x
+
+    drawn = winit.jax.reinitialize(f, p, x, rng=0)
+    stds = [float(drawn[f"w{i}"].std()) * math.sqrt(48 * masks[i].mean()) for i in range(1, 8)]
+    assert np.allclose(stds, math.sqrt(2), rtol=0.1)
+    assert winit.jax.audit(f, drawn, x).ok

@@ -569,6 +569,28 @@ def test_what_is_frozen_or_given_stays_and_is_named() -> None:
     assert not np.allclose(table.embeddings.numpy(), given)
 
 
+def test_what_a_frozen_mask_takes_away_is_made_up_for() -> None:
+    @keras.saving.register_keras_serializable()
+    class Masked(layers.Dense):
+        def build(self, shape: Any) -> None:
+            super().build(shape)
+            keep = (np.random.default_rng(0).random((shape[-1], self.units)) < 0.2).astype("f4")
+            self.keep = self.add_weight(shape=keep.shape, trainable=False, name="keep")
+            self.keep.assign(keep)
+
+        def call(self, x: Any) -> Any:
+            return keras.ops.relu(x @ (self.keep * self.kernel) + self.bias)
+
+    model = keras.Sequential([keras.Input((48,)), *[Masked(48) for _ in range(10)]])
+    assert {f.verdict for f in audit(model).findings} == {"shrinking"}
+    texts, last = reinitialize(model, rng=0), model.layers[5]
+    share = float(np.mean(last.keep.numpy()))
+    assert texts[last.kernel.path] == f"he_normal, times {share**-0.5:.3g}"
+    assert texts[last.keep.path] == "left: frozen"
+    assert np.std(last.kernel.numpy()) == pytest.approx(np.sqrt(2 / 48 / share), rel=0.1)
+    assert audit(model).ok
+
+
 def state(model: keras.Model) -> list[Any]:
     """Everything that an audit could have changed, masks that layers keep included."""
     values = [np.array(v.numpy()) for v in model.variables]

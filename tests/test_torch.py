@@ -18,7 +18,7 @@ pytorch.needed()
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
-from torch.nn.utils import parametrizations  # noqa: E402
+from torch.nn.utils import parametrizations, prune  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 import winit  # noqa: E402
@@ -583,7 +583,7 @@ def test_zeros_stay_where_a_given_bias_is_what_they_give() -> None:
     module.turn.bias.data = torch.eye(12).flatten()
     before, said = module(X), reinitialize(module, x=X, rng=0)
     assert said["turn.weight"] == "left: its path starts near 0, or with its bias"
-    assert said["turn.bias"] == "left: given, value=1"
+    assert said["turn.bias"] == "left: given, value=1 in 12 of 144"
     assert torch.allclose(module(X), module.head(X)) and before.shape == module(X).shape
     chain = nn.Sequential(zeroed(nn.Linear(12, 12), 0.5), nn.ReLU(), nn.Linear(12, 4))
     assert not reinitialize(chain, x=X, rng=0)["0.weight"].startswith("left")
@@ -1549,3 +1549,54 @@ def test_scalars_are_parameters_too() -> None:
         lambda m, x: m.a(x) * m.t.exp(), a=nn.Linear(12, 4), t=nn.Parameter(torch.ones(()))
     )
     assert audit(module, X, Y, F.cross_entropy).ok
+
+
+class Masked(nn.Linear):
+    """A kernel of which a quarter is used; its draw makes up for that."""
+
+    def __init__(self, how: str, seed: int) -> None:
+        super().__init__(128, 128)
+        rng = torch.Generator().manual_seed(seed)
+        self.how = how
+        self.register_buffer("mask", (torch.rand(128, 128, generator=rng) < 0.25).float())
+        nn.init.normal_(self.weight, 0.0, math.sqrt(8 / 128), generator=rng)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        w, mask = self.weight, self.mask
+        if self.how == "written":
+            self.weight.data *= mask
+        w = mask * w if self.how == "product" else w
+        w = torch.where(mask.bool(), w, torch.zeros(())) if self.how == "where" else w
+        w = w.masked_fill(mask == 0, 0.0) if self.how == "filled" else w
+        return F.linear(x, w * (1 - (mask < 0.5).float()) if self.how == "rest" else w, self.bias)
+
+
+@pytest.mark.parametrize("how", ["product", "where", "filled", "rest", "written"])
+def test_what_a_mask_takes_away_is_made_up_for(how: str) -> None:
+    parts = [part for i in range(5) for part in (Masked(how, i), nn.ReLU())]
+    module = nn.Sequential(nn.Linear(12, 128), nn.ReLU(), *parts, nn.Linear(128, 4))
+    nn.init.kaiming_normal_(module[0].weight, generator=torch.Generator().manual_seed(9))
+    assert audit(module, X).ok
+    said = reinitialize(module, x=X, rng=0)
+    share = float(module[4].mask.mean())
+    assert said["4.weight"] == f"he_normal, times {share**-0.5:.3g}"
+    assert said["4.mask"] == "left: frozen"
+    std = float(module[4].weight.detach().std())
+    assert std == pytest.approx(math.sqrt(2 / 128 / share), rel=0.1)
+    assert audit(module, X).ok
+
+
+def test_pruned_kernels_are_drawn_for_what_is_left() -> None:
+    parts = [part for _ in range(9) for part in (nn.Linear(32, 32), nn.ReLU())]
+    module = nn.Sequential(nn.Linear(12, 32), nn.ReLU(), *parts, nn.Linear(32, 4))
+    reinitialize(module, x=X, rng=0)
+    torch.manual_seed(0)
+    for layer in module[2:-1:2]:
+        prune.random_unstructured(layer, "weight", 0.8)
+    report = audit(module, X)
+    (finding,) = report.findings
+    assert finding.verdict == "shrinking"
+    assert finding.cure == "draw 2.weight_orig to 18.weight_orig with he_normal, times 2.23"
+    reinitialize(module, x=X, rng=0, force=True)
+    assert audit(module, X).ok

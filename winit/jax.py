@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from jax.extend import core
 from jax.interpreters import partial_eval
 from jax.sharding import Mesh, NamedSharding
 
-from winit import _checks
+from winit import _checks, program
 from winit._checks import RNG
 from winit.diagnostics import FLAT
 from winit.program import (
@@ -74,6 +74,12 @@ def _auto(array: Any) -> Any:
         return array
     mesh = Mesh(layout.mesh.devices, layout.mesh.axis_names)
     return jax.device_put(array, NamedSharding(mesh, layout.spec))
+
+
+def _real(value: Any) -> Any:
+    """In NumPy; of complex numbers how long they are, which turns nothing that is kept."""
+    array = np.asarray(value)
+    return np.abs(array) if np.iscomplexobj(array) else array
 
 
 def _floats(value: Any) -> bool:
@@ -230,13 +236,12 @@ class Reading(Interpreter):
         self.slots: dict[int, tuple[int, ...]] = {}  # the shapes of what is noted of gradients
 
     def constant(self, value: Any) -> Value:
-        """A number that is known, or an array that is not looked into."""
+        """A number that is known, or an array of which only a mask is."""
         extended = jnp.issubdtype(getattr(value, "dtype", type(value)), jax.dtypes.extended)
         if np.size(value) != 1 or extended:
-            return Value()
-        number = np.asarray(value).item()  # a complex one turns, and keeps sizes
-        return Value(number=float(abs(number) if isinstance(number, complex) else number),
-                     exact=True)  # fmt: skip
+            known = Value() if extended or not np.size(value) else program.constant(_real(value))
+            return replace(known, exact=False)
+        return program.constant(_real(value))
 
     def call(self, eqn: Any, inputs: list[Any]) -> list[Any]:
         """Looked into; where there is no site, it will be run whole, for its own derivative."""
@@ -705,7 +710,8 @@ class Subject(Base):
             return Value()
         self.known[name] = array, spread(np.asarray(array))
         mean = float(self.known[name][1]["mean"].mean())
-        return self.reader.parameter(name, tuple(array.shape), mean, trainable)
+        mask = Value() if trainable else program.constant(_real(array))
+        return self.reader.parameter(name, tuple(array.shape), mean, trainable, mask.share)
 
     def prepare(self) -> None:
         """Compile the one pass: done when it is first wanted, since a redraw needs no run."""

@@ -646,7 +646,8 @@ def changes(
     for names in _groups(case, named, factors):
         at = sorted({case.owner[name] for name in names})
         names = [name for name in factors if case.owner[name] in at]
-        schemes, who = {str(case.plans[i]) for i in at}, spans(case, names, factors)
+        schemes = {str(case.plans[i]) + redraw.more(sites[i].kernel) for i in at}
+        who = spans(case, names, factors)
         ideal = "its ideal std" if len(names) == 1 else "their ideal stds"
         text = f"draw {who} with {min(schemes)}" if len(schemes) == 1 else f"draw {who} at {ideal}"
         if any(not sites[i].kernel.power or redraw.generated(sites[i]) for i in at):  # no draw

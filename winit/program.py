@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
-from itertools import pairwise
+from itertools import pairwise, product
 from operator import or_
 from statistics import NormalDist
 from typing import Any
@@ -377,12 +377,24 @@ class Value:
     # known number that they are multiplied by.
     number: float = 0.25
     exact: bool = False
+    share: float = 1.0  # of a mask: how much of it is that number, where the rest is another
+    rest: float = 0.0
     powers: Mapping[int, float] = field(default_factory=dict)
     entries: Mapping[int, Callable[[], list[Array]]] = field(default_factory=dict, compare=False)
     times: Mapping[int, float] = field(default_factory=dict, compare=False)
     bent: int = 0  # parameters that went through a function of single numbers that is not odd
     # Of sites' results, summed, shifted and moved: which unit of each site every number is of.
     units: Mapping[int, Callable[[], Array]] = field(default_factory=dict, compare=False)
+
+
+def constant(values: Array) -> Value:
+    """What is known of an array: its number, if it is full of it, or of it and zeros, as a mask."""
+    low, high = values.min(), values.max()
+    if low == high:
+        return Value(number=float(high), exact=True)
+    mask = low == 0 and bool(((values == 0) | (values == high)).all())
+    share = np.count_nonzero(values) / values.size
+    return Value(number=float(high), share=share) if mask else Value()
 
 
 def _all(masks: Iterable[int]) -> int:
@@ -515,6 +527,7 @@ class Reader:
     def __init__(self) -> None:
         self.parameters: list[Kernel] = []
         self.means: list[float] = []
+        self.masks: set[str] = set()  # parameters of 0 and one other number that never change
         self.inputs: list[int] = []
         self.found: dict[int, Draft] = {}
         self.roots: dict[int, tuple[int, str, int]] = {}  # place, kind, parents
@@ -556,15 +569,17 @@ class Reader:
         return Value(SIGNAL, number, dom=0, roots=root, origins=origins)
 
     def parameter(
-        self, name: str, shape: tuple[int, ...], mean: float, trainable: bool = True
-    ) -> Value:
-        """A parameter."""
+        self, name: str, shape: tuple[int, ...], mean: float, trainable: bool = True,
+        share: float = 1.0,
+    ) -> Value:  # fmt: skip
+        """A parameter; of one that is a mask, how much of it is not 0."""
         p = len(self.parameters)
         self.parameters.append(Kernel(name, shape, trainable=trainable))
         self.means.append(mean)
+        self.masks |= {name} if share < 1 else set()
         entries = {p: lambda: [np.arange(math.prod(shape), dtype=np.int32).reshape(shape)]}
-        return Value(PARAMETERS, p, number=mean, powers={p: 1.0}, entries=entries, flows=1 << p,
-                     times={p: 1.0})  # fmt: skip
+        return Value(PARAMETERS, p, number=mean / share, share=share, powers={p: 1.0},
+                     entries=entries, flows=1 << p, times={p: 1.0})  # fmt: skip
 
     def _root(self, i: int, kind: str, parents: int) -> int:
         place, *_ = self.roots.get(i, (len(self.roots),))
@@ -777,7 +792,22 @@ class Reader:
         exact = bool(inputs) and (single or op.kind == "move") and all(v.exact for v in inputs)
         powers = self._powers(op, inputs)
         reduced = op.kind == "reduce" or any(v.reduced for v in inputs)
-        return Value(number=number, exact=exact, powers=powers, straight=straight, reduced=reduced)
+        share, rest = self._mask(op, inputs)
+        return Value(number=number, exact=exact, powers=powers, straight=straight, reduced=reduced,
+                     share=share, rest=rest)  # fmt: skip
+
+    def _mask(self, op: Op, inputs: Sequence[Value]) -> tuple[float, float]:
+        """What is known of the result of a mask: how much of it is one number, and the other."""
+        masks = [v for v in inputs if v.share < 1]
+        if len(masks) != 1 or not all(v.exact or v.share < 1 for v in inputs):
+            return 1.0, 0.0
+        if op.kind == "move":
+            return masks[0].share, masks[0].rest
+        if op.run is None or op.kind not in ELEMENTWISE:
+            return 1.0, 0.0
+        with np.errstate(all="ignore"):
+            rest = op.run(*(v.number if v.exact else v.rest for v in inputs))
+        return masks[0].share, float(rest)
 
     def _powers(self, op: Op, inputs: Sequence[Value]) -> dict[int, float]:
         """With which power each parameter takes part; a product of matrices beside a whole, 0."""
@@ -844,12 +874,25 @@ class Reader:
         return before
 
     def _times(self, op: Op, inputs: Sequence[Value], kept: Iterable[int]) -> dict[int, float]:
-        """The numbers that entries are multiplied by, after an operation that keeps them."""
-        known = math.prod(abs(v.number) for v in inputs if v.exact) if op.kind == "mul" else 1.0
-        if op.kind == "div" and inputs[1].exact:
-            known = 1 / abs(inputs[1].number or math.inf)
+        """The numbers that entries are multiplied by, after an operation that keeps them.
+
+        By a mask they are by the root of how much of it is not 0.
+        """
         before = {p: times for v in inputs for p, times in v.times.items()}
-        return {p: before[p] * (known if 0 < known < math.inf else 1.0) for p in kept}
+        found = {p: before[p] for p in kept}
+        if op.run is None or op.kind not in ("mul", "div", "choose"):
+            return found
+        for p in found:
+            ways = [[(1.0, 1.0)] if p in v.powers or not (v.exact or v.share < 1)
+                    else [(v.share, v.number), (1 - v.share, v.rest)] for v in inputs]  # fmt: skip
+            square = 0.0
+            for pairs in product(*ways):
+                weights, numbers = zip(*pairs, strict=True)
+                if weight := math.prod(weights):
+                    with np.errstate(all="ignore"):
+                        square += weight * float(op.run(*numbers)) ** 2
+            found[p] *= math.sqrt(square) if 0 < square < math.inf else 1.0
+        return found
 
     def _moved(self, op: Op, inputs: Sequence[Value], place: int, out: int, entries: Any) -> Any:
         run = op.run
@@ -1173,7 +1216,9 @@ class Reader:
                                 normed=d.kernel.reduced))  # fmt: skip
         scales = () if any(k.power for k in made) else self.scales.get(d.number, ())
         made += [replace(self.parameters[p], after=True) for p in scales]
-        rank = lambda k: (k.index is not None, math.prod(k.shape))  # noqa: E731
+        rank = lambda k: (  # noqa: E731
+            k.index is not None, k.name not in self.masks, math.prod(k.shape)
+        )  # fmt: skip
         return tuple(sorted(made, key=rank, reverse=True))
 
     # What inputs the model expects.
@@ -1358,7 +1403,8 @@ class Subject:
             meant = always or alone or (far and bool(resets or last))
         if not meant:
             return ""
-        return f"given, value={own[0]:.4g}" if flat else "given, not as its layer draws it"
+        part = f" in {own.size} of {value.size}" if own.size < value.size else ""
+        return f"given, value={own[0]:.4g}{part}" if flat else "given, not as its layer draws it"
 
     def pattern(self, name: str) -> str:
         """Why a kernel is no draw, or "": it is made of a few numbers, as an identity is.

@@ -304,6 +304,11 @@ def draw(site: Site, plan: Plan, rng: Draws) -> tuple[NDArray[np.int64] | None, 
     return index, values * math.sqrt(counted[side] / true[side])
 
 
+def more(kernel: Kernel) -> str:
+    """What a plan's kernel is multiplied by when it is drawn, since the model shrinks it."""
+    return "" if math.isclose(kernel.factor, 1.0) else f", times {1 / kernel.factor:.3g}"
+
+
 def check_options(scheme: str, options: Mapping[str, Any]) -> None:
     """Refuse at once what would fail, or be ignored, when it is drawn.
 
@@ -436,7 +441,8 @@ def values(
             whole = drawn
         else:
             whole.reshape(-1)[index] = drawn
-        words = dict.fromkeys([*filter(None, text.split("; ")), str(own)])
+        said = str(own) + more(sites[i].kernel)
+        words = dict.fromkeys([*filter(None, text.split("; ")), said])
         found[name] = whole, "; ".join(words)
         for other in sites[i].kernels[1:]:
             if other.name not in found and (

@@ -316,8 +316,19 @@ def _leaves(tree: Any, floats: bool = False) -> list[Any]:
     return [t for t in found if t.is_floating_point()] if floats else found
 
 
+def _lies(tensor: Tensor) -> Any:
+    """How it lies in its storage."""
+    return tensor.dtype, tensor.shape, tensor.stride(), tensor.storage_offset()
+
+
 def _wide(tensor: Tensor) -> Tensor:
     return tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def _numbers(tensor: Tensor) -> Array:
+    """In NumPy, narrow floats as float32."""
+    wide = _wide(tensor) if tensor.is_floating_point() else tensor.detach()
+    return wide.resolve_neg().cpu().numpy()  # type: ignore[no-any-return]
 
 
 def _note(values: Tensor, units: Sequence[int] = (), *, about_mean: bool = False) -> dict[str, Any]:
@@ -498,11 +509,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             raise ValueError("derivatives taken forward (torch.func.jvp, jacfwd or hessian, "
                              "forward_ad) are not read, those taken back are: write them with "
                              "torch.func.grad or jacrev")  # fmt: skip
-        low, high = (float(end) for end in tensor.detach().aminmax())
-        if low == high:
-            return Value(number=high, exact=True)
-        mask = low == 0 and bool(((tensor == 0) | (tensor == high)).all())
-        return Value(number=high) if mask else Value()
+        return program.constant(_numbers(tensor))
 
     def emit(self, kind: str, inputs: Sequence[Value], run: Any = None, **more: Any) -> Value:
         """What is known of an operation's first result; none of them is looked up yet."""
@@ -575,7 +582,11 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         storage = tensor.untyped_storage()
         for other in [ref() for ref in self.views.get(storage._cdata, ())]:
             shares = other is not None and other.untyped_storage()._cdata == storage._cdata
-            if shares and other is not tensor:
+            if not shares or other is tensor:
+                continue
+            if _lies(other) == _lies(tensor):  # it holds the very numbers
+                self.known[other] = value
+            else:
                 old = [] if tensor.nbytes >= storage.nbytes() else [self.known.get(other, Value())]
                 self.known[other] = self.emit("join", [*old, value])
                 self.follow([self.lying(tensor)], "", "move", (), [other])
@@ -924,7 +935,8 @@ class Subject(Base):
                         self.weights[n] = a, _note(a, about_mean=True)
                     run.notes[f"value {n}"] = note = self.weights[n][1]
                     mean, free = float(note["mean"]), n in self.trainable
-                    value = run.reader.parameter(n, tuple(a.shape), mean, free)
+                    share = 1.0 if free or not a.numel() else program.constant(_numbers(a)).share
+                    value = run.reader.parameter(n, tuple(a.shape), mean, free, share)
                     # Of buffers, vectors are statistics, which a run writes over.
                     alone = a.ndim > 1 or n not in self.buffers
                     run.known[made] = value if alone else Value()
