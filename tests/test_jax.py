@@ -1027,3 +1027,15 @@ def test_what_a_constant_mask_takes_away_is_made_up_for() -> None:
     stds = [float(drawn[f"w{i}"].std()) * math.sqrt(48 * masks[i].mean()) for i in range(1, 8)]
     assert np.allclose(stds, math.sqrt(2), rtol=0.1)
     assert winit.jax.audit(f, drawn, x).ok
+
+
+def test_what_makes_the_weights_of_another_network_stays() -> None:
+    p = {"z": data(5), "one": data(5, 7) / 2, "two": data(7, 144) / 9, "bias": data(144) / 4}
+    p["head"] = data(12, 4) / 4
+
+    def f(p: Any, x: Any) -> Any:
+        w = jax.nn.relu(p["z"] @ p["one"]) @ p["two"] + p["bias"]
+        return jax.nn.relu(x @ w.reshape(12, 12)) @ p["head"]
+
+    drawn = winit.jax.reinitialize(f, p, data(16, 12), rng=0)
+    assert {n for n in p if drawn[n] is p[n]} == {"z", "one", "two", "bias"}

@@ -1600,3 +1600,52 @@ def test_pruned_kernels_are_drawn_for_what_is_left() -> None:
     assert finding.cure == "draw 2.weight_orig to 18.weight_orig with he_normal, times 2.23"
     reinitialize(module, x=X, rng=0, force=True)
     assert audit(module, X).ok
+
+
+def test_paths_that_start_near_zero_stay_small() -> None:
+    """As of an adapter, and of what shifts and scales by a condition."""
+    adapted = Made(lambda m, x: m.head(F.relu(m.stem(x) + m.up(F.relu(m.down(x))))),
+                   stem=nn.Linear(12, 12), down=nn.Linear(12, 3), up=nn.Linear(3, 12),
+                   head=nn.Linear(12, 4))  # fmt: skip
+    nn.init.normal_(adapted.up.weight, 0.0, 1e-3)
+    assert reinitialize(adapted, x=X, rng=0)["up.weight"] == "left: its branch starts at 0"
+    moved = Made(modulated, stem=nn.Linear(12, 12), mod=nn.Linear(12, 24), head=nn.Linear(12, 4))
+    assert not reinitialize(moved, x=X, rng=0)["mod.weight"].startswith("left")
+    nn.init.normal_(moved.mod.weight, 0.0, 1e-3)
+    assert reinitialize(moved, x=X, rng=0)["mod.weight"].startswith("left")
+    # not so on the only path, where it is a fault
+    alone = nn.Sequential(nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(),
+                          nn.Linear(12, 4))  # fmt: skip
+    nn.init.normal_(alone[2].weight, 0.0, 1e-3)
+    assert not reinitialize(alone, x=X, rng=0)["2.weight"].startswith("left")
+
+
+def test_what_gets_no_gradient_back_stays() -> None:
+    """As of a target network, and of random features that are never trained."""
+    module = Made(lambda m, x: m.head(m.body(x) + m.target(x).detach()),
+                  body=nn.Linear(12, 12), target=nn.Linear(12, 12),
+                  head=nn.Linear(12, 4))  # fmt: skip
+    before = module.target.weight.detach().clone()
+    assert reinitialize(module, x=X, rng=0)["target.weight"] == "left: no gradient reaches it"
+    assert torch.equal(module.target.weight, before)
+
+
+def test_the_steps_of_whole_numbers_stay() -> None:
+    """Of kernels and signals rounded to multiples of a learned step (LSQ)."""
+
+    def rounded(v: Tensor, step: Tensor) -> Tensor:
+        w = (v / step).clamp(-127, 127)
+        return (w + (w.round() - w).detach()) * step
+
+    def forward(m: Any, x: Tensor) -> Tensor:
+        h = F.relu(F.linear(rounded(x, m.fine), rounded(m.w, m.step)))
+        made: Tensor = m.head(h)
+        return made
+
+    module = Made(forward, w=nn.Parameter(torch.randn(12, 12) / 3), head=nn.Linear(12, 4),
+                  step=nn.Parameter(torch.tensor(0.01)),
+                  fine=nn.Parameter(torch.tensor(0.03)))  # fmt: skip
+    said = reinitialize(module, x=X, rng=0)
+    assert said["step"].startswith("left") and said["fine"].startswith("left")
+    assert [float(p.detach()) for p in (module.step, module.fine)] == pytest.approx([0.01, 0.03])
+    assert audit(module, X).ok
