@@ -1039,3 +1039,24 @@ def test_what_makes_the_weights_of_another_network_stays() -> None:
 
     drawn = winit.jax.reinitialize(f, p, data(16, 12), rng=0)
     assert {n for n in p if drawn[n] is p[n]} == {"z", "one", "two", "bias"}
+
+
+def test_a_draw_is_scaled_where_sums_make_it_grow() -> None:
+    x, p = data(16, 20, 12), kernels((12, 24), (24, 24), (24, 24), (24, 3))
+    to, of = np.random.default_rng(0).integers(0, 40, (2, 240))
+
+    def pooled(p: Any, x: Any) -> Any:
+        h = jnp.sum(jax.nn.relu(jax.nn.relu(x @ p["w0"]) @ p["w1"]), axis=1)
+        return jax.nn.relu(h @ p["w2"]) @ p["w3"]
+
+    def messages(p: Any, x: Any) -> Any:
+        h = jax.nn.relu(x @ p["w0"])
+        for name in ("w1", "w2"):
+            h = jax.nn.relu((h + jax.ops.segment_sum(h[of], to, 40)) @ p[name])
+        return h @ p["w3"]
+
+    for f, inputs in ((pooled, x), (messages, data(40, 12))):
+        drawn = winit.jax.reinitialize(f, p, inputs, rng=0)
+        assert winit.jax.audit(f, drawn, inputs).ok
+        named = winit.jax.reinitialize(f, p, inputs, "he_normal", rng=0)
+        assert not winit.jax.audit(f, named, inputs).ok

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import random
+import re
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -873,7 +874,7 @@ def test_the_cure_sets_what_is_at_fault() -> None:
 
 
 def test_what_is_frozen_is_drawn_by_a_cure_only_if_nothing_else_helps() -> None:
-    near = torch.eye(8) + torch.eye(8).roll(1, 0)
+    near = torch.eye(8) - torch.eye(8).roll(1, 0)
     module = Made(
         lambda m, x: m.b(F.relu(m.near @ m.a(x))), a=nn.Linear(12, 24), b=nn.Linear(24, 4)
     )
@@ -1649,3 +1650,59 @@ def test_the_steps_of_whole_numbers_stay() -> None:
     assert said["step"].startswith("left") and said["fine"].startswith("left")
     assert [float(p.detach()) for p in (module.step, module.fine)] == pytest.approx([0.01, 0.03])
     assert audit(module, X).ok
+
+
+# ------------------------------------------------------------------ sums over many
+
+EDGES = torch.randint(40, (2, 240), generator=torch.Generator().manual_seed(1))
+NODES = torch.randn(40, 12, generator=torch.Generator().manual_seed(2))
+
+
+def neighbors() -> Tensor:
+    near = torch.eye(40)
+    near[EDGES[0], EDGES[1]] = 1.0
+    return near
+
+
+def messages(m: Any, x: Tensor) -> Tensor:
+    for layer in m.layers:
+        x = F.relu(layer(x + torch.zeros_like(x).index_add(0, EDGES[0], x[EDGES[1]])))
+    return m.head(x)  # type: ignore[no-any-return]
+
+
+def matrices(m: Any, x: Tensor) -> Tensor:
+    for layer in m.layers:
+        x = F.relu(m.near @ layer(x))
+    return m.head(x)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("run", [messages, matrices])
+def test_a_draw_is_scaled_where_sums_make_it_grow(run: Any) -> None:
+    """How alike the terms are, and how many, no geometry tells."""
+    layers = nn.ModuleList(nn.Linear(12, 12) for _ in range(6))
+    module = Made(run, layers=layers, head=nn.Linear(12, 4))
+    module.register_buffer("near", neighbors())
+    said = reinitialize(module, x=NODES, rng=0)
+    assert audit(module, NODES).ok
+    assert re.fullmatch(r".*_normal, times 0\.\d+", said["layers.3.weight"])
+    named = reinitialize(module, "he_normal", x=NODES, rng=0)
+    assert named["layers.3.weight"] == "he_normal" and not audit(module, NODES).ok
+
+
+def test_a_mean_over_neighbors_may_lose_what_means_lose() -> None:
+    """As graph convolutions with Glorot's rule do, which are sound; a matrix is no kernel there."""
+    layers = nn.ModuleList(nn.Linear(12, 12) for _ in range(4))
+    module = Made(matrices, layers=layers, head=nn.Linear(12, 4))
+    module.register_buffer("near", neighbors() / neighbors().sum(1, keepdim=True))
+    before = module.near.clone()
+    for layer in layers:
+        nn.init.xavier_normal_(layer.weight, generator=torch.Generator().manual_seed(0))
+        nn.init.zeros_(layer.bias)
+    report = audit(module, NODES)
+    assert report.ok and "near" not in {row.name for row in report.rows}
+    said = reinitialize(module, x=NODES, rng=0, force=True)
+    assert audit(module, NODES).ok and torch.equal(module.near, before)
+    assert said["layers.3.weight"] == "he_normal"  # means need no scale
+    for layer in layers:
+        layer.weight.data *= 0.05
+    assert audit(module, NODES).findings[0].verdict == "shrinking"

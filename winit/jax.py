@@ -279,6 +279,8 @@ class Reading(Interpreter):
             count = math.prod(eqn.params["window_dimensions"])
         elif name == "reduce_sum":
             count = math.prod(eqn.invars[0].aval.shape[axis] for axis in eqn.params["axes"])
+        elif name == "scatter-add":
+            count = max(1.0, eqn.invars[2].aval.size / max(1, eqn.outvars[0].aval.size))
         op = Op(
             kind,
             self.new(eqn.outvars)[0],
@@ -710,8 +712,8 @@ class Subject(Base):
             return Value()
         self.known[name] = array, spread(np.asarray(array))
         mean = float(self.known[name][1]["mean"].mean())
-        mask = Value() if trainable else program.constant(_real(array))
-        return self.reader.parameter(name, tuple(array.shape), mean, trainable, mask.share)
+        known = None if trainable else program.constant(_real(array))
+        return self.reader.parameter(name, tuple(array.shape), mean, known)
 
     def prepare(self) -> None:
         """Compile the one pass: done when it is first wanted, since a redraw needs no run."""
@@ -893,10 +895,10 @@ def reinitialize(
     TypeError, ValueError
         No function, no arrays, an unknown scheme or option.
     """
-    from winit import redraw  # with what it needs, when it is needed
+    from winit import judge, redraw  # with what it needs, when it is needed
 
     subject = Function(f, params, x, None, None, trainable, 0)
-    redraw.reinitialize(subject, scheme, rng=rng, force=force, **options)
+    redraw.reinitialize(subject, scheme, rng=rng, force=force, level=judge.level, **options)
     return subject.whole(subject.arrays)
 
 

@@ -759,6 +759,20 @@ def leveled(subject: Subject, case: Case, change: Change) -> Change:
     return replace(change, text=text) if said else change
 
 
+def level(subject: Subject, values: Mapping[str, Array]) -> dict[str, float]:
+    """By how much to scale new values where a signal grows or fades; nothing elsewhere."""
+    case, change = start(subject), Change(values=values)
+    rule = fault(change.run(subject, case))
+    if rule is None or rule.find not in (grows, fades, starves, bursts):
+        return {}
+    made = leveled(subject, case, change)
+    if fault(made.run(subject, case)):
+        return {}
+    tops = {k: float(np.abs(v).max(initial=0.0)) for k, v in values.items()}
+    times = {k: float(np.abs(v).max() / tops[k]) for k, v in made.values.items() if tops[k]}
+    return {k: factor for k, factor in times.items() if factor != 1.0}
+
+
 def cure(
     subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, Array]
 ) -> Change | None:

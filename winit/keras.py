@@ -244,7 +244,7 @@ def reinitialize(
     force : bool
         Needed for a model that was trained; sets also what is frozen or was given on purpose.
     x : array, or a tuple or dict of them
-        Needed where the model's input shape is not known; its values do not matter.
+        Needed where the input shape is not known; its values matter where many are added up.
 
     Returns
     -------
@@ -256,8 +256,10 @@ def reinitialize(
     TypeError, ValueError
         What is no model, a trained one, an unknown scheme or option. The model is as it was then.
     """
+    from winit.judge import level  # with what it needs, when it is needed
+
     subject = _subject(model, x, None, None, False, 0)
-    return redraw.reinitialize(subject, scheme, rng=rng, force=force, **options)
+    return redraw.reinitialize(subject, scheme, rng=rng, force=force, level=level, **options)
 
 
 class _Model:

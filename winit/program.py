@@ -155,6 +155,7 @@ class Site:
     cut: bool = False  # every path from the inputs to some output leads through it
     normalized: bool = False  # on every path, a normalizer comes before the next site
     averaged: float = 1.0  # values that were averaged or summed since the roots, at the most
+    total: float = 1.0  # by how much the sums among these make equal numbers larger
     scales: tuple[str, ...] = ()  # parameters that multiply its result, shifted and moved
     shifts: tuple[str, ...] = ()  # parameters that are added before another site reads it
     summed: int = 1  # sites whose results meet, at the most, in the sums that follow
@@ -332,6 +333,7 @@ class Op:
     whole: bool = False  # gives whole numbers or truth values
     stops: bool = False  # no gradient passes
     count: float = 1.0  # values that a sum adds up
+    mean: bool = False  # and is divided by how many they are
     contract: Sequence[Contract | None] = ()  # by the position of the kernel
     parts: int = 1  # of how many equal parts a move takes one
     shape: tuple[int, ...] = ()  # of the result of a contraction
@@ -359,6 +361,7 @@ class Value:
     pending: bool = False  # degree 0 by a reduction: the last such value is a normalizer's result
     soft: bool = False  # so by exponentials
     averaged: float = 1.0
+    total: float = 1.0  # by how much the sums among these make equal numbers larger
     depth: int = 0
     dom: int = EVERY  # sites on every path to it
     parents: int = 0
@@ -379,6 +382,8 @@ class Value:
     exact: bool = False
     share: float = 1.0  # of a mask: how much of it is that number, where the rest is another
     rest: float = 0.0
+    # Of an array without negative numbers its mean, and the square of that over the mean square.
+    mixes: tuple[float, float] | None = None
     powers: Mapping[int, float] = field(default_factory=dict)
     entries: Mapping[int, Callable[[], list[Array]]] = field(default_factory=dict, compare=False)
     times: Mapping[int, float] = field(default_factory=dict, compare=False)
@@ -390,11 +395,15 @@ class Value:
 def constant(values: Array) -> Value:
     """What is known of an array: its number, if it is full of it, or of it and zeros, as a mask."""
     low, high = values.min(), values.max()
+    wide = values.astype(np.float32, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, square = float(wide.mean()), float(np.square(wide).mean())
+    mixes = (mean, mean**2 / square) if low >= 0 and 0 < square < math.inf else None
     if low == high:
-        return Value(number=float(high), exact=True)
+        return Value(number=float(high), exact=True, mixes=mixes)
     mask = low == 0 and bool(((values == 0) | (values == high)).all())
     share = np.count_nonzero(values) / values.size
-    return Value(number=float(high), share=share) if mask else Value()
+    return Value(number=float(high), share=share, mixes=mixes) if mask else Value(mixes=mixes)
 
 
 def _all(masks: Iterable[int]) -> int:
@@ -432,6 +441,7 @@ def _union(values: Sequence[Value], source: int) -> Value:
         bounded=all(v.bounded for v in carriers),
         reduced=any(v.reduced for v in carriers),
         averaged=max(v.averaged for v in strong),
+        total=max(v.total for v in strong),
         depth=max(v.depth for v in carriers),
         dom=reduce(lambda dom, v: dom & v.dom, carriers, EVERY),
         parents=_all(v.parents for v in carriers),
@@ -444,6 +454,12 @@ def _union(values: Sequence[Value], source: int) -> Value:
         lost=_all(v.lost for v in values),
         powers={p: n for v in values if v.level == PICKED for p, n in v.powers.items()},
     )
+
+
+def _factor(op: Op, side: Value) -> float:
+    """What a known number multiplies by, or divides."""
+    known = side.exact and side.number and op.kind in ("mul", "div")
+    return abs(side.number) ** (1 if op.kind == "mul" else -1) if known else 1.0
 
 
 def _nth(k: int, results: Callable[[], Sequence[Array]]) -> Array:
@@ -528,6 +544,7 @@ class Reader:
         self.parameters: list[Kernel] = []
         self.means: list[float] = []
         self.masks: set[str] = set()  # parameters of 0 and one other number that never change
+        self.mixers: set[int] = set()  # those that never change, and have no negative numbers
         self.inputs: list[int] = []
         self.found: dict[int, Draft] = {}
         self.roots: dict[int, tuple[int, str, int]] = {}  # place, kind, parents
@@ -569,16 +586,17 @@ class Reader:
         return Value(SIGNAL, number, dom=0, roots=root, origins=origins)
 
     def parameter(
-        self, name: str, shape: tuple[int, ...], mean: float, trainable: bool = True,
-        share: float = 1.0,
-    ) -> Value:  # fmt: skip
-        """A parameter; of one that is a mask, how much of it is not 0."""
+        self, name: str, shape: tuple[int, ...], mean: float, known: Value | None = None
+    ) -> Value:
+        """A parameter; of one that never changes, what is known of its numbers."""
         p = len(self.parameters)
-        self.parameters.append(Kernel(name, shape, trainable=trainable))
+        self.parameters.append(Kernel(name, shape, trainable=known is None))
         self.means.append(mean)
+        share, mixes = (known.share, known.mixes) if known else (1.0, None)
         self.masks |= {name} if share < 1 else set()
+        self.mixers |= {p} if mixes and len(shape) > 1 else set()
         entries = {p: lambda: [np.arange(math.prod(shape), dtype=np.int32).reshape(shape)]}
-        return Value(PARAMETERS, p, number=mean / share, share=share, powers={p: 1.0},
+        return Value(PARAMETERS, p, number=mean / share, share=share, mixes=mixes, powers={p: 1.0},
                      entries=entries, flows=1 << p, times={p: 1.0})  # fmt: skip
 
     def _root(self, i: int, kind: str, parents: int) -> int:
@@ -592,7 +610,7 @@ class Reader:
             return v
         root = self._root(v.source, "softmax" if v.soft else "normalizer", v.parents)
         v = replace(v, pending=False, soft=False, bounded=v.soft, reduced=False, bare=0)
-        return replace(v, degree=1.0, roots=root, averaged=1.0)
+        return replace(v, degree=1.0, roots=root, averaged=1.0, total=1.0)
 
     def acting(self, v: Value) -> Elementwise:
         """The activation on the way to a value; pooling, moves, joins of equals looked through."""
@@ -698,6 +716,7 @@ class Reader:
         made = replace(first, level=level, straight=straight, powers=powers, free=free)
         if pending:
             return replace(made, source=op.number, layout=0) if open_ended else made
+        made = replace(made, total=made.total * (_factor(op, sides[0]) if lone and sides else 1.0))
         # A shift that is not known stands at 0, a scale at 1, and nothing is masked.
         # But one number for all, which a redraw leaves, stands as it is.
         shapes = [self.parameters[p].shape for p in made_of]
@@ -719,10 +738,8 @@ class Reader:
         v, sides = inputs[place], [k for k in range(len(inputs)) if k != place]
         times = op.kind == "mul" or (op.kind == "div" and place == 0)
         if times and v.straight and inputs[sides[0]].exact:
-            number = abs(inputs[sides[0]].number) or 1.0
             for n in bits(v.intact) if v.intact.bit_count() == 1 else ():
-                own = self.times.setdefault(n, {})
-                own[op.number] = number if op.kind == "mul" else 1 / number
+                self.times.setdefault(n, {})[op.number] = _factor(op, inputs[sides[0]])
         if op.kind == "mul":
             # The exponential of a 0, or a 1 beside it, multiplies nothing by 0.
             made_of = {p for k in sides for p in inputs[k].powers
@@ -793,8 +810,10 @@ class Reader:
         powers = self._powers(op, inputs)
         reduced = op.kind == "reduce" or any(v.reduced for v in inputs)
         share, rest = self._mask(op, inputs)
+        stays = op.kind == "move" or (op.kind == "affine" and op.run and float(op.run(1.0)) == 1.0)
+        mixes = inputs[0].mixes if stays and inputs else None
         return Value(number=number, exact=exact, powers=powers, straight=straight, reduced=reduced,
-                     share=share, rest=rest)  # fmt: skip
+                     share=share, rest=rest, mixes=mixes)  # fmt: skip
 
     def _mask(self, op: Op, inputs: Sequence[Value]) -> tuple[float, float]:
         """What is known of the result of a mask: how much of it is one number, and the other."""
@@ -940,15 +959,31 @@ class Reader:
         degree = sum(v.degree for v in known) if op.kind == "contract" else made.degree
         reduced = made.reduced or op.kind in ("reduce", "contract")
         act = acts.pop() if len(acts) == 1 else LINEAR
-        averaged, free = made.averaged * op.count, _all(v.free for v in known) * (op.kind == "join")
-        made = replace(made, degree=degree, reduced=reduced, averaged=averaged, act=act, free=free)
+        averaged, total = self._terms(op, inputs)
+        free = _all(v.free for v in known) * (op.kind == "join")
+        made = replace(made, degree=degree, reduced=reduced, act=act, free=free,
+                       averaged=made.averaged * averaged, total=made.total * total)  # fmt: skip
         return replace(made, least=_low(op, known))
 
+    def _terms(self, op: Op, inputs: Sequence[Value]) -> tuple[float, float]:
+        """Of how many values a sum is as good as the mean, and by how much equal ones grow in it.
+
+        A matrix that nothing trains, without negative numbers, mixes as many as its rows hold, or
+        fewer where they differ. The shares of a softmax sum up to 1.
+        """
+        if op.kind != "contract":
+            return op.count, 1.0 if op.mean else op.count
+        fixed = [v for v in inputs if not v.level]
+        for mean, even in (v.mixes for v in fixed if v.mixes):
+            return max(1.0, op.count * even), op.count * mean
+        return op.count, 1.0 if fixed or any(v.bounded for v in inputs) else op.count
+
     def _kernel_side(self, op: Op, inputs: Sequence[Value]) -> int | None:
-        """The kernel is of a lower level, and has parameters in it."""
+        """The kernel is of a lower level, and has parameters in it, not of those that only mix."""
+        mixers = self.mixers if op.kind == "contract" else set()
         for side, contract in enumerate(op.contract):
             lower = contract is not None and inputs[side].level < inputs[1 - side].level
-            if lower and inputs[side].powers:
+            if lower and set(inputs[side].powers) - mixers:
                 return side
         return None
 
@@ -968,11 +1003,13 @@ class Reader:
         made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, intact=mark, loops=x.loops,
                      units=units)  # fmt: skip
         free = _all(1 << p for p in kernel.powers)
-        made = replace(made, roots=x.roots, averaged=x.averaged, depth=x.depth + 1, free=free)
+        made = replace(made, roots=x.roots, averaged=x.averaged, total=x.total, depth=x.depth + 1,
+                       free=free)  # fmt: skip
         if not lookup:
             return made
         root = self._root(z, "lookup", mark)
-        return replace(made, level=PICKED, roots=root, averaged=1.0, powers=kernel.powers)
+        return replace(made, level=PICKED, roots=root, averaged=1.0, total=1.0,
+                       powers=kernel.powers)  # fmt: skip
 
     def loop(
         self,
@@ -992,10 +1029,12 @@ class Reader:
         outs: list[Value] = []
         factors, added, shifts = set(self.factors), dict(self.added), set(self.shifts)
         poles, signs, phases = set(self.poles), set(self.signs), set(self.phases)
+        passed = self.passed
         for _ in range(8):
             # What a state is not yet known to hold would pass for a constant that they change.
             self.factors, self.added, self.shifts = set(factors), dict(added), set(shifts)
             self.poles, self.signs, self.phases = set(poles), set(signs), set(phases)
+            self.passed = passed
             triples = zip(inside, first, came, strict=True)
             outs = body([self._carried(*triple, mark, deep) for triple in triples])
             if outs[: len(first)] == came:
@@ -1024,8 +1063,8 @@ class Reader:
         loops = first.loops | came.loops | mark
         made = replace(made, loops=loops, state=mark, act=self.acting(came))
         if first.level > ROUTING:
-            return replace(made, roots=first.roots, averaged=first.averaged)
-        return replace(made, roots=self._root(i, "state", made.parents), averaged=1.0)
+            return replace(made, roots=first.roots, averaged=first.averaged, total=first.total)
+        return replace(made, roots=self._root(i, "state", made.parents), averaged=1.0, total=1.0)
 
     def _left(self, i: int, v: Value, mark: int, grown: int) -> Value:
         """What a loop gives."""
@@ -1151,7 +1190,8 @@ class Reader:
         named = [(p, k.name) for p, k in enumerate(self.parameters)]
         mute = [(p, n) for p, n in named if n in mains and not read >> p & 1]
         apart = [(p, k.name) for p, k in enumerate(self.parameters)
-                 if p not in self.added and k.name not in used and len(k.shape) > 1]  # fmt: skip
+                 if p not in self.added and k.name not in used and len(k.shape) > 1
+                 and p not in self.mixers]  # fmt: skip
         return Program(
             tuple(made),
             tuple(roots),
@@ -1188,6 +1228,7 @@ class Reader:
             roots=tuple(bits(d.x.roots)),
             reads_data=bool(d.x.origins),
             averaged=d.x.averaged,
+            total=d.x.total,
             scales=tuple(self.parameters[p].name for p in self.scales.get(d.number, ())),
             shifts=tuple(
                 self.parameters[p].name for p, m in self.added.items() if m >> d.number & 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -30,6 +30,7 @@ HEAD = 0.1  # logits of this rms cost 0.005 nats; He's rule costs 0.8, LeCun's 0
 JUMP = 0.6  # of its rms: a function that rises so much within 0.01 has no slope to go by
 CLOSED = 30  # a branch whose last kernel is so much smaller than it would be drawn starts near 0
 EMBEDDING = 0.05  # the limit of uniform draws, as in Keras
+SUMS = 2.0  # where sums make equal numbers larger than so many times, a draw is run, and made level
 DEEPEST, SUMMED = 10_000, 100  # layers that a gain is found for, and for a table
 GRID = np.linspace(-6.0, 9.0, 301)  # where functions are compared: beyond the kink of ReLU6
 OWN = "own function"  # the name of one that `winit` does not have
@@ -330,7 +331,13 @@ def check_options(scheme: str, options: Mapping[str, Any]) -> None:
 
 
 def reinitialize(
-    subject: Subject, scheme: str = "auto", *, rng: RNG = None, force: bool = False, **options: Any
+    subject: Subject,
+    scheme: str = "auto",
+    *,
+    rng: RNG = None,
+    force: bool = False,
+    level: Callable[[Subject, Mapping[str, Array]], Mapping[str, float]] | None = None,
+    **options: Any,
 ) -> dict[str, str]:
     """Draw every kernel by its site, and put all other parameters at their conventional start.
 
@@ -344,7 +351,8 @@ def reinitialize(
         logarithm from 0 or below: shifts always, kernels unless forced. Zeros beside which another
         signal passes, or a given bias is the result, stay so, unless forced, and so does a kernel
         of few numbers, such as an identity. Orthogonal kernels are drawn so, tables no larger than
-        they are. A parameter is left if a function of it, such as softplus, is the kernel. In
+        they are. Where sums over many make the signal grow or fade, kernels are scaled until it
+        stays level. A parameter is left if a function of it, such as softplus, is the kernel. In
         PyTorch and JAX, what no
         reset of the layer draws was given, and stays, such as an output's log-odds or a scale of
         0.1: constants, and what is three times beyond its draws (in JAX, beside an output's kernel,
@@ -353,6 +361,8 @@ def reinitialize(
     force : bool
         Needed for a model that was trained, for what is frozen or was given by the user, and for
         kernels of zeros with which a branch starts at 0.
+    level : function, optional
+        Of the model and new values, as `winit.judge.level`: factors for what "auto" draws.
 
     Returns
     -------
@@ -378,6 +388,11 @@ def reinitialize(
         )
     named = None if scheme == "auto" else Plan(scheme, math.nan, options)
     drawn = values(subject, draws, named, force=force)
+    fresh = {name: value for name, (value, _) in drawn.items()}
+    # How alike the terms of a sum are, and in a graph how many, only a run tells.
+    runs = level and not named and any(s.total > SUMS for s in subject.program.sites)
+    for name, times in (level(subject, fresh) if level and runs else {}).items():
+        drawn[name] = times * fresh[name], f"{drawn[name][1]}, times {times:.2g}"
     before = {name: np.array(subject.value(name)) for name in drawn}
     try:
         for name, (value, _) in drawn.items():

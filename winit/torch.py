@@ -284,6 +284,7 @@ KIND = {name: kind for kind, names in KINDS.items() for name in names.split()}
 ADDED = {"addmm": torch.mm, "addmv": torch.mv, "baddbmm": torch.bmm}
 NORMS = {"native_layer_norm": 2, "native_group_norm": 1, "native_batch_norm": 1}
 NORMS["_fused_rms_norm"] = 2  # where their scales stand among the arguments
+SUMS = ("sum", "mean", "index_add", "scatter_add", "index_put")
 FUSED = ("mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn", "_thnn_fused")
 MEASURED = ("x", "z", "g", "w", "flat", "peak", "root")
 PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
@@ -610,7 +611,9 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         run = _runner(func, args, kwargs, slots)
         whole = not any(t.is_floating_point() or t.is_complex() for t in results)
         shapes = [tuple(getattr(a, "shape", ())) for *_, a in slots]
-        count = args[0].numel() / max(1, results[0].numel()) if name in ("sum", "mean") else 1.0
+        whole_in = max((a.numel() for *_, a in slots if isinstance(a, Tensor)), default=1)
+        sums = name in SUMS and results[0].numel() > 0
+        count = max(1.0, whole_in / results[0].numel()) if sums else 1.0
         if name.startswith("avg_pool"):
             count = math.prod(args[1] if len(args[1]) > 1 else args[1] * int(name[-2]))
         moves = kind in ("move", "join")
@@ -632,7 +635,8 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         label = f"{name}{[a for a in args if not isinstance(a, Tensor)]}"
         stops = name == "detach" or not torch.is_grad_enabled()
         self.emit(kind, inputs, run if moves else single, outputs=len(results), shapes=shapes,
-                  whole=whole, stops=stops, count=count, parts=parts, label=label)  # fmt: skip
+                  whole=whole, stops=stops, count=count, parts=parts, label=label,
+                  mean=name == "mean" or name.startswith("avg_pool"))  # fmt: skip
         return self.made
 
     def special(self, name: str, args: Any, told: list[Value], result: Tensor) -> Value | None:
@@ -935,8 +939,8 @@ class Subject(Base):
                         self.weights[n] = a, _note(a, about_mean=True)
                     run.notes[f"value {n}"] = note = self.weights[n][1]
                     mean, free = float(note["mean"]), n in self.trainable
-                    share = 1.0 if free or not a.numel() else program.constant(_numbers(a)).share
-                    value = run.reader.parameter(n, tuple(a.shape), mean, free, share)
+                    known = None if free else run.constant(a)
+                    value = run.reader.parameter(n, tuple(a.shape), mean, known)
                     # Of buffers, vectors are statistics, which a run writes over.
                     alone = a.ndim > 1 or n not in self.buffers
                     run.known[made] = value if alone else Value()
@@ -1379,7 +1383,7 @@ def reinitialize(
         name, as "he_normal", draws all by one scheme, with its `options`. What is set and what is
         left besides is said in `winit.redraw.reinitialize`.
     x : tensor, tuple or dict of arguments
-        What the module takes, one small batch; its values do not matter.
+        What the module takes, one small batch; its values matter where the model adds many up.
     rng : int or numpy.random.Generator
         Draws are NumPy's: `torch.manual_seed` does not set them, and with ``rng=None`` each call
         has others.
@@ -1396,5 +1400,7 @@ def reinitialize(
     TypeError, ValueError
         What is no module, a trained one, an unknown scheme or option. The module is as it was then.
     """
+    from winit.judge import level  # with what it needs, when it is needed
+
     subject = Module(module, x, None, None, None, 0)
-    return redraw.reinitialize(subject, scheme, rng=rng, force=force, **options)
+    return redraw.reinitialize(subject, scheme, rng=rng, force=force, level=level, **options)
