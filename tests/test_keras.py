@@ -850,3 +850,98 @@ def test_the_other_start_of_chapter_13_passes_its_test_too() -> None:
     names: dict[str, Any] = {"keras": keras, "np": np, "winit": winit}
     exec("from keras import layers, ops\n" + code, names)  # it asserts what it prints
     assert names["report"].ok and len(names["starts"]) == 2
+
+
+# ------------------------------------------------------------------ what the layers' settings say
+
+
+class Prior(keras.initializers.Initializer):
+    """Log-odds, as of a detector's rare classes."""
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        return keras.ops.full(shape, -4.6, dtype)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [Prior(), lambda shape, dtype=None: keras.ops.full(shape, -4.6),
+     keras.initializers.RandomNormal(-4.6, 0.1)],
+)  # fmt: skip
+def test_what_an_initializer_of_its_own_gave_stays(asked: Any) -> None:
+    last = layers.Dense(1, bias_initializer=asked)
+    model = keras.Sequential([keras.Input((8,)), layers.Dense(16, "relu"), last])
+    before = last.bias.numpy()
+    texts = reinitialize(model, rng=0)
+    assert texts[last.bias.path] == "left: given by an initializer of its own"
+    assert np.array_equal(last.bias.numpy(), before)
+    table = layers.Embedding(9, 4, embeddings_initializer=lambda s, dtype=None: keras.ops.ones(s))
+    rows = keras.Sequential([keras.Input((3,), dtype="int32"), table, layers.Flatten(),
+                             layers.Dense(2)])  # fmt: skip
+    assert reinitialize(rows, rng=0)[table.embeddings.path].startswith("left: given")
+
+
+def test_zeros_beside_a_start_that_the_layer_asks_for_stay() -> None:
+    x, c = keras.Input((8,)), keras.Input((4,))
+    zero = {"kernel_initializer": "zeros"}
+    scale = layers.Dense(16, bias_initializer="ones", name="scale", **zero)(c)
+    shift, gate = (layers.Dense(16, name=name, **zero)(c) for name in ("shift", "gate"))
+    h = layers.Dense(16)(x)
+    inner = layers.Dense(16, "relu")(layers.LayerNormalization()(h) * scale + shift)
+    model = keras.Model([x, c], layers.Dense(3)(h + gate * layers.Dense(16)(inner)))
+    reinitialize(model, rng=0)
+    for name in ("scale", "shift", "gate"):
+        assert not model.get_layer(name).kernel.numpy().any()
+    assert audit(model).ok
+
+
+def test_constants_that_the_layers_ask_for_can_be_the_fault() -> None:
+    x = h = keras.Input((8,))
+    for i in range(3):
+        low = keras.initializers.Constant(-8.0)
+        h = layers.Dense(16, "relu", bias_initializer=low, name=f"d{i}")(h)
+    model = keras.Model(x, layers.Dense(3)(h))
+    assert audit(model).findings[0].cure == "set d0/bias, d1/bias, d2/bias to 0"
+
+
+@pytest.mark.parametrize("stem", [True, False])
+def test_scales_of_zero_at_both_ends_of_a_branch_are_dead(stem: bool) -> None:
+    def zeroed() -> Any:
+        return layers.BatchNormalization(gamma_initializer="zeros")
+
+    x = keras.Input((6, 6, 8))
+    h = layers.Conv2D(8, 3, padding="same")(x) if stem else x
+    z = layers.Conv2D(8, 3, padding="same")(layers.ReLU()(zeroed()(h)))
+    h = layers.GlobalAveragePooling2D()(h + zeroed()(z))
+    model = keras.Model(x, layers.Dense(5)(h))
+    (finding,) = audit(model).findings
+    assert finding.verdict == "dead" and finding.cure.endswith("to 1")
+    assert len(finding.changes) == 2
+
+
+def test_columns_beside_a_table_are_inputs_too() -> None:
+    token, numbers = keras.Input((1,), dtype="int32"), keras.Input((5,))
+    rows = layers.Flatten()(layers.Embedding(20, 8)(token))
+    h = layers.Dense(16, "relu")(layers.Concatenate()([rows, numbers]))
+    model, rng = keras.Model([token, numbers], layers.Dense(1)(h)), np.random.default_rng(0)
+    x = [rng.integers(0, 20, (32, 1)), rng.standard_normal((32, 5)) * [1, 1, 1, 1, 100]]
+    (finding,) = audit(model, x).findings
+    assert finding.verdict == "inputs unscaled" and finding.cure == "standardize the inputs"
+    x[1][:, 4] /= 100
+    assert audit(model, x).ok
+
+
+@pytest.mark.filterwarnings("ignore:`build")
+def test_a_layer_that_no_call_uses_is_no_hindrance() -> None:
+    class Model(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.unused = layers.Dense(3), layers.Dense(3)
+
+        def call(self, x: Any) -> Any:
+            return self.used(x)
+
+    model, x = Model(), np.random.default_rng(0).standard_normal((8, 6)).astype("float32")
+    with pytest.raises(ValueError, match="is not built"):
+        audit(model, x)
+    model(x)
+    assert audit(model, x).ok

@@ -274,6 +274,11 @@ class _Model:
     pattern: Any
 
     @property
+    def tables(self) -> set[str]:
+        """The kernels whose rows are picked."""
+        return {site.kernel.name for site in self.program.sites if site.lookup}
+
+    @property
     def used(self) -> set[str]:
         """The kernels of the sites."""
         return {kernel.name for site in self.program.sites for kernel in site.kernels}
@@ -307,6 +312,9 @@ class _Model:
         given = isinstance(asked, keras.initializers.Constant) and (
             np.size(asked.value) > 1 or variable.shape[-1] == 1
         )
+        own = _own(asked) or (not kernel and getattr(asked, "mean", 0.0) != 0.0)
+        if own and (not kernel or name in self.tables):
+            return "given by an initializer of its own"
         if not kernel:
             return ""
         if isinstance(variable.constraint, keras.constraints.NonNeg):
@@ -331,7 +339,8 @@ def _subject(model: Any, x: Any, y: Any, loss: Any, training: bool, rng: RNG) ->
     if not isinstance(model, keras.Model):
         raise TypeError(f"model must be a Keras model, got {_checks.shown(model)}")
     layers = [] if getattr(model, "inputs", None) else model._flatten_layers()  # made with an Input
-    if not (model.built and all(layer.built for layer in layers)):
+    # A layer that no call uses stays without weights beside others that have some.
+    if not (model.built and (model.weights or all(layer.built for layer in layers))):
         raise ValueError(
             f"{model.name} is not built, so it has no weights yet: call it on data, or give it an "
             "Input"
@@ -454,6 +463,12 @@ def _loss(model: Any, y: Any, loss: Any) -> Any:
 def _asked(layer: Any, variable: Any) -> Any:
     """The initializer that a layer was given for a variable, or None."""
     return getattr(layer, f"{variable.name}_initializer", None)
+
+
+def _own(asked: Any) -> bool:
+    """Whether an initializer is neither of Keras's nor of this package's."""
+    made = type(asked).__module__.partition(".")[0]
+    return asked is not None and made not in ("keras", "winit")
 
 
 def _start(layer: Any, variable: Any) -> tuple[Array, str] | None:
