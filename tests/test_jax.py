@@ -1060,3 +1060,54 @@ def test_a_draw_is_scaled_where_sums_make_it_grow() -> None:
         assert winit.jax.audit(f, drawn, inputs).ok
         named = winit.jax.reinitialize(f, p, inputs, "he_normal", rng=0)
         assert not winit.jax.audit(f, named, inputs).ok
+
+
+@pytest.mark.parametrize("times", [0.0, 20**-0.5, 1.0])
+def test_stacked_layers_are_drawn_as_those_that_stand_apart(times: float) -> None:
+    """Of a scan over layers: the end of each branch divided by √20, or left at 0, biases set."""
+    p = kernels((16, 32), (20, 32, 32), (20, 32, 32), (32, 3), gain=1.0)
+    p |= {"w1": data(20, 32, 32) / 6, "w2": times * data(20, 32, 32) / 6, "b": data(20, 32) / 10}
+
+    def block(h: Any, part: Any) -> Any:
+        a, b, c = part
+        return h + jax.nn.relu(h @ a + c) @ b, None
+
+    def f(p: Any, x: Any) -> Any:
+        return jax.lax.scan(block, x @ p["w0"], (p["w1"], p["w2"], p["b"]))[0] @ p["w3"]
+
+    def apart(p: Any, x: Any) -> Any:
+        h = x @ p["w0"]
+        for i in range(20):
+            h, _ = block(h, (p[f"a{i}"], p[f"b{i}"], p[f"c{i}"]))
+        return h @ p["w3"]
+
+    x = data(32, 16)
+    drawn = winit.jax.reinitialize(f, p, x, rng=0)
+    assert winit.jax.audit(f, drawn, x).ok and not drawn["b"].any()
+    assert (drawn["w2"] is p["w2"]) == (times == 0)
+    whole = {f"{k}{i}": p[n][i] for i in range(20) for k, n in (("a", "w1"), ("b", "w2"))}
+    whole |= {f"c{i}": p["b"][i] for i in range(20)} | {n: p[n] for n in ("w0", "w3")}
+    ones = winit.jax.reinitialize(apart, whole, x, rng=0)
+    for one, stacked in (("a7", "w1"), ("b7", "w2")):
+        assert float(ones[one].std()) == pytest.approx(float(drawn[stacked].std()), rel=0.1)
+
+
+def test_biases_of_stacked_layers_can_be_the_cure() -> None:
+    p = kernels((16, 32), (12, 32, 32), (32, 3)) | {"w1": data(12, 32, 32) / 4}
+
+    def f(p: Any, x: Any) -> Any:
+        step = lambda h, part: (jax.nn.relu(h @ part[0] + part[1]), None)  # noqa: E731
+        return jax.lax.scan(step, x @ p["w0"], (p["w1"], p["b"]))[0] @ p["w2"]
+
+    report = winit.jax.audit(f, p | {"b": np.full((12, 32), -10.0, "f4")}, data(32, 16))
+    assert report.findings[0].cure == "set b to the conventional start (zeros)"
+
+
+def test_complex_kernels_alone_are_neither_judged_nor_frozen() -> None:
+    p = {"a": (data(16, 8) + 1j * data(16, 8, seed=2)) * 9, "b": data(8, 3) + 0j}
+
+    def f(p: Any, x: Any) -> Any:
+        return 30 * jnp.abs(jax.lax.complex(x, x) @ p["a"]) @ jnp.abs(p["b"])
+
+    report = winit.jax.audit(f, p, data(32, 16), np.arange(32) % 3, cross_entropy)
+    assert not report.ok and not any("Nothing can train" in note for note in report.notes)

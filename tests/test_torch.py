@@ -1706,3 +1706,101 @@ def test_a_mean_over_neighbors_may_lose_what_means_lose() -> None:
     for layer in layers:
         layer.weight.data *= 0.05
     assert audit(module, NODES).findings[0].verdict == "shrinking"
+
+
+# ------------------------------------------------------------------ what belongs to an activation
+
+
+class Bend(nn.Module):
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.function(x)
+        return made
+
+
+@pytest.mark.parametrize(
+    ("function", "square"),
+    [
+        (lambda z: z * torch.sigmoid(1.702 * z), None),
+        (lambda z: F.relu(1.4 * z), 2 / 1.4**2),
+        (lambda z: F.relu(z) ** 2, 1 / 1.5),  # E z⁴ / 2; a larger z grows faster than itself
+        (lambda z: z**3, 1 / 15),  # 1 / E z⁶
+    ],
+)
+def test_a_number_in_an_activation_is_its_own(function: Any, square: float | None) -> None:
+    parts = [part for _ in range(4) for part in (nn.Linear(64, 64), Bend(function))]
+    module = nn.Sequential(nn.Linear(12, 64), Bend(function), *parts, nn.Linear(64, 4))
+    said = reinitialize(module, x=X, rng=0)["4.weight"]
+    if square is None:
+        assert said.startswith("variance_scaling, scale=") and audit(module, X).ok
+    else:
+        assert float(said.rpartition("=")[2]) == pytest.approx(square, rel=0.08)
+
+
+# ------------------------------------------------------------------ zeros that are a mistake
+
+
+class Skip(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(24, 24), nn.Linear(24, 24)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = x + self.b(F.relu(self.a(x)))
+        return made
+
+
+def test_zeros_before_a_trunk_are_drawn_and_those_of_its_branches_stay() -> None:
+    module = nn.Sequential(nn.Linear(12, 24), Skip(), Skip(), nn.Linear(24, 4))
+    for p in module.parameters():
+        nn.init.zeros_(p)
+    cure = audit(module, X, Y, F.cross_entropy).findings[0].cure
+    assert cure == "draw 0.weight, 1.a.weight, 2.a.weight and 1 more at random"
+    said = reinitialize(module, x=X, rng=0)
+    left = [n for n, text in said.items() if text.startswith("left")]
+    assert left == ["1.b.weight", "2.b.weight"] and audit(module, X, Y, F.cross_entropy).ok
+
+
+def attended(m: Any, x: Tensor) -> Tensor:
+    h = m.stem(x[:, None] * torch.arange(1, 6)[:, None] / 5)
+    shares = (m.q(h) @ m.k(h).mT / 12**0.5).softmax(-1)
+    made: Tensor = m.head((h + m.o(shares @ m.v(h))).mean(1))
+    return made
+
+
+def test_of_two_zeros_that_are_multiplied_none_opens() -> None:
+    def built(*zeros: str) -> Any:
+        parts = {n: nn.Linear(12, 12, bias=False) for n in ("stem", "q", "k", "v", "o")}
+        module = Made(attended, **parts, head=nn.Linear(12, 4))
+        for name in zeros:
+            nn.init.zeros_(parts[name].weight)
+        return module
+
+    both, one = built("q", "k"), built("q")
+    assert audit(both, X).findings[0].cure == "draw q.weight, k.weight at random"
+    said = reinitialize(both, x=X, rng=0)
+    assert said["q.weight"] == said["k.weight"] == "lecun_normal" and audit(both, X).ok
+    assert reinitialize(one, x=X, rng=0)["q.weight"] == "left: its branch starts at 0"
+
+
+def test_zeros_of_a_recurrent_layer_are_drawn() -> None:
+    module = Made(lambda m, x: m.head(m.cell(x[:, None].expand(-1, 6, -1))[0][:, -1]),
+                  cell=nn.LSTM(12, 12, batch_first=True), head=nn.Linear(12, 4))  # fmt: skip
+    for p in module.cell.parameters():
+        nn.init.zeros_(p)
+    said = reinitialize(module, x=X, rng=0)
+    assert said["cell.weight_ih_l0"] == "lecun_normal" and audit(module, X).ok
+
+
+def test_a_gate_of_zeros_on_a_branch_stays() -> None:
+    module = Made(lambda m, x: m.head(x + m.gate(x) * m.b(F.relu(m.a(x)))), a=nn.Linear(12, 12),
+                  b=nn.Linear(12, 12), gate=zeroed(nn.Linear(12, 12)),
+                  head=nn.Linear(12, 4))  # fmt: skip
+    said = reinitialize(module, x=X, rng=0)
+    assert said["gate.weight"] == "left: its branch starts at 0"
+    assert not said["b.weight"].startswith("left") and audit(module, X).ok
+    nn.init.zeros_(module.b.weight)  # of two zeros in a product none opens
+    assert not reinitialize(module, x=X, rng=0)["gate.weight"].startswith("left")

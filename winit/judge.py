@@ -104,6 +104,14 @@ class Case:
         return (*self.program.stopped, *self.program.severed, *self.program.unseen, *one)
 
     @property
+    def empty(self) -> Array:
+        """Sites that read zeros, since the data are zeros, or a state is."""
+        zero = [r for r, root in enumerate(self.program.roots)
+                if root.kind in ("input", "state") and self.m.root2[r] == 0]  # fmt: skip
+        raw = [set(site.roots) <= set(zero) for site in self.program.sites]
+        return np.asarray(np.array(raw, dtype=bool) & self.each("reads_data") & (self.m.x2 == 0))
+
+    @property
     def heads(self) -> Array:
         """Whether the outputs come from a site."""
         return self.each("head") & ~self.each("lookup")
@@ -209,6 +217,11 @@ def unscaled(case: Case) -> Array:
         hashed = sites[i].kernel.name in case.program.severed
         if raw and not (sites[i].lookup or sites[i].normalized or hashed) and case.m.x2[i] > 0:
             x2[i] = case.m.x2[i]
+    for i, site in enumerate(sites):  # columns beside a table's rows, or beside what a kernel gives
+        large = [case.m.root2[r] for r in site.roots if kinds[r] == "input"]
+        beside = [case.m.z2[p] for p in site.parents]
+        if site.reads_data and beside and max(large, default=0.0) > HIGH > max(beside):
+            x2[i] = math.nan if site.lookup or site.normalized else max(1.0, case.m.x2[i])
     return np.log(np.maximum(LOW / x2, x2 / HIGH))
 
 
@@ -223,12 +236,11 @@ def dead(case: Case) -> Array:
     """
     names = np.array([site.kernel.name for site in case.program.sites])
     waits = np.array([case.closed.kernels[name].gradient == 0 for name in names], dtype=bool)
-    given = case.each("reads_data") & (case.m.x2 == 0)  # which is said in the notes
     share = np.where((case.m.z2 == 0) | (case.m.g2 == 0), 1.0, case.m.dead)
     share[case.m.unfelt & ~case.each("cut") & ~waits] = 1.0
     frozen = np.array([not site.kernel.trainable for site in case.program.sites], dtype=bool)
     idle = np.isin(names, case.mute) | frozen & ~case.each("cut")
-    share[idle & (case.m.z2 > 0) | given] = math.nan
+    share[idle & (case.m.z2 > 0) | case.empty] = math.nan  # of zeros as data the notes speak
     for i in np.flatnonzero((case.m.z2 > 0) & (case.m.g2 == 0) & ~case.m.unfelt):
         if case.m.kernels[names[i]].gradient > 0:  # by another way, as in a derivative
             share[i] = math.nan
@@ -328,7 +340,9 @@ def drift(case: Case) -> Array:
             up = max(0.0, math.log(max(np.nanmax(xs), 1e-300) / max(roots)))
             down = min(0.0, math.log(max(np.nanmin(xs), 1e-300) / min(roots)))
             if site.carries and not case.closed.kernels[site.kernel.name].zero:
-                down = min(down, math.log(max(m.z2[i] / m.x2[i], 1e-300)))  # of a step
+                with np.errstate(invalid="ignore"):
+                    step = m.z2[i] / m.x2[i]
+                down = min(down, math.log(step)) if step > 0 else down
             drifts[i] = up if up > -down else down
     return drifts
 
@@ -612,6 +626,10 @@ def _unshifted(
     for names in filter(None, (far, shifts)):
         text = f"set {listed(tuple(names))} to the conventional start ({starts[names[0]][1]})"
         yield Change(text, values={n: starts[n][0] for n in names})
+    asked = tuple(n for n in case.program.shifts if n not in (*case.program.factors, *shifts)
+                  and np.abs(subject.value(n)).max() > CROSSED)  # fmt: skip
+    if asked:  # by the layers themselves
+        yield Change(f"set {listed(asked)} to 0", values={n: 0 * subject.value(n) for n in asked})
 
 
 def _given(subject: Subject, case: Case) -> dict[str, tuple[Array, str]]:
@@ -652,7 +670,7 @@ def changes(
         text = f"draw {who} with {min(schemes)}" if len(schemes) == 1 else f"draw {who} at {ideal}"
         if any(not sites[i].kernel.power or redraw.generated(sites[i]) for i in at):  # no draw
             text = f"scale {who}, which brings the kernels to {ideal}"
-        if at and all(_ends_branch(sites[i]) for i in at):
+        if at and all(_ends_branch(sites[i]) for i in at) and rule.find is grows:
             ends = min(sites[i].summed for i in at)
             text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
         if kept := tuple(name for name in names if subject.kept(name)):
@@ -722,8 +740,8 @@ def _raised(subject: Subject, case: Case, everything: Mapping[str, Array]) -> It
     rng = np.random.default_rng(np.random.SeedSequence(KEY))
     forced = redraw.values(subject, rng, force=True) if case.fixed else {}
     everything = {**everything, **{k: v for k, (v, _) in forced.items() if k in case.fixed}}
-    zeros = [k for k, weight in case.m.kernels.items() if weight.zero and k in everything]
-    own = {k: everything[k] for k in zeros if everything[k].any()}
+    zeros = [k for k in case.program.factors if case.closed.kernels[k].zero]
+    own = {k: everything[k] for k in zeros if k in everything and everything[k].any()}
     if own:
         flat = tuple(k for k, value in own.items() if not np.ptp(value))
         random = tuple(k for k in own if k not in flat)
@@ -732,17 +750,24 @@ def _raised(subject: Subject, case: Case, everything: Mapping[str, Array]) -> It
         text, frozen = " and ".join(said), [k for k in own if k in case.fixed]
         text += f" (by force=True: {listed(tuple(frozen))} is frozen)" if frozen else ""
         yield Change(text, values=own)
+    scales = [k for k in zeros if k not in case.owner and k not in case.fixed]
+    silent = [k for k in scales if case.m.kernels[k].gradient == 0]
+    for some in filter(None, (silent, scales)):  # also where its layer asks for 0
+        ones = {k: np.ones(subject.parameters[k]) for k in some}
+        yield Change(f"set {listed(tuple(some))} to 1", values=ones)
 
 
 def _ends_branch(site: Site) -> bool:
     """Whether it gives one of several summands, and not the first, which the data enter by."""
-    return site.summed > 2 and not (site.reads_data or site.recurrent or site.lookup)
+    return site.summed > 2 and not (site.reads_data or site.looped or site.lookup)
 
 
 def leveled(subject: Subject, case: Case, change: Change) -> Change:
     """A draw, each kernel then scaled for what the plan cannot know, as sums over neighbors."""
     sites, times = case.program.sites, dict.fromkeys(case.owner, 1.0)
     drawn = change.values
+    if not times:
+        return change
     for _ in range(ROUNDS):
         after = change.run(subject, case)
         off, told = np.clip(drift(after), -50.0, 50.0), judged(after)
@@ -900,7 +925,7 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
     flat = [name for name, i in case.owner.items() if sites[i].units > 1
             and not (before[name].std or before[name].zero or sites[i].kernels[1:])]  # fmt: skip
     made = dict.fromkeys(k.name for site in sites if redraw.generated(site) for k in site.kernels)
-    empty = [site.name for i, site in enumerate(sites) if site.reads_data and m.x2[i] == 0]
+    empty = [site.name for site, nothing in zip(sites, case.empty, strict=True) if nothing]
     said = (
         (
             waits,

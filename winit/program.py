@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
-from itertools import pairwise, product
-from operator import or_
+from itertools import pairwise, permutations, product
+from operator import and_, or_
 from statistics import NormalDist
 from typing import Any
 
@@ -161,6 +161,7 @@ class Site:
     summed: int = 1  # sites whose results meet, at the most, in the sums that follow
     times: float = 1.0  # known numbers that multiply its result, shifted and moved
     passed: bool = False  # where its result is 0, another signal passes beside it
+    partners: tuple[int, ...] = ()  # sites whose results are multiplied by its own, as keys are
     recurrent: bool = False  # what it reads depends on the state of the loop that it is in
     carries: bool = False  # it reads the loop's state and makes the next, which nothing else passes
     steps: int = 1  # of the loops that it is in
@@ -170,6 +171,11 @@ class Site:
     def kernel(self) -> Kernel:
         """The main kernel."""
         return self.kernels[0]
+
+    @property
+    def looped(self) -> bool:
+        """Whether one kernel does all steps of a loop; of stacked layers each has its own."""
+        return self.steps > 1 and self.kernel.layers == 1
 
     @property
     def scale(self) -> Kernel:
@@ -367,6 +373,7 @@ class Value:
     parents: int = 0
     bare: int = 0  # the parents that no normalizer separates from it
     intact: int = 0  # sites whose result it is, shifted and moved
+    nulls: int = 0  # sites where it, or its source, is 0 if their result is
     free: int = 0  # kernels of sites and shifts of which it is a sum, or a function of the sum
     least: float = -math.inf  # the source is not below: 0, or a sign's worth more
     roots: int = 0
@@ -408,6 +415,11 @@ def constant(values: Array) -> Value:
 
 def _all(masks: Iterable[int]) -> int:
     return reduce(or_, masks, 0)
+
+
+def _nulls(v: Value) -> int:
+    """Sites where a value is 0 if their result is, its shifts at 0."""
+    return v.nulls if v.nulls and not np.interp(0.0, POINTS, v.bare_curve) else 0
 
 
 def _seen(v: Value) -> NDArray[np.bool_]:
@@ -566,6 +578,7 @@ class Reader:
         # Curves that sums and products read, by operation and place, and of which sites.
         self.bends: dict[tuple[int, int], tuple[Elementwise, int]] = {}
         self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
+        self.partners: dict[int, int] = {}  # of sites, those whose results multiply theirs
         self.single = 0  # sites before softmaxes over one entry
         self.steps: list[int] = []
         self.functions: dict[bytes, Elementwise] = {}
@@ -750,6 +763,8 @@ class Reader:
             plain = inputs[k].powers and inputs[k].straight and self._rises(op, inputs, k)
             for p in inputs[k].powers:
                 shape = self.parameters[p].shape
+                stacked = bool(self.steps) and shape[:1] == (self.steps[-1],)
+                shape = shape[1:] if stacked else shape  # of one layer
                 vector = len(shape) == 1 or math.prod(shape) in units
                 self.added[p] = self.added.get(p, 0) | v.parents
                 self.shifts |= {p} if plain and vector and (v.parents or v.pending) else set()
@@ -757,9 +772,10 @@ class Reader:
     def _pass(self, op: Op, inputs: Sequence[Value], k: int, main: Sequence[int]) -> None:
         """Keep the sites beside which a signal passes, where the k-th input is their 0."""
         rest = op.kind == "add" or bool(np.interp(0.0, POINTS, inputs[k].bare_curve))
-        for n in bits(inputs[k].intact) if rest else ():
-            others = (inputs[j] for j in main if j != k)
-            if any(v.level > ROUTING and not v.parents >> n & 1 for v in others):
+        for n in bits(inputs[k].intact | inputs[k].nulls) if rest else ():
+            others = (inputs[j] for j in main if j != k and inputs[j].level > ROUTING)
+            # It needs the site nowhere, but in the state's steps before.
+            if any(not (v.dom if v.state else v.parents | v.dom) >> n & 1 for v in others):
                 self.passed |= 1 << n
 
     def _guard(self, op: Op, inputs: Sequence[Value], k: int) -> None:
@@ -936,8 +952,18 @@ class Reader:
         soft = stays and any(v.soft or abs(v.degree) > GROWN / 2 for v in known)
         bounded = made.bounded or (degree == 0 and not stays)
         degree = degree if degree or stays else 1.0
+        nulls, times = [_nulls(v) for v in known], op.kind == "mul"
+        for k, own in enumerate(nulls if times else ()):
+            self._partner(own, _all(nulls[:k] + nulls[k + 1 :]))
+        meets = reduce(and_, nulls) if op.kind == "add" else _all(nulls) * times
         free = _all(v.free for v in known) if op.kind in ("add", "choose") else 0
-        return replace(made, degree=degree, bounded=bounded, pending=stays, soft=soft, free=free)
+        return replace(made, degree=degree, bounded=bounded, pending=stays, soft=soft, free=free,
+                       nulls=meets)  # fmt: skip
+
+    def _partner(self, own: int, others: int) -> None:
+        """Keep that the results of these sites are multiplied by those of others."""
+        for n in bits(own):
+            self.partners[n] = self.partners.get(n, 0) | others & ~(1 << n)
 
     # All other operations.
 
@@ -950,6 +976,8 @@ class Reader:
         side = self._kernel_side(op, inputs)
         if side is not None:
             return self._site(op, side, inputs[side], inputs[1 - side])
+        for one, other in permutations(inputs, 2) if op.kind == "contract" else ():
+            self._partner(_nulls(one), _nulls(other))
         known = [self._used(v) for v in inputs if v.level]
         if not known:
             return self._alone(op, inputs)
@@ -961,7 +989,8 @@ class Reader:
         act = acts.pop() if len(acts) == 1 else LINEAR
         averaged, total = self._terms(op, inputs)
         free = _all(v.free for v in known) * (op.kind == "join")
-        made = replace(made, degree=degree, reduced=reduced, act=act, free=free,
+        nulls = _all(map(_nulls, known)) if op.kind in ("reduce", "contract") else 0
+        made = replace(made, degree=degree, reduced=reduced, act=act, free=free, nulls=nulls,
                        averaged=made.averaged * averaged, total=made.total * total)  # fmt: skip
         return replace(made, least=_low(op, known))
 
@@ -1000,8 +1029,8 @@ class Reader:
         self.found[z] = Draft(number, z, side, lookup, contract, kernel, x, steps, recurrent)
         dom = (0 if x.dom == EVERY else x.dom) | mark
         units = {number: partial(_numbered, op.shape, contract.units)}
-        made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, intact=mark, loops=x.loops,
-                     units=units)  # fmt: skip
+        made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, intact=mark, nulls=mark,
+                     loops=x.loops, units=units)  # fmt: skip
         free = _all(1 << p for p in kernel.powers)
         made = replace(made, roots=x.roots, averaged=x.averaged, total=x.total, depth=x.depth + 1,
                        free=free)  # fmt: skip
@@ -1141,6 +1170,7 @@ class Reader:
         self.bends |= {i: (act, at(m)) for i, (act, m) in self.bends.items()}
         self.peaks |= {i: (side, at(m)) for i, (side, m) in self.peaks.items()}
         self.single, self.passed = at(self.single), at(self.passed)
+        self.partners = {place.get(n, n): at(m) for n, m in self.partners.items()}
         self.added = {p: at(m) for p, m in self.added.items()}
         return merged, [moved(v) for v in outputs]
 
@@ -1171,11 +1201,13 @@ class Reader:
             return tuple(place[n] for n in bits(mask) if n in place)
 
         made: list[Site] = []
+        layers = {d.number: self._kernels(d)[0].layers for d in drafts}
         for d in drafts:
-            site, mark = self._made(d), 1 << d.number
+            site, mark = self._made(d, layers), 1 << d.number
             calls = 1 + sum(other.kernel.name == site.name for other in made)
             name = site.name + (f" (call {calls})" if calls > 1 else "")
             made.append(replace(site, name=name, parents=members(d.x.parents),
+                                partners=members(self.partners.get(d.number, 0)),
                                 head=bool(last.parents & mark & ~inner), cut=bool(cuts & mark),
                                 normalized=bool(normal & mark)))  # fmt: skip
         for i, site in enumerate(made):
@@ -1211,8 +1243,8 @@ class Reader:
             notes=tuple(notes),
         )
 
-    def _made(self, d: Draft) -> Site:
-        """A site, as far as it stands alone."""
+    def _made(self, d: Draft, layers: Mapping[int, int]) -> Site:
+        """A site, as far as it stands alone; of all, how many are stacked in one."""
         kernels, blocks = self._kernels(d), self.blocks.get(d.number, 1)
         fan_in, fan_out = d.contract.fans
         return Site(
@@ -1233,7 +1265,10 @@ class Reader:
             shifts=tuple(
                 self.parameters[p].name for p, m in self.added.items() if m >> d.number & 1
             ),
-            summed=max((m.bit_count() for m in self.sums if m >> d.number & 1), default=1),
+            summed=max(
+                (sum(layers.get(n, 1) for n in bits(m)) for m in self.sums if m >> d.number & 1),
+                default=1,
+            ),
             times=math.prod(self.times.get(d.number, {}).values()),
             passed=bool(self.passed >> d.number & 1),
             recurrent=d.recurrent,
@@ -1404,6 +1439,7 @@ class Subject:
     def kept(self, name: str) -> str:
         """Why a parameter is to be left alone ("frozen", "given as a constant"), or ""."""
         free = {k.name for k in self.reader.parameters if k.trainable}
+        free |= {n for n, a in self.arrays.items() if "complex" in str(a.dtype)}  # not looked into
         return self.given(name) if name in free else "frozen"
 
     def resets(self, name: str) -> list[Array]:

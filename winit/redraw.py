@@ -28,11 +28,13 @@ Array = NDArray[np.floating[Any]]
 
 HEAD = 0.1  # logits of this rms cost 0.005 nats; He's rule costs 0.8, LeCun's 0.4 (ten classes)
 JUMP = 0.6  # of its rms: a function that rises so much within 0.01 has no slope to go by
+MADE_UP = 2.0  # a number nearer to 1 belongs to an activation, as 1.702 to a sigmoid's GELU
 CLOSED = 30  # a branch whose last kernel is so much smaller than it would be drawn starts near 0
 EMBEDDING = 0.05  # the limit of uniform draws, as in Keras
 SUMS = 2.0  # where sums make equal numbers larger than so many times, a draw is run, and made level
 DEEPEST, SUMMED = 10_000, 100  # layers that a gain is found for, and for a table
 GRID = np.linspace(-6.0, 9.0, 301)  # where functions are compared: beyond the kink of ReLU6
+REACH = 40.0  # the end of `POINTS`
 OWN = "own function"  # the name of one that `winit` does not have
 # What a layer sets by itself, and a user of a scheme does not.
 RESERVED = {"shape", "rng", "dtype", "in_axis", "out_axis", "batch_axis", "draw"}
@@ -74,6 +76,8 @@ def gain(step: Elementwise, depth: int) -> float:
     if np.abs(np.diff(phi(np.arange(-3.0, 3.0, 0.01)))).max() > JUMP * np.sqrt(np.mean(values**2)):
         return float(1 / np.sqrt(np.mean(values**2)))  # no slope is known, as of a rounding
     unit = math.sqrt(np.mean(phi.derivative(NORMAL) ** 2)) or 1.0
+    near, far = (np.abs(phi(np.array([-x, x]))).max() for x in (REACH / 4, REACH))
+    unit = 1.0 if far > 4**1.25 * near else unit  # a power: only z of rms 1 leads to such again
     one = 1 / math.sqrt(np.mean(phi(NORMAL / unit) ** 2) or 1.0)
     gains = one * np.geomspace(0.1, 10, 233)  # 2 % apart: the minimum is flat
     u, back, path = np.zeros_like(gains), np.zeros_like(gains), []
@@ -138,7 +142,7 @@ def _plan(site: Site, run: int, tables: Mapping[str, float]) -> Plan:
     if site.kernel.name in tables:  # where a head has the same weights, its logits stay below 1
         limit = min(EMBEDDING, math.sqrt(3 / site.kernel.shape[-1]))
         return Plan("uniform", math.nan if site.lookup else limit / math.sqrt(3), {"limit": limit})
-    if site.recurrent and site.summed > 1:
+    if site.recurrent and site.looped and site.summed > 1:
         side = max(site.fan_in, site.units / site.groups / site.blocks)
         return Plan("orthogonal", 1 / math.sqrt(side))
     scale = HEAD if site.head else 1.0
@@ -188,24 +192,27 @@ def shut(i: int, subject: Subject, ideal: float) -> bool:
     sites = subject.program.sites
     site, nexts = sites[i], [other for other in sites if i in other.parents]
     size = math.sqrt(np.mean(subject.value(site.kernel.name) ** 2)) * site.kernel.factor
-    if site.recurrent or size > (ideal / CLOSED if site.passed and ideal > 0 else 0.0):
+    # What a loop adds to its state at every step is no branch beside it.
+    if site.looped or size > (ideal / CLOSED if site.passed and ideal > 0 else 0.0):
         return False
     ends = [site] if site.passed else nexts if site.after.linear else []
     factors = [name for end in ends for name in end.scales]
     factors += [end.kernel.name for end in ends if end is not site]
     # Of two zeros in a row none would open.
+    factors += [sites[p].kernel.name for p in site.partners]
     opens = size > 0 or all(subject.value(name).any() for name in factors)
-    return bool(ends) and opens and all(end.passed and not end.recurrent for end in ends)
+    return bool(ends) and opens and all(end.passed and not end.looped for end in ends)
 
 
 def settled(i: int, subject: Subject, ideal: float) -> bool:
     """Whether a kernel on a path beside others is near 0, or 0 beside a given bias."""
     site = subject.program.sites[i]
     size = math.sqrt(np.mean(subject.value(site.kernel.name) ** 2)) * site.kernel.factor
-    if site.cut or site.recurrent or site.lookup or not size * CLOSED <= ideal:
+    if site.cut or site.looped or site.lookup or not size * CLOSED <= ideal:
         return False
     given = [n for n in site.shifts if subject.kept(n).startswith("given")]
-    return size > 0 or any(subject.value(n).any() for n in given)
+    starts = [start[0] for n in site.shifts if (start := subject.start(n))]  # as its layer says
+    return size > 0 or any(v.any() for v in [*map(subject.value, given), *starts])
 
 
 def frequencies(site: Site, subject: Subject) -> bool:
@@ -240,7 +247,7 @@ def made_up(site: Site, subject: Subject) -> float:
     """
     std = float(np.std(subject.value(site.kernel.name)))
     unit = std * site.kernel.factor * math.sqrt(site.fan_in)
-    if not (0 < site.times < math.inf and 0 < unit < math.inf):
+    if not (abs(math.log(site.times)) > math.log(MADE_UP) and 0 < unit < math.inf):
         return 0.0
     low = HEAD if site.head else 1.0
     alone, both = (max(math.log(u), math.log(low / u), 0.0) for u in (unit, unit * site.times))

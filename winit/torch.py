@@ -497,7 +497,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             return Value(number=float(operand), exact=True)
         if operand in self.known:
             return self.known[operand]  # type: ignore[no-any-return]
-        if operand.requires_grad and operand.is_leaf:
+        if operand.requires_grad and operand.is_leaf and not operand.is_meta:
             self.strangers.append(f"one of shape {tuple(operand.shape)}")
         return self.constant(operand)
 
