@@ -1804,3 +1804,76 @@ def test_a_gate_of_zeros_on_a_branch_stays() -> None:
     assert not said["b.weight"].startswith("left") and audit(module, X).ok
     nn.init.zeros_(module.b.weight)  # of two zeros in a product none opens
     assert not reinitialize(module, x=X, rng=0)["gate.weight"].startswith("left")
+
+
+# ------------------------------------------------------------------ what only looks like a fault
+
+
+def test_zeros_that_pad_are_no_flat_slopes() -> None:
+    def built(pads: bool) -> Any:
+        torch.manual_seed(0)
+        mid = [nn.ZeroPad2d(1), nn.Conv2d(24, 24, 3)] if pads else [nn.Conv2d(24, 24, 3, 1, 1)]
+        first = [nn.Conv2d(3, 24, 3, 2, 1), nn.BatchNorm2d(24), nn.ReLU6()]
+        return nn.Sequential(*first, *mid, nn.ReLU6(), nn.Flatten(), nn.Linear(96, 4))
+
+    x = torch.randn(16, 3, 4, 4)
+    inside, apart = (audit(built(pads), x) for pads in (False, True))
+    assert apart.ok and apart.rows[0].saturated == pytest.approx(inside.rows[0].saturated, abs=1e-6)
+    module = built(True)
+    module[1].bias.data += 7.2
+    assert audit(module, x).findings[0].verdict == "saturated"
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-4, 1e-6, 0.0])
+def test_a_class_token_behind_small_scales_is_no_collapse(scale: float) -> None:
+    """Training opens them; where they are frozen the examples stay alike."""
+
+    def forward(m: Any, x: Tensor) -> Tensor:
+        h = torch.cat([m.token.expand(len(x), -1, -1), m.stem(x)], 1)
+        for block, norm, gamma in zip(m.blocks, m.norms, m.gammas, strict=True):
+            z = norm(h)
+            h = h + gamma * block(z, z, z)[0]
+        made: Tensor = m.head(m.last(h[:, 0]))
+        return made
+
+    module = Made(
+        forward, token=nn.Parameter(0.02 * torch.randn(1, 1, 24)), stem=nn.Linear(12, 24),
+        blocks=nn.ModuleList(nn.MultiheadAttention(24, 4, batch_first=True) for _ in range(3)),
+        norms=nn.ModuleList(nn.LayerNorm(24) for _ in range(3)), last=nn.LayerNorm(24),
+        gammas=nn.ParameterList(torch.full((24,), scale) for _ in range(3)), head=nn.Linear(24, 4),
+    )  # fmt: skip
+    x = torch.randn(16, 9, 12)
+    assert audit(module, x).ok
+    if 0 < scale < 1:
+        module.gammas.requires_grad_(False)
+        assert audit(module, x).findings[0].verdict == "collapsed"
+
+
+def test_sparse_tensors_beside_the_parameters_are_no_hindrance() -> None:
+    module = mlp()
+    module.near = torch.eye(4).to_sparse()
+    assert audit(module, X).ok
+
+
+def test_rows_of_zeros_in_a_table_stay() -> None:
+    table = nn.Parameter(torch.randn(20, 12))
+    table.data[3] = 0
+    module = Made(lambda m, x: m.head(F.embedding(x, m.table, padding_idx=3).mean(1)), table=table,
+                  head=nn.Linear(12, 4))  # fmt: skip
+    reinitialize(module, x=torch.randint(20, (8, 5)), rng=0)
+    assert not table[3].any() and table[2].all()
+    nn.init.zeros_(table)
+    reinitialize(module, x=torch.randint(20, (8, 5)), rng=0)
+    assert table[3].all()
+
+
+def test_what_does_not_fit_the_module_gets_a_sentence() -> None:
+    for bad in (torch.randn(4, 7), torch.randint(3, (4, 12))):
+        with pytest.raises(ValueError, match="Sequential does not run on x: "):
+            audit(mlp(), bad)
+
+
+def test_small_targets_are_to_be_standardized() -> None:
+    module = nn.Sequential(nn.Linear(12, 24), nn.ReLU(), nn.Linear(24, 1))
+    report = audit(module, X, 1e-6 * torch.randn(8, 1), nn.MSELoss())
+    assert report.findings[0].cure == "no redraw cures this: standardize the targets"

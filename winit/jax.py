@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "affine": "neg convert_element_type copy real reduce_precision stop_gradient",
-    "add": "add add_any sub",
+    "add": "add add_any sub complex",
     "mul": "mul",
     "div": "div",
     "choose": "select_n",
@@ -292,6 +292,9 @@ class Reading(Interpreter):
             count=count,
             contract=contract,
             parts=_parts(eqn),
+            kept=min(1.0, eqn.invars[0].aval.size / eqn.outvars[0].aval.size)
+            if name == "pad" and eqn.outvars[0].aval.size
+            else 1.0,
             shape=tuple(getattr(eqn.outvars[0].aval, "shape", ())) if eqn.outvars else (),
             label=f"{name}{eqn.params}" if kind == "move" else "",
         )

@@ -310,7 +310,11 @@ def saturated(case: Case) -> Array:
 def collapsed(case: Case) -> Array:
     """Heads at which all examples look alike, though the inputs differ."""
     told = case.heads & (case.m.z2 > 0) & (case.entering > COLLAPSED)
-    return np.where(told, np.log(COLLAPSED / np.maximum(case.m.z_share, 1e-30)), math.nan)
+    scales = {n for s in case.program.sites if s.passed for n in s.scales}
+    scales -= {*case.program.frozen}
+    opens = [case.m.kernels[n].rms ** 2 for n in scales if 0 < case.m.kernels[n].rms < 1]
+    share = case.m.z_share / min(opens, default=1.0)  # what training opens, as a LayerScale
+    return np.where(told, np.log(COLLAPSED / np.maximum(share, 1e-30)), math.nan)
 
 
 def drift(case: Case) -> Array:
@@ -420,14 +424,13 @@ def opening_scales(case: Case) -> list[float]:
     smaller than their ideal: its own, and those through which every later site reads it.
     """
     sites = case.program.sites
-    frozen = {k.name for site in sites for k in site.kernels if not k.trainable}
     behind = [dict[Any, float]() for _ in sites]
     for i in reversed(range(len(sites))):
         nexts = [j for j in range(i + 1, len(sites)) if i in sites[j].parents]
         found = [behind[j] for j in nexts] if not sites[i].head else []
         common = set.intersection(*map(set, found)) if found else set()
         behind[i] = {key: f for key, f in found[0].items() if key in common} if found else {}
-        weights = {n: case.m.kernels[n] for n in sites[i].scales if n not in frozen}
+        weights = {n: case.m.kernels[n] for n in sites[i].scales if n not in case.program.frozen}
         behind[i] |= {(i, n): min(1.0, w.rms**2) for n, w in weights.items() if w.rms > 0}
         if (name := sites[i].kernel.name) in case.opened and 0 < case.plans[i].std < math.inf:
             behind[i][name] = min(1.0, (case.m.kernels[name].std / case.plans[i].std) ** 2)
@@ -837,9 +840,10 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
         if cures:
             tried = {k: Change(scales={k: f}).run(subject, case) for k, f in factors.items()}
         named = blamed(case, rule, factors, tried)
+        behind = TARGETS if subject.y2 < LOW else BEHIND
         if cures:
             change = cure(subject, case, rule, named, factors)
-            text = change.text if change else f"no redraw cures this: {advice(rule, case, BEHIND)}"
+            text = change.text if change else f"no redraw cures this: {advice(rule, case, behind)}"
             named = [] if rule.find is collapsed else named
             named = list(change.scales) if change and change.scales else named
         excess = rule.excess(case)

@@ -209,6 +209,7 @@ class Program:
     factors: tuple[str, ...] = ()  # that multiply or divide data: kernels, scales, gates
     shifts: tuple[str, ...] = ()  # biases: they are added to what sites and normalizers give
     guarded: tuple[str, ...] = ()  # kernels and shifts that keep a quotient, root or logarithm real
+    frozen: tuple[str, ...] = ()  # parameters that never change
     waves: tuple[str, ...] = ()  # kernels of whose results sines or the like are taken
     stopped: tuple[str, ...] = ()  # kernels that no gradient reaches, since the model stops it...
     severed: tuple[str, ...] = ()  # ...or since their results are used as whole numbers alone
@@ -342,6 +343,7 @@ class Op:
     mean: bool = False  # and is divided by how many they are
     contract: Sequence[Contract | None] = ()  # by the position of the kernel
     parts: int = 1  # of how many equal parts a move takes one
+    kept: float = 1.0  # how much of a move's result is no padding
     shape: tuple[int, ...] = ()  # of the result of a contraction
     label: str = ""  # tells moves apart
 
@@ -366,6 +368,7 @@ class Value:
     reduced: bool = False  # a reduction lies before it
     pending: bool = False  # degree 0 by a reduction: the last such value is a normalizer's result
     soft: bool = False  # so by exponentials
+    kept: float = 1.0  # how much of it is no padding
     averaged: float = 1.0
     total: float = 1.0  # by how much the sums among these make equal numbers larger
     depth: int = 0
@@ -726,7 +729,8 @@ class Reader:
                 self.bends[op.number, main[0]] = act, inputs[main[0]].parents
         powers = first.powers if level == first.level else self._powers(op, inputs)
         free = first.free | _all(1 << p for p in made_of if op.kind == "add")
-        made = replace(first, level=level, straight=straight, powers=powers, free=free)
+        made = replace(first, level=level, straight=straight, powers=powers, free=free,
+                       kept=first.kept * op.kept)  # fmt: skip
         if pending:
             return replace(made, source=op.number, layout=0) if open_ended else made
         made = replace(made, total=made.total * (_factor(op, sides[0]) if lone and sides else 1.0))
@@ -1235,6 +1239,7 @@ class Reader:
             guarded=tuple(
                 n for p, n in named if p in (self.signs if n in used else self.shifts & self.poles)
             ),
+            frozen=tuple(k.name for k in self.parameters if not k.trainable),
             waves=tuple(n for p, n in named if p in self.phases and n in used),
             stopped=tuple(n for p, n in mute if not (lost | last.flows) >> p & 1),
             severed=tuple(n for p, n in mute if lost >> p & 1),
@@ -1563,13 +1568,15 @@ class Subject:
         rows = [self._row(d.z, s, kernels, notes) for d, s in sites]
         steps: Any = {n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps")}
         columns: dict[str, Any] = {n: np.array([r[n] for r in rows]) for n in (rows or [_EMPTY])[0]}
-        readers = [(str(d.z), s.before, d.x.parents) for d, s in sites]
-        readers += [(f"{i}.{k}", *bend) for (i, k), bend in self.reader.bends.items()]
-        flat = [(f"flat {i}", tails[2], parents) for i, act, parents in readers
+        readers = [(str(d.z), s.before, d.x.parents, d.x.kept) for d, s in sites]
+        readers += [(f"{i}.{k}", *bend, 1.0) for (i, k), bend in self.reader.bends.items()]
+        flat = [(f"flat {i}", tails, parents, kept) for i, act, parents, kept in readers
                 if (tails := act.tails(FLAT))]  # fmt: skip
-        flat += [(f"peak {i}", 0.0, parents) for i, (_, parents) in self.reader.peaks.items()]
-        for key, normal, parents in flat:  # where a curve is read: those before it did it
+        flat += [(f"peak {i}", (-1.0, 1.0, 0.0), parents, 1.0)
+                 for i, (_, parents) in self.reader.peaks.items()]  # fmt: skip
+        for key, (low, high, normal), parents, kept in flat:  # those before a curve did it
             share = float(np.mean(notes[key]["x"])) if key in notes else math.nan
+            share = (share - (0.0 if low < 0 < high else 1 - kept)) / kept  # zeros that pad
             share = (share - normal) / (1.0 - normal)
             done = [bool(parents >> d.number & 1) for d, _ in sites]
             columns["saturated"][done] = np.fmax(columns["saturated"][done], share)

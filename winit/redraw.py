@@ -463,6 +463,9 @@ def values(
             whole = drawn
         else:
             whole.reshape(-1)[index] = drawn
+        if name in tables:  # rows of zeros among others stand for nothing, as padding does
+            rows = subject.value(name).reshape(len(whole), -1).any(axis=1)
+            whole[~rows & rows.any()] = 0.0
         said = str(own) + more(sites[i].kernel)
         words = dict.fromkeys([*filter(None, text.split("; ")), said])
         found[name] = whole, "; ".join(words)

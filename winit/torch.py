@@ -12,6 +12,7 @@ import math
 import random
 import re
 import sys
+import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -265,7 +266,7 @@ variance_scaling_, truncated_normal_ = _scheme("variance_scaling"), _scheme("tru
 
 KINDS = {  # of operations that are neither elementwise nor reductions by PyTorch's own tags
     "affine": "neg _to_copy clone copy detach alias lift_fresh native_dropout",
-    "add": "add sub rsub",
+    "add": "add sub rsub complex",
     "mul": "mul",
     "div": "div",
     "choose": "where masked_fill",
@@ -559,7 +560,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         for k, x in enumerate(operands):  # of an operation that gives one number
             if bend := self.reader.bends.get((first, k)):
                 self.flat(f"{first}.{k}", bend[0], x)
-        if views:
+        if views and results[0].layout is torch.strided:
             shared = self.views.setdefault(results[0].untyped_storage()._cdata, [])
             shared += [TensorWeakRef(t) for t in (*operands[:1], *results)]
         return result
@@ -632,11 +633,12 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             return made.real if np.iscomplexobj(made) else made
 
         parts = _parts(name, args[0], results[0]) if kind == "move" else 1
+        kept = args[0].numel() / results[0].numel() if name == "constant_pad_nd" else 1.0
         label = f"{name}{[a for a in args if not isinstance(a, Tensor)]}"
         stops = name == "detach" or not torch.is_grad_enabled()
         self.emit(kind, inputs, run if moves else single, outputs=len(results), shapes=shapes,
-                  whole=whole, stops=stops, count=count, parts=parts, label=label,
-                  mean=name == "mean" or name.startswith("avg_pool"))  # fmt: skip
+                  whole=whole, stops=stops, count=count, parts=parts, kept=min(kept, 1.0),
+                  label=label, mean=name.startswith(("mean", "avg_pool")))  # fmt: skip
         return self.made
 
     def special(self, name: str, args: Any, told: list[Value], result: Tensor) -> Value | None:
@@ -1181,8 +1183,15 @@ class Module(Subject):
 
         buffers = [n for n, (part, name) in self.owners.items() if name in part._buffers]
         trainable = [n for n, t in arrays.items() if t.requires_grad]
-        super().__init__(type(module).__name__, call, arrays, (args, words), loss=loss, targets=y,
-                         trainable=trainable, buffers=buffers, rng=rng)  # fmt: skip
+        try:
+            super().__init__(type(module).__name__, call, arrays, (args, words), loss=loss,
+                             targets=y, trainable=trainable, buffers=buffers, rng=rng)  # fmt: skip
+        except RuntimeError as error:
+            *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+            if frame.f_globals.get("__name__", "").partition(".")[0] not in ("torch", "winit"):
+                raise  # by the module itself
+            said = str(error).partition("\n")[0]  # in others' words
+            raise ValueError(f"{type(module).__name__} does not run on x: {said}") from error
         held = {id(p) for p in module.parameters()}
         missed = [n for n in trainable if id(arrays[n]) not in held and n not in buffers]
         note = f"{', '.join(missed)}: not registered in the module, so no optimizer gets it."
