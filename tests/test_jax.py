@@ -1111,3 +1111,38 @@ def test_complex_kernels_alone_are_neither_judged_nor_frozen() -> None:
 
     report = winit.jax.audit(f, p, data(32, 16), np.arange(32) % 3, cross_entropy)
     assert not report.ok and not any("Nothing can train" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("size", [3.0, 0.2])
+def test_real_and_imaginary_parts_are_drawn_together(size: float) -> None:
+    """As of a linear recurrent unit, whose decay and phases stay."""
+    p = {n: size * data(8, 24, seed=i) for i, n in enumerate(("br", "bi"))}
+    p |= {n: size * data(24, 8, seed=i) for i, n in enumerate(("cr", "ci"))}
+    p |= {"decay": np.full(24, -1.0, "f4"), "turn": np.ones(24, "f4") / 3, "o": data(8, 3) / 3}
+
+    def f(p: Any, x: Any) -> Any:
+        keep = jnp.exp(jax.lax.complex(-jnp.exp(p["decay"]), p["turn"]))
+
+        def step(h: Any, u: Any) -> Any:
+            h = keep * h + u
+            return h, h
+
+        u = jax.lax.complex(x, 0 * x) @ jax.lax.complex(p["br"], p["bi"])
+        states = jax.lax.scan(step, jnp.zeros((16, 24), "complex64"), u.swapaxes(0, 1))[1]
+        return (states.swapaxes(0, 1) @ jax.lax.complex(p["cr"], p["ci"])).real @ p["o"]
+
+    x = data(16, 10, 8)
+    assert winit.jax.audit(f, p, x).ok == (size < 1)
+    drawn = winit.jax.reinitialize(f, p, x, rng=0)
+    assert winit.jax.audit(f, drawn, x).ok
+    for names in (("br", "bi"), ("cr", "ci")):
+        stds = [float(drawn[n].std()) * math.sqrt(2 * len(p[n])) for n in names]
+        assert stds[0] == pytest.approx(stds[1], rel=0.2)
+    assert float(drawn["br"].std()) == pytest.approx(1 / 4, rel=0.2)
+    assert drawn["decay"] is p["decay"]
+
+    def product(p: Any, x: Any) -> Any:  # whose stds multiply: what it should be is not known
+        return jax.nn.relu(x[:, 0] @ (p["br"] * p["bi"])) @ p["cr"]
+
+    again = winit.jax.reinitialize(product, p, x, rng=0)
+    assert again["bi"] is p["bi"]

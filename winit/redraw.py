@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -317,6 +317,14 @@ def more(kernel: Kernel) -> str:
     return "" if math.isclose(kernel.factor, 1.0) else f", times {1 / kernel.factor:.3g}"
 
 
+def _laid(whole: Array, index: NDArray[np.int64] | None, drawn: Array) -> Array:
+    """A parameter with drawn values at their places, or made of them."""
+    if index is None:
+        return drawn
+    whole.reshape(-1)[index] = drawn
+    return whole
+
+
 def check_options(scheme: str, options: Mapping[str, Any]) -> None:
     """Refuse at once what would fail, or be ignored, when it is drawn.
 
@@ -452,23 +460,25 @@ def values(
         if name in parts or generated(sites[i]) or sites[i].kernel.bent or (given and not force):
             continue
         own = named if named and name not in tables else as_given(sites[i], own, subject)
+        joined = [k for k in sites[i].kernels if k.joined and subject.value(k.name).any()]
         index, drawn = draw(sites[i], own, rng)
-        drawn = drawn / sites[i].kernel.factor
+        drawn = drawn / sites[i].kernel.factor / math.sqrt(1 + len(joined))
         place = (name, -1 if index is None else int(index.min()))
         if place in done:
             continue
         done.add(place)
         whole, text = found.get(name) or (np.array(subject.value(name), dtype=np.float64), "")
-        if index is None:
-            whole = drawn
-        else:
-            whole.reshape(-1)[index] = drawn
+        whole = _laid(whole, index, drawn)
         if name in tables:  # rows of zeros among others stand for nothing, as padding does
             rows = subject.value(name).reshape(len(whole), -1).any(axis=1)
             whole[~rows & rows.any()] = 0.0
         said = str(own) + more(sites[i].kernel)
         words = dict.fromkeys([*filter(None, text.split("; ")), said])
         found[name] = whole, "; ".join(words)
+        for other in joined:
+            at, part = draw(replace(sites[i], kernels=(other,)), own, rng)
+            part = part / other.factor / math.sqrt(1 + len(joined))
+            found[other.name] = _laid(subject.value(other.name), at, part), said
         for other in sites[i].kernels[1:]:
             if other.name not in found and (
                 made := _beside(other, sites[i], plans[i], subject, rng, force=force)
