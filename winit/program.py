@@ -559,7 +559,7 @@ class Reader:
     def __init__(self) -> None:
         self.parameters: list[Kernel] = []
         self.means: list[float] = []
-        self.products: set[frozenset[int]] = set()  # pairs of parameters that are multiplied
+        self.pairs: set[frozenset[int]] = set()  # of parameters that are added
         self.masks: set[str] = set()  # parameters of 0 and one other number that never change
         self.mixers: set[int] = set()  # those that never change, and have no negative numbers
         self.inputs: list[int] = []
@@ -825,8 +825,8 @@ class Reader:
         """Of parameters and constants alone."""
         number, single = inputs[0].number if inputs else 0.25, op.kind in ELEMENTWISE
         parts = [k for k, v in enumerate(inputs) if v.powers]
-        for pair in product(*(inputs[k].powers for k in parts)) if op.kind == "mul" else ():
-            self.products.add(frozenset(pair))
+        for pair in product(*(inputs[k].powers for k in parts)) if op.kind == "add" else ():
+            self.pairs.add(frozenset(pair))
         straight = all(inputs[k].straight and self._rises(op, inputs, k) for k in parts)
         if op.run is not None and single:
             number = float(op.run(*(v.number for v in inputs)))
@@ -1307,10 +1307,10 @@ class Reader:
         made.sort(key=rank, reverse=True)
         place = {self.parameters[p].name: p for p in d.kernel.powers}
         for i, k in enumerate(made[1:], 1):
-            pair = [other for other in (made[0], k) if other.index and other.power == 1]
-            alone = frozenset(place.get(other.name, -1) for other in pair) not in self.products
+            pair = [o for o in (made[0], k) if o.index and o.power == 1 and o.trainable]
+            added = frozenset(place.get(other.name, -1) for other in pair) in self.pairs
             same = len(pair) == 2 and math.prod(k.shape) == math.prod(made[0].shape)
-            made[i] = replace(k, joined=same and alone)
+            made[i] = replace(k, joined=same and added)
         return tuple(made)
 
     # What inputs the model expects.
