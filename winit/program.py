@@ -406,10 +406,12 @@ class Value:
 def constant(values: Array) -> Value:
     """What is known of an array: its number, if it is full of it, or of it and zeros, as a mask."""
     low, high = values.min(), values.max()
+    if not low >= 0:
+        return Value(number=float(high), exact=True) if low == high else Value()
     wide = values.astype(np.float32, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):
         mean, square = float(wide.mean()), float(np.square(wide).mean())
-    mixes = (mean, mean**2 / square) if low >= 0 and 0 < square < math.inf else None
+    mixes = (mean, mean**2 / square) if 0 < square < math.inf else None
     if low == high:
         return Value(number=float(high), exact=True, mixes=mixes)
     mask = low == 0 and bool(((values == 0) | (values == high)).all())
