@@ -935,13 +935,17 @@ def test_a_layer_that_no_call_uses_is_no_hindrance() -> None:
     class Model(keras.Model):
         def __init__(self) -> None:
             super().__init__()
-            self.used, self.unused = layers.Dense(3), layers.Dense(3)
+            self.used, self.unused, self.both = layers.Dense(3), layers.Dense(3), False
 
         def call(self, x: Any) -> Any:
-            return self.used(x)
+            return self.unused(self.used(x)) if self.both else self.used(x)
 
     model, x = Model(), np.random.default_rng(0).standard_normal((8, 6)).astype("float32")
     with pytest.raises(ValueError, match="is not built"):
         audit(model, x)
     model(x)
     assert audit(model, x).ok
+    model.both = True
+    with pytest.raises(ValueError, match="a layer that has no weights yet"):
+        audit(model, x)
+    assert not model.unused.built and model(x).shape == (8, 3) and audit(model, x).ok

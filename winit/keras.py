@@ -12,7 +12,8 @@ import inspect
 import math
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -361,7 +362,8 @@ def _subject(model: Any, x: Any, y: Any, loss: Any, training: bool, rng: RNG) ->
         first, second = ([arrays[n] for n in names] for names in (trainable, fixed))
         keywords = {"training": training} if takes else {}
         try:
-            return model.stateless_call(first, second, inputs, **keywords)[0]
+            with _as_built(model):
+                return model.stateless_call(first, second, inputs, **keywords)[0]
         except Exception as error:
             if x is not None:
                 raise
@@ -376,6 +378,25 @@ def _subject(model: Any, x: Any, y: Any, loss: Any, training: bool, rng: RNG) ->
     return subject(model.name, call, {n: v.value for n, v in variables.items()}, _inputs(model, x),
                    loss=_loss(model, targets, loss), targets=targets, trainable=trainable, rng=rng,
                    made=x is None)  # fmt: skip
+
+
+@contextmanager
+def _as_built(model: Any) -> Iterator[None]:
+    """Refuse a layer that is used and was not before: to build it would change the model."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ValueError(f"{model.name} uses a layer that has no weights yet: call it on data")
+
+    layers = [layer for layer in model._flatten_layers() if not layer.built]
+    held = [(layer, vars(layer)["build"]) for layer in layers
+            if type(layer).build is not keras.layers.Layer.build]  # fmt: skip
+    for layer, _ in held:
+        object.__setattr__(layer, "build", refuse)
+    try:
+        yield
+    finally:
+        for layer, build in held:
+            object.__setattr__(layer, "build", build)
 
 
 def _variables(model: Any) -> dict[str, Any]:
