@@ -808,6 +808,8 @@ def cure(
     part = None
     # It may raise the first loss by half, or to half of what is too high.
     most = max(1.5 * case.loss, LOSS / 2 * case.m.blind)
+    if rule.find is first_loss:  # no hair's breadth under the bound, where outputs of 0 cost less
+        most = np.fmax(LOSS / 2 * case.m.blind, 1.5 * case.m.even)
     for change in changes(subject, case, rule, named, factors):
         after = change.run(subject, case)
         left = fault(after)
