@@ -397,12 +397,13 @@ def test_auto_takes_the_scheme_that_fits_and_says_so() -> None:
 def test_kernels_that_a_layer_was_given_stay() -> None:
     """An identity, a constant for the one unit of a head, and what may not fall below 0."""
     keras.utils.set_random_seed(0)
+    constant = keras.initializers.Constant
     model = keras.Sequential([
         keras.Input((12,)),
         layers.Dense(12, kernel_initializer="identity", name="a", activation="relu"),
         layers.Dense(12, kernel_constraint="non_neg", name="b", activation="relu"),
-        layers.Dense(12, kernel_initializer=keras.initializers.Constant(0.1), name="c", activation="relu"),
-        layers.Dense(1, kernel_initializer=keras.initializers.Constant(10.0), name="d"),
+        layers.Dense(12, kernel_initializer=constant(0.1), name="c", activation="relu"),
+        layers.Dense(1, kernel_initializer=constant(10.0), name="d"),
     ])  # fmt: skip
     said = [text for path, text in reinitialize(model, rng=0).items() if "kernel" in path]
     assert said == ["left: given, made of 2 numbers", "left: given, none below 0", "he_normal",
