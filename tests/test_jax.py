@@ -1146,3 +1146,34 @@ def test_real_and_imaginary_parts_are_drawn_together(size: float) -> None:
 
     again = winit.jax.reinitialize(product, p, x, rng=0)
     assert again["bi"] is p["bi"]
+
+
+def test_what_meets_within_a_stacked_layer_is_no_branch() -> None:
+    """Queries and keys, in the softmax, and a recurrent layer's two kernels, of one layer each."""
+
+    def norm(h: Any) -> Any:
+        return (h - h.mean(-1, keepdims=True)) * jax.lax.rsqrt(h.var(-1, keepdims=True) + 1e-5)
+
+    def attention(h: Any, p: Any) -> Any:
+        u = norm(h)
+        shares = jax.nn.softmax((u @ p["q"]) @ (u @ p["k"]).swapaxes(1, 2) / 4, -1)
+        return h + shares @ (u @ p["v"]) @ p["o"], None
+
+    def recurrent(h: Any, p: Any) -> Any:
+        step = lambda s, u: (jnp.tanh(u @ p["b"] + s @ p["c"]),) * 2  # noqa: E731
+        return jax.lax.scan(step, 0 * h[:, 0], h.swapaxes(0, 1))[1].swapaxes(0, 1), None
+
+    def drawn(block: Any, names: str) -> Any:
+        p = {n: data(12, 16, 16, seed=i) / 4 for i, n in enumerate(names)}
+        p = {"in": data(6, 16) / 3, "out": data(16, 4) / 4, "layers": p}
+        f = lambda p, x: jax.lax.scan(block, x @ p["in"], p["layers"])[0][:, -1] @ p["out"]  # noqa: E731
+        made = winit.jax.reinitialize(f, p, data(16, 10, 6), rng=0)
+        assert winit.jax.audit(f, made, data(16, 10, 6)).ok
+        return made["layers"]
+
+    made = drawn(attention, "qkvo")
+    for name, std in (("q", 1 / 4), ("k", 1 / 4), ("v", 1 / 4), ("o", 1 / 4 / 12**0.5)):
+        assert float(made[name].std()) == pytest.approx(std, rel=0.1), name
+    made = drawn(recurrent, "bc")
+    assert float(made["b"].std()) == pytest.approx(1 / 4, rel=0.1)
+    assert np.allclose(made["c"][3] @ made["c"][3].T, np.eye(16), atol=1e-5)

@@ -1877,3 +1877,37 @@ def test_small_targets_are_to_be_standardized() -> None:
     module = nn.Sequential(nn.Linear(12, 24), nn.ReLU(), nn.Linear(24, 1))
     report = audit(module, X, 1e-6 * torch.randn(8, 1), nn.MSELoss())
     assert report.findings[0].cure == "no redraw cures this: standardize the targets"
+
+
+def test_zeros_all_over_are_judged_where_their_biases_pass() -> None:
+    module = nn.Sequential(nn.Linear(12, 24), *(Skip() for _ in range(4)), nn.Linear(24, 4))
+    for p in module.parameters():
+        nn.init.zeros_(p) if p.ndim > 1 else nn.init.normal_(p)
+    assert audit(module, X, Y, F.cross_entropy).rows
+    reinitialize(module, x=X, rng=0)
+    assert audit(module, X, Y, F.cross_entropy).ok
+
+
+@pytest.mark.parametrize("times", [0.0, 3.0, 10.0])
+def test_the_scale_of_attention_is_not_its_kernels(times: float) -> None:
+    """Queries are multiplied by a known number, for which no size of theirs makes up."""
+    layer = nn.TransformerEncoderLayer(32, 4, 64, 0.0, batch_first=True)
+    module = nn.Sequential(nn.Linear(12, 32), layer, nn.Flatten(), nn.Linear(160, 4))
+    layer.self_attn.in_proj_weight.data *= times
+    said = reinitialize(module, x=torch.randn(8, 5, 12), rng=0)
+    assert said["1.self_attn.in_proj_weight"] == "lecun_normal"
+
+
+def test_a_mask_of_ones_is_one() -> None:
+    module = nn.Sequential(nn.Linear(12, 24), nn.ReLU(), nn.Linear(24, 4))
+    prune.identity(module[0], "weight")
+    said = reinitialize(module, x=X, rng=0)
+    assert said["0.weight_orig"] == "lecun_normal"
+    assert (module[0].weight_mask == 1).all()
+
+
+def test_whole_numbers_divide_as_others_do() -> None:
+    module = Made(lambda m, x: m.head(F.relu(m.b(x) / m.k)), b=nn.Linear(12, 24),
+                  head=nn.Linear(24, 4))  # fmt: skip
+    module.register_buffer("k", torch.arange(1, 25))
+    assert reinitialize(module, x=X, rng=0)["b.weight"] == "lecun_normal"

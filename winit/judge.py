@@ -218,9 +218,11 @@ def unscaled(case: Case) -> Array:
         if raw and not (sites[i].lookup or sites[i].normalized or hashed) and case.m.x2[i] > 0:
             x2[i] = case.m.x2[i]
     for i, site in enumerate(sites):  # columns beside a table's rows, or beside what a kernel gives
-        large = [case.m.root2[r] for r in site.roots if kinds[r] == "input"]
         beside = [case.m.z2[p] for p in site.parents]
-        if site.reads_data and beside and max(large, default=0.0) > HIGH > max(beside):
+        if not (beside and site.reads_data):
+            continue
+        large = [case.m.root2[r] for r in site.roots if kinds[r] == "input"]
+        if max(large, default=0.0) > HIGH > max(beside):
             x2[i] = math.nan if site.lookup or site.normalized else max(1.0, case.m.x2[i])
     return np.log(np.maximum(LOW / x2, x2 / HIGH))
 
@@ -414,7 +416,9 @@ def effects(case: Case) -> tuple[Array, float, float]:
     first, last = (max(part, default=0.0) for part in (steps[:n], steps[-n:]))
     if not first * last > 0:
         return mask, 0.0, 0.0
-    return mask, math.log(max(told) / max(eased[:quarter])), math.log(last / first)
+    near = max(eased[:quarter])  # infinite where many scales in a row are small
+    most = math.log(max(told) / near) if 0 < near < math.inf else 0.0
+    return mask, most, math.log(last / first)
 
 
 def opening_scales(case: Case) -> list[float]:

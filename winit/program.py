@@ -162,7 +162,7 @@ class Site:
     summed: int = 1  # sites whose results meet, at the most, in the sums that follow
     times: float = 1.0  # known numbers that multiply its result, shifted and moved
     passed: bool = False  # where its result is 0, another signal passes beside it
-    partners: tuple[int, ...] = ()  # sites whose results are multiplied by its own, as keys are
+    partners: tuple[int, ...] = ()  # sites whose results its own is multiplied by, as keys are
     recurrent: bool = False  # what it reads depends on the state of the loop that it is in
     carries: bool = False  # it reads the loop's state and makes the next, which nothing else passes
     steps: int = 1  # of the loops that it is in
@@ -176,7 +176,7 @@ class Site:
     @property
     def looped(self) -> bool:
         """Whether one kernel does all steps of a loop; of stacked layers each has its own."""
-        return self.steps > 1 and self.kernel.layers == 1
+        return self.steps > self.kernel.layers
 
     @property
     def scale(self) -> Kernel:
@@ -570,6 +570,7 @@ class Reader:
         self.root_names: dict[int, str] = {}
         self.picked: set[int] = set()
         self.sums: set[int] = set()  # the sites that meet in each
+        self.carried: set[int] = set()  # those with the state of the outermost loop in them
         self.blocks: dict[int, int] = {}
         self.factors: set[int] = set()
         self.scales: dict[int, set[int]] = {}  # of a site's result, by its number
@@ -613,7 +614,7 @@ class Reader:
         self.parameters.append(Kernel(name, shape, trainable=known is None))
         self.means.append(mean)
         share, mixes = (known.share, known.mixes) if known else (1.0, None)
-        self.masks |= {name} if share < 1 else set()
+        self.masks |= {name} if known and (share < 1 or known.exact) else set()
         self.mixers |= {p} if mixes and len(shape) > 1 else set()
         entries = {p: lambda: [np.arange(math.prod(shape), dtype=np.int32).reshape(shape)]}
         return Value(PARAMETERS, p, number=mean / share, share=share, mixes=mixes, powers={p: 1.0},
@@ -958,6 +959,7 @@ class Reader:
         made = _union(known, op.number)
         if op.kind == "add":
             self.sums.add(made.bare)
+            self.carried |= {made.bare} if any(v.state & 1 for v in known) else set()
         stays = pending or (degree == 0 and made.reduced and any(v.degree for v in known))
         soft = stays and any(v.soft or abs(v.degree) > GROWN / 2 for v in known)
         bounded = made.bounded or (degree == 0 and not stays)
@@ -973,7 +975,7 @@ class Reader:
     def _partner(self, own: int, others: int) -> None:
         """Keep that the results of these sites are multiplied by those of others."""
         for n in bits(own):
-            self.partners[n] = self.partners.get(n, 0) | others & ~(1 << n)
+            self.partners[n] = self.partners.get(n, 0) | others
 
     # All other operations.
 
@@ -1258,6 +1260,8 @@ class Reader:
         """A site, as far as it stands alone; of all, how many are stacked in one."""
         kernels, blocks = self._kernels(d), self.blocks.get(d.number, 1)
         fan_in, fan_out = d.contract.fans
+        sums = (m for m in self.sums if m >> d.number & 1)
+        met = [sum(layers.get(n, 1) if m in self.carried else 1 for n in bits(m)) for m in sums]
         return Site(
             kernels[0].name,
             kernels,
@@ -1276,10 +1280,7 @@ class Reader:
             shifts=tuple(
                 self.parameters[p].name for p, m in self.added.items() if m >> d.number & 1
             ),
-            summed=max(
-                (sum(layers.get(n, 1) for n in bits(m)) for m in self.sums if m >> d.number & 1),
-                default=1,
-            ),
+            summed=max(met, default=1),
             times=math.prod(self.times.get(d.number, {}).values()),
             passed=bool(self.passed >> d.number & 1),
             recurrent=d.recurrent,

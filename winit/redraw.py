@@ -28,7 +28,9 @@ Array = NDArray[np.floating[Any]]
 
 HEAD = 0.1  # logits of this rms cost 0.005 nats; He's rule costs 0.8, LeCun's 0.4 (ten classes)
 JUMP = 0.6  # of its rms: a function that rises so much within 0.01 has no slope to go by
-MADE_UP = 2.0  # a number nearer to 1 belongs to an activation, as 1.702 to a sigmoid's GELU
+# A number nearer to 1 belongs to an activation, as 1.702 to a sigmoid's GELU; and one made up for
+# leaves a kernel between LeCun's and He's size.
+MADE_UP, MAKES = 2.0, 0.36
 CLOSED = 30  # a branch whose last kernel is so much smaller than it would be drawn starts near 0
 EMBEDDING = 0.05  # the limit of uniform draws, as in Keras
 SUMS = 2.0  # where sums make equal numbers larger than so many times, a draw is run, and made level
@@ -247,11 +249,12 @@ def made_up(site: Site, subject: Subject) -> float:
     """
     std = float(np.std(subject.value(site.kernel.name)))
     unit = std * site.kernel.factor * math.sqrt(site.fan_in)
-    if not (abs(math.log(site.times)) > math.log(MADE_UP) and 0 < unit < math.inf):
+    made = abs(math.log(site.times)) > math.log(MADE_UP) and not site.partners  # nor attention's
+    if not (made and 0 < unit < math.inf):
         return 0.0
     low = HEAD if site.head else 1.0
     alone, both = (max(math.log(u), math.log(low / u), 0.0) for u in (unit, unit * site.times))
-    return std if both < alone else 0.0
+    return std if both < min(alone, MAKES) else 0.0
 
 
 def smaller(plan: Plan, table: Array) -> Plan:

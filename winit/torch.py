@@ -511,7 +511,9 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             raise ValueError("derivatives taken forward (torch.func.jvp, jacfwd or hessian, "
                              "forward_ad) are not read, those taken back are: write them with "
                              "torch.func.grad or jacrev")  # fmt: skip
-        return program.constant(_numbers(tensor))
+        known = program.constant(_numbers(tensor))
+        whole = not (tensor.is_floating_point() or known.exact or known.share < 1)
+        return replace(known, number=1.0) if whole else known  # no fraction, which would be 0
 
     def emit(self, kind: str, inputs: Sequence[Value], run: Any = None, **more: Any) -> Value:
         """What is known of an operation's first result; none of them is looked up yet."""
