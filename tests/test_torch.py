@@ -1911,3 +1911,9 @@ def test_whole_numbers_divide_as_others_do() -> None:
                   head=nn.Linear(24, 4))  # fmt: skip
     module.register_buffer("k", torch.arange(1, 25))
     assert reinitialize(module, x=X, rng=0)["b.weight"] == "lecun_normal"
+
+
+def test_numbers_whose_product_is_0_are_made_up_for_by_nothing() -> None:
+    module = Made(lambda m, x: m.head(F.relu(m.b(x) * 1e-200 * 1e-200)), b=nn.Linear(12, 12),
+                  head=nn.Linear(12, 4))  # fmt: skip
+    assert reinitialize(module, x=X, rng=0)["head.weight"].startswith("variance_scaling")

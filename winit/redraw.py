@@ -249,8 +249,8 @@ def made_up(site: Site, subject: Subject) -> float:
     """
     std = float(np.std(subject.value(site.kernel.name)))
     unit = std * site.kernel.factor * math.sqrt(site.fan_in)
-    made = abs(math.log(site.times)) > math.log(MADE_UP) and not site.partners  # nor attention's
-    if not (made and 0 < unit < math.inf):
+    made = 0 < site.times < math.inf and abs(math.log(site.times)) > math.log(MADE_UP)
+    if not (made and 0 < unit < math.inf) or site.partners:  # nor is attention's made up for
         return 0.0
     low = HEAD if site.head else 1.0
     alone, both = (max(math.log(u), math.log(low / u), 0.0) for u in (unit, unit * site.times))
