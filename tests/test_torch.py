@@ -652,22 +652,88 @@ def test_tables_stay_as_small_as_they_are() -> None:
         assert float(module.table.weight.detach().std()) == pytest.approx(size, rel=0.06)
 
 
-def test_a_scale_behind_kernels_of_std_1_is_theirs() -> None:
+def test_a_number_behind_a_kernel_is_made_up_for() -> None:
     """So do kernels in NTK's parametrization; a branch times 0.1 is drawn as others are."""
     stem, w, head = nn.Linear(12, 12), nn.Parameter(torch.randn(12, 12)), nn.Linear(12, 4)
     module = Made(lambda m, x: m.head(F.relu(m.stem(x)) @ m.w / 12**0.5), stem=stem, w=w, head=head)
-    std = float(w.detach().double().std(correction=0))
-    assert reinitialize(module, x=X, rng=0)["w"] == f"normal, std={std:.4g}"
+    assert reinitialize(module, x=X, rng=0)["w"] == "he_normal, times 3.46"
     module = Made(lambda m, x: m.head(m.stem(x) + 0.1 * m.branch(F.relu(m.stem(x)))), stem=stem,
                   branch=nn.Linear(12, 12), head=head)  # fmt: skip
     assert reinitialize(module, x=X, rng=0)["branch.weight"] == "he_normal"
-    # The output multiplier of a maximal update: small outputs are sound ones.
-    head = nn.Parameter(torch.randn(12, 4))
-    module = Made(lambda m, x: F.relu(m.stem(x)) @ m.head / 12, stem=stem, head=head)
-    std = float(head.detach().double().std(correction=0))
-    assert reinitialize(module, x=X, rng=0)["head"] == f"normal, std={std:.4g}"
-    after = float(head.detach().double().std(correction=0))
-    assert audit(module, X).rows[1].ideal == pytest.approx(after)
+    module = Made(lambda m, x: F.relu(m.stem(x)) @ m.head / 12, stem=stem,
+                  head=nn.Parameter(torch.randn(12, 4)))  # fmt: skip
+    assert reinitialize(module, x=X, rng=0)["head"] == "variance_scaling, scale=0.01, times 12"
+    assert audit(module, X).rows[1].ideal == pytest.approx(0.1 / 12**0.5)
+
+
+@pytest.mark.parametrize("std", [0.02, 1.0])
+@pytest.mark.parametrize(
+    ("times", "bend"),
+    [(1 / 16, F.relu), (2**0.5 / 16, F.gelu), (1 / 16, torch.tanh), (8.0, nn.Identity())],
+)
+def test_a_draw_with_a_number_behind_kernels_is_sound(std: float, times: float, bend: Any) -> None:
+    """Whatever the kernels were, the same is drawn, and what is read is of size 1."""
+    layers = [nn.Linear(256, 256, bias=False) for _ in range(5)] + [nn.Linear(256, 10, bias=False)]
+
+    def forward(m: Any, x: Tensor) -> Any:
+        for layer in m.layers[:-1]:
+            x = bend(layer(x) * times)
+        return m.layers[-1](x) * times
+
+    module = Made(forward, layers=nn.ModuleList(layers))
+    for layer in layers:
+        nn.init.normal_(layer.weight, std=std)
+    said = reinitialize(module, x=(x := torch.randn(64, 256)), rng=0)
+    report = audit(module, x)
+    assert report.ok, report
+    assert all(0.1 < row.x2 < 2 for row in report.rows)
+    again = [layer.weight.detach().clone() for layer in layers]
+    assert reinitialize(module, x=x, rng=0) == said
+    assert all(map(torch.equal, again, (layer.weight for layer in layers)))
+
+
+@pytest.mark.parametrize("side", ["result", "kernel"])
+def test_a_number_is_the_same_at_a_kernel_and_behind_it(side: str) -> None:
+    def forward(m: Any, x: Tensor) -> Any:
+        kernels = [m.a, m.b, m.c]
+        for w in kernels:
+            z = F.linear(x, 0.01 * w) if side == "kernel" else 0.01 * F.linear(x, w)
+            x = F.relu(z)
+        return z
+
+    a, b, c = (nn.Parameter(torch.randn(n, 24)) for n in (24, 24, 4))
+    module = Made(forward, a=a, b=b, c=c)
+    assert reinitialize(module, x=torch.randn(8, 24), rng=0) == {
+        "a": "lecun_normal, times 100",
+        "b": "he_normal, times 100",
+        "c": "variance_scaling, scale=0.01, times 100",
+    }
+
+
+@pytest.mark.parametrize(
+    ("bend", "text"),
+    [
+        (lambda z: torch.clamp(z / 6 + 0.5, 0, 1), "lecun_normal"),  # hard sigmoid
+        (lambda z: 30 * torch.tanh(z / 30), "lecun_normal"),  # a soft cap
+        (lambda z: z * torch.sigmoid(4 * z), "lecun_normal"),
+        (lambda z: F.relu(z / 20) + z, "lecun_normal"),  # read twice
+        (lambda z: F.relu(z / 20) * 20, "lecun_normal"),
+        (lambda z: F.relu(z / 20), "lecun_normal, times 20"),
+        (lambda z: F.relu(z / 20).view(8, 6, 2).mean(2), "lecun_normal, times 20"),
+        (lambda z: torch.cat([z / 20, z / 20], 1), "lecun_normal, times 20"),
+        (lambda z: F.layer_norm(z / 20, (12,)), "lecun_normal"),
+    ],
+)
+def test_which_numbers_are_a_kernels(bend: Any, text: str) -> None:
+    n = bend(torch.ones(8, 12)).shape[1]
+    module = Made(lambda m, x: m.head(bend(m.one(x))), one=nn.Linear(12, 12), head=nn.Linear(n, 4))
+    assert reinitialize(module, x=X, rng=0)["one.weight"] == text
+
+
+def test_an_output_is_judged_with_the_number_behind_it() -> None:
+    module = Made(lambda m, x: x @ m.p * (2 / 900) ** 0.5, p=nn.Parameter(torch.randn(900, 40)))
+    report = audit(module, torch.randn(8, 900))
+    assert report.ok and report.rows[0].z2 > 100 and report.rows[0].std < 0.1
 
 
 def test_the_length_of_a_frozen_kernel_stays() -> None:

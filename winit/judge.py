@@ -154,7 +154,7 @@ def start(subject: Subject) -> Case:
     m = subject.measure()
     zeros = [name for name in program.factors if m.kernels[name].zero]
     fixed = tuple(name for name in zeros if subject.kept(name) == "frozen")
-    plans = redraw.fitted(subject)
+    plans = redraw.plan(program)
     return opening(Case(program, plans, spread, owner, m, m, m.loss, fixed), subject)
 
 
@@ -347,7 +347,7 @@ def drift(case: Case) -> Array:
             down = min(0.0, math.log(max(np.nanmin(xs), 1e-300) / min(roots)))
             if site.carries and not case.closed.kernels[site.kernel.name].zero:
                 with np.errstate(invalid="ignore"):
-                    step = m.z2[i] / m.x2[i]
+                    step = m.z2[i] * site.times**2 / m.x2[i]
                 down = min(down, math.log(step)) if step > 0 else down
             drifts[i] = up if up > -down else down
     return drifts
@@ -361,7 +361,8 @@ def judged(case: Case) -> Array:
 
 def grows(case: Case) -> Array:
     """A signal that explodes; where no loss tells what is too much, outputs too large for any."""
-    outputs = np.where(case.heads & math.isnan(case.m.blind), np.log(case.m.z2), math.nan)
+    made = case.m.z2 * case.each("times") ** 2
+    outputs = np.where(case.heads & math.isnan(case.m.blind), np.log(made), math.nan)
     return np.fmax(np.where(judged(case), far(case, 1.0), math.nan), outputs) - case.bounds
 
 

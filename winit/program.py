@@ -40,6 +40,7 @@ LOOP = 3  # so many calls of a kernel, of which each reads the last one's result
 # Where a unit signal lies, and a step from 0 over which a root rises by less than ROOT, and no
 # slope by more than TINY / ROOT.
 SEEN, TINY, ROOT = 6.0, 1e-24, 1e-6
+NUMBER = 2.0  # a number nearer to 1 behind a kernel belongs to what follows
 WAVE = 4  # a function that turns so often is a wave, and what is added in it a phase: not best at 0
 # A unit signal lies on both sides of a shift so large; what it never crosses is a fault.
 CROSSED = 3.0
@@ -160,7 +161,7 @@ class Site:
     scales: tuple[str, ...] = ()  # parameters that multiply its result, shifted and moved
     shifts: tuple[str, ...] = ()  # parameters that are added before another site reads it
     summed: int = 1  # sites whose results meet, at the most, in the sums that follow
-    times: float = 1.0  # known numbers that multiply its result, shifted and moved
+    times: float = 1.0  # the known number behind its result, for which its kernels make up
     passed: bool = False  # where its result is 0, another signal passes beside it
     partners: tuple[int, ...] = ()  # sites whose results its own is multiplied by, as keys are
     recurrent: bool = False  # what it reads depends on the state of the loop that it is in
@@ -363,6 +364,10 @@ class Value:
     straight: bool = True
     curve: Array = field(default_factory=lambda: POINTS, compare=False)  # of the source
     bare_curve: Array = field(default_factory=lambda: POINTS, compare=False)  # its shifts at 0
+    # By site, what its result was multiplied by before anything bends, and the curve without it;
+    # None where the source is such a function itself.
+    behind: Mapping[int, float] = field(default_factory=dict)
+    unit_curve: Array | None = field(default=None, compare=False)
     act: Elementwise = field(default=LINEAR, compare=False)  # what acted before the source
     degree: float = 1.0  # the power of the data's scale with which it grows
     bounded: bool = False
@@ -431,6 +436,32 @@ def _nulls(v: Value) -> int:
 def _seen(v: Value) -> NDArray[np.bool_]:
     """Which points its source takes, of those where a unit signal lies."""
     return np.asarray((np.abs(POINTS) <= SEEN) & (min(v.least, SEEN) <= POINTS))
+
+
+def _rms(curve: Array) -> float:
+    """The logarithm of what a function makes of N(0, 1), as an rms, up or down."""
+    with np.errstate(all="ignore"):
+        return abs(math.log(np.sqrt(np.mean(np.interp(NORMAL, POINTS, curve) ** 2)) or math.inf))
+
+
+def _behind(v: Value) -> Mapping[int, float]:
+    """The numbers behind sites' results for which their kernels should make up.
+
+    A function that is of size 1 with its number in it is an activation, as sin(30 z) and the hard
+    sigmoid are.
+    """
+    if v.unit_curve is None:
+        return v.behind
+    return v.behind if _rms(v.curve) > _rms(v.unit_curve) + math.log(NUMBER) else {}
+
+
+def _multiplied(v: Value, times: float, curve: Array) -> Value:
+    """A site's result, or its multiple, once more multiplied; the curve as it was before."""
+    if not 0 < times < math.inf:
+        return replace(v, behind={}, unit_curve=None)
+    (n,) = bits(v.intact)
+    unit = curve if v.unit_curve is None else v.unit_curve
+    return replace(v, behind={n: v.behind.get(n, 1.0) * times}, unit_curve=unit)
 
 
 def _least(v: Value) -> float:
@@ -574,7 +605,7 @@ class Reader:
         self.blocks: dict[int, int] = {}
         self.factors: set[int] = set()
         self.scales: dict[int, set[int]] = {}  # of a site's result, by its number
-        self.times: dict[int, dict[int, float]] = {}  # known numbers, by site and operation, too
+        self.behind: dict[int, dict[int, float]] = {}  # known numbers, by site and its reader
         self.passed = 0  # sites whose results, where they are 0, let another signal pass beside
         self.added: dict[int, int] = {}  # parameters, and the sites to whose results
         # Those added as they stand, to more than inputs, with one axis or a number for each unit.
@@ -631,13 +662,14 @@ class Reader:
             return v
         root = self._root(v.source, "softmax" if v.soft else "normalizer", v.parents)
         v = replace(v, pending=False, soft=False, bounded=v.soft, reduced=False, bare=0)
-        return replace(v, degree=1.0, roots=root, averaged=1.0, total=1.0)
+        return replace(v, degree=1.0, roots=root, averaged=1.0, total=1.0, behind={})
 
     def acting(self, v: Value) -> Elementwise:
         """The activation on the way to a value; pooling, moves, joins of equals looked through."""
         if v.straight:
             return v.act
-        curve = np.broadcast_to(np.asarray(v.curve, dtype=np.float64), POINTS.shape)
+        found = v.curve if v.unit_curve is None or not _behind(v) else v.unit_curve
+        curve = np.broadcast_to(np.asarray(found, dtype=np.float64), POINTS.shape)
         return self.functions.setdefault(np.round(curve, 4).tobytes(), Elementwise(curve))
 
     def apply(self, op: Op, inputs: Sequence[Value]) -> list[Value]:
@@ -746,22 +778,33 @@ class Reader:
         kept = single and all(v.number and (v.powers or v.exact) for v in sides)
         skips = open_ended and len(main) == 1 and straight and op.kind != "affine" and not kept
         if op.kind != "move" and not skips:
-            assert op.run is not None
-            numbers = [v.curve if k in main else v.number for k, v in enumerate(inputs)]
-            bare = [v.bare_curve if k in main else 0.0 if op.kind == "add" and v.powers
-                    else v.number for k, v in enumerate(inputs)]  # fmt: skip
-            made = replace(made, curve=op.run(*numbers), bare_curve=op.run(*bare))
+            made = self._curved(op, inputs, main, made)
         # A function that no longer grows far out, such as tanh, sets a scale of its own.
         bounded = all(v.bounded for v in known) or degree == 0
         return replace(made, degree=degree or 1.0, bounded=bounded)
 
+    def _curved(self, op: Op, inputs: Sequence[Value], main: Sequence[int], made: Value) -> Value:
+        """A function of one source, with its curves after an operation."""
+        run = op.run
+        assert run is not None
+        numbers = [v.curve if k in main else v.number for k, v in enumerate(inputs)]
+        bare = [v.bare_curve if k in main else 0.0 if op.kind == "add" and v.powers
+                else v.number for k, v in enumerate(inputs)]  # fmt: skip
+        first = made.curve
+        if any(inputs[k].behind != made.behind for k in main):
+            made = replace(made, behind={}, unit_curve=None)
+        made = replace(made, curve=run(*numbers), bare_curve=run(*bare))
+        if made.straight and op.kind in ("mul", "div") and made.intact.bit_count() == 1:
+            times = float(run(*(1.0 if k in main else v.number for k, v in enumerate(inputs))))
+            return _multiplied(made, times, first)
+        if made.unit_curve is None:
+            return made
+        units = [made.unit_curve if k in main else n for k, n in enumerate(numbers)]
+        return replace(made, unit_curve=run(*units))
+
     def _beside(self, op: Op, inputs: Sequence[Value], place: int) -> None:
         """Keep which parameters scale a site's result, or are added to a signal as they stand."""
         v, sides = inputs[place], [k for k in range(len(inputs)) if k != place]
-        times = op.kind == "mul" or (op.kind == "div" and place == 0)
-        if times and v.straight and inputs[sides[0]].exact:
-            for n in bits(v.intact) if v.intact.bit_count() == 1 else ():
-                self.times.setdefault(n, {})[op.number] = _factor(op, inputs[sides[0]])
         if op.kind == "mul":
             # The exponential of a 0, or a 1 beside it, multiplies nothing by 0.
             made_of = {p for k in sides for p in inputs[k].powers
@@ -1001,10 +1044,12 @@ class Reader:
         act = acts.pop() if len(acts) == 1 else LINEAR
         averaged, total = self._terms(op, inputs)
         free = _all(v.free for v in known) * (op.kind == "join")
+        joins = known if op.kind in ("join", "reduce") else []
+        behind = {n: times for v in joins for n, times in _behind(v).items()}
         nulls = _all(map(_nulls, known)) if op.kind in ("reduce", "contract") else 0
         made = replace(made, degree=degree, reduced=reduced, act=act, free=free, nulls=nulls,
                        averaged=made.averaged * averaged, total=made.total * total)  # fmt: skip
-        return replace(made, least=_low(op, known))
+        return replace(made, least=_low(op, known), behind=behind)
 
     def _terms(self, op: Op, inputs: Sequence[Value]) -> tuple[float, float]:
         """Of how many values a sum is as good as the mean, and by how much equal ones grow in it.
@@ -1035,6 +1080,8 @@ class Reader:
             x = replace(x, dom=0, roots=self._root(x.source, "input", 0))
         if kernel.level == PICKED:
             self.picked.add(kernel.source)
+        for n in bits(x.parents):
+            self.behind.setdefault(n, {})[z] = _behind(x).get(n, 1.0)
         number = self.found[z].number if z in self.found else len(self.found)
         mark, inside = 1 << number, (1 << len(self.steps)) - 1
         steps, recurrent = math.prod(self.steps), bool(x.loops & inside)
@@ -1101,6 +1148,7 @@ class Reader:
         made = _union([v for v in (first, came) if v.level > ROUTING], i)
         made = replace(made, depth=depth, bounded=False, reduced=False, degree=1.0)
         made = replace(made, least=min(_least(first), _least(came)))
+        made = replace(made, behind={**_behind(first), **_behind(came)})
         loops = first.loops | came.loops | mark
         made = replace(made, loops=loops, state=mark, act=self.acting(came))
         if first.level > ROUTING:
@@ -1114,7 +1162,7 @@ class Reader:
         if not v.level:
             return replace(v, entries={}, exact=False)
         return replace(v, source=i, layout=0, straight=True, curve=POINTS, act=act, depth=depth,
-                       bare_curve=POINTS, least=_least(v),
+                       bare_curve=POINTS, least=_least(v), behind=_behind(v), unit_curve=None,
                        loops=v.loops & ~mark, state=v.state & ~mark, units={}, free=0)  # fmt: skip
 
     # Loops that were run step by step.
@@ -1183,6 +1231,9 @@ class Reader:
         self.peaks |= {i: (side, at(m)) for i, (side, m) in self.peaks.items()}
         self.single, self.passed = at(self.single), at(self.passed)
         self.partners = {place.get(n, n): at(m) for n, m in self.partners.items()}
+        read = [(place.get(n, n), by) for n, by in self.behind.items()]
+        self.behind = {n: {z: t for m, by in read if m == n for z, t in by.items()}
+                       for n, _ in read}  # fmt: skip
         self.added = {p: at(m) for p, m in self.added.items()}
         return merged, [moved(v) for v in outputs]
 
@@ -1203,6 +1254,9 @@ class Reader:
         ends = ("normalizer", "softmax")
         normal = _all(parents for _, kind, parents in self.roots.values() if kind in ends) & ~bare
         place = {d.number: i for i, d in enumerate(drafts)}
+        for k, v in enumerate(heads):
+            for n in bits(v.parents):
+                self.behind.setdefault(n, {})[-1 - k] = _behind(v).get(n, 1.0)
         onward, inner = last.parents, 0
         for d in reversed(drafts):  # what later sites on the way to an output read is no head
             if onward >> d.number & 1:
@@ -1281,13 +1335,19 @@ class Reader:
                 self.parameters[p].name for p, m in self.added.items() if m >> d.number & 1
             ),
             summed=max(met, default=1),
-            times=math.prod(self.times.get(d.number, {}).values()),
+            times=self._behind(d),
             passed=bool(self.passed >> d.number & 1),
             recurrent=d.recurrent,
             carries=d.carries,
             steps=d.steps,
             depth=d.x.depth + 1,
         )
+
+    def _behind(self, d: Draft) -> float:
+        """The number behind a site's result for which its kernel makes up, if all uses have it."""
+        found = set(self.behind.get(d.number, {}).values())
+        times = found.pop() if len(found) == 1 and not d.lookup else 1.0
+        return times if 0 < times < math.inf and abs(math.log(times)) > math.log(NUMBER) else 1.0
 
     def _kernels(self, d: Draft) -> tuple[Kernel, ...]:
         """The parameters that make a site's kernel: first the one whose entries lie in it."""
@@ -1298,7 +1358,7 @@ class Reader:
             layers = math.prod(known.shape) // size
             sliced = known.shape[:1] == (layers,) and d.steps > 1 and d.steps % layers == 0
             layers = layers if sliced else 1
-            times = d.kernel.times.get(p, 1.0)
+            times = d.kernel.times.get(p, 1.0) * self._behind(d)
             made.append(replace(known, power=power, index=index, factor=times, layers=layers,
                                 bent=bool(d.kernel.bent >> p & 1) or power > 1,
                                 normed=d.kernel.reduced))  # fmt: skip
@@ -1630,6 +1690,7 @@ class Subject:
         z2, z_share, _ = self._second(notes, f"z {i}")
         g2, _, g_steps = self._second(notes, f"g {i}")
         std = math.sqrt(self._second(notes, f"w {i}")[0]) if f"w {i}" in notes else weight.std
+        std *= site.times
         for k in site.kernels:
             if k.after:
                 std *= kernels[k.name].rms

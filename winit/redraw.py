@@ -28,9 +28,6 @@ Array = NDArray[np.floating[Any]]
 
 HEAD = 0.1  # logits of this rms cost 0.005 nats; He's rule costs 0.8, LeCun's 0.4 (ten classes)
 JUMP = 0.6  # of its rms: a function that rises so much within 0.01 has no slope to go by
-# A number nearer to 1 belongs to an activation, as 1.702 to a sigmoid's GELU; and one made up for
-# leaves a kernel between LeCun's and He's size.
-MADE_UP, MAKES = 2.0, 0.36
 CLOSED = 30  # a branch whose last kernel is so much smaller than it would be drawn starts near 0
 EMBEDDING = 0.05  # the limit of uniform draws, as in Keras
 SUMS = 2.0  # where sums make equal numbers larger than so many times, a draw is run, and made level
@@ -241,36 +238,10 @@ def orthogonal(site: Site, subject: Subject) -> bool:
     return rows.shape[1] > 1 and bool(np.allclose(squares, np.eye(some.shape[1]), atol=1e-3))
 
 
-def made_up(site: Site, subject: Subject) -> float:
-    """The std of a kernel that makes up for a known number by which its result is multiplied, or 0.
-
-    So do kernels of std 1 whose results are divided by √fan_in; branches times 0.1 do not. Which it
-    is, 1/√fan_in tells, to which one or the other is nearer (a head may be smaller).
-    """
-    std = float(np.std(subject.value(site.kernel.name)))
-    unit = std * site.kernel.factor * math.sqrt(site.fan_in)
-    made = 0 < site.times < math.inf and abs(math.log(site.times)) > math.log(MADE_UP)
-    if not (made and 0 < unit < math.inf) or site.partners:  # nor is attention's made up for
-        return 0.0
-    low = HEAD if site.head else 1.0
-    alone, both = (max(math.log(u), math.log(low / u), 0.0) for u in (unit, unit * site.times))
-    return std if both < min(alone, MAKES) else 0.0
-
-
 def smaller(plan: Plan, table: Array) -> Plan:
     """The plan for a table that was drawn smaller: rows of any scale are as good, and it stays."""
     std = float(np.std(table))
     return Plan("normal", plan.std, {"std": std}) if 0 < std < 0.9 * plan.drawn else plan
-
-
-def fitted(subject: Subject) -> list[Plan]:
-    """The plans, but for kernels that make up for a number behind them, whose std is meant."""
-    found = plan(subject.program)
-    for i, site in enumerate(subject.program.sites):
-        alone = not (site.lookup or site.passed or site.summed > 1)  # no step of a sum
-        if site.times != 1.0 and alone and (std := made_up(site, subject)):
-            found[i] = Plan("normal", std * site.kernel.factor, {"std": std * site.kernel.factor})
-    return found
 
 
 def as_given(site: Site, plan: Plan, subject: Subject) -> Plan:
@@ -424,7 +395,7 @@ def reinitialize(
     left |= dict.fromkeys(subject.program.unused, "no site uses it")
     parts = [k.name for site in sites if generated(site) for k in site.kernels]
     left |= dict.fromkeys(parts, "it makes a kernel together with others")
-    ideals = [own.std for own in fitted(subject)]
+    ideals = [own.std for own in plan(subject.program)]
     near = [site.kernel.name for i, site in enumerate(sites) if settled(i, subject, ideals[i])]
     left |= dict.fromkeys(near, "its path starts near 0, or with its bias")
     zeros = [site.kernel.name for i, site in enumerate(sites) if shut(i, subject, ideals[i])]
@@ -444,7 +415,7 @@ def values(
     subject: Subject, rng: Draws, named: Plan | None = None, *, force: bool = False
 ) -> dict[str, tuple[Array, str]]:
     """New values and their text, for every parameter that is not to be left alone."""
-    sites, plans = subject.program.sites, fitted(subject)
+    sites, plans = subject.program.sites, plan(subject.program)
     found: dict[str, tuple[Array, str]] = {}
     done, tables = set[tuple[str, int]](), {site.kernel.name for site in sites if site.lookup}
     added, stopped = {name for site in sites for name in site.shifts}, subject.program.stopped
@@ -454,7 +425,8 @@ def values(
     for i in first_places(subject.program):
         name, own = sites[i].kernel.name, plans[i]
         if generated(sites[i]) and (inner := 0 if named else pairs[i]):
-            std = math.sqrt(own.std / math.sqrt(inner))  # so that the product has the plan's
+            # so that the product has the plan's
+            std = math.sqrt(own.std / sites[i].times / math.sqrt(inner))
             for kernel in sites[i].kernels:
                 drawn = initializers.normal(kernel.shape, std=std, rng=rng)
                 found[kernel.name] = drawn, f"normal, std={std:.4g}"
@@ -507,7 +479,7 @@ def _beside(
         if subject.kept(site.kernel.name) and not force:  # as of a base that an adapter leaves
             return None
         # the length of each unit's weights, whose own scale does not count
-        length = plan.std * math.sqrt(site.fan_in)
+        length = plan.std / site.times * math.sqrt(site.fan_in)
         return np.full(kernel.shape, length), f"constant, value={length:.4g}"
     pair = [k.name for k in site.kernels[1:] if len(k.shape) == 2 and not k.power]
     if site.kernel.index and kernel.name in pair and len(pair) <= 2:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NAN = math.nan
 # Below every report with a finding.
 LEGEND = (
-    "std: the kernel's; ideal: the std that winit.reinitialize would draw; E z²: the mean square "
+    "std: the kernel's; ideal: the std for its fans and activations; E z²: the mean square "
     "of what the kernel gives; gradient: std² times the squared norm of the loss's gradient by it."
 )
 PAGE = 'See "What each verdict means" in winit\'s book, "Before the first step".'
@@ -36,9 +36,10 @@ COLUMNS = {  # what a report shows, and the titles; `Audit.table` has all fields
 class Row:
     """A place where data meets a kernel. NaN is what was not measured, or does not apply.
 
-    `before` and `after` are the activations around the kernel, `ideal` the std that `reinitialize`
-    would draw. `x2` and `z2` are E x² of what it reads and E z² of its result, `drift` ln of E x²
-    over that of its roots, `g2` E of the squared gradient at z, `effect` std² ‖∂L/∂W‖²,
+    `before` and `after` are the activations around the kernel, `ideal` the std for its fans and
+    these. Where the model multiplies a kernel by known numbers, both stds are of the product. `x2`
+    and `z2` are E x² of what it reads and E z² of its result, `drift` ln of E x² over that of its
+    roots, `g2` E of the squared gradient at z, `effect` std² ‖∂L/∂W‖²,
     what a relative redraw does to the loss. `x_share` and `z_share` say how much varies over the
     examples, `elasticity` is d ln E z² at the last kernel by d ln of this one's scale.
     """
