@@ -1755,6 +1755,68 @@ def test_a_draw_is_scaled_where_sums_make_it_grow(run: Any) -> None:
     assert named["layers.3.weight"] == "he_normal" and not audit(module, NODES).ok
 
 
+def beside_roots(m: Any, x: Tensor) -> Tensor:
+    for layer, root in zip(m.layers, m.roots, strict=True):
+        x = F.relu(layer(m.near @ x) + root(x))
+    return m.head(x)  # type: ignore[no-any-return]
+
+
+def updates(m: Any, x: Tensor) -> Tensor:
+    for layer, root in zip(m.layers, m.roots, strict=True):
+        sent = F.relu(layer(torch.cat([x[EDGES[0]], x[EDGES[1]]], 1)))
+        x = x + root(torch.cat([x, torch.zeros_like(x).index_add(0, EDGES[0], sent)], 1))
+    return m.head(x)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(("run", "wide"), [(beside_roots, 12), (updates, 24)])
+def test_a_draw_is_scaled_where_sums_lie_beside_other_ways(run: Any, wide: int) -> None:
+    """No kernel is one that every path leads through, and those that meet are scaled together."""
+    layers, roots = (nn.ModuleList(nn.Linear(wide, 12) for _ in range(4)) for _ in range(2))
+    module = Made(run, layers=layers, roots=roots, head=nn.Linear(12, 4))
+    module.register_buffer("near", neighbors())
+    draws = torch.Generator().manual_seed(3)
+    for layer in (*layers, *roots):
+        nn.init.kaiming_normal_(layer.weight, generator=draws)
+    assert "then scale it until E x² stays level" in audit(module, NODES).findings[0].cure
+    said = reinitialize(module, x=NODES, rng=0)
+    assert audit(module, NODES).ok
+    if run is beside_roots:
+        times = [said[f"{n}.1.weight"].rpartition("times ")[2] for n in ("layers", "roots")]
+        assert times[0] == times[1] and float(times[0]) < 1
+
+
+# ------------------------------------------------------------------ masks among the inputs
+
+
+def padded(m: Any, x: Tensor, mask: Tensor) -> Tensor:
+    for layer in m.layers:
+        x = F.relu(layer(x)) * mask
+    return m.head(x.sum(1) / mask.sum(1))  # type: ignore[no-any-return]
+
+
+def test_a_mask_among_the_inputs_is_no_signal() -> None:
+    """What it multiplies is read as without it, and every path leads through the kernels still."""
+    torch.manual_seed(0)
+    sizes = [(12, 64)] + [(64, 64)] * 19
+    layers = nn.ModuleList(nn.Linear(*size) for size in sizes)
+    module = Made(padded, layers=layers, head=nn.Linear(64, 4))
+    x = torch.randn(8, 20, 12), (torch.rand(8, 20, 1) < 0.7).float()
+    said = reinitialize(module, x=x, rng=0)
+    assert said["layers.9.weight"] == "he_normal" and audit(module, x).ok
+    layers[9].weight.data *= 0.01
+    finding = audit(module, x).findings[0]
+    assert finding.verdict == "shrinking" and finding.changes == ("layers.9.weight",)
+
+
+def test_data_that_a_gate_multiplies_are_signal() -> None:
+    gate = nn.Linear(12, 12)
+    module = Made(lambda m, x: m.head(x * torch.sigmoid(m.gate(x))), gate=gate,
+                  head=nn.Linear(12, 4))  # fmt: skip
+    nn.init.zeros_(gate.weight)
+    assert reinitialize(module, x=X, rng=0)["gate.weight"] == "left: its branch starts at 0"
+    assert audit(module, X).rows[1].before != "sigmoid"
+
+
 def test_a_mean_over_neighbors_may_lose_what_means_lose() -> None:
     """As graph convolutions with Glorot's rule do, which are sound; a matrix is no kernel there."""
     layers = nn.ModuleList(nn.Linear(12, 12) for _ in range(4))

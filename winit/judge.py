@@ -710,8 +710,8 @@ def changes(
     found += whole[alike:]
 
     yield from map(told, found)
-    if rule.scaled and (last := leveled(subject, case, told(whole[-1]))).text != whole[-1].text:
-        yield last
+    if rule.scaled:
+        yield from leveled(subject, case, told(whole[-1]))
     if rule.find is first_loss:
         yield from _quieted(subject, case)
 
@@ -770,8 +770,17 @@ def _ends_branch(site: Site) -> bool:
     return site.summed > 2 and not (site.reads_data or site.looped or site.lookup)
 
 
-def leveled(subject: Subject, case: Case, change: Change) -> Change:
-    """A draw, each kernel then scaled for what the plan cannot know, as sums over neighbors."""
+def leveled(subject: Subject, case: Case, change: Change) -> Iterator[Change]:
+    """A draw, each kernel then scaled for what the plan cannot know, as sums over neighbors.
+
+    First those that every path leads through, then those beside others, too.
+    """
+    for every in (False, True):
+        if (made := _leveled(subject, case, change, every)).text != change.text:
+            yield made
+
+
+def _leveled(subject: Subject, case: Case, change: Change, every: bool) -> Change:
     sites, times = case.program.sites, dict.fromkeys(case.owner, 1.0)
     drawn = change.values
     if not times:
@@ -779,11 +788,18 @@ def leveled(subject: Subject, case: Case, change: Change) -> Change:
     for _ in range(ROUNDS):
         after = change.run(subject, case)
         off, told = np.clip(drift(after), -50.0, 50.0), judged(after)
-        for name, i in case.owner.items():
+        told |= every & ~case.each("lookup")
+        beside: dict[tuple[int, ...], list[int]] = {}  # sites that the same ones read
+        for i in case.owner.values():
             read = [j for j, site in enumerate(sites) if i in site.parents and told[j] and i < j]
             read = [j for j in read if redraw.together(case.program, i, j)]
-            if read and told[i] and name in drawn and sites[i].scale.power:
-                times[name] *= math.exp((off[i] - np.mean(off[read])) / 2 / sites[i].scale.power)
+            if told[i] and read:
+                beside.setdefault(tuple(read), []).append(i)
+        for read, group in beside.items():
+            step = (np.mean(off[group]) - np.mean(off[[*read]])) / 2
+            for kernel in (sites[i].scale for i in group):
+                if kernel.name in drawn and kernel.power:
+                    times[kernel.name] *= math.exp(step / kernel.power)
         change = replace(change, values={k: v * times.get(k, 1.0) for k, v in drawn.items()})
     near = NEAR / len(times)
     ranked = sorted(times, key=lambda k: -abs(math.log(times[k])))
@@ -798,9 +814,8 @@ def level(subject: Subject, values: Mapping[str, Array]) -> dict[str, float]:
     rule = fault(change.run(subject, case))
     if rule is None or rule.find not in (grows, fades, starves, bursts):
         return {}
-    made = leveled(subject, case, change)
-    if fault(made.run(subject, case)):
-        return {}
+    tried = leveled(subject, case, change)
+    made = next((c for c in tried if not fault(c.run(subject, case))), change)
     tops = {k: float(np.abs(v).max(initial=0.0)) for k, v in values.items()}
     times = {k: float(np.abs(v).max() / tops[k]) for k, v in made.values.items() if tops[k]}
     return {k: factor for k, factor in times.items() if factor != 1.0}

@@ -727,12 +727,26 @@ class Reader:
         chosen = [k for k in cases if inputs[k].level in (top, PICKED, SIGNAL)]
         sources = {inputs[k].source for k in chosen}
         same = [k for k, v in enumerate(inputs) if k in chosen or (v.level and v.source in sources)]
-        return same or [0]
+        return [k for k in same if not self._masking(op, inputs, k)] or [0]
+
+    def _masking(self, op: Op, inputs: Sequence[Value], k: int) -> bool:
+        """Whether an input is of data that only multiply others' signals, as padding's masks do."""
+        own, times = inputs[k], op.kind == "mul" or (op.kind == "div" and k == 1)
+        if not (times and own.level == SIGNAL and own.origins) or own.parents or own.loops:
+            return False
+        others = inputs[1 - k]
+        origins, parents = others.origins, others.parents
+        for d in reversed(self.found.values()):
+            if parents >> d.number & 1:
+                origins, parents = origins | d.x.origins, parents | d.x.parents
+        return parents > 0 and not origins & own.origins
 
     def _single(self, op: Op, inputs: Sequence[Value]) -> Value:
         main = self._main(op, inputs)
         if not main:
             return self._alone(op, inputs)
+        inputs = [v if k in main or not v.level else replace(v, number=1.0)
+                  for k, v in enumerate(inputs)]  # fmt: skip
         sides = [v for k, v in enumerate(inputs) if k not in main]
         made_of = {p for v in sides for p in v.powers}
         self.factors |= made_of if op.kind in ("mul", "div") else set()
