@@ -1996,9 +1996,17 @@ def test_rows_of_zeros_in_a_table_stay() -> None:
 
 
 def test_what_does_not_fit_the_module_gets_a_sentence() -> None:
-    for bad in (torch.randn(4, 7), torch.randint(3, (4, 12))):
+    tokens = nn.Sequential(nn.Embedding(10, 4), nn.Flatten(), nn.Linear(20, 3))
+    bad: list[tuple[nn.Module, Any]] = [
+        (mlp(), torch.randn(4, 7)), (mlp(), torch.randint(3, (4, 12))), (mlp(), [X]),
+        (mlp(), {"x": X}), (tokens, torch.full((4, 5), 10)),
+    ]  # fmt: skip
+    for module, x in bad:
         with pytest.raises(ValueError, match="Sequential does not run on x: "):
-            audit(mlp(), bad)
+            audit(module, x)
+    own = Made(lambda m, x: [m.head][len(x)], head=nn.Linear(12, 4))
+    with pytest.raises(IndexError, match="list index"):
+        audit(own, X)
 
 
 def test_small_targets_are_to_be_standardized() -> None:
@@ -2024,6 +2032,22 @@ def test_the_scale_of_attention_is_not_its_kernels(times: float) -> None:
     layer.self_attn.in_proj_weight.data *= times
     said = reinitialize(module, x=torch.randn(8, 5, 12), rng=0)
     assert said["1.self_attn.in_proj_weight"] == "lecun_normal"
+
+
+@pytest.mark.parametrize(
+    "bend",
+    [
+        lambda z: z.clamp(min=0.01).sqrt(),
+        lambda z: z.clamp(min=0.1).log(),
+        lambda z: z.sign() * z.abs().sqrt(),
+    ],
+)
+def test_what_never_ends_is_not_saturated(bend: Any) -> None:
+    """However flat it is where a large signal lies, beside where it is steepest."""
+    module = Made(lambda m, x: m.head(F.layer_norm(bend(5 + 3 * F.layer_norm(m.one(x), (12,))),
+                                                   (12,))),
+                  one=nn.Linear(12, 12), head=nn.Linear(12, 4))  # fmt: skip
+    assert audit(module, X).ok
 
 
 def test_a_mask_of_ones_is_one() -> None:

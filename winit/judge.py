@@ -795,8 +795,8 @@ def _leveled(subject: Subject, case: Case, change: Change, every: bool) -> Chang
             read = [j for j in read if redraw.together(case.program, i, j)]
             if told[i] and read:
                 beside.setdefault(tuple(read), []).append(i)
-        for read, group in beside.items():
-            step = (np.mean(off[group]) - np.mean(off[[*read]])) / 2
+        for after_it, group in beside.items():
+            step = (np.mean(off[group]) - np.mean(off[[*after_it]])) / 2
             for kernel in (sites[i].scale for i in group):
                 if kernel.name in drawn and kernel.power:
                     times[kernel.name] *= math.exp(step / kernel.power)

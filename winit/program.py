@@ -93,8 +93,10 @@ class Elementwise:
 
         None unless it is flat on both sides and never turns back, since then a result tells the
         slope; `share` is of the steepest slope at N(0, 1). What is cut off, as by hard_sigmoid, has
-        the very results at the ends. And None where N(0, 1) finds mostly flat slopes, as of 1/√x,
-        all of whose steep ones lie beside its pole. (One with a pole on the grid has no tails.)
+        the very results at the ends. None where half as much lies beyond as between, as of a root
+        or a logarithm, kept from 0: they never end. And None where N(0, 1) finds mostly flat
+        slopes, as of 1/√x, all of whose steep ones lie beside its pole. (One with a pole on the
+        grid has no tails.)
         """
         curve = POINTS if self.curve is None else self.curve
         if not np.isfinite(curve).all():
@@ -107,6 +109,8 @@ class Elementwise:
         if ends or min(slope.max(), -slope.min()) > share * near:
             return None
         low, high = np.sort(curve[found[[0, -1]]])
+        if max(low - curve.min(), curve.max() - high) > (high - low) / 2:
+            return None
         normal = self(NORMAL)
         flat = float(np.mean((normal <= low) | (normal >= high)))
         return (low, high, flat) if flat <= MOSTLY_FLAT else None

@@ -1188,7 +1188,7 @@ class Module(Subject):
         try:
             super().__init__(type(module).__name__, call, arrays, (args, words), loss=loss,
                              targets=y, trainable=trainable, buffers=buffers, rng=rng)  # fmt: skip
-        except RuntimeError as error:
+        except (IndexError, RuntimeError, TypeError) as error:
             *_, (frame, _) = traceback.walk_tb(error.__traceback__)
             if frame.f_globals.get("__name__", "").partition(".")[0] not in ("torch", "winit"):
                 raise  # by the module itself
