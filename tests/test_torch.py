@@ -2050,6 +2050,18 @@ def test_what_never_ends_is_not_saturated(bend: Any) -> None:
     assert audit(module, X).ok
 
 
+def test_columns_that_drown_a_table_are_to_be_standardized() -> None:
+    """They are ten times too large for the table, and within the bounds of inputs alone."""
+    module = Made(lambda m, i, x: m.head(F.relu(m.a(torch.cat([m.table(i), x], 1)))),
+                  table=nn.Embedding(20, 16), a=nn.Linear(28, 64),
+                  head=nn.Linear(64, 4))  # fmt: skip
+    nn.init.normal_(module.table.weight, 0.0, 0.03)
+    x = torch.arange(8), 9 * X
+    (finding,) = audit(module, x).findings
+    assert finding.names == ("table.weight",) and finding.cure == "standardize the inputs"
+    assert audit(module, (x[0], X)).ok
+
+
 def test_a_mask_of_ones_is_one() -> None:
     module = nn.Sequential(nn.Linear(12, 24), nn.ReLU(), nn.Linear(24, 4))
     prune.identity(module[0], "weight")
