@@ -1177,3 +1177,23 @@ def test_what_meets_within_a_stacked_layer_is_no_branch() -> None:
     made = drawn(recurrent, "bc")
     assert float(made["b"].std()) == pytest.approx(1 / 4, rel=0.1)
     assert np.allclose(made["c"][3] @ made["c"][3].T, np.eye(16), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "bend",
+    [jax.nn.gelu, lambda z: jax.nn.gelu(z, approximate=False), jax.nn.silu, jax.nn.leaky_relu,
+     jax.nn.selu, jax.nn.hard_swish],
+)  # fmt: skip
+def test_a_number_in_front_of_a_bend_is_the_kernels(bend: Any) -> None:
+    """However many operations the bend is made of, and whatever numbers these multiply by."""
+
+    def f(p: Any, x: Any) -> Any:
+        for n in range(4):
+            x = bend(x @ p[f"w{n}"] / 8)
+        return x @ p["w4"] / 8
+
+    p = {k: 8 * w for k, w in kernels(*[(64, 64)] * 4, (64, 4)).items()}
+    drawn = winit.jax.reinitialize(f, p, data(32, 64), rng=0)
+    plain = winit.jax.reinitialize(chain(bend, 5), p, data(32, 64), rng=0)
+    assert all(np.allclose(drawn[k], 8 * plain[k], rtol=1e-3) for k in p)
+    assert winit.jax.audit(f, drawn, data(32, 64)).ok

@@ -592,6 +592,25 @@ def test_what_a_frozen_mask_takes_away_is_made_up_for() -> None:
     assert audit(model).ok
 
 
+def test_a_mask_among_the_inputs_leaves_all_where_no_data_are_given() -> None:
+    """Noise would be no mask: what is divided by its sum would be anything."""
+    x, mask = keras.Input((12, 8)), keras.Input((12, 1))
+    h = x
+    for _ in range(15):
+        h = layers.Dense(64, activation="relu", kernel_initializer="he_normal")(h)
+        h = layers.Multiply()([h, mask])
+    h = keras.ops.sum(h, 1) / keras.ops.sum(mask, 1)
+    model = keras.Model([x, mask], layers.Dense(5)(h))
+    assert audit(model).ok
+    texts = reinitialize(model, rng=0)
+    assert {texts[layer.kernel.path] for layer in model.layers[4:-4] if layer.weights} == {
+        "he_normal"
+    }
+    rng = np.random.default_rng(0)
+    data = rng.standard_normal((16, 12, 8)), rng.random((16, 12, 1)) < 0.7
+    assert audit(model, [part.astype("f4") for part in data]).ok
+
+
 def state(model: keras.Model) -> list[Any]:
     """Everything that an audit could have changed, masks that layers keep included."""
     values = [np.array(v.numpy()) for v in model.variables]

@@ -657,6 +657,13 @@ def _groups(case: Case, named: list[str], factors: Mapping[str, Array]) -> list[
     return [names for pair in pairs for names in pair[pair[0] == pair[1] :]]
 
 
+def _standardized(case: Case, rule: Rule) -> Iterator[Change]:
+    """Other inputs where they are rather large or small, as columns may be beside a table."""
+    apart = [abs(math.log(x2)) for x2 in case.m.input2.values() if x2 > 0]
+    if rule.scaled and max(apart, default=0.0) > math.log(HIGH) / 2:
+        yield Change("standardize the inputs", standardized=True)
+
+
 def changes(
     subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, Array]
 ) -> Iterator[Change]:
@@ -685,9 +692,7 @@ def changes(
             text += f" (by force=True: {listed(kept)} is {subject.kept(kept[0])})"
         found += [Change(text, {name: factors[name] for name in names})] * bool(at)
     yield from map(told, found)  # before anything is drawn, which takes as long as many runs
-    apart = [abs(math.log(x2)) for x2 in case.m.input2.values() if x2 > 0]
-    if rule.scaled and not first.standardized and max(apart, default=0.0) > math.log(HIGH) / 2:
-        yield replace(first, standardized=True)  # as of columns beside a table's rows
+    yield from _standardized(case, rule)
     found = []
     drawn = redraw.values(subject, np.random.default_rng(np.random.SeedSequence(KEY)))
     values = {k: v for k, (v, _) in drawn.items() if v.any() or k not in case.opened}

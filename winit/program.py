@@ -17,7 +17,7 @@ from functools import partial, reduce
 from itertools import pairwise, permutations, product
 from operator import and_, or_
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -354,6 +354,14 @@ class Op:
     label: str = ""  # tells moves apart
 
 
+class Multiple(NamedTuple):
+    """A site's result times known numbers, and a curve of it without them."""
+
+    site: int
+    times: float
+    curve: Array
+
+
 @dataclass(frozen=True)
 class Value:
     """What is known of a value; it is a function, number by number, of the value `source`.
@@ -368,10 +376,10 @@ class Value:
     straight: bool = True
     curve: Array = field(default_factory=lambda: POINTS, compare=False)  # of the source
     bare_curve: Array = field(default_factory=lambda: POINTS, compare=False)  # its shifts at 0
-    # By site, what its result was multiplied by before anything bends, and the curve without it;
-    # None where the source is such a function itself.
+    # Of a site's result, multiplied by known numbers before anything bends: after one, two, … of
+    # them their product, and the curve without them. Once the source is another, what it says.
+    multiples: tuple[Multiple, ...] = field(default=(), compare=False)
     behind: Mapping[int, float] = field(default_factory=dict)
-    unit_curve: Array | None = field(default=None, compare=False)
     act: Elementwise = field(default=LINEAR, compare=False)  # what acted before the source
     degree: float = 1.0  # the power of the data's scale with which it grows
     bounded: bool = False
@@ -448,24 +456,27 @@ def _rms(curve: Array) -> float:
         return abs(math.log(np.sqrt(np.mean(np.interp(NORMAL, POINTS, curve) ** 2)) or math.inf))
 
 
-def _behind(v: Value) -> Mapping[int, float]:
-    """The numbers behind sites' results for which their kernels should make up.
+def _unit(v: Value) -> Multiple | None:
+    """The multiple behind a site for which its kernel should make up, if one is.
 
     A function that is of size 1 with its number in it is an activation, as sin(30 z) and the hard
     sigmoid are.
     """
-    if v.unit_curve is None:
-        return v.behind
-    return v.behind if _rms(v.curve) > _rms(v.unit_curve) + math.log(NUMBER) else {}
+    best = min(reversed(v.multiples), key=lambda m: round(_rms(m.curve), 6), default=None)
+    return best if best and _rms(v.curve) > _rms(best.curve) + math.log(NUMBER) else None
 
 
-def _multiplied(v: Value, times: float, curve: Array) -> Value:
-    """A site's result, or its multiple, once more multiplied; the curve as it was before."""
-    if not 0 < times < math.inf:
-        return replace(v, behind={}, unit_curve=None)
-    (n,) = bits(v.intact)
-    unit = curve if v.unit_curve is None else v.unit_curve
-    return replace(v, behind={n: v.behind.get(n, 1.0) * times}, unit_curve=unit)
+def _behind(v: Value) -> Mapping[int, float]:
+    """The numbers behind sites' results for which their kernels should make up."""
+    unit = _unit(v)
+    return {unit.site: unit.times} if unit else v.behind
+
+
+def _common(values: Sequence[Value]) -> int:
+    """How many of their multiples are the same, from the first on."""
+    pairs = zip(*(v.multiples for v in values), strict=False)
+    same = [len({(m.site, m.times) for m in each}) == 1 for each in pairs]
+    return (*same, False).index(False)
 
 
 def _least(v: Value) -> float:
@@ -622,6 +633,7 @@ class Reader:
         self.bends: dict[tuple[int, int], tuple[Elementwise, int]] = {}
         self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
         self.partners: dict[int, int] = {}  # of sites, those whose results multiply theirs
+        self.masking = 0  # inputs that multiply the signals of others
         self.single = 0  # sites before softmaxes over one entry
         self.steps: list[int] = []
         self.functions: dict[bytes, Elementwise] = {}
@@ -666,13 +678,14 @@ class Reader:
             return v
         root = self._root(v.source, "softmax" if v.soft else "normalizer", v.parents)
         v = replace(v, pending=False, soft=False, bounded=v.soft, reduced=False, bare=0)
-        return replace(v, degree=1.0, roots=root, averaged=1.0, total=1.0, behind={})
+        return replace(v, degree=1.0, roots=root, averaged=1.0, total=1.0, multiples=(), behind={})
 
     def acting(self, v: Value) -> Elementwise:
         """The activation on the way to a value; pooling, moves, joins of equals looked through."""
         if v.straight:
             return v.act
-        found = v.curve if v.unit_curve is None or not _behind(v) else v.unit_curve
+        unit = _unit(v)
+        found = unit.curve if unit else v.curve
         curve = np.broadcast_to(np.asarray(found, dtype=np.float64), POINTS.shape)
         return self.functions.setdefault(np.round(curve, 4).tobytes(), Elementwise(curve))
 
@@ -681,8 +694,8 @@ class Reader:
         single = op.kind in ELEMENTWISE or op.kind == "move"
         made = (self._single if single else self._whole)(op, inputs)
         if op.whole and made.level > ROUTING:
-            kept = {n: getattr(made, n) for n in ("source", "straight", "curve", "loops")}
-            made = Value(ROUTING, origins=made.origins, **kept)
+            stay = ("source", "straight", "curve", "loops", "multiples")
+            made = Value(ROUTING, origins=made.origins, **{n: getattr(made, n) for n in stay})
         lost = _all((v.flows if op.whole else 0) | v.lost for v in inputs)
         flows = 0 if op.stops or op.whole else _all(v.flows for v in inputs)
         intact = made.intact
@@ -743,7 +756,9 @@ class Reader:
         for d in reversed(self.found.values()):
             if parents >> d.number & 1:
                 origins, parents = origins | d.x.origins, parents | d.x.parents
-        return parents > 0 and not origins & own.origins
+        masks = parents > 0 and not origins & own.origins
+        self.masking |= own.origins if masks else 0
+        return masks
 
     def _single(self, op: Op, inputs: Sequence[Value]) -> Value:
         main = self._main(op, inputs)
@@ -808,17 +823,17 @@ class Reader:
         numbers = [v.curve if k in main else v.number for k, v in enumerate(inputs)]
         bare = [v.bare_curve if k in main else 0.0 if op.kind == "add" and v.powers
                 else v.number for k, v in enumerate(inputs)]  # fmt: skip
-        first = made.curve
-        if any(inputs[k].behind != made.behind for k in main):
-            made = replace(made, behind={}, unit_curve=None)
-        made = replace(made, curve=run(*numbers), bare_curve=run(*bare))
+        whole, kept = made.curve, _common([inputs[k] for k in main])
+        multiples = []
+        for n in range(kept):
+            curves = [v.multiples[n].curve if k in main else v.number for k, v in enumerate(inputs)]
+            multiples.append(made.multiples[n]._replace(curve=run(*curves)))
         if made.straight and op.kind in ("mul", "div") and made.intact.bit_count() == 1:
             times = float(run(*(1.0 if k in main else v.number for k, v in enumerate(inputs))))
-            return _multiplied(made, times, first)
-        if made.unit_curve is None:
-            return made
-        units = [made.unit_curve if k in main else n for k, n in enumerate(numbers)]
-        return replace(made, unit_curve=run(*units))
+            last = made.multiples[-1] if kept else Multiple(bits(made.intact)[0], 1.0, whole)
+            if 0 < times < math.inf:
+                multiples.append(last._replace(times=last.times * times))
+        return replace(made, curve=run(*numbers), bare_curve=run(*bare), multiples=tuple(multiples))
 
     def _beside(self, op: Op, inputs: Sequence[Value], place: int) -> None:
         """Keep which parameters scale a site's result, or are added to a signal as they stand."""
@@ -1180,7 +1195,7 @@ class Reader:
         if not v.level:
             return replace(v, entries={}, exact=False)
         return replace(v, source=i, layout=0, straight=True, curve=POINTS, act=act, depth=depth,
-                       bare_curve=POINTS, least=_least(v), behind=_behind(v), unit_curve=None,
+                       bare_curve=POINTS, least=_least(v), behind=_behind(v), multiples=(),
                        loops=v.loops & ~mark, state=v.state & ~mark, units={}, free=0)  # fmt: skip
 
     # Loops that were run step by step.
@@ -1515,6 +1530,9 @@ class Subject:
     def noise(self, place: int, like: Any, stream: np.random.Generator) -> Any:
         """An input, by its place, that suits what the model does with it first."""
         words, shape, dtype = self.reader.vocabulary(place), tuple(like.shape), str(like.dtype)
+        read = any(d.x.origins >> place & 1 for d in self.reader.drafts)
+        if self.reader.masking >> place & 1 and not read:  # a mask that leaves all
+            return self.like(np.ones(shape), like)
         if words or "float" not in dtype:
             high = words or (256 if dtype.endswith("uint8") else 2)
             return self.like(stream.integers(0, high, shape), like)
