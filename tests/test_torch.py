@@ -2062,6 +2062,26 @@ def test_columns_that_drown_a_table_are_to_be_standardized() -> None:
     assert audit(module, (x[0], X)).ok
 
 
+@pytest.mark.parametrize(("times", "verdict"), [(30.0, "exploding"), (0.03, "shrinking")])
+def test_a_part_of_a_stack_is_named(times: float, verdict: str) -> None:
+    """One parameter holds twelve kernels, which a loop of Python uses one by one."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        for w in m.stack:
+            x = F.relu(x @ w)
+        return m.head(x)
+
+    torch.manual_seed(0)
+    stack = nn.Parameter((1 / 32) ** 0.5 * torch.randn(12, 64, 64))
+    module = Made(forward, stack=stack, head=nn.Linear(64, 4))
+    x = torch.randn(32, 64)
+    assert audit(module, x).ok
+    stack.data[5] *= times
+    finding = audit(module, x).findings[0]
+    assert finding.verdict == verdict and finding.names == ("stack (call 6)",)
+    assert finding.cure == "draw stack[5] with he_normal"
+
+
 def test_a_mask_of_ones_is_one() -> None:
     module = nn.Sequential(nn.Linear(12, 24), nn.ReLU(), nn.Linear(24, 4))
     prune.identity(module[0], "weight")

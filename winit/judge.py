@@ -86,6 +86,12 @@ class Case:
         """The sites that answer for kernels and lookups, each once, those near the inputs first."""
         return sorted(self.owner.values(), key=lambda i: (self.program.sites[i].depth, i))
 
+    def parts(self, i: int) -> dict[int, int]:
+        """Of a stack of kernels that one parameter is, the sites that use its parts."""
+        name, sites = self.program.sites[i].scale.name, enumerate(self.program.sites)
+        return {k.part: j for j, site in sites
+                if (k := site.scale).name == name and k.part is not None}  # fmt: skip
+
     @property
     def kernels(self) -> list[int]:
         """Those of them that multiply."""
@@ -570,18 +576,36 @@ def suspects(case: Case) -> dict[str, Array]:
     found = {}
     near = min(NEAR, math.log(BOUND) / 2 / max(len(case.kernels), 1))
     for name, i in sorted(case.owner.items(), key=lambda pair: pair[1]):
-        site, ideal, stds = case.program.sites[i], case.plans[i].std, case.m.kernels[name].stds
-        if site.lookup and case.m.z2[i] > 1.0:
-            ideal = case.plans[i].drawn
-        std = case.m.std[i] * (stds / math.sqrt(np.mean(stds**2)) if len(stds) > 1 else 1.0)
-        std = np.broadcast_to(std, stds.shape)
-        small = site.head & (std * math.sqrt(site.fan_in) <= HEAD * math.exp(NEAR))
-        told = (std > 0) & (std < math.inf) & (ideal > 0) & ~small & bool(site.scale.power)
-        off = np.log(np.where(told, ideal, 1.0) / np.where(told, std, 1.0))
+        site, stds = case.program.sites[i], case.m.kernels[name].stds
+        parts = case.parts(i)
+        off = _off(case, i, stds)
+        if len(parts) > 1:
+            off = np.zeros(site.scale.shape[0])
+            off[[*parts]] = [_off(case, k, np.ones(1))[0] for k in parts.values()]
+            off[abs(off) < abs(off).max() / 4] = 0.0  # they change together, or not at all
         if (abs(off) > near).any():
             shape = (-1, *[1] * (len(site.scale.shape) - 1)) if len(off) > 1 else ()
             found[name] = np.exp(off / site.scale.power).reshape(shape)
     return found
+
+
+def _off(case: Case, i: int, stds: Array) -> Array:
+    """ln of a kernel's ideal std over its own, layer by layer; 0 where nothing can be told."""
+    site, ideal = case.program.sites[i], case.plans[i].std
+    if site.lookup and case.m.z2[i] > 1.0:
+        ideal = case.plans[i].drawn
+    std = case.m.std[i] * (stds / math.sqrt(np.mean(stds**2)) if len(stds) > 1 else 1.0)
+    std = np.broadcast_to(std, stds.shape)
+    small = site.head & (std * math.sqrt(site.fan_in) <= HEAD * math.exp(NEAR))
+    told = (std > 0) & (std < math.inf) & (ideal > 0) & ~small & bool(site.scale.power)
+    return np.log(np.where(told, ideal, 1.0) / np.where(told, std, 1.0))
+
+
+def _places(case: Case, names: list[str], factors: Mapping[str, Array]) -> list[int]:
+    """Where these kernels are used; of a stack those parts that are to change."""
+    found = [(i, s.scale) for i, s in enumerate(case.program.sites) if s.scale.name in names]
+    return [i for i, k in found if k.part is None or np.ndim(f := factors.get(k.name, 1.0)) == 0
+            or abs(math.log(np.ravel(f)[k.part])) > NEAR]  # fmt: skip
 
 
 def label(name: str, factor: Array) -> str:
@@ -679,7 +703,8 @@ def changes(
     for names in _groups(case, named, factors):
         at = sorted({case.owner[name] for name in names})
         names = [name for name in factors if case.owner[name] in at]
-        schemes = {str(case.plans[i]) + redraw.more(sites[i].kernel) for i in at}
+        changed = [i for i in _places(case, names, factors) if case.parts(i) or i in at]
+        schemes = {str(case.plans[i]) + redraw.more(sites[i].kernel) for i in changed}
         who = spans(case, names, factors)
         ideal = "its ideal std" if len(names) == 1 else "their ideal stds"
         text = f"draw {who} with {min(schemes)}" if len(schemes) == 1 else f"draw {who} at {ideal}"
@@ -877,7 +902,7 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
             named = [] if rule.find is collapsed else named
             named = list(change.scales) if change and change.scales else named
         excess = rule.excess(case)
-        at = [i for i, site in enumerate(case.program.sites) if site.scale.name in named]
+        at = _places(case, named, factors)
         if not (rule.moved and at):
             at = list(np.flatnonzero(excess > 0)) if len(excess) == len(rows) else []
         at = [] if rule.whole else at

@@ -134,6 +134,7 @@ class Kernel:
     index: Index | None = None
     factor: float = 1.0  # what the program multiplies its entries by, as for equal learning rates
     layers: int = 1  # parts along its first axis, of which each step of a loop takes one
+    part: int | None = None  # the one that the site uses, where others use the rest
     after: bool = False  # it multiplies the site's result, where nothing else gives that its scale
     bent: bool = False  # a function of it is the kernel, as its exponential, so that it is positive
     normed: bool = False  # a length or a spread of it divides it
@@ -524,6 +525,12 @@ def _factor(op: Op, side: Value) -> float:
     """What a known number multiplies by, or divides."""
     known = side.exact and side.number and op.kind in ("mul", "div")
     return abs(side.number) ** (1 if op.kind == "mul" else -1) if known else 1.0
+
+
+def _part(places: Array, size: int) -> int | None:
+    """Which of several equal parts these places are, side by side."""
+    first, last = int(places.min()), int(places.max())
+    return first // size if first % size == 0 and last - first == size - 1 else None
 
 
 def _nth(k: int, results: Callable[[], Sequence[Array]]) -> Array:
@@ -1389,11 +1396,13 @@ class Reader:
             index = d.contract.index(d.kernel.entries[p]) if p in d.kernel.entries else None
             known = self.parameters[p]
             layers = math.prod(known.shape) // size
-            sliced = known.shape[:1] == (layers,) and d.steps > 1 and d.steps % layers == 0
+            parts = known.shape[:1] == (layers,) and layers > 1
+            sliced = parts and d.steps > 1 and d.steps % layers == 0
+            part = _part(d.kernel.entries[p]()[0], size) if parts and index and not sliced else None
             layers = layers if sliced else 1
             times = d.kernel.times.get(p, 1.0) * self._behind(d)
             made.append(replace(known, power=power, index=index, factor=times, layers=layers,
-                                bent=bool(d.kernel.bent >> p & 1) or power > 1,
+                                part=part, bent=bool(d.kernel.bent >> p & 1) or power > 1,
                                 normed=d.kernel.reduced))  # fmt: skip
         scales = () if any(k.power for k in made) else self.scales.get(d.number, ())
         made += [replace(self.parameters[p], after=True) for p in scales]
