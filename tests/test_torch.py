@@ -994,12 +994,12 @@ def test_biases_that_no_unit_signal_crosses_are_a_fault() -> None:
     assert reinitialize(module, x=X, rng=0)["0.bias"] == "zeros" and audit(module, X).ok
 
 
-def test_the_cure_of_what_was_given_asks_for_force() -> None:
+def test_the_cure_of_what_was_given_names_it_alone() -> None:
     module = nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3), nn.ReLU())
     with torch.no_grad():
         module[2].bias.fill_(-30.0)
     (finding,) = audit(module, X).findings
-    assert finding.cure == "set 0.bias, 2.bias to the conventional start (zeros)"
+    assert finding.cure == "set 2.bias to the conventional start (zeros)"
     assert reinitialize(module, x=X, rng=0)["2.bias"] == "left: given, value=-30"
     assert not audit(module, X).ok
     reinitialize(module, x=X, rng=0, force=True)
@@ -2080,6 +2080,51 @@ def test_a_part_of_a_stack_is_named(times: float, verdict: str) -> None:
     finding = audit(module, x).findings[0]
     assert finding.verdict == verdict and finding.names == ("stack (call 6)",)
     assert finding.cure == "draw stack[5] with he_normal"
+
+
+def he(depth: int = 6) -> nn.Sequential:
+    """ReLU layers as He draws them."""
+    parts = [part for _ in range(depth) for part in (nn.Linear(64, 64), nn.ReLU())]
+    module, draws = nn.Sequential(*parts, nn.Linear(64, 4)), torch.Generator().manual_seed(0)
+    for layer in module[::2]:
+        nn.init.kaiming_normal_(layer.weight, generator=draws)
+    return module
+
+
+WIDE = torch.randn(32, 64, generator=torch.Generator().manual_seed(5))
+
+
+@pytest.mark.parametrize("which", [[4], [*range(0, 13, 2)]])
+def test_a_kernel_with_a_mean_is_named(which: list[int]) -> None:
+    """Its std may be right: what all its weights have in common makes the signal large."""
+    module = he()
+    for i in which:
+        value = module[i].weight.data
+        module[i].weight.data = value + 0.3 if len(which) == 1 else value.abs()
+    finding = audit(module, WIDE).findings[0]
+    assert finding.verdict == "exploding" and finding.cure.startswith("draw ")
+    if len(which) == 1:
+        assert finding.names == ("4.weight",)
+        assert finding.cure == "draw 4.weight with he_normal"
+
+
+def test_a_kernel_with_entries_that_are_no_numbers_is_named() -> None:
+    module = he()
+    module[6].weight.data[3, 5] = math.nan
+    finding = audit(module, WIDE).findings[0]
+    assert finding.names == finding.changes == ("6.weight",)
+    assert finding.cure == "draw 6.weight again"
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"), [(30.0, "exploding"), (-3.0, "shrinking"), (-9.0, "dead")]
+)
+def test_biases_that_are_at_fault_are_named(value: float, verdict: str) -> None:
+    module = he()
+    nn.init.constant_(module[6].bias, value)
+    finding = audit(module, WIDE).findings[0]
+    assert finding.verdict == verdict
+    assert finding.cure == "set 6.bias to the conventional start (zeros)"
 
 
 def test_a_mask_of_ones_is_one() -> None:

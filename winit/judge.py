@@ -571,7 +571,20 @@ class Change:
         return subject.measure(self.scales, values, standardized=self.standardized)
 
 
-def suspects(case: Case) -> dict[str, Array]:
+def centered(subject: Subject, case: Case) -> dict[str, Array]:
+    """Kernels whose mean does more to a signal with a mean than their spread does, without it."""
+    found = {}
+    for name, i in case.owner.items():
+        site, weight = case.program.sites[i], case.m.kernels[name]
+        plain = len(site.kernels) == 1 and site.kernel.layers == 1 and site.kernel.part is None
+        if plain and not site.lookup and 0 < weight.std < math.inf:
+            means = (weight.rms**2 - weight.std**2) * site.fan_in
+            if means > weight.std**2 and means < math.inf:
+                found[name] = (value := subject.value(name)) - value.mean()
+    return found
+
+
+def suspects(case: Case, means: Mapping[str, Array]) -> dict[str, Array]:
     """Kernels away from their ideal, with the factor, or one for each layer, that brings them."""
     found = {}
     near = min(NEAR, math.log(BOUND) / 2 / max(len(case.kernels), 1))
@@ -583,7 +596,7 @@ def suspects(case: Case) -> dict[str, Array]:
             off = np.zeros(site.scale.shape[0])
             off[[*parts]] = [_off(case, k, np.ones(1))[0] for k in parts.values()]
             off[abs(off) < abs(off).max() / 4] = 0.0  # they change together, or not at all
-        if (abs(off) > near).any():
+        if (abs(off) > near).any() or name in means:
             shape = (-1, *[1] * (len(site.scale.shape) - 1)) if len(off) > 1 else ()
             found[name] = np.exp(off / site.scale.power).reshape(shape)
     return found
@@ -637,6 +650,8 @@ def blamed(
     By half of an even share, at least, of what is too much and of what all of them bring. Where
     they were not tried, or none alone ends an overflow, a kernel's own factor speaks.
     """
+    if rule.find is not_finite and (lost := _lost(case)):
+        return lost
     before = rule.level(case)
     if not (tried and before < math.inf):
         alone = [name for name, run in tried.items() if rule.level(run) < before]
@@ -647,15 +662,43 @@ def blamed(
     return [name for name in factors if gained[name] > even / 2]
 
 
+def _lost(case: Case) -> list[str]:
+    """Kernels with entries that are no numbers."""
+    return [name for name, i in case.owner.items() if not math.isfinite(case.m.std[i])]
+
+
+def _apart(
+    subject: Subject, case: Case, rule: Rule, starts: Mapping[str, tuple[Array, str]],
+    everything: Mapping[str, Array], given: list[str],
+) -> Iterator[Change]:  # fmt: skip
+    """Other values for what is no kernel that was drawn: zeros, shifts, single numbers."""
+    if rule.find in (dead, stuck):
+        yield from _raised(subject, case, everything)
+    lost = {k: everything[k] for k in _lost(case) if k in everything}
+    if rule.find is not_finite and lost:
+        yield Change(f"draw {listed(tuple(lost))} again", values=lost)
+    if rule.scaled or rule.find is dead:
+        some = given if rule.find is first_loss else list(everything)
+        few = rule.find not in (dead, saturated)  # where small ones do nothing
+        yield from _unshifted(subject, case, starts, some, given, few)
+    single = [n for n in case.program.factors if n not in case.owner
+              and math.prod(subject.parameters[n]) == 1]  # fmt: skip
+    for value in (1.0, 0.0) if single and rule.scaled else ():  # such as a temperature
+        same = {n: np.full(subject.parameters[n], value) for n in single}
+        yield Change(f"set {listed(tuple(single))} to {value:g}", values=same)
+
+
 def _unshifted(
     subject: Subject, case: Case, starts: Mapping[str, tuple[Array, str]], some: list[str],
-    given: list[str],
+    given: list[str], few: bool,
 ) -> Iterator[Change]:  # fmt: skip
-    """Shifts at their conventional start: those that a signal never crosses, then all of these."""
+    """Shifts at their conventional start: those that a signal never crosses, given ones, all."""
     shifts = [n for n in some if n not in case.program.factors
               and np.any(starts[n][0] != subject.value(n))]  # fmt: skip
     far = [n for n in shifts if n not in given and np.abs(subject.value(n)).max() > CROSSED]
-    for names in filter(None, (far, shifts)):
+    chosen = [n for n in shifts if n in given]
+    tried = (far, chosen, far + chosen if few else shifts)
+    for names in filter(None, [names for i, names in enumerate(tried) if names not in tried[:i]]):
         text = f"set {listed(tuple(names))} to the conventional start ({starts[names[0]][1]})"
         yield Change(text, values={n: starts[n][0] for n in names})
     asked = tuple(n for n in case.program.shifts if n not in (*case.program.factors, *shifts)
@@ -676,6 +719,7 @@ def _groups(case: Case, named: list[str], factors: Mapping[str, Array]) -> list[
     heads = [name for name, site in sites.items() if site.head]
     tails = [name for name, site in sites.items() if _ends_branch(site)]
     wholes = [tails if set(tails) & set(named) else [], named, [*named, *heads], list(factors)]
+    wholes = [[n for n in names if n in sites] for names in wholes]
     free = [[n for n in names if sites[n].scale.trainable] for names in wholes]
     pairs = zip(free, wholes, strict=True)
     return [names for pair in pairs for names in pair[pair[0] == pair[1] :]]
@@ -689,8 +733,9 @@ def _standardized(case: Case, rule: Rule) -> Iterator[Change]:
 
 
 def changes(
-    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, Array]
-) -> Iterator[Change]:
+    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, Array],
+    means: Mapping[str, Array],
+) -> Iterator[Change]:  # fmt: skip
     """Cures to try, the smallest first."""
     first = Change("standardize the inputs", standardized=rule.find is unscaled)
     found, sites = [first] * first.standardized, case.program.sites
@@ -715,7 +760,8 @@ def changes(
             text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
         if kept := tuple(name for name in names if subject.kept(name)):
             text += f" (by force=True: {listed(kept)} is {subject.kept(kept[0])})"
-        found += [Change(text, {name: factors[name] for name in names})] * bool(at)
+        values = {name: means[name] for name in names if name in means}
+        found += [Change(text, {name: factors[name] for name in names}, values)] * bool(at)
     yield from map(told, found)  # before anything is drawn, which takes as long as many runs
     yield from _standardized(case, rule)
     found = []
@@ -723,16 +769,7 @@ def changes(
     values = {k: v for k, (v, _) in drawn.items() if v.any() or k not in case.opened}
     given = _given(subject, case)
     everything = values | {n: value for n, (value, _) in given.items()}
-    if rule.find in (dead, stuck):
-        found += _raised(subject, case, everything)
-    if rule.find in (dead, saturated, first_loss):
-        some = given if rule.find is first_loss else everything
-        found += _unshifted(subject, case, {**drawn, **given}, list(some), list(given))
-    single = [n for n in case.program.factors if n not in case.owner
-              and math.prod(subject.parameters[n]) == 1]  # fmt: skip
-    for value in (1.0, 0.0) if single and rule.scaled else ():  # such as a temperature
-        same = {n: np.full(subject.parameters[n], value) for n in single}
-        found.append(Change(f"set {listed(tuple(single))} to {value:g}", values=same))
+    found += _apart(subject, case, rule, {**drawn, **given}, everything, list(given))
     text = "draw the whole model again (reinitialize)"
     whole = [Change(text, values=values)]
     if given:
@@ -855,15 +892,16 @@ def level(subject: Subject, values: Mapping[str, Array]) -> dict[str, float]:
 
 
 def cure(
-    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, Array]
-) -> Change | None:
+    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, Array],
+    means: Mapping[str, Array],
+) -> Change | None:  # fmt: skip
     """The first change after which nothing is wrong, or else nothing but the first loss."""
     part = None
     # It may raise the first loss by half, or to half of what is too high.
     most = max(1.5 * case.loss, LOSS / 2 * case.m.blind)
     if rule.find is first_loss:  # no hair's breadth under the bound, where outputs of 0 cost less
         most = np.fmax(LOSS / 2 * case.m.blind, 1.5 * case.m.even)
-    for change in changes(subject, case, rule, named, factors):
+    for change in changes(subject, case, rule, named, factors, means):
         after = change.run(subject, case)
         left = fault(after)
         if left is None and not after.loss > most:
@@ -891,13 +929,15 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
     case = start(subject)
     rows, change, findings = _rows(case), None, list[Finding]()
     if rule := fault(case):
-        factors, tried, text = suspects(case) if rule.scaled else {}, dict[str, Case](), ""
+        means, tried, text = centered(subject, case) if rule.scaled else {}, dict[str, Case](), ""
+        factors = suspects(case, means) if rule.scaled else {}
         if cures:
-            tried = {k: Change(scales={k: f}).run(subject, case) for k, f in factors.items()}
+            alone = {k: {k: means[k]} if k in means else {} for k in factors}
+            tried = {k: Change("", {k: f}, alone[k]).run(subject, case) for k, f in factors.items()}
         named = blamed(case, rule, factors, tried)
         behind = TARGETS if subject.y2 < LOW else BEHIND
         if cures:
-            change = cure(subject, case, rule, named, factors)
+            change = cure(subject, case, rule, named, factors, means)
             text = change.text if change else f"no redraw cures this: {advice(rule, case, behind)}"
             named = [] if rule.find is collapsed else named
             named = list(change.scales) if change and change.scales else named
@@ -909,7 +949,8 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
         told = asdict(rows[int(excess.argmax())]) if rows else {}
         losses = {"loss": case.loss, "blind": case.m.blind, "stuck": listed(tuple(stays(case)))}
         names, reason = tuple(rows[i].name for i in at), rule.reason.format(**told, **losses)
-        layers = tuple(k for k in (label(n, factors[n]) for n in named) if k not in named)
+        told_of = [label(n, factors[n]) for n in named if n in factors]
+        layers = tuple(k for k in told_of if k not in named)
         reason += f" It is {listed(layers)}." if layers else ""
         changed = (*change.scales, *change.values) if change else ()
         findings = [Finding(rule.verdict, names, reason, text, rule.meaning, changed)]
