@@ -1197,3 +1197,20 @@ def test_a_number_in_front_of_a_bend_is_the_kernels(bend: Any) -> None:
     plain = winit.jax.reinitialize(chain(bend, 5), p, data(32, 64), rng=0)
     assert all(np.allclose(drawn[k], 8 * plain[k], rtol=1e-3) for k in p)
     assert winit.jax.audit(f, drawn, data(32, 64)).ok
+
+
+@pytest.mark.parametrize("what", ["mean", "nan"])
+def test_stacked_kernels_that_are_no_draws_are_named(what: str) -> None:
+    """Of one layer in eight, so that hardly anything is seen of it in the whole."""
+
+    def f(p: Any, x: Any) -> Any:
+        return jax.lax.scan(lambda h, w: (jax.nn.relu(h @ w), None), x, p["w"])[0] @ p["h"]
+
+    w = np.stack([*kernels(*[(64, 64)] * 8, gain=2**0.5).values()])
+    p = {"w": w, "h": kernels((64, 4))["w0"]}
+    assert winit.jax.audit(f, p, data(32, 64)).ok
+    w[5] += 0.6 if what == "mean" else 0.0
+    w[3, 2, 1] = np.nan if what == "nan" else w[3, 2, 1]
+    finding = winit.jax.audit(f, p, data(32, 64)).findings[0]
+    assert finding.names == finding.changes == ("w",) and finding.verdict == "exploding"
+    assert finding.cure == ("draw w with he_normal" if what == "mean" else "draw w again")

@@ -207,7 +207,8 @@ def not_finite(case: Case) -> Array:
         return np.array([-math.inf])
     first = np.isinf(m.z2) & (np.cumsum(np.isinf(m.z2)) == 1)
     last = huge & (np.cumsum(huge[::-1])[::-1] == 1)
-    found = next((bad for bad in (~np.isfinite(m.std), first, last) if bad.any()), None)
+    lost = np.array([site.scale.name in _lost(case) for site in case.program.sites], dtype=bool)
+    found = next((bad for bad in (lost, first, last) if bad.any()), None)
     return np.array([math.inf]) if found is None else np.where(found, math.inf, math.nan)
 
 
@@ -576,11 +577,12 @@ def centered(subject: Subject, case: Case) -> dict[str, Array]:
     found = {}
     for name, i in case.owner.items():
         site, weight = case.program.sites[i], case.m.kernels[name]
-        plain = len(site.kernels) == 1 and site.kernel.layers == 1 and site.kernel.part is None
-        if plain and not site.lookup and 0 < weight.std < math.inf:
-            means = (weight.rms**2 - weight.std**2) * site.fan_in
-            if means > weight.std**2 and means < math.inf:
-                found[name] = (value := subject.value(name)) - value.mean()
+        plain = len(site.kernels) == 1 and not site.lookup
+        means = (weight.rms**2 - weight.std**2) * site.fan_in
+        if plain and 0 < weight.std < math.inf and weight.std**2 < means < math.inf:
+            value, stacked = subject.value(name), site.kernel.part is not None
+            layers = value.reshape(len(value) if stacked else site.kernel.layers, -1)
+            found[name] = (layers - layers.mean(axis=1, keepdims=True)).reshape(value.shape)
     return found
 
 
@@ -664,7 +666,7 @@ def blamed(
 
 def _lost(case: Case) -> list[str]:
     """Kernels with entries that are no numbers."""
-    return [name for name, i in case.owner.items() if not math.isfinite(case.m.std[i])]
+    return [name for name in case.owner if not math.isfinite(case.m.kernels[name].std)]
 
 
 def _apart(
