@@ -2108,6 +2108,18 @@ def test_a_kernel_with_a_mean_is_named(which: list[int]) -> None:
         assert finding.cure == "draw 4.weight with he_normal"
 
 
+def test_one_kernel_is_named_rather_than_all_branches() -> None:
+    """Dividing the ends of branches by √n would do, too; one of the kernels inside is too large."""
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(64, 4, 128, 0.0, batch_first=True, norm_first=True)
+    encoder = nn.TransformerEncoder(layer, 6, enable_nested_tensor=False)
+    module = nn.Sequential(encoder, nn.Linear(64, 4))
+    encoder.layers[2].linear1.weight.data *= 60
+    finding = audit(module, torch.randn(8, 10, 64)).findings[0]
+    assert finding.names == ("0.layers.2.linear1.weight",) and finding.verdict == "exploding"
+    assert finding.cure.startswith("draw 0.layers.2.linear1.weight with")
+
+
 def test_a_kernel_with_entries_that_are_no_numbers_is_named() -> None:
     module = he()
     module[6].weight.data[3, 5] = math.nan

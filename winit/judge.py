@@ -649,8 +649,9 @@ def blamed(
 ) -> list[str]:
     """The kernels that bring the run nearer to the bound when they are put right alone.
 
-    By half of an even share, at least, of what is too much and of what all of them bring. Where
-    they were not tried, or none alone ends an overflow, a kernel's own factor speaks.
+    By half of an even share, at least, of what is too much and of what all of them bring; or the
+    one that alone cures it and brings more than all the others. Where they were not tried, or none
+    alone ends an overflow, a kernel's own factor speaks.
     """
     if rule.find is not_finite and (lost := _lost(case)):
         return lost
@@ -660,7 +661,12 @@ def blamed(
         way = 1 if rule.verdict == "shrinking" else -1
         return alone or [name for name, f in factors.items() if (way * np.log(f) > 0).any()]
     gained = {name: before - rule.level(tried[name]) for name in factors}
-    even = max(before, sum(max(gain, 0.0) for gain in gained.values())) / len(factors)
+    whole = sum(max(gain, 0.0) for gain in gained.values())
+    even = max(before, whole) / len(factors)
+    cures = [name for name, run in tried.items() if fault(run) is None]
+    best = max(cures, key=lambda name: gained[name], default="")
+    if best and (len(cures) == 1 or gained[best] > whole / 2):  # whatever else brings it nearer
+        return [best]
     return [name for name in factors if gained[name] > even / 2]
 
 
@@ -720,7 +726,8 @@ def _groups(case: Case, named: list[str], factors: Mapping[str, Array]) -> list[
     sites = {name: case.program.sites[case.owner[name]] for name in factors}
     heads = [name for name, site in sites.items() if site.head]
     tails = [name for name, site in sites.items() if _ends_branch(site)]
-    wholes = [tails if set(tails) & set(named) else [], named, [*named, *heads], list(factors)]
+    ends = tails if len(named) > 1 and set(tails) & set(named) else []
+    wholes = [ends, named, [*named, *heads], list(factors)]
     wholes = [[n for n in names if n in sites] for names in wholes]
     free = [[n for n in names if sites[n].scale.trainable] for names in wholes]
     pairs = zip(free, wholes, strict=True)
@@ -954,7 +961,7 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
         told_of = [label(n, factors[n]) for n in named if n in factors]
         layers = tuple(k for k in told_of if k not in named)
         reason += f" It is {listed(layers)}." if layers else ""
-        changed = (*change.scales, *change.values) if change else ()
+        changed = tuple(dict.fromkeys((*change.scales, *change.values))) if change else ()
         findings = [Finding(rule.verdict, names, reason, text, rule.meaning, changed)]
         for other in RULES:  # what follows from it
             if rule is not other and other.find is first_loss and other.level(case) > 0:
