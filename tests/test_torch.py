@@ -2120,6 +2120,21 @@ def test_one_kernel_is_named_rather_than_all_branches() -> None:
     assert finding.cure.startswith("draw 0.layers.2.linear1.weight with")
 
 
+def test_one_end_that_is_far_too_large_is_not_to_be_divided() -> None:
+    def forward(m: Any, x: Tensor) -> Any:
+        for inner, end in zip(m.inner, m.ends, strict=True):
+            x = x + end(F.relu(inner(F.layer_norm(x, (64,)))))
+        return m.head(x)
+
+    torch.manual_seed(0)
+    inner, ends = (nn.ModuleList(nn.Linear(64, 64) for _ in range(12)) for _ in range(2))
+    module = Made(forward, inner=inner, ends=ends, head=nn.Linear(64, 4))
+    assert audit(module, WIDE).ok
+    ends[7].weight.data *= 100
+    finding = audit(module, WIDE).findings[0]
+    assert finding.names == ("ends.7.weight",) and finding.cure.startswith("draw ends.7.weight")
+
+
 def test_a_kernel_with_entries_that_are_no_numbers_is_named() -> None:
     module = he()
     module[6].weight.data[3, 5] = math.nan

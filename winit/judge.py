@@ -764,8 +764,10 @@ def changes(
         text = f"draw {who} with {min(schemes)}" if len(schemes) == 1 else f"draw {who} at {ideal}"
         if any(not sites[i].kernel.power or redraw.generated(sites[i]) for i in at):  # no draw
             text = f"scale {who}, which brings the kernels to {ideal}"
-        if at and all(_ends_branch(sites[i]) for i in at) and rule.find is grows:
-            ends = min(sites[i].summed for i in at)
+        ends = min((sites[i].summed for i in at), default=1)
+        much = [abs(math.log(np.mean(factors[n]) * math.sqrt(max(ends - 1, 1)))) for n in names]
+        by = all(_ends_branch(sites[i]) for i in at) and max(much, default=1.0) < math.log(2)
+        if by and rule.find is grows:
             text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
         if kept := tuple(name for name in names if subject.kept(name)):
             text += f" (by force=True: {listed(kept)} is {subject.kept(kept[0])})"
