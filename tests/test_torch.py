@@ -721,7 +721,7 @@ def test_a_number_is_the_same_at_a_kernel_and_behind_it(side: str) -> None:
         (lambda z: F.relu(z / 20), "lecun_normal, times 20"),
         (lambda z: F.relu(z / 20).view(8, 6, 2).mean(2), "lecun_normal, times 20"),
         (lambda z: torch.cat([z / 20, z / 20], 1), "lecun_normal, times 20"),
-        (lambda z: F.layer_norm(z / 20, (12,)), "lecun_normal"),
+        (lambda z: F.layer_norm(z / 20, (12,)), "lecun_normal, times 20"),  # where an ε waits
     ],
 )
 def test_which_numbers_are_a_kernels(bend: Any, text: str) -> None:
@@ -1770,7 +1770,7 @@ def updates(m: Any, x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize(("run", "wide"), [(beside_roots, 12), (updates, 24)])
 def test_a_draw_is_scaled_where_sums_lie_beside_other_ways(run: Any, wide: int) -> None:
-    """No kernel is one that every path leads through, and those that meet are scaled together."""
+    """No kernel is one that every path leads through; those that meet come to the same size."""
     layers, roots = (nn.ModuleList(nn.Linear(wide, 12) for _ in range(4)) for _ in range(2))
     module = Made(run, layers=layers, roots=roots, head=nn.Linear(12, 4))
     module.register_buffer("near", neighbors())
@@ -1781,8 +1781,9 @@ def test_a_draw_is_scaled_where_sums_lie_beside_other_ways(run: Any, wide: int) 
     said = reinitialize(module, x=NODES, rng=0)
     assert audit(module, NODES).ok
     if run is beside_roots:
-        times = [said[f"{n}.1.weight"].rpartition("times ")[2] for n in ("layers", "roots")]
-        assert times[0] == times[1] and float(times[0]) < 1
+        sums, own = (float(said[f"{n}.1.weight"].rpartition("times ")[2])
+                     for n in ("layers", "roots"))  # fmt: skip
+        assert sums < 0.5 < own < 1  # so that what is summed does not drown the rest
 
 
 # ------------------------------------------------------------------ masks among the inputs

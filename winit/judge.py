@@ -339,14 +339,16 @@ def drift(case: Case) -> Array:
     for i, site in enumerate(program.sites):
         bearing = [r for r in site.roots if program.roots[r].kind != "softmax"]
         most = [1.0 if program.roots[r].kind == "lookup" else math.inf for r in bearing]
-        xs, roots = m.x2[i : i + 1], [min(x2, top) for r, top in zip(bearing, most, strict=True)
-                                      for x2 in read.get(r) or [m.root2[r]]]  # fmt: skip
+        unit = site.ahead**2
+        xs = m.x2[i : i + 1] / unit
+        roots = [min(x2, top) for r, top in zip(bearing, most, strict=True)
+                 for x2 in read.get(r) or [m.root2[r]]]  # fmt: skip
         if site.recurrent and site.steps == site.kernel.layers:
-            xs = m.x_steps[i]
+            xs = m.x_steps[i] / unit
         elif site.recurrent:
-            xs = m.x_steps[i][-1:]
+            xs = m.x_steps[i][-1:] / unit
             if site.summed > 1:
-                roots = [value for value in m.x_steps[i][:-1] if value > 0][:1]
+                roots = [value for value in m.x_steps[i][:-1] / unit if value > 0][:1]
                 xs = np.fmax(xs, roots or xs)
         roots = [root for root in roots if 0 < root < math.inf]
         if roots and not np.isnan(xs).all():
@@ -363,7 +365,12 @@ def drift(case: Case) -> Array:
 def judged(case: Case) -> Array:
     """Where every path leads through, or a loop's state does; stacked layers are no such loop."""
     alone = np.array([site.kernel.layers == 1 for site in case.program.sites], dtype=bool)
-    return np.asarray((case.each("cut") | case.each("recurrent") & alone) & ~case.each("lookup"))
+    sites = case.program.sites
+    # The first branches beside a trunk begin with what every path leads through.
+    splits = [s.cut and s.summed > 1 and s.scale.name not in case.opened for s in sites]
+    trunk = [bool(site.parents) and all(splits[p] for p in site.parents) for site in sites]
+    told = case.each("cut") | case.each("recurrent") & alone | np.array(trunk, dtype=bool)
+    return np.asarray(told & ~case.each("lookup"))
 
 
 def grows(case: Case) -> Array:
@@ -385,7 +392,7 @@ def far(case: Case, sign: float) -> Array:
     Small inputs that grow to it have not exploded, nor have large ones shrunk that end there, as
     behind a sine. Of a loop's states the start alone counts.
     """
-    level = np.log(np.clip(case.m.x2, 1e-300, 1e300))
+    level = np.log(np.clip(case.m.x2 / case.each("ahead") ** 2, 1e-300, 1e300))
     found = np.where(case.each("recurrent"), np.inf, sign * level)
     return np.minimum(sign * drift(case), found)
 
@@ -861,6 +868,15 @@ def leveled(subject: Subject, case: Case, change: Change) -> Iterator[Change]:
             yield made
 
 
+def _next(case: Case, i: int, told: Array) -> tuple[int, ...]:
+    """The nearest sites that read a site's result."""
+    sites = case.program.sites
+    read = [j for j, site in enumerate(sites) if i in site.parents and told[j] and i < j]
+    read = [j for j in read if redraw.together(case.program, i, j)]
+    first = min((sites[j].depth for j in read), default=0)
+    return tuple(j for j in read if sites[j].depth == first)
+
+
 def _leveled(subject: Subject, case: Case, change: Change, every: bool) -> Change:
     sites, times = case.program.sites, dict.fromkeys(case.owner, 1.0)
     drawn = change.values
@@ -872,19 +888,19 @@ def _leveled(subject: Subject, case: Case, change: Change, every: bool) -> Chang
         told |= every & ~case.each("lookup")
         beside: dict[tuple[int, ...], list[int]] = {}  # sites that the same ones read
         for i in case.owner.values():
-            read = [j for j, site in enumerate(sites) if i in site.parents and told[j] and i < j]
-            read = [j for j in read if redraw.together(case.program, i, j)]
-            if told[i] and read:
-                beside.setdefault(tuple(read), []).append(i)
-        for after_it, group in beside.items():
-            step = (np.mean(off[group]) - np.mean(off[[*after_it]])) / 2
-            for kernel in (sites[i].scale for i in group):
-                if kernel.name in drawn and kernel.power:
-                    times[kernel.name] *= math.exp(step / kernel.power)
+            if told[i] and (near := _next(case, i, told)):
+                beside.setdefault(near, []).append(i)
+        for near, group in beside.items():
+            step = np.mean(off[group]) - np.mean(off[[*near]])
+            sizes = np.log(np.clip(np.nan_to_num(after.m.z2[group], nan=1.0), 1e-300, 1e300))
+            apart = np.clip(sizes - np.logaddexp.reduce(sizes) + math.log(len(sizes)), -50.0, 50.0)
+            for i, more in zip(group, apart, strict=True):  # until each is as large as the others
+                if (kernel := sites[i].scale).name in drawn and kernel.power:
+                    times[kernel.name] *= math.exp((step - more) / 2 / kernel.power)
         change = replace(change, values={k: v * times.get(k, 1.0) for k, v in drawn.items()})
-    near = NEAR / len(times)
+    least = NEAR / len(times)
     ranked = sorted(times, key=lambda k: -abs(math.log(times[k])))
-    said = tuple(f"{k} by {times[k]:.2g}" for k in ranked if abs(math.log(times[k])) > near)
+    said = tuple(f"{k} by {times[k]:.2g}" for k in ranked if abs(math.log(times[k])) > least)
     text = f"{change.text}, then scale it until E x² stays level: {listed(said)}"
     return replace(change, text=text) if said else change
 

@@ -40,6 +40,7 @@ LOOP = 3  # so many calls of a kernel, of which each reads the last one's result
 # Where a unit signal lies, and a step from 0 over which a root rises by less than ROOT, and no
 # slope by more than TINY / ROOT.
 SEEN, TINY, ROOT = 6.0, 1e-24, 1e-6
+SMALLER = 0.8  # what multiplies a sum of two, as 1/√2 does, leaves one
 NUMBER = 2.0  # a number nearer to 1 behind a kernel belongs to what follows
 WAVE = 4  # a function that turns so often is a wave, and what is added in it a phase: not best at 0
 # A unit signal lies on both sides of a shift so large; what it never crosses is a fault.
@@ -167,6 +168,7 @@ class Site:
     shifts: tuple[str, ...] = ()  # parameters that are added before another site reads it
     summed: int = 1  # sites whose results meet, at the most, in the sums that follow
     times: float = 1.0  # the known number behind its result, for which its kernels make up
+    ahead: float = 1.0  # and the one in what it reads
     passed: bool = False  # where its result is 0, another signal passes beside it
     partners: tuple[int, ...] = ()  # sites whose results its own is multiplied by, as keys are
     recurrent: bool = False  # what it reads depends on the state of the loop that it is in
@@ -381,6 +383,8 @@ class Value:
     # them their product, and the curve without them. Once the source is another, what it says.
     multiples: tuple[Multiple, ...] = field(default=(), compare=False)
     behind: Mapping[int, float] = field(default_factory=dict)
+    ahead: float = 1.0  # the known number that it was multiplied by last, or before the source, too
+    taken: float = 1.0
     act: Elementwise = field(default=LINEAR, compare=False)  # what acted before the source
     degree: float = 1.0  # the power of the data's scale with which it grows
     bounded: bool = False
@@ -394,6 +398,7 @@ class Value:
     dom: int = EVERY  # sites on every path to it
     parents: int = 0
     bare: int = 0  # the parents that no normalizer separates from it
+    met: int = 0  # those that meet in it, of sums that were made smaller one
     intact: int = 0  # sites whose result it is, shifted and moved
     nulls: int = 0  # sites where it, or its source, is 0 if their result is
     free: int = 0  # kernels of sites and shifts of which it is a sum, or a function of the sum
@@ -473,6 +478,16 @@ def _behind(v: Value) -> Mapping[int, float]:
     return {unit.site: unit.times} if unit else v.behind
 
 
+def _ahead(v: Value) -> tuple[float, Array]:
+    """The number in front of what reads it, for which that one should make up, and the rest."""
+    unit = _unit(v)
+    whole = unit.curve if unit else v.curve
+    with np.errstate(over="ignore", invalid="ignore"):
+        rest = np.asarray(whole) / v.ahead
+    own = v.ahead if _rms(whole) > _rms(rest) + math.log(NUMBER) else 1.0
+    return v.taken * own, whole if own == 1.0 else rest
+
+
 def _common(values: Sequence[Value]) -> int:
     """How many of their multiples are the same, from the first on."""
     pairs = zip(*(v.multiples for v in values), strict=False)
@@ -511,6 +526,7 @@ def _union(values: Sequence[Value], source: int) -> Value:
         dom=reduce(lambda dom, v: dom & v.dom, carriers, EVERY),
         parents=_all(v.parents for v in carriers),
         bare=_all(v.bare for v in carriers),
+        met=_all(v.met for v in carriers),
         loops=_all(v.loops for v in carriers),
         state=_all(v.state for v in carriers),
         roots=_all(v.roots for v in strong),
@@ -584,6 +600,7 @@ class Draft:
     steps: int
     recurrent: bool
     carries: bool = False
+    ahead: float = 1.0
 
     @property
     def plain(self) -> bool:
@@ -615,6 +632,7 @@ class Reader:
         self.parameters: list[Kernel] = []
         self.means: list[float] = []
         self.pairs: set[frozenset[int]] = set()  # of parameters that are added
+        self.noisy: set[int] = set()  # those that arrays multiply which are no masks
         self.masks: set[str] = set()  # parameters of 0 and one other number that never change
         self.mixers: set[int] = set()  # those that never change, and have no negative numbers
         self.inputs: list[int] = []
@@ -684,16 +702,15 @@ class Reader:
         if not v.pending:
             return v
         root = self._root(v.source, "softmax" if v.soft else "normalizer", v.parents)
-        v = replace(v, pending=False, soft=False, bounded=v.soft, reduced=False, bare=0)
-        return replace(v, degree=1.0, roots=root, averaged=1.0, total=1.0, multiples=(), behind={})
+        v = replace(v, pending=False, soft=False, bounded=v.soft, reduced=False, bare=0, met=0)
+        return replace(v, degree=1.0, roots=root, averaged=1.0, total=1.0, multiples=(), ahead=1.0,
+                       taken=1.0)  # fmt: skip
 
     def acting(self, v: Value) -> Elementwise:
         """The activation on the way to a value; pooling, moves, joins of equals looked through."""
         if v.straight:
             return v.act
-        unit = _unit(v)
-        found = unit.curve if unit else v.curve
-        curve = np.broadcast_to(np.asarray(found, dtype=np.float64), POINTS.shape)
+        curve = np.broadcast_to(np.asarray(_ahead(v)[1], dtype=np.float64), POINTS.shape)
         return self.functions.setdefault(np.round(curve, 4).tobytes(), Elementwise(curve))
 
     def apply(self, op: Op, inputs: Sequence[Value]) -> list[Value]:
@@ -758,7 +775,10 @@ class Reader:
         own, times = inputs[k], op.kind == "mul" or (op.kind == "div" and k == 1)
         if not (times and own.level == SIGNAL and own.origins) or own.parents or own.loops:
             return False
-        others = inputs[1 - k]
+        others, sizes = inputs[1 - k], [math.prod(n) for n in op.shapes]
+        if others.level == SIGNAL and not others.parents:  # of other data
+            apart = not others.origins & own.origins
+            return apart and len(sizes) == 2 and sizes[k] < sizes[1 - k]
         origins, parents = others.origins, others.parents
         for d in reversed(self.found.values()):
             if parents >> d.number & 1:
@@ -813,9 +833,7 @@ class Reader:
         made = replace(made, total=made.total * (_factor(op, sides[0]) if lone and sides else 1.0))
         # A shift that is not known stands at 0, a scale at 1, and nothing is masked.
         # But one number for all, which a redraw leaves, stands as it is.
-        shapes = [self.parameters[p].shape for p in made_of]
-        single = op.kind in ("mul", "div") and made_of and all(math.prod(n) == 1 for n in shapes)
-        kept = single and all(v.number and (v.powers or v.exact) for v in sides)
+        kept = op.kind in ("mul", "div") and made_of and all(map(self._known, sides))
         skips = open_ended and len(main) == 1 and straight and op.kind != "affine" and not kept
         if op.kind != "move" and not skips:
             made = self._curved(op, inputs, main, made)
@@ -835,11 +853,20 @@ class Reader:
         for n in range(kept):
             curves = [v.multiples[n].curve if k in main else v.number for k, v in enumerate(inputs)]
             multiples.append(made.multiples[n]._replace(curve=run(*curves)))
-        if made.straight and op.kind in ("mul", "div") and made.intact.bit_count() == 1:
+        sides = [v for k, v in enumerate(inputs) if k not in main]
+        lone = len(main) == 1 and (op.kind == "mul" or (op.kind == "div" and main == [0]))
+        ahead = made.ahead if op.kind == "affine" else 1.0
+        if lone and all(map(self._known, sides)):
             times = float(run(*(1.0 if k in main else v.number for k, v in enumerate(inputs))))
-            last = made.multiples[-1] if kept else Multiple(bits(made.intact)[0], 1.0, whole)
-            if 0 < times < math.inf:
-                multiples.append(last._replace(times=last.times * times))
+            known = 0 < times < math.inf
+            if made.straight and made.intact.bit_count() == 1:
+                last = made.multiples[-1] if kept else Multiple(bits(made.intact)[0], 1.0, whole)
+                multiples += [last._replace(times=last.times * times)] if known else []
+            elif known:
+                ahead = made.ahead * times
+            if made.straight and times <= SMALLER and made.met:  # so that the sum stays as it is
+                made = replace(made, met=1 << bits(made.met)[-1])
+        made = replace(made, ahead=ahead)
         return replace(made, curve=run(*numbers), bare_curve=run(*bare), multiples=tuple(multiples))
 
     def _beside(self, op: Op, inputs: Sequence[Value], place: int) -> None:
@@ -911,8 +938,11 @@ class Reader:
         """Of parameters and constants alone."""
         number, single = inputs[0].number if inputs else 0.25, op.kind in ELEMENTWISE
         parts = [k for k, v in enumerate(inputs) if v.powers]
+        plain = all(inputs[k].source >= 0 for k in parts)  # as they stand
         for pair in product(*(inputs[k].powers for k in parts)) if op.kind == "add" else ():
-            self.pairs.add(frozenset(pair))
+            self.pairs |= {frozenset(pair)} if plain else set()
+        unknown = any(not (v.powers or v.exact) and v.share == 1 for v in inputs)
+        self.noisy |= {p for k in parts for p in inputs[k].powers if op.kind == "mul" and unknown}
         straight = all(inputs[k].straight and self._rises(op, inputs, k) for k in parts)
         if op.run is not None and single:
             number = float(op.run(*(v.number for v in inputs)))
@@ -1012,7 +1042,7 @@ class Reader:
         if op.run is None or op.kind not in ("mul", "div", "choose"):
             return found
         for p in found:
-            ways = [[(1.0, 1.0)] if p in v.powers or not (v.exact or v.share < 1)
+            ways = [[(1.0, 1.0)] if p in v.powers or not (v.share < 1 or self._known(v))
                     else [(v.share, v.number), (1 - v.share, v.rest)] for v in inputs]  # fmt: skip
             square = 0.0
             for pairs in product(*ways):
@@ -1022,6 +1052,11 @@ class Reader:
                         square += weight * float(op.run(*numbers)) ** 2
             found[p] *= math.sqrt(square) if 0 < square < math.inf else 1.0
         return found
+
+    def _known(self, v: Value) -> bool:
+        """Whether it is one number for all, or made of parameters of one, which a redraw leaves."""
+        single = v.powers and all(math.prod(self.parameters[p].shape) == 1 for p in v.powers)
+        return v.exact or bool(single and v.number)
 
     def _moved(self, op: Op, inputs: Sequence[Value], place: int, out: int, entries: Any) -> Any:
         run = op.run
@@ -1041,8 +1076,8 @@ class Reader:
         """Values of several sources, number by number: the result is a source of its own."""
         made = _union(known, op.number)
         if op.kind == "add":
-            self.sums.add(made.bare)
-            self.carried |= {made.bare} if any(v.state & 1 for v in known) else set()
+            self.sums.add(made.met)
+            self.carried |= {made.met} if any(v.state & 1 for v in known) else set()
         stays = pending or (degree == 0 and made.reduced and any(v.degree for v in known))
         soft = stays and any(v.soft or abs(v.degree) > GROWN / 2 for v in known)
         bounded = made.bounded or (degree == 0 and not stays)
@@ -1050,10 +1085,12 @@ class Reader:
         nulls, times = [_nulls(v) for v in known], op.kind == "mul"
         for k, own in enumerate(nulls if times else ()):
             self._partner(own, _all(nulls[:k] + nulls[k + 1 :]))
+        behinds = [dict(_behind(v)) for v in known]
+        behind = behinds[0] if all(own == behinds[0] for own in behinds) else {}
         meets = reduce(and_, nulls) if op.kind == "add" else _all(nulls) * times
         free = _all(v.free for v in known) if op.kind in ("add", "choose") else 0
         return replace(made, degree=degree, bounded=bounded, pending=stays, soft=soft, free=free,
-                       nulls=meets)  # fmt: skip
+                       nulls=meets, behind=behind)  # fmt: skip
 
     def _partner(self, own: int, others: int) -> None:
         """Keep that the results of these sites are multiplied by those of others."""
@@ -1086,10 +1123,12 @@ class Reader:
         free = _all(v.free for v in known) * (op.kind == "join")
         joins = known if op.kind in ("join", "reduce") else []
         behind = {n: times for v in joins for n, times in _behind(v).items()}
+        ahead = {_ahead(v)[0] for v in joins if v.level > ROUTING}
         nulls = _all(map(_nulls, known)) if op.kind in ("reduce", "contract") else 0
         made = replace(made, degree=degree, reduced=reduced, act=act, free=free, nulls=nulls,
                        averaged=made.averaged * averaged, total=made.total * total)  # fmt: skip
-        return replace(made, least=_low(op, known), behind=behind)
+        taken = ahead.pop() if len(ahead) == 1 else 1.0
+        return replace(made, least=_low(op, known), behind=behind, taken=taken)
 
     def _terms(self, op: Op, inputs: Sequence[Value]) -> tuple[float, float]:
         """Of how many values a sum is as good as the mean, and by how much equal ones grow in it.
@@ -1125,10 +1164,15 @@ class Reader:
         number = self.found[z].number if z in self.found else len(self.found)
         mark, inside = 1 << number, (1 << len(self.steps)) - 1
         steps, recurrent = math.prod(self.steps), bool(x.loops & inside)
-        self.found[z] = Draft(number, z, side, lookup, contract, kernel, x, steps, recurrent)
+        tables = _all(1 << place for place, kind, _ in self.roots.values() if kind == "lookup")
+        drawn = x.parents and not x.origins and not x.roots & tables  # not of another scale
+        ahead = _ahead(x)[0] if drawn else 1.0
+        self.found[z] = Draft(
+            number, z, side, lookup, contract, kernel, x, steps, recurrent, ahead=ahead
+        )
         dom = (0 if x.dom == EVERY else x.dom) | mark
         units = {number: partial(_numbered, op.shape, contract.units)}
-        made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, intact=mark, nulls=mark,
+        made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, met=mark, intact=mark, nulls=mark,
                      loops=x.loops, units=units)  # fmt: skip
         free = _all(1 << p for p in kernel.powers)
         made = replace(made, roots=x.roots, averaged=x.averaged, total=x.total, depth=x.depth + 1,
@@ -1189,6 +1233,7 @@ class Reader:
         made = replace(made, depth=depth, bounded=False, reduced=False, degree=1.0)
         made = replace(made, least=min(_least(first), _least(came)))
         made = replace(made, behind={**_behind(first), **_behind(came)})
+        made = replace(made, taken=_ahead(came)[0] if came.level > ROUTING else 1.0)
         loops = first.loops | came.loops | mark
         made = replace(made, loops=loops, state=mark, act=self.acting(came))
         if first.level > ROUTING:
@@ -1203,6 +1248,7 @@ class Reader:
             return replace(v, entries={}, exact=False)
         return replace(v, source=i, layout=0, straight=True, curve=POINTS, act=act, depth=depth,
                        bare_curve=POINTS, least=_least(v), behind=_behind(v), multiples=(),
+                       ahead=1.0, taken=_ahead(v)[0],
                        loops=v.loops & ~mark, state=v.state & ~mark, units={}, free=0)  # fmt: skip
 
     # Loops that were run step by step.
@@ -1261,7 +1307,7 @@ class Reader:
             return _all(1 << place.get(n, n) for n in bits(mask)) if mask > 0 else mask
 
         def moved(v: Value) -> Value:
-            return replace(v, dom=at(v.dom), parents=at(v.parents), bare=at(v.bare))
+            return replace(v, dom=at(v.dom), parents=at(v.parents), bare=at(v.bare), met=at(v.met))
 
         for d in self.found.values():
             d.x = moved(d.x)
@@ -1376,6 +1422,7 @@ class Reader:
             ),
             summed=max(met, default=1),
             times=self._behind(d),
+            ahead=d.ahead,
             passed=bool(self.passed >> d.number & 1),
             recurrent=d.recurrent,
             carries=d.carries,
@@ -1400,14 +1447,15 @@ class Reader:
             sliced = parts and d.steps > 1 and d.steps % layers == 0
             part = _part(d.kernel.entries[p]()[0], size) if parts and index and not sliced else None
             layers = layers if sliced else 1
-            times = d.kernel.times.get(p, 1.0) * self._behind(d)
+            times = d.kernel.times.get(p, 1.0) * self._behind(d) * d.ahead
             made.append(replace(known, power=power, index=index, factor=times, layers=layers,
                                 part=part, bent=bool(d.kernel.bent >> p & 1) or power > 1,
                                 normed=d.kernel.reduced))  # fmt: skip
         scales = () if any(k.power for k in made) else self.scales.get(d.number, ())
         made += [replace(self.parameters[p], after=True) for p in scales]
+        noisy = {self.parameters[p].name for p in self.noisy}
         rank = lambda k: (  # noqa: E731
-            k.index is not None, k.name not in self.masks, math.prod(k.shape)
+            k.index is not None, k.name not in self.masks, k.name not in noisy, math.prod(k.shape)
         )  # fmt: skip
         made.sort(key=rank, reverse=True)
         place = {self.parameters[p].name: p for p in d.kernel.powers}
@@ -1496,6 +1544,7 @@ class Subject:
     reader: Reader
     program: Program
     examples: int
+    eager = False  # a run takes no compiling
     y2 = math.nan  # E y² of targets that are numbers: no marks, and no labels of classes
 
     @property
@@ -1735,7 +1784,7 @@ class Subject:
         z2, z_share, _ = self._second(notes, f"z {i}")
         g2, _, g_steps = self._second(notes, f"g {i}")
         std = math.sqrt(self._second(notes, f"w {i}")[0]) if f"w {i}" in notes else weight.std
-        std *= site.times
+        std *= site.times * site.ahead
         for k in site.kernels:
             if k.after:
                 std *= kernels[k.name].rms

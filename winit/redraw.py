@@ -333,18 +333,18 @@ def reinitialize(
     Parameters
     ----------
     scheme : "auto" or a scheme's name
-        "auto" follows `plan`; `options` go with a name only. Embeddings, biases, normalization
-        and gates have their convention under every scheme: what their layer always sets, and of
-        biases 0, which are added to what a kernel or a normalizer gives. Divisors, thresholds, and
-        scales and shifts of a model's own are left, and so is what keeps a quotient, a root or a
-        logarithm from 0 or below: shifts always, kernels unless forced. Zeros beside which another
-        signal passes, or a given bias is the result, stay so, unless forced, and so does a kernel
-        of few numbers, such as an identity. Orthogonal kernels are drawn so, tables no larger than
-        they are. Where sums over many make the signal grow or fade, kernels are scaled until it
-        stays level. A parameter is left if a function of it, such as softplus, is the kernel. In
-        PyTorch and JAX, what no
-        reset of the layer draws was given, and stays, such as an output's log-odds or a scale of
-        0.1: constants, and what is three times beyond its draws (in JAX, beside an output's kernel,
+        "auto" follows `plan`; `options` go with a name only. Embeddings, biases, normalization and
+        gates have their convention under every scheme: what their layer always sets, and of biases
+        0, which are added to what a kernel or a normalizer gives. Divisors, thresholds, and scales
+        and shifts of a model's own are left, and so is what keeps a quotient, a root or a logarithm
+        from 0 or below: shifts always, kernels unless forced. Zeros beside which another signal
+        passes, or a given bias is the result, stay so, unless forced, and so does a kernel of few
+        numbers, such as an identity. Orthogonal kernels are drawn so, tables no larger than they
+        are. Where sums over many make the signal grow or fade, kernels are scaled until it stays
+        level; in PyTorch, whose runs need no compiling, whatever the reason is. A parameter is left
+        if a function of it, such as softplus, is the kernel. In PyTorch and JAX, what no reset of
+        the layer draws was given, and stays, such as an output's log-odds or a scale of 0.1:
+        constants, and what is three times beyond its draws (in JAX, beside an output's kernel,
         beyond 3/√fan_in). What differs less looks like a draw, and is set; so is what is above 3 in
         hidden layers.
     force : bool
@@ -379,7 +379,8 @@ def reinitialize(
     drawn = values(subject, draws, named, force=force)
     fresh = {name: value for name, (value, _) in drawn.items()}
     # How alike the terms of a sum are, and in a graph how many, only a run tells.
-    runs = level and not named and any(s.total > SUMS for s in subject.program.sites)
+    sums = any(s.total > SUMS for s in subject.program.sites)
+    runs = level and not named and (sums or subject.eager)
     for name, times in (level(subject, fresh) if level and runs else {}).items():
         drawn[name] = times * fresh[name], f"{drawn[name][1]}, times {times:.2g}"
     before = {name: np.array(subject.value(name)) for name in drawn}
@@ -426,7 +427,7 @@ def values(
         name, own = sites[i].kernel.name, plans[i]
         if generated(sites[i]) and (inner := 0 if named else pairs[i]):
             # so that the product has the plan's
-            std = math.sqrt(own.std / sites[i].times / math.sqrt(inner))
+            std = math.sqrt(own.std / (sites[i].times * sites[i].ahead) / math.sqrt(inner))
             for kernel in sites[i].kernels:
                 drawn = initializers.normal(kernel.shape, std=std, rng=rng)
                 found[kernel.name] = drawn, f"normal, std={std:.4g}"
@@ -479,7 +480,7 @@ def _beside(
         if subject.kept(site.kernel.name) and not force:  # as of a base that an adapter leaves
             return None
         # the length of each unit's weights, whose own scale does not count
-        length = plan.std / site.times * math.sqrt(site.fan_in)
+        length = plan.std / (site.times * site.ahead) * math.sqrt(site.fan_in)
         return np.full(kernel.shape, length), f"constant, value={length:.4g}"
     pair = [k.name for k in site.kernels[1:] if len(k.shape) == 2 and not k.power]
     if site.kernel.index and kernel.name in pair and len(pair) <= 2:

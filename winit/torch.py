@@ -858,6 +858,8 @@ class Subject(Base):
     See `winit.jax.Subject`; `buffers`, all that is not trainable by default, are no parameters.
     """
 
+    eager = True
+
     def __init__(
         self,
         name: str,
