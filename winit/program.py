@@ -466,10 +466,14 @@ def _unit(v: Value) -> Multiple | None:
     """The multiple behind a site for which its kernel should make up, if one is.
 
     A function that is of size 1 with its number in it is an activation, as sin(30 z) and the hard
-    sigmoid are.
+    sigmoid are; but not one that it makes flat nearly everywhere, as tanh(100 z) is.
     """
     best = min(reversed(v.multiples), key=lambda m: round(_rms(m.curve), 6), default=None)
-    return best if best and _rms(v.curve) > _rms(best.curve) + math.log(NUMBER) else None
+    if best is None or _rms(v.curve) > _rms(best.curve) + math.log(NUMBER):
+        return best
+    curves = (np.broadcast_to(c, POINTS.shape) for c in (v.curve, best.curve))
+    flat, steep = (Elementwise(curve).tails(FLAT) for curve in curves)
+    return best if steep and not flat else None
 
 
 def _behind(v: Value) -> Mapping[int, float]:
