@@ -33,6 +33,9 @@ def seeded() -> Any:
         yield
 
 
+WIDE = torch.randn(32, 64, generator=torch.Generator().manual_seed(5))
+
+
 class Made(nn.Module):
     """A module of parts and of a function of them and the inputs."""
 
@@ -728,6 +731,100 @@ def test_which_numbers_are_a_kernels(bend: Any, text: str) -> None:
     n = bend(torch.ones(8, 12)).shape[1]
     module = Made(lambda m, x: m.head(bend(m.one(x))), one=nn.Linear(12, 12), head=nn.Linear(n, 4))
     assert reinitialize(module, x=X, rng=0)["one.weight"] == text
+
+
+class Front(nn.Module):
+    """A kernel of std 1 and a number in front of it."""
+
+    def __init__(self, inputs: int, outputs: int, number: float) -> None:
+        super().__init__()
+        self.w, self.number = nn.Parameter(torch.randn(outputs, inputs)), number
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x * self.number, self.w)
+
+
+@pytest.mark.parametrize(
+    ("bend", "text"),
+    [
+        (nn.ReLU(), "he_normal, times 8"),
+        (nn.Tanh(), "variance_scaling, scale=2.121, times 8"),
+        (nn.Sequential(nn.ReLU(), nn.Unflatten(1, (32, 2)), nn.AvgPool1d(2), nn.Flatten()),
+         "he_normal, times 8"),
+    ],
+)  # fmt: skip
+def test_a_number_in_front_of_a_kernel_is_made_up_for(bend: Any, text: str) -> None:
+    """But not in front of the first, where it may be what data are divided by, as 255."""
+    wide = 32 if isinstance(bend, nn.Sequential) else 64
+    parts = [part for _ in range(4) for part in (Front(wide, 64, 1 / 8), bend)]
+    module = nn.Sequential(Front(64, 64, 1 / 8), bend, *parts, Front(wide, 4, 1 / 8))
+    torch.manual_seed(0)
+    said = reinitialize(module, x=WIDE, rng=0)
+    assert said["4.w"] == text and said["0.w"] == "lecun_normal"
+    assert said["10.w"] == "variance_scaling, scale=0.01, times 8"
+    assert audit(module, WIDE).ok
+
+
+def test_a_learned_number_at_a_kernel_is_made_up_for() -> None:
+    module = Made(lambda m, x: m.head(F.relu(F.linear(F.relu(m.stem(x)), m.w * m.g))),
+                  stem=nn.Linear(12, 12), w=nn.Parameter(torch.randn(12, 12)),
+                  g=nn.Parameter(torch.tensor(0.1)), head=nn.Linear(12, 4))  # fmt: skip
+    assert reinitialize(module, x=X, rng=0)["w"] == "he_normal, times 10"
+    assert float(module.g.detach()) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_the_scale_of_noise_in_a_kernel_is_no_kernel(first: bool) -> None:
+    """As of noisy networks, and of weights with a variance of their own, through a softplus."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        noise = m.s * torch.randn_like(m.s)
+        soft = F.softplus(m.r) * torch.randn_like(m.r)
+        kernels = (noise + m.m, soft + m.n) if first else (m.m + noise, m.n + soft)
+        for w in kernels:
+            x = F.relu(F.linear(x, w))
+        return m.head(x)
+
+    given = torch.full((12, 12), 0.1), torch.full((12, 12), -5.0)
+    m, n = (nn.Parameter(torch.randn(12, 12)) for _ in range(2))
+    module = Made(forward, m=m, n=n, s=nn.Parameter(given[0].clone()),
+                  r=nn.Parameter(given[1].clone()), head=nn.Linear(12, 4))  # fmt: skip
+    said = reinitialize(module, x=X, rng=0)
+    assert said["m"] == "lecun_normal" and said["n"] == "he_normal"
+    assert torch.equal(module.s, given[0]) and torch.equal(module.r, given[1])
+
+
+def test_sums_that_are_made_smaller_keep_their_branches() -> None:
+    """Divided by √2 a sum of two is as large as each; nothing is left to divide by √n."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        for inner, end in zip(m.inner, m.ends, strict=True):
+            x = (x + end(F.relu(inner(x)))) / 2**0.5
+        return m.head(x)
+
+    inner, ends = (nn.ModuleList(nn.Linear(64, 64) for _ in range(12)) for _ in range(2))
+    module = Made(forward, inner=inner, ends=ends, head=nn.Linear(64, 4))
+    assert reinitialize(module, x=WIDE, rng=0)["ends.5.weight"] == "he_normal"
+    report = audit(module, WIDE)
+    assert report.ok and all(0.1 < row.x2 < 10 for row in report.rows)
+
+
+@pytest.mark.parametrize("times", [100.0, 1.0])
+def test_a_number_that_saturates_is_judged_as_large_kernels_are(times: float) -> None:
+    layers = [nn.Linear(64, 64) for _ in range(3)]
+    for layer in layers:
+        nn.init.normal_(layer.weight, std=12.5 / times)
+        nn.init.zeros_(layer.bias)
+
+    def forward(m: Any, x: Tensor) -> Any:
+        for layer in m.layers:
+            x = torch.tanh(times * layer(x))
+        return m.head(x)
+
+    module = Made(forward, layers=nn.ModuleList(layers), head=nn.Linear(64, 4))
+    assert audit(module, WIDE).findings[0].verdict == "saturated"
+    reinitialize(module, x=WIDE, rng=0)
+    assert audit(module, WIDE).ok
 
 
 def test_an_output_is_judged_with_the_number_behind_it() -> None:
@@ -1786,21 +1883,48 @@ def test_a_draw_is_scaled_where_sums_lie_beside_other_ways(run: Any, wide: int) 
         assert sums < 0.5 < own < 1  # so that what is summed does not drown the rest
 
 
+def grown(m: Any, x: Tensor) -> Tensor:
+    for layer in m.layers:
+        x = x + F.relu(layer(m.near @ x))
+    return m.head(x)  # type: ignore[no-any-return]
+
+
+def test_what_branches_make_too_large_is_not_made_up_for_by_the_first_kernel() -> None:
+    """Else all begins near 0, and grows a hundredfold from one to the next."""
+    module = Made(lambda m, x: grown(m, m.stem(x)), stem=nn.Linear(12, 32),
+                  layers=nn.ModuleList(nn.Linear(32, 32) for _ in range(6)),
+                  head=nn.Linear(32, 4))  # fmt: skip
+    module.register_buffer("near", neighbors())
+    said = reinitialize(module, x=NODES, rng=0)
+    report = audit(module, NODES)
+    assert report.ok and all(0.1 < row.x2 < 10 for row in report.rows), report.rows
+    assert re.search(r"times 0\.\d+$", said["layers.3.weight"])
+    assert reinitialize(module, x=NODES, rng=0) == said
+    # what hangs on a trunk that is near 0 and grows is no sound start
+    for layer in module.layers:
+        layer.weight.data *= 20
+    module.stem.weight.data *= 1e-5
+    nn.init.zeros_(module.stem.bias)
+    assert not audit(module, NODES).ok
+
+
 # ------------------------------------------------------------------ masks among the inputs
 
 
 def padded(m: Any, x: Tensor, mask: Tensor) -> Tensor:
+    x = x * mask if m.first else x
     for layer in m.layers:
         x = F.relu(layer(x)) * mask
     return m.head(x.sum(1) / mask.sum(1))  # type: ignore[no-any-return]
 
 
-def test_a_mask_among_the_inputs_is_no_signal() -> None:
+@pytest.mark.parametrize("first", [False, True])  # whether it multiplies the data, too
+def test_a_mask_among_the_inputs_is_no_signal(first: bool) -> None:
     """What it multiplies is read as without it, and every path leads through the kernels still."""
     torch.manual_seed(0)
     sizes = [(12, 64)] + [(64, 64)] * 19
     layers = nn.ModuleList(nn.Linear(*size) for size in sizes)
-    module = Made(padded, layers=layers, head=nn.Linear(64, 4))
+    module = Made(padded, layers=layers, head=nn.Linear(64, 4), first=first)
     x = torch.randn(8, 20, 12), (torch.rand(8, 20, 1) < 0.7).float()
     said = reinitialize(module, x=x, rng=0)
     assert said["layers.9.weight"] == "he_normal" and audit(module, x).ok
@@ -2090,9 +2214,6 @@ def he(depth: int = 6) -> nn.Sequential:
     for layer in module[::2]:
         nn.init.kaiming_normal_(layer.weight, generator=draws)
     return module
-
-
-WIDE = torch.randn(32, 64, generator=torch.Generator().manual_seed(5))
 
 
 @pytest.mark.parametrize("which", [[4], [*range(0, 13, 2)]])

@@ -366,8 +366,11 @@ def judged(case: Case) -> Array:
     """Where every path leads through, or a loop's state does; stacked layers are no such loop."""
     alone = np.array([site.kernel.layers == 1 for site in case.program.sites], dtype=bool)
     sites = case.program.sites
-    # The first branches beside a trunk begin with what every path leads through.
-    splits = [s.cut and s.summed > 1 and s.scale.name not in case.opened for s in sites]
+    # The first branches beside a trunk begin with what every path leads through: if nothing sets
+    # the trunk's scale anew before the end, as a normalizer does.
+    ends = {root for site in sites if site.head for root in site.roots}
+    splits = [s.cut and s.summed > 1 and s.scale.name not in case.opened and bool(ends & {*s.roots})
+              for s in sites]  # fmt: skip
     trunk = [bool(site.parents) and all(splits[p] for p in site.parents) for site in sites]
     told = case.each("cut") | case.each("recurrent") & alone | np.array(trunk, dtype=bool)
     return np.asarray(told & ~case.each("lookup"))
@@ -798,8 +801,8 @@ def changes(
     found += whole[alike:]
 
     yield from map(told, found)
-    if rule.scaled:
-        yield from leveled(subject, case, told(whole[-1]))
+    if rule.scaled and (last := leveled(subject, case, told(whole[-1]))).text != whole[-1].text:
+        yield last
     if rule.find is first_loss:
         yield from _quieted(subject, case)
 
@@ -858,37 +861,27 @@ def _ends_branch(site: Site) -> bool:
     return site.summed > 2 and not (site.reads_data or site.looped or site.lookup)
 
 
-def leveled(subject: Subject, case: Case, change: Change) -> Iterator[Change]:
-    """A draw, each kernel then scaled for what the plan cannot know, as sums over neighbors.
-
-    First those that every path leads through, then those beside others, too.
-    """
-    for every in (False, True):
-        if (made := _leveled(subject, case, change, every)).text != change.text:
-            yield made
-
-
-def _next(case: Case, i: int, told: Array) -> tuple[int, ...]:
+def _next(case: Case, i: int) -> tuple[int, ...]:
     """The nearest sites that read a site's result."""
     sites = case.program.sites
-    read = [j for j, site in enumerate(sites) if i in site.parents and told[j] and i < j]
+    read = [j for j, site in enumerate(sites) if i in site.parents and i < j and not site.lookup]
     read = [j for j in read if redraw.together(case.program, i, j)]
     first = min((sites[j].depth for j in read), default=0)
     return tuple(j for j in read if sites[j].depth == first)
 
 
-def _leveled(subject: Subject, case: Case, change: Change, every: bool) -> Change:
+def leveled(subject: Subject, case: Case, change: Change) -> Change:
+    """A draw, each kernel then scaled for what the plan cannot know, as sums over neighbors."""
     sites, times = case.program.sites, dict.fromkeys(case.owner, 1.0)
     drawn = change.values
     if not times:
         return change
     for _ in range(ROUNDS):
         after = change.run(subject, case)
-        off, told = np.clip(drift(after), -50.0, 50.0), judged(after)
-        told |= every & ~case.each("lookup")
+        off = np.clip(drift(after), -50.0, 50.0)
         beside: dict[tuple[int, ...], list[int]] = {}  # sites that the same ones read
-        for i in case.owner.values():
-            if told[i] and (near := _next(case, i, told)):
+        for i in case.kernels:
+            if near := _next(case, i):
                 beside.setdefault(near, []).append(i)
         for near, group in beside.items():
             step = np.mean(off[group]) - np.mean(off[[*near]])
@@ -911,8 +904,9 @@ def level(subject: Subject, values: Mapping[str, Array]) -> dict[str, float]:
     rule = fault(change.run(subject, case))
     if rule is None or rule.find not in (grows, fades, starves, bursts):
         return {}
-    tried = leveled(subject, case, change)
-    made = next((c for c in tried if not fault(c.run(subject, case))), change)
+    made = leveled(subject, case, change)
+    if fault(made.run(subject, case)):
+        return {}
     tops = {k: float(np.abs(v).max(initial=0.0)) for k, v in values.items()}
     times = {k: float(np.abs(v).max() / tops[k]) for k, v in made.values.items() if tops[k]}
     return {k: factor for k, factor in times.items() if factor != 1.0}

@@ -473,7 +473,7 @@ def _unit(v: Value) -> Multiple | None:
         return best
     curves = (np.broadcast_to(c, POINTS.shape) for c in (v.curve, best.curve))
     flat, steep = (Elementwise(curve).tails(FLAT) for curve in curves)
-    return best if steep and not flat else None
+    return best if best.times > 1 and steep and not flat else None
 
 
 def _behind(v: Value) -> Mapping[int, float]:
