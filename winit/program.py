@@ -868,7 +868,7 @@ class Reader:
                 multiples += [last._replace(times=last.times * times)] if known else []
             elif known:
                 ahead = made.ahead * times
-            if made.straight and times <= SMALLER and made.met:  # so that the sum stays as it is
+            if made.straight and known and times <= SMALLER and made.met:  # it stays as it is
                 made = replace(made, met=1 << bits(made.met)[-1])
         made = replace(made, ahead=ahead)
         return replace(made, curve=run(*numbers), bare_curve=run(*bare), multiples=tuple(multiples))
