@@ -385,6 +385,7 @@ class Value:
     behind: Mapping[int, float] = field(default_factory=dict)
     ahead: float = 1.0  # the known number that it was multiplied by last, or before the source, too
     taken: float = 1.0
+    summing: float = 1.0  # as many values as it is the sum of, which a number may divide
     act: Elementwise = field(default=LINEAR, compare=False)  # what acted before the source
     degree: float = 1.0  # the power of the data's scale with which it grows
     bounded: bool = False
@@ -863,6 +864,8 @@ class Reader:
         if lone and all(map(self._known, sides)):
             times = float(run(*(1.0 if k in main else v.number for k, v in enumerate(inputs))))
             known = 0 < times < math.inf
+            if times < 1.0:  # what makes a mean of a sum takes nothing away
+                times, made = min(1.0, times * made.summing), replace(made, summing=1.0)
             if made.straight and made.intact.bit_count() == 1:
                 last = made.multiples[-1] if kept else Multiple(bits(made.intact)[0], 1.0, whole)
                 multiples += [last._replace(times=last.times * times)] if known else []
@@ -1132,7 +1135,9 @@ class Reader:
         made = replace(made, degree=degree, reduced=reduced, act=act, free=free, nulls=nulls,
                        averaged=made.averaged * averaged, total=made.total * total)  # fmt: skip
         taken = ahead.pop() if len(ahead) == 1 else 1.0
-        return replace(made, least=_low(op, known), behind=behind, taken=taken)
+        sums = op.kind in ("reduce", "contract") and not op.mean
+        return replace(made, least=_low(op, known), behind=behind, taken=taken,
+                       summing=op.count if sums else 1.0)  # fmt: skip
 
     def _terms(self, op: Op, inputs: Sequence[Value]) -> tuple[float, float]:
         """Of how many values a sum is as good as the mean, and by how much equal ones grow in it.
