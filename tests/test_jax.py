@@ -1214,3 +1214,46 @@ def test_stacked_kernels_that_are_no_draws_are_named(what: str) -> None:
     finding = winit.jax.audit(f, p, data(32, 64)).findings[0]
     assert finding.names == finding.changes == ("w",) and finding.verdict == "exploding"
     assert finding.cure == ("draw w with he_normal" if what == "mean" else "draw w again")
+
+
+def test_what_makes_a_mean_of_a_sum_is_no_number_in_front_of_a_kernel() -> None:
+    """JAX divides the sum by the count; eight outputs that are averaged are read as they are."""
+
+    def f(p: Any, x: Any, mean: Any) -> Any:
+        for n in range(3):
+            x = mean(jax.nn.relu(x @ p[f"w{n}"]).reshape(len(x), 8, 16))
+        return x @ p["w3"]
+
+    p = kernels((16, 128), (16, 128), (16, 128), (16, 4))
+    x = data(32, 16)
+    means = [lambda h: h.mean(1), lambda h: h.sum(1) / 8, lambda h: h.sum(1) * 0.125]
+    drawn = [winit.jax.reinitialize(lambda p, x, m=m: f(p, x, m), p, x, rng=0) for m in means]
+    for k in p:
+        assert all(np.array_equal(drawn[0][k], other[k]) for other in drawn)
+    assert drawn[0]["w1"].std() == pytest.approx(np.sqrt(2 / 16), rel=0.1)
+
+
+def test_a_number_before_a_bend_is_the_kernels_whatever_is_added_behind() -> None:
+    def f(p: Any, x: Any) -> Any:
+        for n in range(4):
+            x = x + jnp.tanh(x @ p[f"w{n}"] / 8)
+        return x @ p["w4"]
+
+    drawn = winit.jax.reinitialize(f, kernels(*[(64, 64)] * 4, (64, 4)), data(32, 64), rng=0)
+    assert all(drawn[f"w{n}"].std() == pytest.approx(1.0, rel=0.1) for n in range(4))
+
+
+def test_means_and_nan_of_a_stack_that_is_used_part_by_part() -> None:
+    def f(p: Any, x: Any) -> Any:
+        for w in p["w"]:
+            x = jax.nn.relu(x @ w)
+        return x @ p["h"]
+
+    w = np.stack([*kernels(*[(64, 64)] * 6, gain=2**0.5).values()])
+    p = {"w": w, "h": kernels((64, 4))["w0"]}
+    for i, add, cure in ((2, 0.7, "draw w with he_normal"), (4, np.nan, "draw w again")):
+        bad = w.copy()
+        bad[i] += add
+        finding = winit.jax.audit(f, p | {"w": bad}, data(32, 64)).findings[0]
+        assert finding.cure == cure and finding.changes == ("w",)
+        assert "w[0]" not in finding.reason

@@ -608,7 +608,8 @@ def suspects(case: Case, means: Mapping[str, Array]) -> dict[str, Array]:
             off = np.zeros(site.scale.shape[0])
             off[[*parts]] = [_off(case, k, np.ones(1))[0] for k in parts.values()]
             off[abs(off) < abs(off).max() / 4] = 0.0  # they change together, or not at all
-        if (abs(off) > near).any() or name in means:
+            off *= name not in means  # else it is the means alone
+        if ((abs(off) > near).any() or name in means) and name not in _lost(case):
             shape = (-1, *[1] * (len(site.scale.shape) - 1)) if len(off) > 1 else ()
             found[name] = np.exp(off / site.scale.power).reshape(shape)
     return found
@@ -767,7 +768,7 @@ def changes(
     for names in _groups(case, named, factors):
         at = sorted({case.owner[name] for name in names})
         names = [name for name in factors if case.owner[name] in at]
-        changed = [i for i in _places(case, names, factors) if case.parts(i) or i in at]
+        changed = [i for i in _places(case, names, factors) if case.parts(i) or i in at] or at
         schemes = {str(case.plans[i]) + redraw.more(sites[i].kernel) for i in changed}
         who = spans(case, names, factors)
         ideal = "its ideal std" if len(names) == 1 else "their ideal stds"

@@ -1093,7 +1093,12 @@ class Reader:
         for k, own in enumerate(nulls if times else ()):
             self._partner(own, _all(nulls[:k] + nulls[k + 1 :]))
         behinds = [dict(_behind(v)) for v in known]
-        behind = behinds[0] if all(own == behinds[0] for own in behinds) else {}
+        # A number before a bend stays its kernel's, whatever is added to the bend's result.
+        bent = [
+            own for own, v in zip(behinds, known, strict=True) if not (v.straight and v.multiples)
+        ]
+        same = all(own == behinds[0] for own in behinds)
+        behind = behinds[0] if same else {n: t for own in bent for n, t in own.items()}
         meets = reduce(and_, nulls) if op.kind == "add" else _all(nulls) * times
         free = _all(v.free for v in known) if op.kind in ("add", "choose") else 0
         return replace(made, degree=degree, bounded=bounded, pending=stays, soft=soft, free=free,
