@@ -1257,3 +1257,24 @@ def test_means_and_nan_of_a_stack_that_is_used_part_by_part() -> None:
         finding = winit.jax.audit(f, p | {"w": bad}, data(32, 64)).findings[0]
         assert finding.cure == cure and finding.changes == ("w",)
         assert "w[0]" not in finding.reason
+
+
+def test_sums_that_are_made_smaller_in_a_loop_keep_their_branches() -> None:
+    """Nothing is divided by √n besides; and what is said of a layer's fault is what was run."""
+
+    def f(p: Any, x: Any) -> Any:
+        def layer(h: Any, wv: Any) -> tuple[Any, None]:
+            return (h + jax.nn.relu(h @ wv[0]) @ wv[1]) / 2**0.5, None
+
+        return jax.lax.scan(layer, x, (p["w"], p["v"]))[0] @ p["h"]
+
+    w, v = (np.stack([*kernels(*[(64, 64)] * 8, gain=g, seed=k).values()])
+            for k, g in enumerate((2**0.5, 1.0)))  # fmt: skip
+    p = {"w": w, "v": v, "h": kernels((64, 4))["w0"]}
+    drawn = winit.jax.reinitialize(f, p, data(32, 64), rng=0)
+    assert drawn["v"].std() == pytest.approx(np.sqrt(2 / 64), rel=0.1)
+    assert winit.jax.audit(f, drawn, data(32, 64)).ok
+    v[4] *= 1000
+    finding = winit.jax.audit(f, p, data(32, 64)).findings[0]
+    assert finding.verdict == "exploding" and "v" in finding.changes
+    assert finding.cure.startswith("draw ")

@@ -776,7 +776,7 @@ def changes(
         if any(not sites[i].kernel.power or redraw.generated(sites[i]) for i in at):  # no draw
             text = f"scale {who}, which brings the kernels to {ideal}"
         ends = min((sites[i].summed for i in at), default=1)
-        much = [abs(math.log(np.mean(factors[n]) * math.sqrt(max(ends - 1, 1)))) for n in names]
+        much = [float(abs(np.log(factors[n] * math.sqrt(max(ends - 1, 1)))).max()) for n in names]
         by = all(_ends_branch(sites[i]) for i in at) and max(much, default=1.0) < math.log(2)
         if by and rule.find is grows:
             text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"

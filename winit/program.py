@@ -872,6 +872,7 @@ class Reader:
             elif known:
                 ahead = made.ahead * times
             if made.straight and known and times <= SMALLER and made.met:  # it stays as it is
+                self.carried.discard(made.met)
                 made = replace(made, met=1 << bits(made.met)[-1])
         made = replace(made, ahead=ahead)
         return replace(made, curve=run(*numbers), bare_curve=run(*bare), multiples=tuple(multiples))
