@@ -457,8 +457,8 @@ def _seen(v: Value) -> NDArray[np.bool_]:
     return np.asarray((np.abs(POINTS) <= SEEN) & (min(v.least, SEEN) <= POINTS))
 
 
-def _rms(curve: Array) -> float:
-    """The logarithm of what a function makes of N(0, 1), as an rms, up or down."""
+def _from_one(curve: Array) -> float:
+    """How far the rms of what a function makes of N(0, 1) is from 1, in ln, up or down."""
     with np.errstate(all="ignore"):
         return abs(math.log(np.sqrt(np.mean(np.interp(NORMAL, POINTS, curve) ** 2)) or math.inf))
 
@@ -469,8 +469,8 @@ def _unit(v: Value) -> Multiple | None:
     A function that is of size 1 with its number in it is an activation, as sin(30 z) and the hard
     sigmoid are; but not one that it makes flat nearly everywhere, as tanh(100 z) is.
     """
-    best = min(reversed(v.multiples), key=lambda m: round(_rms(m.curve), 6), default=None)
-    if best is None or _rms(v.curve) > _rms(best.curve) + math.log(NUMBER):
+    best = min(reversed(v.multiples), key=lambda m: round(_from_one(m.curve), 6), default=None)
+    if best is None or _from_one(v.curve) > _from_one(best.curve) + math.log(NUMBER):
         return best
     curves = (np.broadcast_to(c, POINTS.shape) for c in (v.curve, best.curve))
     flat, steep = (Elementwise(curve).tails(FLAT) for curve in curves)
@@ -489,7 +489,7 @@ def _ahead(v: Value) -> tuple[float, Array]:
     whole = unit.curve if unit else v.curve
     with np.errstate(over="ignore", invalid="ignore"):
         rest = np.asarray(whole) / v.ahead
-    own = v.ahead if _rms(whole) > _rms(rest) + math.log(NUMBER) else 1.0
+    own = v.ahead if _from_one(whole) > _from_one(rest) + math.log(NUMBER) else 1.0
     return v.taken * own, whole if own == 1.0 else rest
 
 
@@ -1436,7 +1436,7 @@ class Reader:
                 self.parameters[p].name for p, m in self.added.items() if m >> d.number & 1
             ),
             summed=max(met, default=1),
-            times=self._behind(d),
+            times=self._made_up(d),
             ahead=d.ahead,
             passed=bool(self.passed >> d.number & 1),
             recurrent=d.recurrent,
@@ -1445,7 +1445,7 @@ class Reader:
             depth=d.x.depth + 1,
         )
 
-    def _behind(self, d: Draft) -> float:
+    def _made_up(self, d: Draft) -> float:
         """The number behind a site's result for which its kernel makes up, if all uses have it."""
         found = set(self.behind.get(d.number, {}).values())
         times = found.pop() if len(found) == 1 and not d.lookup else 1.0
@@ -1462,7 +1462,7 @@ class Reader:
             sliced = parts and d.steps > 1 and d.steps % layers == 0
             part = _part(d.kernel.entries[p]()[0], size) if parts and index and not sliced else None
             layers = layers if sliced else 1
-            times = d.kernel.times.get(p, 1.0) * self._behind(d) * d.ahead
+            times = d.kernel.times.get(p, 1.0) * self._made_up(d) * d.ahead
             made.append(replace(known, power=power, index=index, factor=times, layers=layers,
                                 part=part, bent=bool(d.kernel.bent >> p & 1) or power > 1,
                                 normed=d.kernel.reduced))  # fmt: skip
