@@ -722,6 +722,7 @@ def test_a_number_is_the_same_at_a_kernel_and_behind_it(side: str) -> None:
         (lambda z: F.relu(z / 20) + z, "lecun_normal"),  # read twice
         (lambda z: F.relu(z / 20) * 20, "lecun_normal"),
         (lambda z: F.relu(z / 20), "lecun_normal, times 20"),
+        (lambda z: F.relu(z / -20), "lecun_normal, times 20"),
         (lambda z: F.relu(z / 20).view(8, 6, 2).mean(2), "lecun_normal, times 20"),
         (lambda z: torch.cat([z / 20, z / 20], 1), "lecun_normal, times 20"),
         (lambda z: F.layer_norm(z / 20, (12,)), "lecun_normal, times 20"),  # where an ε waits
@@ -763,6 +764,21 @@ def test_a_number_in_front_of_a_kernel_is_made_up_for(bend: Any, text: str) -> N
     assert said["4.w"] == text and said["0.w"] == "lecun_normal"
     assert said["10.w"] == "variance_scaling, scale=0.01, times 8"
     assert audit(module, WIDE).ok
+
+
+def test_an_orthogonal_output_keeps_the_size_that_it_has_with_its_number() -> None:
+    module = Made(lambda m, x: 0.1 * m.head(F.relu(m.stem(x))), stem=nn.Linear(12, 12),
+                  head=nn.Linear(12, 4))  # fmt: skip
+    nn.init.orthogonal_(module.head.weight, 0.5)
+    assert reinitialize(module, x=X, rng=0)["head.weight"] == "orthogonal, gain=0.05, times 10"
+    assert torch.linalg.norm(module.head.weight.detach()[0]) == pytest.approx(0.5, rel=1e-3)
+
+
+def test_a_negative_number_is_made_up_for_by_the_kernel_behind_it() -> None:
+    module = Made(lambda m, x: m.head(F.relu(m.b(-0.1 * F.relu(m.a(x))))), a=nn.Linear(64, 64),
+                  b=nn.Linear(64, 64), head=nn.Linear(64, 4))  # fmt: skip
+    said = reinitialize(module, x=WIDE, rng=0)
+    assert said["a.weight"] == "lecun_normal" and said["b.weight"].endswith(", times 10")
 
 
 def test_a_learned_number_at_a_kernel_is_made_up_for() -> None:

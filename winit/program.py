@@ -863,15 +863,17 @@ class Reader:
         ahead = made.ahead if op.kind == "affine" else 1.0
         if lone and all(map(self._known, sides)):
             times = float(run(*(1.0 if k in main else v.number for k, v in enumerate(inputs))))
-            known = 0 < times < math.inf
-            if times < 1.0:  # what makes a mean of a sum takes nothing away
-                times, made = min(1.0, times * made.summing), replace(made, summing=1.0)
+            size, turned = abs(times), math.copysign(1.0, times)
+            known = 0 < size < math.inf
+            if size < 1.0:  # what makes a mean of a sum takes nothing away
+                size, made = min(1.0, size * made.summing), replace(made, summing=1.0)
             if made.straight and made.intact.bit_count() == 1:
                 last = made.multiples[-1] if kept else Multiple(bits(made.intact)[0], 1.0, whole)
-                multiples += [last._replace(times=last.times * times)] if known else []
+                more = Multiple(last.site, last.times * size, turned * last.curve)
+                multiples += [more] if known else []
             elif known:
-                ahead = made.ahead * times
-            if made.straight and known and times <= SMALLER and made.met:  # it stays as it is
+                ahead = made.ahead * size
+            if made.straight and known and size <= SMALLER and made.met:  # it stays as it is
                 self.carried.discard(made.met)
                 made = replace(made, met=1 << bits(made.met)[-1])
         made = replace(made, ahead=ahead)

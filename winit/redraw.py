@@ -251,7 +251,7 @@ def as_given(site: Site, plan: Plan, subject: Subject) -> Plan:
     if plan.scheme in MATRICES or "std" in plan.options or not orthogonal(site, subject):
         return plan
     # Of a head the size is meant, as of a flow's last kernel.
-    rms = math.sqrt(np.mean(subject.value(site.kernel.name) ** 2))
+    rms = math.sqrt(np.mean(subject.value(site.kernel.name) ** 2)) * site.kernel.factor
     std = rms if site.head else plan.std
     return Plan("orthogonal", std, {"gain": std * math.sqrt(side(site))})
 
