@@ -112,9 +112,10 @@ def test_anchors_are_those_of_the_elements(html: Path) -> None:
 
 
 def settle(page: Page) -> None:
-    """Wait until the fonts are there and the boxes that scroll have been found."""
+    """Wait for fonts, for boxes that scroll, and for the lab, whose texts move what follows."""
     page.evaluate("document.fonts.ready.then(() => new Promise((done) => setTimeout(done, 50)))")
     page.wait_for_function("!('measuring' in document.documentElement.dataset)")
+    page.wait_for_function("!document.querySelector('.lab[aria-busy=true]')")
 
 
 def visit(page: Page, url: str, *, unfold: bool = False) -> None:
