@@ -1278,3 +1278,49 @@ def test_sums_that_are_made_smaller_in_a_loop_keep_their_branches() -> None:
     finding = winit.jax.audit(f, p, data(32, 64)).findings[0]
     assert finding.verdict == "exploding" and "v" in finding.changes
     assert finding.cure.startswith("draw ")
+
+
+@pytest.mark.parametrize(("bias", "verdict"), [(-10.0, "dead"), (30.0, "exploding"), (0.01, "")])
+def test_biases_may_be_rows_of_one_parameter(bias: float, verdict: str) -> None:
+    rng, depth, width = np.random.default_rng(0), 6, 32
+    params = {
+        "w": rng.standard_normal((depth, width, width)) * np.sqrt(2 / width),
+        "b": np.full((depth, width), bias),
+        "out": rng.standard_normal((width, 4)) * 0.05,
+    }
+
+    def f(p: Any, x: Any) -> Any:
+        for i in range(depth):
+            x = jax.nn.relu(x @ p["w"][i] + p["b"][i])
+        return x @ p["out"]
+
+    params = {k: jnp.asarray(v, jnp.float32) for k, v in params.items()}
+    x = jnp.asarray(rng.standard_normal((32, width)), jnp.float32)
+    report = winit.jax.audit(f, params, x)
+    assert [(finding.verdict, finding.changes) for finding in report.findings] == (
+        [(verdict, ("b",))] if verdict else []
+    )
+    new = winit.jax.reinitialize(f, params, x, rng=0)
+    assert np.ptp(new["b"]) == 0 and (not verdict or not np.any(new["b"]))
+    assert winit.jax.audit(f, new, x).ok
+
+
+def test_positions_read_one_by_one_are_no_biases() -> None:
+    rng, steps, width = np.random.default_rng(0), 5, 16
+    params = {
+        "w": rng.standard_normal((width, width)) / 4,
+        "u": rng.standard_normal((width, width)) / 4,
+        "place": rng.standard_normal((steps, width)) * 0.02,
+        "out": rng.standard_normal((width, 2)) * 0.05,
+    }
+
+    def f(p: Any, x: Any) -> Any:
+        h = jnp.zeros((len(x), width))
+        for t in range(steps):
+            h = jnp.tanh(x[:, t] @ p["w"] + p["place"][t] + h @ p["u"])
+        return h @ p["out"]
+
+    params = {k: jnp.asarray(v, jnp.float32) for k, v in params.items()}
+    x = jnp.asarray(rng.standard_normal((32, steps, width)), jnp.float32)
+    new = winit.jax.reinitialize(f, params, x, rng=0)
+    assert np.array_equal(new["place"], params["place"])

@@ -969,3 +969,24 @@ def test_a_layer_that_no_call_uses_is_no_hindrance() -> None:
     with pytest.raises(ValueError, match="a layer that has no weights yet"):
         audit(model, x)
     assert not model.unused.built and model(x).shape == (8, 3) and audit(model, x).ok
+
+
+@pytest.mark.parametrize(
+    ("std", "scale", "ok"), [(1e-3, 1, False), (1e-2, 1, True), (None, 0.05, True)]
+)
+def test_a_signal_below_the_epsilons_of_its_normalizers_is_lost(
+    std: float | None, scale: float, ok: bool
+) -> None:
+    x = h = keras.Input((64,))
+    for _ in range(6):
+        draw = keras.initializers.RandomNormal(0, std) if std else "glorot_uniform"
+        h = layers.Dense(64, kernel_initializer=draw)(h)
+        gamma = keras.initializers.Constant(scale)
+        h = layers.ReLU()(layers.LayerNormalization(gamma_initializer=gamma, epsilon=1e-3)(h))
+    model = keras.Model(x, layers.Dense(3)(h))
+    found = audit(model)
+    assert found.ok is ok
+    if not ok:
+        assert found.findings[0].verdict == "shrinking" and "draw" in found.findings[0].cure
+        reinitialize(model, rng=0)
+        assert audit(model).ok

@@ -63,7 +63,8 @@ class Case:
     """One run, and what the rules know of the model.
 
     `spread` is the variance of ln E x² at a site over good draws, `owner` the site that answers for
-    a kernel, `opened` what took the place of zeros, `closed` the run before.
+    a kernel, `opened` what took the place of zeros, `closed` the run before, `meant` E x² at each
+    root as its normalizer means it, where its ε takes over.
     """
 
     program: Program
@@ -75,6 +76,7 @@ class Case:
     loss: float  # before zeros gave way
     fixed: tuple[str, ...] = ()  # what multiplies data, is 0, and never moves, since it is frozen
     opened: Mapping[str, Array] = field(default_factory=dict)
+    meant: Array = field(default_factory=lambda: np.zeros(1))
 
     def each(self, name: str) -> Array:
         """One of the sites' properties, for each site."""
@@ -161,7 +163,22 @@ def start(subject: Subject) -> Case:
     zeros = [name for name in program.factors if m.kernels[name].zero]
     fixed = tuple(name for name in zeros if subject.kept(name) == "frozen")
     plans = redraw.plan(program)
-    return opening(Case(program, plans, spread, owner, m, m, m.loss, fixed), subject)
+    case = Case(program, plans, spread, owner, m, m, m.loss, fixed)
+    return _meaning(opening(case, subject), subject)
+
+
+def _meaning(case: Case, subject: Subject) -> Case:
+    """What normalizers would give with kernels as large as their ideals, where they give little."""
+    kinds = np.array([root.kind for root in case.program.roots], dtype=object)
+    low = (kinds == "normalizer") & (case.m.root2 > 0) & (case.m.root2 < 1 / BOUND)
+    larger = dict[str, Array]()
+    for name, i in case.owner.items() if low.any() else ():
+        off = _off(case, i, case.m.kernels[name].stds).max()
+        larger |= {name: np.exp(off / case.program.sites[i].scale.power)} if off > 0 else {}
+    if not larger:
+        return case
+    found = subject.measure(larger, case.opened).root2
+    return replace(case, meant=np.where(low & np.isfinite(found), found, 0.0))
 
 
 def opening(case: Case, subject: Subject, change: Change | None = None) -> Case:
@@ -334,6 +351,7 @@ def drift(case: Case) -> Array:
     from its first step. Where one kernel alone carries the state, E z² over E x² is its memory.
     """
     program, m, drifts = case.program, case.m, np.zeros(len(case.program.sites))
+    roots2 = np.maximum(m.root2, case.meant) if len(m.root2) else m.root2
     read = {r: [m.x2[i] for i in case.first if program.sites[i].roots == (r,)]
             for r, root in enumerate(program.roots) if root.kind == "input"}  # fmt: skip
     for i, site in enumerate(program.sites):
@@ -342,7 +360,7 @@ def drift(case: Case) -> Array:
         unit = site.ahead**2
         xs = m.x2[i : i + 1] / unit
         roots = [min(x2, top) for r, top in zip(bearing, most, strict=True)
-                 for x2 in read.get(r) or [m.root2[r]]]  # fmt: skip
+                 for x2 in read.get(r) or [roots2[r]]]  # fmt: skip
         if site.recurrent and site.steps == site.kernel.layers:
             xs = m.x_steps[i] / unit
         elif site.recurrent:

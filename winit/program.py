@@ -655,6 +655,8 @@ class Reader:
         self.added: dict[int, int] = {}  # parameters, and the sites to whose results
         # Those added as they stand, to more than inputs, with one axis or a number for each unit.
         self.shifts: set[int] = set()
+        # Of stacks of them, one for each layer: the rows, and the kernels that they are beside.
+        self.rows: dict[int, tuple[set[int], set[Any]]] = {}
         # Parameters without which something is divided by 0, and those that decide on a sign there.
         self.poles: set[int] = set()
         self.signs: set[int] = set()
@@ -893,10 +895,25 @@ class Reader:
             for p in inputs[k].powers:
                 shape = self.parameters[p].shape
                 stacked = bool(self.steps) and shape[:1] == (self.steps[-1],)
-                shape = shape[1:] if stacked else shape  # of one layer
+                part = None if stacked else self._row(p, inputs[k])
+                shape = shape[1:] if stacked or part is not None else shape  # of one layer
                 vector = len(shape) == 1 or math.prod(shape) in units
                 self.added[p] = self.added.get(p, 0) | v.parents
+                if part is not None:  # all rows, each beside a kernel of its own, as no positions
+                    rows, uses = self.rows.setdefault(p, (set(), set()))
+                    rows |= {part} if plain and vector else set()
+                    uses |= {
+                        (d.use, d.part) for d in self.found.values() if v.parents >> d.number & 1
+                    }
+                    plain = min(len(rows), len(uses)) == self.parameters[p].shape[0]
                 self.shifts |= {p} if plain and vector and (v.parents or v.pending) else set()
+
+    def _row(self, p: int, v: Value) -> int | None:
+        """The row of a stack, as of all layers' biases, that a value is made of."""
+        shape = self.parameters[p].shape
+        if p not in v.entries or len(shape) < 2:
+            return None
+        return _part(v.entries[p]()[0], math.prod(shape[1:]))
 
     def _pass(self, op: Op, inputs: Sequence[Value], k: int, main: Sequence[int]) -> None:
         """Keep the sites beside which a signal passes, where the k-th input is their 0."""
