@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from winit.jax import Function
-from winit.program import Elementwise, Program, Site, growth
+from winit.program import Elementwise, Program, Site
+from winit.reader import growth
 
 NEAR = np.linspace(-3, 3, 25)
 

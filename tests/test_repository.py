@@ -419,14 +419,17 @@ AT_LOADING = {
     "plots": {"numpy", "winit._checks", "matplotlib", "cycler"},
     "report": {"numpy", "winit._checks"},
     "program": {"numpy", "winit.diagnostics"},
-    "redraw": {"numpy"}
-    | {f"winit.{name}" for name in ("_checks", "activations", "initializers", "program", "theory")},
-    "judge": {"numpy", "winit.program", "winit.redraw", "winit.report"},
-    "jax": {"numpy", "jax", "winit._checks", "winit.diagnostics", "winit.program"},
+    "reader": {"numpy", "winit.diagnostics", "winit.program"},
+    "subject": {"numpy", "winit.diagnostics", "winit.program", "winit.reader"},
+    "redraw": {"numpy", "winit.activations", "winit.theory"}
+    | {f"winit.{name}" for name in ("_checks", "initializers", "program", "subject")},
+    "judge": {"numpy"} | {f"winit.{name}" for name in ("program", "redraw", "report", "subject")},
+    "jax": {"numpy", "jax", "winit._checks", "winit.diagnostics"}
+    | {f"winit.{name}" for name in ("program", "reader", "subject")},
     "keras": {"numpy", "keras"}
-    | {f"winit.{name}" for name in ("_checks", "initializers", "program", "redraw")},
-    "torch": {"numpy", "torch", "winit.diagnostics"}
-    | {f"winit.{name}" for name in ("_checks", "initializers", "program", "redraw")},
+    | {f"winit.{name}" for name in ("_checks", "initializers", "program", "reader", "redraw")},
+    "torch": {"numpy", "torch", "winit._checks", "winit.diagnostics", "winit.initializers"}
+    | {f"winit.{name}" for name in ("program", "reader", "redraw", "subject")},
     "frameworks": {"winit._checks"},
     "__main__": {"winit._checks"},
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from winit import judge, program
+from winit import judge, program, subject
 from winit.diagnostics import FLAT
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,7 +37,7 @@ def test_threshold_is_the_judges(name: str) -> None:
 def test_no_threshold_is_typed_by_hand() -> None:
     """The page's other numbers are known: what they are, it says beside them."""
     typed = set(re.findall(r"(?<![\w`])\d[\d,.]*\d(?![\w`])", re.sub(r"\]\([^)]*\)", "]", TEXT)))
-    assert typed <= {"255", "0.01", "1.47", "10", f"{100 * program.PEAK:.0f}"}  # 10 is a chapter
+    assert typed <= {"255", "0.01", "1.47", "10", f"{100 * subject.PEAK:.0f}"}  # 10 is a chapter
 
 
 def test_bound_below_1_is_written_as_the_inverse_of_the_one_above() -> None:

@@ -1,7 +1,7 @@
 """JAX functions with their parameters, read as programs and measured: `audit` and `reinitialize`.
 
 An `Interpreter` goes through a function's jaxpr, equation by equation, and numbers what each
-gives. `Reading` asks `winit.program.Reader` what is known of it; `Running` computes it, with an
+gives. `Reading` asks `winit.reader.Reader` what is known of it; `Running` computes it, with an
 identity at every site whose derivative notes the squares of what comes back: one compiled pass,
 forward and back, measures everything.
 """
@@ -22,24 +22,13 @@ from jax.extend import core
 from jax.interpreters import partial_eval
 from jax.sharding import Mesh, NamedSharding
 
-from winit import _checks, program
+from winit import _checks, reader
 from winit._checks import RNG
 from winit.diagnostics import FLAT
-from winit.program import (
-    BLOCK,
-    KEY,
-    PEAK,
-    Contract,
-    Draft,
-    Note,
-    Op,
-    Program,
-    Reader,
-    Value,
-    spread,
-    squares,
-)
-from winit.program import Subject as Base
+from winit.program import Program
+from winit.reader import Contract, Draft, Op, Reader, Value
+from winit.subject import BLOCK, KEY, PEAK, Note, spread, squares
+from winit.subject import Subject as Base
 
 if TYPE_CHECKING:
     from winit.report import Audit
@@ -239,9 +228,9 @@ class Reading(Interpreter):
         """A number that is known, or an array of which only a mask is."""
         extended = jnp.issubdtype(getattr(value, "dtype", type(value)), jax.dtypes.extended)
         if np.size(value) != 1 or extended:
-            known = Value() if extended or not np.size(value) else program.constant(_real(value))
+            known = Value() if extended or not np.size(value) else reader.constant(_real(value))
             return replace(known, exact=False)
-        return program.constant(_real(value))
+        return reader.constant(_real(value))
 
     def call(self, eqn: Any, inputs: list[Any]) -> list[Any]:
         """Looked into; where there is no site, it will be run whole, for its own derivative."""
@@ -715,7 +704,7 @@ class Subject(Base):
             return Value()
         self.known[name] = array, spread(np.asarray(array))
         mean = float(self.known[name][1]["mean"].mean())
-        known = None if trainable else program.constant(_real(array))
+        known = None if trainable else reader.constant(_real(array))
         return self.reader.parameter(name, tuple(array.shape), mean, known)
 
     def prepare(self) -> None:

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from winit import redraw
-from winit.program import CROSSED, Array, Measured, Program, Site, Subject
+from winit.program import Array, Measured, Program, Site
 from winit.report import Audit, Finding, Row, listed
+from winit.subject import CROSSED, Subject
 
 # Second moments, against where the signal set out: ten in rms, which one learning rate can bridge.
 BOUND = 100.0

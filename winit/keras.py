@@ -2,7 +2,7 @@
 
 ``keras.layers.Dense(64, kernel_initializer=winit.keras.Initializer("he_normal", seed=0))`` draws
 with `winit` in the layer's true geometry. A model is read by what it computes, not by its layers:
-see `winit.program`; `Initializer` alone must know layers, since it draws before anything is run.
+see `winit.reader`; `Initializer` alone must know layers, since it draws before anything is run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import numpy as np
 
 from winit import _checks, initializers, redraw
 from winit._checks import RNG
-from winit.program import Array, Contract, Kernel, Site
+from winit.program import Array, Kernel, Site
+from winit.reader import Contract
 
 try:
     import keras
@@ -336,7 +337,7 @@ class _Model:
 
 
 def _subject(model: Any, x: Any, y: Any, loss: Any, training: bool, rng: RNG) -> Any:
-    """The model as `winit.program.Subject`, by Keras's backend."""
+    """The model as `winit.subject.Subject`, by Keras's backend."""
     if not isinstance(model, keras.Model):
         raise TypeError(f"model must be a Keras model, got {_checks.shown(model)}")
     layers = [] if getattr(model, "inputs", None) else model._flatten_layers()  # made with an Input

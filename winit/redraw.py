@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from winit import _checks, activations, initializers, theory
 from winit._checks import RNG, Draws
 from winit.activations import Activation
-from winit.program import NORMAL, POINTS, Elementwise, Kernel, Program, Site, Subject
+from winit.program import NORMAL, POINTS, Elementwise, Kernel, Program, Site
+from winit.subject import Subject
 
 Array = NDArray[np.floating[Any]]
 

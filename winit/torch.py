@@ -1,7 +1,7 @@
 """PyTorch: schemes in the manner of `torch.nn.init`, with the fans of the operation.
 
 ``winit.torch.he_normal_(layer)`` draws in place. A model is read by what it computes, not by its
-layers: see `winit.program`; the schemes alone must know layers, since they draw before it is run.
+layers: see `winit.reader`; the schemes alone must know layers, since they draw before it is run.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
-from winit import _checks, initializers, program, redraw
+from winit import _checks, initializers, reader, redraw, subject
 from winit._checks import RNG
 from winit.diagnostics import FLAT
-from winit.program import Array, Contract, Draft, Elementwise, Op, Reader, Value
-from winit.program import Subject as Base
+from winit.program import Array, Elementwise
+from winit.reader import Contract, Draft, Op, Reader, Value
+from winit.subject import Subject as Base
 
 try:
     import torch
@@ -384,7 +385,7 @@ def _followed(
         wide = [(n, a) for n, a in sizes if n * out.shape[a] >= step * examples]
         n, a = max(wide, default=(1, -1))
         return None if a < 0 else (a, step // n)
-    if kind in program.ELEMENTWISE:
+    if kind in reader.ELEMENTWISE:
         axis += out.ndim - rank
     elif name == "stack":
         axis += (args[1] if len(args) > 1 else 0) % out.ndim <= axis
@@ -511,7 +512,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             raise ValueError("derivatives taken forward (torch.func.jvp, jacfwd or hessian, "
                              "forward_ad) are not read, those taken back are: write them with "
                              "torch.func.grad or jacrev")  # fmt: skip
-        known = program.constant(_numbers(tensor))
+        known = reader.constant(_numbers(tensor))
         whole = not (tensor.is_floating_point() or known.exact or known.share < 1)
         return replace(known, number=1.0) if whole else known  # no fraction, which would be 0
 
@@ -552,7 +553,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         self.follow(lying, name, kind, args, results)
         for tensor, value in zip(results, made, strict=False):
             inexact = tensor.is_floating_point() or tensor.is_complex()
-            if value.level > program.ROUTING and not inexact:
+            if value.level > reader.ROUTING and not inexact:
                 value = self.emit("other", [value], whole=True)
             if value.pending and value.source >= first:
                 self.notes[f"root {value.source}"] = _note(tensor)
@@ -680,7 +681,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             picks = args[2:] if name == "index_select" else args[1]
             at = [i for i, p in enumerate(picks) if p is not None]
             whole = picks[at[0]].dtype not in (torch.bool, torch.uint8)
-            if len(at) == 1 and told[1].level == program.ROUTING and whole:
+            if len(at) == 1 and told[1].level == reader.ROUTING and whole:
                 axis = args[1] if name == "index_select" else at[0]
                 return self.lookup(axis, args[0], picks[at[0]], told, result)
         return None
@@ -729,7 +730,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             self.count += 1
             sides[k] = self.reader.state(self.count - 1)
         made = self.emit("contract", sides, contract=contracts, count=count, shape=tuple(z.shape))
-        made, number = replace(made, dom=program.EVERY) if idle else made, self.count - 1
+        made, number = replace(made, dom=reader.EVERY) if idle else made, self.count - 1
         if d := self.reader.found.get(number):
             if name == "_trilinear" and (place := self.places.get(args[0])):
                 self.places[product[0]] = place
@@ -739,7 +740,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         if number in self.reader.peaks:
             side = self.reader.peaks[number][0]
             shares, alone = _wide(product[side]), self.lone.get(sides[side].source, 0.0)
-            share = float((shares * (shares > program.PEAK)).sum() / shares.sum())
+            share = float((shares * (shares > subject.PEAK)).sum() / shares.sum())
             share = (share - alone) / (1 - alone) if alone < 1 else 0.0
             self.notes[f"peak {number}"] = {"x": np.array(max(share, 0.0))}
         if shift is None:
@@ -880,7 +881,7 @@ class Subject(Base):
         self.marks = all(bool(((t == 0) | (t == 1)).all()) for t in known)
         self.buffers = set(arrays) - self.trainable if buffers is None else set(buffers)
         draws, seed = _checks.as_rng(rng), _checks.whole(rng)
-        own = [program.KEY, *([*draws.bytes(8)] if seed is None else [seed])]
+        own = [subject.KEY, *([*draws.bytes(8)] if seed is None else [seed])]
         self.stream = np.random.default_rng(np.random.SeedSequence(own))
         self.seed = int(np.random.SeedSequence([*own, 1]).generate_state(1)[0])
         self.examples = next((len(t) for t in _leaves(self.x) if t.ndim), 1)
@@ -973,7 +974,7 @@ class Subject(Base):
                 kinds = [(i, kind) for i, (_, kind, _) in run.reader.roots.items()]
                 for d in run.reader.drafts:
                     self._together(run.notes, d.z, calls.get(d.z, [d.z]))
-                    for i, kind in [kinds[p] for p in program.bits(d.x.roots)]:
+                    for i, kind in [kinds[p] for p in reader.bits(d.x.roots)]:
                         if kind == "state" and d.x.roots.bit_count() == 1:
                             run.notes[f"root {i}"] = run.notes[f"x {d.z}"]
                 return run

@@ -1,0 +1,1294 @@
+"""Reads a program before anything is run: its sites, their fans, and what lies between two of them.
+
+A framework's module, such as `winit.jax`, goes through a model's operations and asks a `Reader` at
+each what is known of its result: a `Value`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial, reduce
+from itertools import pairwise, permutations, product
+from operator import and_, or_
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from winit.diagnostics import FLAT
+from winit.program import (
+    LINEAR,
+    NORMAL,
+    POINTS,
+    ROOT,
+    SEEN,
+    TINY,
+    Array,
+    Elementwise,
+    Index,
+    Kernel,
+    Program,
+    Root,
+    Site,
+)
+
+LOOP = 3  # so many calls of a kernel, of which each reads the last one's result, are a loop
+SMALLER = 0.8  # what multiplies a sum of two, as 1/√2 does, leaves one
+NUMBER = 2.0  # a number nearer to 1 behind a kernel belongs to what follows
+WAVE = 4  # a function that turns so often is a wave, and what is added in it a phase: not best at 0
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The axes of a contraction, convolution or lookup, seen from its kernel."""
+
+    order: Sequence[Sequence[int]]  # of the kernel: groups, outputs, inputs, window
+    shape: tuple[int, ...]
+    split: int = 1  # groups side by side on the output axis
+    stride_in: float = 1.0  # dilated inputs: how much rarer they are
+    stride_out: float = 1.0
+    units: Sequence[int] = ()  # axes of z
+    apart: bool = True  # each group has units of its own: rows and chosen experts share them
+    examples_x: Sequence[int] = ()  # axes of x and of z that come from the data alone
+    examples_z: Sequence[int] = ()
+
+    def size(self, part: int) -> int:
+        """The product of one part's axes."""
+        return math.prod(self.shape[axis] for axis in self.order[part])
+
+    @property
+    def fans(self) -> tuple[float, float]:
+        """fan_in and fan_out."""
+        taps, outputs = self.size(3), self.size(1) // self.split
+        return self.size(2) * taps / self.stride_in, outputs * taps / self.stride_out
+
+    def arrange(self, values: Array) -> Array:
+        """An array of the kernel's shape as (groups, outputs, inputs, *window)."""
+        moved = values.transpose([axis for part in self.order for axis in part])
+        sizes = self.size(0) * self.split, self.size(1) // self.split, self.size(2)
+        return moved.reshape(*sizes, *(self.shape[axis] for axis in self.order[3]))
+
+    def index(self, entries: Callable[[], list[Array]]) -> Index:
+        """Gives positions so arranged; those of several steps are groups."""
+        return lambda: np.concatenate([self.arrange(e) for e in entries()]).astype(np.int64)
+
+
+# ------------------------------------------------------------------ reading it
+
+# What a value depends on. Whole numbers that come from the data pick and mask, and carry no signal;
+# picked rows are a lookup's result, or a kernel that is chosen for the data.
+PARAMETERS, ROUTING, PICKED, SIGNAL = range(4)
+ELEMENTWISE = ("affine", "add", "mul", "div", "map", "choose")
+EVERY = -1  # as a set of sites in bits: neutral in an intersection
+GROWN = 1e9  # stands for the growth of an exponential
+BOTH = np.array([0.01, 0.1, 1.0])  # where a function of a kernel's entries is tried, on both sides
+# Two magnitudes far beyond any epsilon, on either side, at 32 points each: sine must not look odd.
+FAR = np.linspace(1.0, 2.0, 32) * np.array([1e4, 1e5, -1e4, -1e5])[:, None]
+
+
+@dataclass(frozen=True)
+class Op:
+    """One primitive operation, whose first result has this number.
+
+    `kind` is "affine" (a sign, a cast), "add", "mul", "div", "map" (any other function of single
+    numbers), "choose" (the first input picks among the others), "move" (numbers at other places),
+    "join" (several side by side), "reduce", "contract", "lookup" or "other". `run` does it in
+    NumPy: the first six kinds on numbers of any one shape, moves and joins on what they move.
+    """
+
+    kind: str
+    number: int
+    run: Callable[..., Any] | None = None
+    outputs: int = 1
+    shapes: Sequence[tuple[int, ...]] = ()  # of the inputs
+    whole: bool = False  # gives whole numbers or truth values
+    stops: bool = False  # no gradient passes
+    count: float = 1.0  # values that a sum adds up
+    mean: bool = False  # and is divided by how many they are
+    contract: Sequence[Contract | None] = ()  # by the position of the kernel
+    parts: int = 1  # of how many equal parts a move takes one
+    kept: float = 1.0  # how much of a move's result is no padding
+    shape: tuple[int, ...] = ()  # of the result of a contraction
+    label: str = ""  # tells moves apart
+
+
+class Multiple(NamedTuple):
+    """A site's result times known numbers, and a curve of it without them."""
+
+    site: int
+    times: float
+    curve: Array
+
+
+@dataclass(frozen=True)
+class Value:
+    """What is known of a value; it is a function, number by number, of the value `source`.
+
+    Sets of sites, roots, loops, inputs and parameters are bits of a whole number.
+    """
+
+    level: int = PARAMETERS
+    source: int = -1
+    layout: int = 0  # the moves since the source
+    # Affine in the source; of parameters alone: sums of them, and positive multiples.
+    straight: bool = True
+    curve: Array = field(default_factory=lambda: POINTS, compare=False)  # of the source
+    bare_curve: Array = field(default_factory=lambda: POINTS, compare=False)  # its shifts at 0
+    # Of a site's result, multiplied by known numbers before anything bends: after one, two, … of
+    # them their product, and the curve without them. Once the source is another, what it says.
+    multiples: tuple[Multiple, ...] = field(default=(), compare=False)
+    behind: Mapping[int, float] = field(default_factory=dict)
+    ahead: float = 1.0  # the known number that it was multiplied by last, or before the source, too
+    taken: float = 1.0
+    summing: float = 1.0  # as many values as it is the sum of, which a number may divide
+    act: Elementwise = field(default=LINEAR, compare=False)  # what acted before the source
+    degree: float = 1.0  # the power of the data's scale with which it grows
+    bounded: bool = False
+    reduced: bool = False  # a reduction lies before it
+    pending: bool = False  # degree 0 by a reduction: the last such value is a normalizer's result
+    soft: bool = False  # so by exponentials
+    kept: float = 1.0  # how much of it is no padding
+    averaged: float = 1.0
+    total: float = 1.0  # by how much the sums among these make equal numbers larger
+    depth: int = 0
+    dom: int = EVERY  # sites on every path to it
+    parents: int = 0
+    bare: int = 0  # the parents that no normalizer separates from it
+    met: int = 0  # those that meet in it, of sums that were made smaller one
+    intact: int = 0  # sites whose result it is, shifted and moved
+    nulls: int = 0  # sites where it, or its source, is 0 if their result is
+    free: int = 0  # kernels of sites and shifts of which it is a sum, or a function of the sum
+    least: float = -math.inf  # the source is not below: 0, or a sign's worth more
+    roots: int = 0
+    loops: int = 0
+    state: int = 0  # loops whose state reaches it with no site in between
+    origins: int = 0  # inputs that reach it with no site in between
+    flows: int = 0  # parameters to which a gradient comes back through it
+    lost: int = 0  # those to which none does since they were made into whole numbers
+    # Of what depends on parameters alone: a typical number, whether it is that one exactly, the
+    # powers of the parameters in it, where the entries of each lie in it, step by step, and the
+    # known number that they are multiplied by.
+    number: float = 0.25
+    exact: bool = False
+    share: float = 1.0  # of a mask: how much of it is that number, where the rest is another
+    rest: float = 0.0
+    # Of an array without negative numbers its mean, and the square of that over the mean square.
+    mixes: tuple[float, float] | None = None
+    powers: Mapping[int, float] = field(default_factory=dict)
+    entries: Mapping[int, Callable[[], list[Array]]] = field(default_factory=dict, compare=False)
+    times: Mapping[int, float] = field(default_factory=dict, compare=False)
+    bent: int = 0  # parameters that went through a function of single numbers that is not odd
+    # Of sites' results, summed, shifted and moved: which unit of each site every number is of.
+    units: Mapping[int, Callable[[], Array]] = field(default_factory=dict, compare=False)
+
+
+def constant(values: Array) -> Value:
+    """What is known of an array: its number, if it is full of it, or of it and zeros, as a mask."""
+    low, high = values.min(), values.max()
+    if not low >= 0:
+        return Value(number=float(high), exact=True) if low == high else Value()
+    wide = values.astype(np.float32, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, square = float(wide.mean()), float(np.square(wide).mean())
+    mixes = (mean, mean**2 / square) if 0 < square < math.inf else None
+    if low == high:
+        return Value(number=float(high), exact=True, mixes=mixes)
+    mask = low == 0 and bool(((values == 0) | (values == high)).all())
+    share = np.count_nonzero(values) / values.size
+    return Value(number=float(high), share=share, mixes=mixes) if mask else Value(mixes=mixes)
+
+
+def any_of(masks: Iterable[int]) -> int:
+    """The union of sets in bits."""
+    return reduce(or_, masks, 0)
+
+
+def _nulls(v: Value) -> int:
+    """Sites where a value is 0 if their result is, its shifts at 0."""
+    return v.nulls if v.nulls and not np.interp(0.0, POINTS, v.bare_curve) else 0
+
+
+def _seen(v: Value) -> NDArray[np.bool_]:
+    """Which points its source takes, of those where a unit signal lies."""
+    return np.asarray((np.abs(POINTS) <= SEEN) & (min(v.least, SEEN) <= POINTS))
+
+
+def _from_one(curve: Array) -> float:
+    """How far the rms of what a function makes of N(0, 1) is from 1, in ln, up or down."""
+    with np.errstate(all="ignore"):
+        return abs(math.log(np.sqrt(np.mean(np.interp(NORMAL, POINTS, curve) ** 2)) or math.inf))
+
+
+def _unit(v: Value) -> Multiple | None:
+    """The multiple behind a site for which its kernel should make up, if one is.
+
+    A function that is of size 1 with its number in it is an activation, as sin(30 z) and the hard
+    sigmoid are; but not one that it makes flat nearly everywhere, as tanh(100 z) is.
+    """
+    best = min(reversed(v.multiples), key=lambda m: round(_from_one(m.curve), 6), default=None)
+    if best is None or _from_one(v.curve) > _from_one(best.curve) + math.log(NUMBER):
+        return best
+    curves = (np.broadcast_to(c, POINTS.shape) for c in (v.curve, best.curve))
+    flat, steep = (Elementwise(curve).tails(FLAT) for curve in curves)
+    return best if best.times > 1 and steep and not flat else None
+
+
+def _behind(v: Value) -> Mapping[int, float]:
+    """The numbers behind sites' results for which their kernels should make up."""
+    unit = _unit(v)
+    return {unit.site: unit.times} if unit else v.behind
+
+
+def _ahead(v: Value) -> tuple[float, Array]:
+    """The number in front of what reads it, for which that one should make up, and the rest."""
+    unit = _unit(v)
+    whole = unit.curve if unit else v.curve
+    with np.errstate(over="ignore", invalid="ignore"):
+        rest = np.asarray(whole) / v.ahead
+    own = v.ahead if _from_one(whole) > _from_one(rest) + math.log(NUMBER) else 1.0
+    return v.taken * own, whole if own == 1.0 else rest
+
+
+def _common(values: Sequence[Value]) -> int:
+    """How many of their multiples are the same, from the first on."""
+    pairs = zip(*(v.multiples for v in values), strict=False)
+    same = [len({(m.site, m.times) for m in each}) == 1 for each in pairs]
+    return (*same, False).index(False)
+
+
+def _least(v: Value) -> float:
+    """What a value is not below; of parameters nothing is known."""
+    if v.level == PARAMETERS:
+        return -math.inf if v.powers else v.number
+    low = float(np.broadcast_to(np.asarray(v.curve, np.float64), POINTS.shape)[_seen(v)].min())
+    return low if low >= 0 else -math.inf  # nan as well
+
+
+def _low(op: Op, known: Sequence[Value]) -> float:
+    """What the result is not below, made of values that are not below 0."""
+    if op.kind not in ("add", "mul", "div", "choose", "reduce", "join", "contract"):
+        return -math.inf
+    return (sum if op.kind == "add" else min)(map(_least, known))
+
+
+def _union(values: Sequence[Value], source: int) -> Value:
+    """A value made of several: it inherits from all, its scale from what is not bounded."""
+    carriers = [v for v in values if v.level > ROUTING] or list(values)
+    strong = [v for v in carriers if not v.bounded] or carriers
+    return Value(
+        level=max(v.level for v in values),
+        source=source,
+        degree=max(v.degree for v in carriers),
+        bounded=all(v.bounded for v in carriers),
+        reduced=any(v.reduced for v in carriers),
+        averaged=max(v.averaged for v in strong),
+        total=max(v.total for v in strong),
+        depth=max(v.depth for v in carriers),
+        dom=reduce(lambda dom, v: dom & v.dom, carriers, EVERY),
+        parents=any_of(v.parents for v in carriers),
+        bare=any_of(v.bare for v in carriers),
+        met=any_of(v.met for v in carriers),
+        loops=any_of(v.loops for v in carriers),
+        state=any_of(v.state for v in carriers),
+        roots=any_of(v.roots for v in strong),
+        origins=any_of(v.origins for v in values),
+        flows=any_of(v.flows for v in values),
+        lost=any_of(v.lost for v in values),
+        powers={p: n for v in values if v.level == PICKED for p, n in v.powers.items()},
+    )
+
+
+def _factor(op: Op, side: Value) -> float:
+    """What a known number multiplies by, or divides."""
+    known = side.exact and side.number and op.kind in ("mul", "div")
+    return abs(side.number) ** (1 if op.kind == "mul" else -1) if known else 1.0
+
+
+def _part(places: Array, size: int) -> int | None:
+    """Which of several equal parts these places are, side by side."""
+    first, last = int(places.min()), int(places.max())
+    return first // size if first % size == 0 and last - first == size - 1 else None
+
+
+def _nth(k: int, results: Callable[[], Sequence[Array]]) -> Array:
+    return results()[k]
+
+
+def _followed(op: Op, units: Callable[[], Array]) -> list[Array]:
+    """The unit of every number after an operation."""
+    if op.label == "steps":
+        return [units()[0]]
+    return [np.asarray(m) for m in op.run(units())] if op.kind == "move" and op.run else [units()]
+
+
+def _numbered(shape: Sequence[int], units: Sequence[int]) -> Array:
+    """The unit of every number of a site's result."""
+    sizes = [shape[a] for a in units]
+    numbers = np.arange(math.prod(sizes), dtype=np.int32).reshape(sizes)
+    spread = [n if a in units else 1 for a, n in enumerate(shape)]
+    return np.broadcast_to(numbers.transpose(np.argsort(units)).reshape(spread), shape)
+
+
+def bits(mask: int) -> list[int]:
+    """The members of a set of bits."""
+    return [i for i in range(mask.bit_length()) if mask >> i & 1]
+
+
+def growth(function: Callable[[Array], Any]) -> float:
+    """The power of x with which a function grows, far out: on the right, or else on the left."""
+    values = np.broadcast_to(np.asarray(function(FAR), dtype=np.float64), FAR.shape)
+    with np.errstate(all="ignore"):
+        size = np.sqrt(np.mean(np.square(values), axis=1))
+    for low, high in (size[:2], size[2:]):
+        if high == np.inf:
+            return GROWN
+        if low > 0 and high > 0:
+            return round(4 * math.log10(high / low)) / 4
+    return 0.0
+
+
+@dataclass
+class Draft:
+    """A site while the program is read: the values there, and the place of the kernel's."""
+
+    number: int
+    z: int
+    side: int
+    lookup: bool
+    contract: Contract
+    kernel: Value
+    x: Value
+    steps: int
+    recurrent: bool
+    carries: bool = False
+    ahead: float = 1.0
+
+    @property
+    def plain(self) -> bool:
+        """Whether the kernel is a parameter as it stands."""
+        return self.kernel.level == PARAMETERS and self.kernel.source >= 0
+
+    @property
+    def units(self) -> int:
+        """How many units it has."""
+        return self.contract.size(1) * (self.contract.size(0) if self.contract.apart else 1)
+
+    @property
+    def use(self) -> tuple[Any, ...]:
+        """What tells uses of parameters apart, but for the part of them that is used."""
+        order = tuple(map(tuple, self.contract.order))
+        return frozenset(self.kernel.powers), self.lookup, order, tuple(self.contract.shape)
+
+    @property
+    def part(self) -> tuple[tuple[int, int], ...]:
+        """The first and last place in each parameter that is used."""
+        parts = [entries()[0].flat for entries in self.kernel.entries.values()]
+        return tuple((int(part[0]), int(part[-1])) for part in parts)
+
+
+class Reader:
+    """Says what is known of each operation's result, and keeps the sites and roots it meets."""
+
+    def __init__(self) -> None:
+        self.parameters: list[Kernel] = []
+        self.means: list[float] = []
+        self.pairs: set[frozenset[int]] = set()  # of parameters that are added
+        self.noisy: set[int] = set()  # those that arrays multiply which are no masks
+        self.masks: set[str] = set()  # parameters of 0 and one other number that never change
+        self.mixers: set[int] = set()  # those that never change, and have no negative numbers
+        self.inputs: list[int] = []
+        self.found: dict[int, Draft] = {}
+        self.roots: dict[int, tuple[int, str, int]] = {}  # place, kind, parents
+        self.root_names: dict[int, str] = {}
+        self.picked: set[int] = set()
+        self.sums: set[int] = set()  # the sites that meet in each
+        self.carried: set[int] = set()  # those with the state of the outermost loop in them
+        self.blocks: dict[int, int] = {}
+        self.factors: set[int] = set()
+        self.scales: dict[int, set[int]] = {}  # of a site's result, by its number
+        self.behind: dict[int, dict[int, float]] = {}  # known numbers, by site and its reader
+        self.passed = 0  # sites whose results, where they are 0, let another signal pass beside
+        self.added: dict[int, int] = {}  # parameters, and the sites to whose results
+        # Those added as they stand, to more than inputs, with one axis or a number for each unit.
+        self.shifts: set[int] = set()
+        # Of stacks of them, one for each layer: the rows, and the kernels that they are beside.
+        self.rows: dict[int, tuple[set[int], set[Any]]] = {}
+        # Parameters without which something is divided by 0, and those that decide on a sign there.
+        self.poles: set[int] = set()
+        self.signs: set[int] = set()
+        self.phases: set[int] = set()  # added to what a sine or the like is taken of
+        # Curves that sums and products read, by operation and place, and of which sites.
+        self.bends: dict[tuple[int, int], tuple[Elementwise, int]] = {}
+        self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
+        self.partners: dict[int, int] = {}  # of sites, those whose results multiply theirs
+        self.masking = 0  # inputs that multiply the signals of others
+        self.single = 0  # sites before softmaxes over one entry
+        self.steps: list[int] = []
+        self.functions: dict[bytes, Elementwise] = {}
+
+    @property
+    def drafts(self) -> list[Draft]:
+        """The sites; rows that are picked to be a kernel are none."""
+        return [d for d in self.found.values() if d.z not in self.picked]
+
+    def input(self, number: int, name: str, floats: bool) -> Value:
+        """An input; one of whole numbers carries no signal."""
+        self.inputs.append(number)
+        origins = 1 << (len(self.inputs) - 1)
+        if not floats:
+            return Value(ROUTING, number, origins=origins)
+        self.root_names[number] = name
+        root = self._root(number, "input", 0)
+        return Value(SIGNAL, number, dom=0, roots=root, origins=origins)
+
+    def parameter(
+        self, name: str, shape: tuple[int, ...], mean: float, known: Value | None = None
+    ) -> Value:
+        """A parameter; of one that never changes, what is known of its numbers."""
+        p = len(self.parameters)
+        self.parameters.append(Kernel(name, shape, trainable=known is None))
+        self.means.append(mean)
+        share, mixes = (known.share, known.mixes) if known else (1.0, None)
+        self.masks |= {name} if known and (share < 1 or known.exact) else set()
+        self.mixers |= {p} if mixes and len(shape) > 1 else set()
+        entries = {p: lambda: [np.arange(math.prod(shape), dtype=np.int32).reshape(shape)]}
+        return Value(PARAMETERS, p, number=mean / share, share=share, mixes=mixes, powers={p: 1.0},
+                     entries=entries, flows=1 << p, times={p: 1.0})  # fmt: skip
+
+    def _root(self, i: int, kind: str, parents: int) -> int:
+        place, *_ = self.roots.get(i, (len(self.roots),))
+        self.roots[i] = (place, kind, parents)
+        return 1 << place
+
+    def _used(self, v: Value) -> Value:
+        """What is known of a value that something else than a normalizer uses."""
+        if not v.pending:
+            return v
+        root = self._root(v.source, "softmax" if v.soft else "normalizer", v.parents)
+        v = replace(v, pending=False, soft=False, bounded=v.soft, reduced=False, bare=0, met=0)
+        return replace(v, degree=1.0, roots=root, averaged=1.0, total=1.0, multiples=(), ahead=1.0,
+                       taken=1.0)  # fmt: skip
+
+    def acting(self, v: Value) -> Elementwise:
+        """The activation on the way to a value; pooling, moves, joins of equals looked through."""
+        if v.straight:
+            return v.act
+        curve = np.broadcast_to(np.asarray(_ahead(v)[1], dtype=np.float64), POINTS.shape)
+        return self.functions.setdefault(np.round(curve, 4).tobytes(), Elementwise(curve))
+
+    def apply(self, op: Op, inputs: Sequence[Value]) -> list[Value]:
+        """What is known of an operation's results."""
+        single = op.kind in ELEMENTWISE or op.kind == "move"
+        made = (self._single if single else self._whole)(op, inputs)
+        if op.whole and made.level > ROUTING:
+            stay = ("source", "straight", "curve", "loops", "multiples")
+            made = Value(ROUTING, origins=made.origins, **{n: getattr(made, n) for n in stay})
+        lost = any_of((v.flows if op.whole else 0) | v.lost for v in inputs)
+        flows = 0 if op.stops or op.whole else any_of(v.flows for v in inputs)
+        intact = made.intact
+        if op.kind in ("add", "affine", "move", "join"):
+            intact = any_of(v.intact for v in inputs)
+        units = self._units(op, inputs)
+        results = []
+        for i in range(op.number, op.number + op.outputs):
+            source = i if made.source == op.number else made.source
+            moves = op.kind == "move" and made.level and source != i
+            layout = hash((made.layout, op.label, i - op.number)) if moves else made.layout
+            placed: Any = {"source": source, "layout": layout, "flows": flows, "intact": intact}
+            placed["lost"] = lost
+            entries = self._entries(op, inputs, i - op.number) if not made.level else {}
+            times = self._times(op, inputs, entries)
+            placed["bent"] = self._bent(op, inputs) if not made.level else 0
+            if op.kind != "contract":
+                placed["units"] = {n: partial(_nth, i - op.number, at) for n, at in units.items()}
+            results.append(replace(made, **placed, entries=entries, times=times))
+        return results
+
+    def _units(self, op: Op, inputs: Sequence[Value]) -> dict[int, Callable[[], list[Array]]]:
+        """Where the units of sites went, for all results; parts that are blocks are kept."""
+        found: dict[int, Callable[[], list[Array]]] = {}
+        whole = max(op.shapes, key=math.prod, default=())
+        for k, (n, at) in ((k, pair) for k, v in enumerate(inputs) for pair in v.units.items()):
+            moves = op.kind == "move" and op.run and len(inputs) == 1
+            stays = op.kind in ("add", "affine") and op.shapes[k] == whole
+            if moves or stays or op.label == "steps":
+                found[n] = partial(_followed, op, at)
+        for n, moved in found.items() if op.parts > 1 else ():
+            units = next(d.contract.size(1) for d in self.found.values() if d.number == n)
+            part = np.unique(moved()[0]) if units % op.parts == 0 else np.zeros(0)
+            if len(part) * op.parts == units and part[-1] - part[0] == len(part) - 1:
+                self.blocks[n] = max(op.parts, self.blocks.get(n, 1))
+        return found
+
+    # Functions of single numbers, and moves.
+
+    def _main(self, op: Op, inputs: Sequence[Value]) -> list[int]:
+        """The places of what is looked at; other inputs are sides, as constants are."""
+        top = max((v.level for v in inputs), default=PARAMETERS)
+        if top == PARAMETERS:
+            return []
+        cases = range(op.kind == "choose", len(inputs))
+        chosen = [k for k in cases if inputs[k].level in (top, PICKED, SIGNAL)]
+        sources = {inputs[k].source for k in chosen}
+        same = [k for k, v in enumerate(inputs) if k in chosen or (v.level and v.source in sources)]
+        return [k for k in same if not self._masking(op, inputs, k)] or [0]
+
+    def _masking(self, op: Op, inputs: Sequence[Value], k: int) -> bool:
+        """Whether an input is of data that only multiply others' signals, as padding's masks do."""
+        own, times = inputs[k], op.kind == "mul" or (op.kind == "div" and k == 1)
+        if not (times and own.level == SIGNAL and own.origins) or own.parents or own.loops:
+            return False
+        others, sizes = inputs[1 - k], [math.prod(n) for n in op.shapes]
+        if others.level == SIGNAL and not others.parents:  # of other data
+            apart = not others.origins & own.origins
+            return apart and len(sizes) == 2 and sizes[k] < sizes[1 - k]
+        origins, parents = others.origins, others.parents
+        for d in reversed(self.found.values()):
+            if parents >> d.number & 1:
+                origins, parents = origins | d.x.origins, parents | d.x.parents
+        masks = parents > 0 and not origins & own.origins
+        self.masking |= own.origins if masks else 0
+        return masks
+
+    def _single(self, op: Op, inputs: Sequence[Value]) -> Value:
+        main = self._main(op, inputs)
+        if not main:
+            return self._alone(op, inputs)
+        inputs = [v if k in main or not v.level else replace(v, number=1.0)
+                  for k, v in enumerate(inputs)]  # fmt: skip
+        sides = [v for k, v in enumerate(inputs) if k not in main]
+        made_of = {p for v in sides for p in v.powers}
+        self.factors |= made_of if op.kind in ("mul", "div") else set()
+        for k in main if op.kind in ("div", "map") else ():
+            self._guard(op, inputs, k)
+        lone = main == [0] or (op.kind == "mul" and len(main) == 1)
+        if len(main) == 1:
+            self._beside(op, inputs, main[0])
+        straight = lone if op.kind in ("mul", "div") else op.kind in ("affine", "add", "move")
+        straight = (straight or (op.kind == "choose" and 0 not in main)) and all(
+            inputs[k].straight for k in main
+        )
+        pending = straight and all(inputs[k].pending for k in main)
+        known = [inputs[k] if pending else self._used(inputs[k]) for k in main]
+        first = max(known, key=lambda v: v.level)
+        degree = self._degree(op, inputs, dict(zip(main, (v.degree for v in known), strict=True)))
+        level = PICKED if first.level == ROUTING and made_of else first.level
+        if len({(v.source, v.layout) for v in known}) > 1:
+            for k in main if op.kind == "mul" else ():  # gates
+                if inputs[k].level > ROUTING and not inputs[k].straight:
+                    self.bends[op.number, k] = self.acting(inputs[k]), inputs[k].parents
+            for k in main if op.kind in ("add", "mul") else ():
+                self._pass(op, inputs, k, main)
+            rises = op.kind != "add" or all(self._rises(op, inputs, k) for k in main)
+            return replace(self._mixed(op, known, degree, pending), level=level,
+                           least=_low(op, known) if rises else -math.inf)  # fmt: skip
+        open_ended = not all(v.exact for v in sides)
+        if op.kind == "mul" and open_ended and not made_of and len(main) == 1:  # noise, masks
+            act = self.acting(inputs[main[0]])
+            if act.positive and inputs[main[0]].level > ROUTING:
+                self.bends[op.number, main[0]] = act, inputs[main[0]].parents
+        powers = first.powers if level == first.level else self._powers(op, inputs)
+        free = first.free | any_of(1 << p for p in made_of if op.kind == "add")
+        made = replace(first, level=level, straight=straight, powers=powers, free=free,
+                       kept=first.kept * op.kept)  # fmt: skip
+        if pending:
+            return replace(made, source=op.number, layout=0) if open_ended else made
+        made = replace(made, total=made.total * (_factor(op, sides[0]) if lone and sides else 1.0))
+        # A shift that is not known stands at 0, a scale at 1, and nothing is masked.
+        # But one number for all, which a redraw leaves, stands as it is.
+        kept = op.kind in ("mul", "div") and made_of and all(map(self._known, sides))
+        skips = open_ended and len(main) == 1 and straight and op.kind != "affine" and not kept
+        if op.kind != "move" and not skips:
+            made = self._curved(op, inputs, main, made)
+        # A function that no longer grows far out, such as tanh, sets a scale of its own.
+        bounded = all(v.bounded for v in known) or degree == 0
+        return replace(made, degree=degree or 1.0, bounded=bounded)
+
+    def _curved(self, op: Op, inputs: Sequence[Value], main: Sequence[int], made: Value) -> Value:
+        """A function of one source, with its curves after an operation."""
+        run = op.run
+        assert run is not None
+        numbers = [v.curve if k in main else v.number for k, v in enumerate(inputs)]
+        bare = [v.bare_curve if k in main else 0.0 if op.kind == "add" and v.powers
+                else v.number for k, v in enumerate(inputs)]  # fmt: skip
+        whole, kept = made.curve, _common([inputs[k] for k in main])
+        multiples = []
+        for n in range(kept):
+            curves = [v.multiples[n].curve if k in main else v.number for k, v in enumerate(inputs)]
+            multiples.append(made.multiples[n]._replace(curve=run(*curves)))
+        sides = [v for k, v in enumerate(inputs) if k not in main]
+        lone = len(main) == 1 and (op.kind == "mul" or (op.kind == "div" and main == [0]))
+        ahead = made.ahead if op.kind == "affine" else 1.0
+        if lone and all(map(self._known, sides)):
+            times = float(run(*(1.0 if k in main else v.number for k, v in enumerate(inputs))))
+            size, turned = abs(times), math.copysign(1.0, times)
+            known = 0 < size < math.inf
+            if size < 1.0:  # what makes a mean of a sum takes nothing away
+                size, made = min(1.0, size * made.summing), replace(made, summing=1.0)
+            if made.straight and made.intact.bit_count() == 1:
+                last = made.multiples[-1] if kept else Multiple(bits(made.intact)[0], 1.0, whole)
+                more = Multiple(last.site, last.times * size, turned * last.curve)
+                multiples += [more] if known else []
+            elif known:
+                ahead = made.ahead * size
+            if made.straight and known and size <= SMALLER and made.met:  # it stays as it is
+                self.carried.discard(made.met)
+                made = replace(made, met=1 << bits(made.met)[-1])
+        made = replace(made, ahead=ahead)
+        return replace(made, curve=run(*numbers), bare_curve=run(*bare), multiples=tuple(multiples))
+
+    def _beside(self, op: Op, inputs: Sequence[Value], place: int) -> None:
+        """Keep which parameters scale a site's result, or are added to a signal as they stand."""
+        v, sides = inputs[place], [k for k in range(len(inputs)) if k != place]
+        if op.kind == "mul":
+            # The exponential of a 0, or a 1 beside it, multiplies nothing by 0.
+            made_of = {p for k in sides for p in inputs[k].powers
+                       if self.means[p] or not inputs[k].number}  # fmt: skip
+            self.scales |= {n: made_of for n in bits(v.intact) if 1 << n == v.intact}
+        units = {d.units for d in self.found.values() if v.intact >> d.number & 1}
+        for k in sides if op.kind == "add" else ():
+            plain = inputs[k].powers and inputs[k].straight and self._rises(op, inputs, k)
+            for p in inputs[k].powers:
+                shape = self.parameters[p].shape
+                stacked = bool(self.steps) and shape[:1] == (self.steps[-1],)
+                part = None if stacked else self._row(p, inputs[k])
+                shape = shape[1:] if stacked or part is not None else shape  # of one layer
+                vector = len(shape) == 1 or math.prod(shape) in units
+                self.added[p] = self.added.get(p, 0) | v.parents
+                if part is not None:  # all rows, each beside a kernel of its own, as no positions
+                    rows, uses = self.rows.setdefault(p, (set(), set()))
+                    rows |= {part} if plain and vector else set()
+                    uses |= {
+                        (d.use, d.part) for d in self.found.values() if v.parents >> d.number & 1
+                    }
+                    plain = min(len(rows), len(uses)) == self.parameters[p].shape[0]
+                self.shifts |= {p} if plain and vector and (v.parents or v.pending) else set()
+
+    def _row(self, p: int, v: Value) -> int | None:
+        """The row of a stack, as of all layers' biases, that a value is made of."""
+        shape = self.parameters[p].shape
+        if p not in v.entries or len(shape) < 2:
+            return None
+        return _part(v.entries[p]()[0], math.prod(shape[1:]))
+
+    def _pass(self, op: Op, inputs: Sequence[Value], k: int, main: Sequence[int]) -> None:
+        """Keep the sites beside which a signal passes, where the k-th input is their 0."""
+        rest = op.kind == "add" or bool(np.interp(0.0, POINTS, inputs[k].bare_curve))
+        for n in bits(inputs[k].intact | inputs[k].nulls) if rest else ():
+            others = (inputs[j] for j in main if j != k and inputs[j].level > ROUTING)
+            # It needs the site nowhere, but in the state's steps before.
+            if any(not (v.dom if v.state else v.parents | v.dom) >> n & 1 for v in others):
+                self.passed |= 1 << n
+
+    def _guard(self, op: Op, inputs: Sequence[Value], k: int) -> None:
+        """Keep what a quotient, a root, a logarithm or a wave needs of its k-th input.
+
+        Near 0 it is infinite or steeper than any bound there, or no number on one side of 0.
+        """
+        v = inputs[k]
+        if not v.free or op.run is None:
+            return
+        curve = np.broadcast_to(np.asarray(v.bare_curve, dtype=np.float64), POINTS.shape)
+        at, seen = np.append(curve, TINY), np.append(_seen(v), True)
+        with np.errstate(all="ignore"):
+            numbers = [at if j == k else v.number for j, v in enumerate(inputs)]
+            found = np.broadcast_to(np.asarray(op.run(*numbers), dtype=np.float64), at.shape)
+            rise = np.abs(found[-1] - found[seen & (at == 0)])
+            ways = np.diff(found[:-1])
+            ways = np.sign(ways[np.abs(ways) > 1e-3 * np.abs(ways).max()])  # beyond roundings
+        low, high = curve[_seen(v)].min(), curve.max()
+        wild = not np.isfinite(found[seen]).all()
+        self.phases |= set(bits(v.free)) if np.count_nonzero(np.diff(ways)) >= WAVE else set()
+        if wild or ((rise < ROOT) & (rise > TINY / ROOT)).any():
+            self.poles |= set(bits(v.free))
+        if wild and low < 0 < high:
+            self.signs |= set(bits(v.free))
+
+    def _rises(self, op: Op, inputs: Sequence[Value], k: int) -> bool:
+        """Whether a result is a sum with the k-th input in it, or its multiple by more than 0."""
+        others = any(v.powers for j, v in enumerate(inputs) if j != k)
+        if op.kind in ("move", "join"):
+            return True
+        kinds = ("affine", "add") if others else ("affine", "add", "mul", "div")
+        if op.run is None or op.kind not in kinds:
+            return False
+        rows = [[x if j == k else v.number for j, v in enumerate(inputs)] for x in (0.0, 1.0)]
+        with np.errstate(all="ignore"):
+            low, high = (float(op.run(*row)) for row in rows)
+        return high > low
+
+    def _alone(self, op: Op, inputs: Sequence[Value]) -> Value:
+        """Of parameters and constants alone."""
+        number, single = inputs[0].number if inputs else 0.25, op.kind in ELEMENTWISE
+        parts = [k for k, v in enumerate(inputs) if v.powers]
+        plain = all(inputs[k].source >= 0 for k in parts)  # as they stand
+        for pair in product(*(inputs[k].powers for k in parts)) if op.kind == "add" else ():
+            self.pairs |= {frozenset(pair)} if plain else set()
+        unknown = any(not (v.powers or v.exact) and v.share == 1 for v in inputs)
+        self.noisy |= {p for k in parts for p in inputs[k].powers if op.kind == "mul" and unknown}
+        straight = all(inputs[k].straight and self._rises(op, inputs, k) for k in parts)
+        if op.run is not None and single:
+            number = float(op.run(*(v.number for v in inputs)))
+        exact = bool(inputs) and (single or op.kind == "move") and all(v.exact for v in inputs)
+        powers = self._powers(op, inputs)
+        reduced = op.kind == "reduce" or any(v.reduced for v in inputs)
+        share, rest = self._mask(op, inputs)
+        stays = op.kind == "move" or (op.kind == "affine" and op.run and float(op.run(1.0)) == 1.0)
+        mixes = inputs[0].mixes if stays and inputs else None
+        return Value(number=number, exact=exact, powers=powers, straight=straight, reduced=reduced,
+                     share=share, rest=rest, mixes=mixes)  # fmt: skip
+
+    def _mask(self, op: Op, inputs: Sequence[Value]) -> tuple[float, float]:
+        """What is known of the result of a mask: how much of it is one number, and the other."""
+        masks = [v for v in inputs if v.share < 1]
+        if len(masks) != 1 or not all(v.exact or v.share < 1 for v in inputs):
+            return 1.0, 0.0
+        if op.kind == "move":
+            return masks[0].share, masks[0].rest
+        if op.run is None or op.kind not in ELEMENTWISE:
+            return 1.0, 0.0
+        with np.errstate(all="ignore"):
+            rest = op.run(*(v.number if v.exact else v.rest for v in inputs))
+        return masks[0].share, float(rest)
+
+    def _powers(self, op: Op, inputs: Sequence[Value]) -> dict[int, float]:
+        """With which power each parameter takes part; a product of matrices beside a whole, 0."""
+        found = {}
+        for p in dict.fromkeys(p for v in inputs for p in v.powers):
+            known = {k: v.powers[p] for k, v in enumerate(inputs) if p in v.powers}
+            found[p] = self._degree(op, inputs, known)
+            if op.kind == "add" and any(v.entries for v in inputs):
+                found[p] *= any(p in v.entries for v in inputs)
+        return found
+
+    def _degree(self, op: Op, inputs: Sequence[Value], known: Mapping[int, float]) -> float:
+        """The power of a scale in a result, from those in inputs, by their places."""
+        if op.kind in ("mul", "contract"):
+            return sum(known.values())
+        if op.kind == "div":
+            return known.get(0, 0.0) - known.get(1, 0.0)
+        if op.kind != "map" or len(known) > 1 or op.run is None:
+            return max(known.values())
+        ((k, power),) = known.items()
+        run = op.run
+        return power * growth(
+            lambda far: run(*(far if j == k else v.number for j, v in enumerate(inputs)))
+        )
+
+    def _entries(self, op: Op, inputs: Sequence[Value], out: int) -> dict[int, Any]:
+        """Where each parameter's entries went: kept by elementwise operations, moved by others."""
+        if op.kind not in (*ELEMENTWISE, "move", "join"):
+            return {}
+        found: dict[int, Any] = {}
+        moves, whole = op.kind in ("move", "join"), max(op.shapes, key=math.prod, default=())
+        for p in {p for v in inputs for p in v.entries}:
+            have = [k for k, v in enumerate(inputs) if p in v.powers]
+            have = [k for k in have if moves or op.shapes[k] == whole]
+            if len(have) == 1 and p in inputs[have[0]].entries and (op.run or not moves):
+                entries = inputs[have[0]].entries[p]
+                found[p] = self._moved(op, inputs, have[0], out, entries) if moves else entries
+        return found
+
+    def _bent(self, op: Op, inputs: Sequence[Value]) -> int:
+        """Parameters bent otherwise than up and down alike, by an operation or before it.
+
+        What is summed up, as their squares are for a length, is no function of their entries.
+        """
+        if op.kind in ("reduce", "contract"):
+            return 0
+        before = any_of(v.bent for v in inputs)
+        if op.kind == "add" and any(
+            not v.powers and not (v.exact and not v.number) for v in inputs
+        ):
+            return before | any_of(1 << p for v in inputs for p in v.powers)  # shifted, as to I + V
+        if op.kind != "map" or op.run is None:
+            return before
+        for k, v in enumerate(inputs):
+            with np.errstate(all="ignore"):
+                up, down = (
+                    np.asarray(
+                        op.run(*(x if j == k else w.number for j, w in enumerate(inputs))), float
+                    )
+                    for x in (BOTH, -BOTH)
+                )
+            if not (v.reduced or np.allclose(up, -down)):
+                before |= any_of(1 << p for p in v.powers)
+        return before
+
+    def _times(self, op: Op, inputs: Sequence[Value], kept: Iterable[int]) -> dict[int, float]:
+        """The numbers that entries are multiplied by, after an operation that keeps them.
+
+        By a mask they are by the root of how much of it is not 0.
+        """
+        before = {p: times for v in inputs for p, times in v.times.items()}
+        found = {p: before[p] for p in kept}
+        if op.run is None or op.kind not in ("mul", "div", "choose"):
+            return found
+        for p in found:
+            ways = [[(1.0, 1.0)] if p in v.powers or not (v.share < 1 or self._known(v))
+                    else [(v.share, v.number), (1 - v.share, v.rest)] for v in inputs]  # fmt: skip
+            square = 0.0
+            for pairs in product(*ways):
+                weights, numbers = zip(*pairs, strict=True)
+                if weight := math.prod(weights):
+                    with np.errstate(all="ignore"):
+                        square += weight * float(op.run(*numbers)) ** 2
+            found[p] *= math.sqrt(square) if 0 < square < math.inf else 1.0
+        return found
+
+    def _known(self, v: Value) -> bool:
+        """Whether it is one number for all, or made of parameters of one, which a redraw leaves."""
+        single = v.powers and all(math.prod(self.parameters[p].shape) == 1 for p in v.powers)
+        return v.exact or bool(single and v.number)
+
+    def _moved(self, op: Op, inputs: Sequence[Value], place: int, out: int, entries: Any) -> Any:
+        run = op.run
+        assert run is not None
+        if op.label == "steps":  # a loop takes another part at each step
+            return lambda: [part for e in entries() for part in e]
+
+        def moved() -> list[Array]:
+            pairs = list(zip(op.shapes, inputs, strict=True))
+            rest = [np.full(s, int(v.number) if v.exact else -1, np.int32) for s, v in pairs]
+            each = (run(*rest[:place], e, *rest[place + 1 :]) for e in entries())
+            return [np.asarray(m[out]) for m in each]
+
+        return moved
+
+    def _mixed(self, op: Op, known: Sequence[Value], degree: float, pending: bool) -> Value:
+        """Values of several sources, number by number: the result is a source of its own."""
+        made = _union(known, op.number)
+        if op.kind == "add":
+            self.sums.add(made.met)
+            self.carried |= {made.met} if any(v.state & 1 for v in known) else set()
+        stays = pending or (degree == 0 and made.reduced and any(v.degree for v in known))
+        soft = stays and any(v.soft or abs(v.degree) > GROWN / 2 for v in known)
+        bounded = made.bounded or (degree == 0 and not stays)
+        degree = degree if degree or stays else 1.0
+        nulls, times = [_nulls(v) for v in known], op.kind == "mul"
+        for k, own in enumerate(nulls if times else ()):
+            self._partner(own, any_of(nulls[:k] + nulls[k + 1 :]))
+        behinds = [dict(_behind(v)) for v in known]
+        # A number before a bend stays its kernel's, whatever is added to the bend's result.
+        bent = [
+            own for own, v in zip(behinds, known, strict=True) if not (v.straight and v.multiples)
+        ]
+        same = all(own == behinds[0] for own in behinds)
+        behind = behinds[0] if same else {n: t for own in bent for n, t in own.items()}
+        meets = reduce(and_, nulls) if op.kind == "add" else any_of(nulls) * times
+        free = any_of(v.free for v in known) if op.kind in ("add", "choose") else 0
+        return replace(made, degree=degree, bounded=bounded, pending=stays, soft=soft, free=free,
+                       nulls=meets, behind=behind)  # fmt: skip
+
+    def _partner(self, own: int, others: int) -> None:
+        """Keep that the results of these sites are multiplied by those of others."""
+        for n in bits(own):
+            self.partners[n] = self.partners.get(n, 0) | others
+
+    # All other operations.
+
+    def _whole(self, op: Op, inputs: Sequence[Value]) -> Value:
+        """A new source that inherits everything: a reduction, a join, a site, or the unknown."""
+        for k, v in enumerate(inputs if op.kind == "contract" else ()):
+            if v.pending and v.soft and not v.lost:  # not one made hard
+                self.peaks[op.number] = k, v.parents
+                self.single |= v.parents if op.count == 1 else 0
+        side = self._kernel_side(op, inputs)
+        if side is not None:
+            return self._site(op, side, inputs[side], inputs[1 - side])
+        for one, other in permutations(inputs, 2) if op.kind == "contract" else ():
+            self._partner(_nulls(one), _nulls(other))
+        known = [self._used(v) for v in inputs if v.level]
+        if not known:
+            return self._alone(op, inputs)
+        if op.kind == "reduce" and known[0].level > ROUTING and not known[0].straight:
+            self.bends[op.number, 0] = self.acting(known[0]), known[0].parents
+        made, acts = _union(known, op.number), {self.acting(v) for v in known if v.level > ROUTING}
+        degree = sum(v.degree for v in known) if op.kind == "contract" else made.degree
+        reduced = made.reduced or op.kind in ("reduce", "contract")
+        act = acts.pop() if len(acts) == 1 else LINEAR
+        averaged, total = self._terms(op, inputs)
+        free = any_of(v.free for v in known) * (op.kind == "join")
+        joins = known if op.kind in ("join", "reduce") else []
+        behind = {n: times for v in joins for n, times in _behind(v).items()}
+        ahead = {_ahead(v)[0] for v in joins if v.level > ROUTING}
+        nulls = any_of(map(_nulls, known)) if op.kind in ("reduce", "contract") else 0
+        made = replace(made, degree=degree, reduced=reduced, act=act, free=free, nulls=nulls,
+                       averaged=made.averaged * averaged, total=made.total * total)  # fmt: skip
+        taken = ahead.pop() if len(ahead) == 1 else 1.0
+        sums = op.kind in ("reduce", "contract") and not op.mean
+        return replace(made, least=_low(op, known), behind=behind, taken=taken,
+                       summing=op.count if sums else 1.0)  # fmt: skip
+
+    def _terms(self, op: Op, inputs: Sequence[Value]) -> tuple[float, float]:
+        """Of how many values a sum is as good as the mean, and by how much equal ones grow in it.
+
+        A matrix that nothing trains, without negative numbers, mixes as many as its rows hold, or
+        fewer where they differ. The shares of a softmax sum up to 1.
+        """
+        if op.kind != "contract":
+            return op.count, 1.0 if op.mean else op.count
+        fixed = [v for v in inputs if not v.level]
+        for mean, even in (v.mixes for v in fixed if v.mixes):
+            return max(1.0, op.count * even), op.count * mean
+        return op.count, 1.0 if fixed or any(v.bounded for v in inputs) else op.count
+
+    def _kernel_side(self, op: Op, inputs: Sequence[Value]) -> int | None:
+        """The kernel is of a lower level, and has parameters in it, not of those that only mix."""
+        mixers = self.mixers if op.kind == "contract" else set()
+        for side, contract in enumerate(op.contract):
+            lower = contract is not None and inputs[side].level < inputs[1 - side].level
+            if lower and set(inputs[side].powers) - mixers:
+                return side
+        return None
+
+    def _site(self, op: Op, side: int, kernel: Value, x: Value) -> Value:
+        z, x, lookup, contract = op.number, self._used(x), op.kind == "lookup", op.contract[side]
+        assert contract is not None
+        if x.level == ROUTING and not lookup:
+            x = replace(x, dom=0, roots=self._root(x.source, "input", 0))
+        if kernel.level == PICKED:
+            self.picked.add(kernel.source)
+        for n in bits(x.parents):
+            self.behind.setdefault(n, {})[z] = _behind(x).get(n, 1.0)
+        number = self.found[z].number if z in self.found else len(self.found)
+        mark, inside = 1 << number, (1 << len(self.steps)) - 1
+        steps, recurrent = math.prod(self.steps), bool(x.loops & inside)
+        tables = any_of(1 << place for place, kind, _ in self.roots.values() if kind == "lookup")
+        drawn = x.parents and not x.origins and not x.roots & tables  # not of another scale
+        ahead = _ahead(x)[0] if drawn else 1.0
+        self.found[z] = Draft(
+            number, z, side, lookup, contract, kernel, x, steps, recurrent, ahead=ahead
+        )
+        dom = (0 if x.dom == EVERY else x.dom) | mark
+        units = {number: partial(_numbered, op.shape, contract.units)}
+        made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, met=mark, intact=mark, nulls=mark,
+                     loops=x.loops, units=units)  # fmt: skip
+        free = any_of(1 << p for p in kernel.powers)
+        made = replace(made, roots=x.roots, averaged=x.averaged, total=x.total, depth=x.depth + 1,
+                       free=free)  # fmt: skip
+        if not lookup:
+            return made
+        root = self._root(z, "lookup", mark)
+        return replace(made, level=PICKED, roots=root, averaged=1.0, total=1.0,
+                       powers=kernel.powers)  # fmt: skip
+
+    def loop(
+        self,
+        inside: Sequence[int],
+        results: Sequence[int],
+        first: Sequence[Value],
+        steps: int,
+        body: Callable[[list[Value]], list[Value]],
+    ) -> list[Value]:
+        """The results of a loop whose states have these numbers; its body is read until it stays.
+
+        `body` gives the states after a step, and then what is kept of each step.
+        """
+        mark, deep = 1 << len(self.steps), max((v.depth for v in first), default=0)
+        self.steps.append(steps)
+        came: list[Value] = [Value()] * len(first)
+        outs: list[Value] = []
+        factors, added, shifts = set(self.factors), dict(self.added), set(self.shifts)
+        poles, signs, phases = set(self.poles), set(self.signs), set(self.phases)
+        passed = self.passed
+        for _ in range(8):
+            # What a state is not yet known to hold would pass for a constant that they change.
+            self.factors, self.added, self.shifts = set(factors), dict(added), set(shifts)
+            self.poles, self.signs, self.phases = set(poles), set(signs), set(phases)
+            self.passed = passed
+            triples = zip(inside, first, came, strict=True)
+            outs = body([self._carried(*triple, mark, deep) for triple in triples])
+            if outs[: len(first)] == came:
+                break
+            came = outs[: len(first)]
+        self.steps.pop()
+        grown = (steps - 1) * max([0, *(v.depth - deep for v in came)])
+        for draft in self.found.values():
+            if draft.recurrent and draft.x.loops & mark and draft.z > max(*inside, *results):
+                draft.x = replace(draft.x, depth=draft.x.depth + grown)
+                makes = any(v.parents >> draft.number & 1 for v in came)
+                passed = any(v.state & mark for v in came)
+                draft.carries = bool(draft.x.state & mark) and makes and not passed
+        return [self._left(i, v, mark, grown) for i, v in zip(results, outs, strict=True)]
+
+    def _carried(self, i: int, first: Value, came: Value, mark: int, depth: int) -> Value:
+        """A state inside a loop."""
+        level = max(first.level, came.level)
+        if level <= ROUTING:
+            powers, flows = {**first.powers, **came.powers}, first.flows | came.flows
+            return Value(level, i if level else -1, loops=mark * level, origins=first.origins,
+                         flows=flows, powers=powers)  # fmt: skip
+        made = _union([v for v in (first, came) if v.level > ROUTING], i)
+        made = replace(made, depth=depth, bounded=False, reduced=False, degree=1.0)
+        made = replace(made, least=min(_least(first), _least(came)))
+        made = replace(made, behind={**_behind(first), **_behind(came)})
+        made = replace(made, taken=_ahead(came)[0] if came.level > ROUTING else 1.0)
+        loops = first.loops | came.loops | mark
+        made = replace(made, loops=loops, state=mark, act=self.acting(came))
+        if first.level > ROUTING:
+            return replace(made, roots=first.roots, averaged=first.averaged, total=first.total)
+        return replace(made, roots=self._root(i, "state", made.parents), averaged=1.0, total=1.0)
+
+    def _left(self, i: int, v: Value, mark: int, grown: int) -> Value:
+        """What a loop gives."""
+        v = self._used(v)
+        depth, act = v.depth + (grown if v.loops & mark else 0), self.acting(v)
+        if not v.level:
+            return replace(v, entries={}, exact=False)
+        return replace(v, source=i, layout=0, straight=True, curve=POINTS, act=act, depth=depth,
+                       bare_curve=POINTS, least=_least(v), behind=_behind(v), multiples=(),
+                       ahead=1.0, taken=_ahead(v)[0],
+                       loops=v.loops & ~mark, state=v.state & ~mark, units={}, free=0)  # fmt: skip
+
+    # Loops that were run step by step.
+
+    def state(self, number: int) -> Value:
+        """Zeros that a loop starts with: data that say nothing."""
+        root = self._root(number, "state", 0)
+        return Value(SIGNAL, number, dom=EVERY, roots=root, origins=1, least=0.0)
+
+    def loops(self, outputs: Sequence[Value]) -> tuple[dict[int, list[int]], list[Value]]:
+        """Make one site of the calls of a kernel in a loop that ran as often as it has steps.
+
+        Calls are a loop if each reads what the last one made, `LOOP` of them at least. So are those
+        of which each step's reads what that step makes, or the other way round. Returns all calls
+        by their site, and the outputs.
+        """
+        reach: dict[int, int] = {}
+        used = Counter(d.use for d in self.found.values())
+        calls: dict[Any, list[list[Draft]]] = {}
+        for d in self.found.values():
+            reach[d.number] = any_of(1 << p | reach.get(p, 0) for p in bits(d.x.parents))
+            if used[d.use] >= LOOP:
+                chains = calls.setdefault((d.use, d.part), [])
+                chain = next((c for c in chains if reach[d.number] >> c[-1].number & 1), None)
+                chains += [] if chain else [[]]
+                (chain or chains[-1]).append(d)
+        found = [c for chains in calls.values() for c in chains if len(c) >= LOOP]
+        turns = [[d.number for d in c] for c in found]
+        for chains in calls.values():
+            lone = [c[0] for c in chains if len(c) == 1]
+            for turn in turns:
+                after = [sum(reach[d.number] >> n & 1 for n in turn) for d in lone]
+                before = [sum(reach[n] >> d.number & 1 for n in turn) for d in lone][::-1]
+                grows = [all(a < b for a, b in pairwise(n)) for n in (after, before)]
+                if len(lone) >= LOOP and any(grows) and lone not in found:
+                    found.append(lone)
+        merged, place = dict[int, list[int]](), dict[int, int]()
+        for chain in found:
+            first, last = chain[0].x, chain[-1]
+            if self.roots.get(first.source, (0, "", 0))[1] == "state":
+                last.x = replace(last.x, roots=first.roots)
+                self.roots[first.source] = (*self.roots[first.source][:2], last.x.parents)
+            merged[last.z] = [d.z for d in chain]
+            last.steps = len(chain)
+            reads = [d.x.parents for d in chain]
+            last.carries = all(m >> d.number & 1 for d, m in zip(chain, reads[1:], strict=False))
+            last.carries &= not any(
+                m >> d.number & 1 for d, m in zip(chain, reads[2:], strict=False)
+            )
+            last.recurrent = any(reach[last.number] >> n & 1 for turn in turns for n in turn)
+            place |= {d.number: last.number for d in chain}
+            for d in chain[:-1]:
+                del self.found[d.z]
+
+        def at(mask: int) -> int:
+            return any_of(1 << place.get(n, n) for n in bits(mask)) if mask > 0 else mask
+
+        def moved(v: Value) -> Value:
+            return replace(v, dom=at(v.dom), parents=at(v.parents), bare=at(v.bare), met=at(v.met))
+
+        for d in self.found.values():
+            d.x = moved(d.x)
+        self.sums = set(map(at, self.sums))
+        self.roots |= {i: (k, kind, at(m)) for i, (k, kind, m) in self.roots.items()}
+        self.bends |= {i: (act, at(m)) for i, (act, m) in self.bends.items()}
+        self.peaks |= {i: (side, at(m)) for i, (side, m) in self.peaks.items()}
+        self.single, self.passed = at(self.single), at(self.passed)
+        self.partners = {place.get(n, n): at(m) for n, m in self.partners.items()}
+        read = [(place.get(n, n), by) for n, by in self.behind.items()]
+        self.behind = {n: {z: t for m, by in read if m == n for z, t in by.items()}
+                       for n, _ in read}  # fmt: skip
+        self.added = {p: at(m) for p, m in self.added.items()}
+        return merged, [moved(v) for v in outputs]
+
+    # The program.
+
+    def program(
+        self, outputs: Sequence[Value], notes: Sequence[str] = (), seen: Sequence[bool] = ()
+    ) -> Program:
+        """The sites and roots on the way to these outputs; the loss may see some of them."""
+        heads = [self._used(v) for v in outputs if v.level > ROUTING] or [Value()]
+        last, drafts = _union(heads, -1), self.drafts
+        pairs = zip(outputs, seen or [True] * len(outputs), strict=True)
+        read = any_of(v.flows for v, sees in pairs if sees)
+        blunt = [v for v in (*outputs, *(d.x for d in drafts)) if v.level == ROUTING]
+        lost = any_of(v.lost for v in blunt) & ~last.flows
+        cuts = any_of(v.dom for v in heads if v.dom != EVERY)
+        bare = last.bare | any_of(d.x.bare for d in drafts)
+        ends = ("normalizer", "softmax")
+        normal = any_of(parents for _, kind, parents in self.roots.values() if kind in ends) & ~bare
+        place = {d.number: i for i, d in enumerate(drafts)}
+        for k, v in enumerate(heads):
+            for n in bits(v.parents):
+                self.behind.setdefault(n, {})[-1 - k] = _behind(v).get(n, 1.0)
+        onward, inner = last.parents, 0
+        for d in reversed(drafts):  # what later sites on the way to an output read is no head
+            if onward >> d.number & 1:
+                onward |= d.x.parents
+                inner |= d.x.parents & ((1 << d.number) - 1)
+
+        def members(mask: int) -> tuple[int, ...]:
+            return tuple(place[n] for n in bits(mask) if n in place)
+
+        made: list[Site] = []
+        layers = {d.number: self._kernels(d)[0].layers for d in drafts}
+        for d in drafts:
+            site, mark = self._made(d, layers), 1 << d.number
+            calls = 1 + sum(other.kernel.name == site.name for other in made)
+            name = site.name + (f" (call {calls})" if calls > 1 else "")
+            made.append(replace(site, name=name, parents=members(d.x.parents),
+                                partners=members(self.partners.get(d.number, 0)),
+                                head=bool(last.parents & mark & ~inner), cut=bool(cuts & mark),
+                                normalized=bool(normal & mark)))  # fmt: skip
+        for i, site in enumerate(made):
+            acts = {other.before for other in made if i in other.parents}
+            made[i] = replace(site, after=acts.pop()) if len(acts) == 1 else site
+        roots = []
+        for i, (_, kind, parents) in self.roots.items():
+            name = f"after {', '.join(made[n].name for n in members(parents))}"
+            roots.append(Root(self.root_names.get(i, name), kind))
+        used = {kernel.name for site in made for kernel in site.kernels}
+        mains = {site.kernel.name for site in made}
+        named = [(p, k.name) for p, k in enumerate(self.parameters)]
+        mute = [(p, n) for p, n in named if n in mains and not read >> p & 1]
+        apart = [(p, k.name) for p, k in enumerate(self.parameters)
+                 if p not in self.added and k.name not in used and len(k.shape) > 1
+                 and p not in self.mixers]  # fmt: skip
+        return Program(
+            tuple(made),
+            tuple(roots),
+            last.depth,
+            unused=tuple(n for p, n in apart if not last.flows >> p & 1),
+            beside=tuple(n for p, n in apart if last.flows >> p & 1),
+            factors=tuple(n for p, n in named if p in self.factors or n in used),
+            shifts=tuple(n for p, n in named if p in self.shifts - self.poles - self.phases),
+            guarded=tuple(
+                n for p, n in named if p in (self.signs if n in used else self.shifts & self.poles)
+            ),
+            frozen=tuple(k.name for k in self.parameters if not k.trainable),
+            waves=tuple(n for p, n in named if p in self.phases and n in used),
+            stopped=tuple(n for p, n in mute if not (lost | last.flows) >> p & 1),
+            severed=tuple(n for p, n in mute if lost >> p & 1),
+            single=tuple(made[place[n]].kernel.name for n in bits(self.single) if n in place),
+            unseen=tuple(n for p, n in mute if last.flows >> p & 1),
+            notes=tuple(notes),
+        )
+
+    def _made(self, d: Draft, layers: Mapping[int, int]) -> Site:
+        """A site, as far as it stands alone; of all, how many are stacked in one."""
+        kernels, blocks = self._kernels(d), self.blocks.get(d.number, 1)
+        fan_in, fan_out = d.contract.fans
+        sums = (m for m in self.sums if m >> d.number & 1)
+        met = [sum(layers.get(n, 1) if m in self.carried else 1 for n in bits(m)) for m in sums]
+        return Site(
+            kernels[0].name,
+            kernels,
+            d.lookup,
+            fan_in,
+            fan_out / blocks,
+            groups=d.contract.size(0) * d.contract.split,
+            blocks=blocks,
+            units=d.units,
+            before=LINEAR if d.lookup else self.acting(d.x),
+            roots=tuple(bits(d.x.roots)),
+            reads_data=bool(d.x.origins),
+            averaged=d.x.averaged,
+            total=d.x.total,
+            scales=tuple(self.parameters[p].name for p in self.scales.get(d.number, ())),
+            shifts=tuple(
+                self.parameters[p].name for p, m in self.added.items() if m >> d.number & 1
+            ),
+            summed=max(met, default=1),
+            times=self._made_up(d),
+            ahead=d.ahead,
+            passed=bool(self.passed >> d.number & 1),
+            recurrent=d.recurrent,
+            carries=d.carries,
+            steps=d.steps,
+            depth=d.x.depth + 1,
+        )
+
+    def _made_up(self, d: Draft) -> float:
+        """The number behind a site's result for which its kernel makes up, if all uses have it."""
+        found = set(self.behind.get(d.number, {}).values())
+        times = found.pop() if len(found) == 1 and not d.lookup else 1.0
+        return times if 0 < times < math.inf and abs(math.log(times)) > math.log(NUMBER) else 1.0
+
+    def _kernels(self, d: Draft) -> tuple[Kernel, ...]:
+        """The parameters that make a site's kernel: first the one whose entries lie in it."""
+        made, size = [], math.prod(d.contract.shape)
+        for p, power in d.kernel.powers.items():
+            index = d.contract.index(d.kernel.entries[p]) if p in d.kernel.entries else None
+            known = self.parameters[p]
+            layers = math.prod(known.shape) // size
+            parts = known.shape[:1] == (layers,) and layers > 1
+            sliced = parts and d.steps > 1 and d.steps % layers == 0
+            part = _part(d.kernel.entries[p]()[0], size) if parts and index and not sliced else None
+            layers = layers if sliced else 1
+            times = d.kernel.times.get(p, 1.0) * self._made_up(d) * d.ahead
+            made.append(replace(known, power=power, index=index, factor=times, layers=layers,
+                                part=part, bent=bool(d.kernel.bent >> p & 1) or power > 1,
+                                normed=d.kernel.reduced))  # fmt: skip
+        scales = () if any(k.power for k in made) else self.scales.get(d.number, ())
+        made += [replace(self.parameters[p], after=True) for p in scales]
+        noisy = {self.parameters[p].name for p in self.noisy}
+        rank = lambda k: (  # noqa: E731
+            k.index is not None, k.name not in self.masks, k.name not in noisy, math.prod(k.shape)
+        )  # fmt: skip
+        made.sort(key=rank, reverse=True)
+        place = {self.parameters[p].name: p for p in d.kernel.powers}
+        for i, k in enumerate(made[1:], 1):
+            pair = [o for o in (made[0], k) if o.index and o.power == 1 and o.trainable]
+            added = frozenset(place.get(other.name, -1) for other in pair) in self.pairs
+            same = len(pair) == 2 and math.prod(k.shape) == math.prod(made[0].shape)
+            made[i] = replace(k, joined=same and added)
+        return tuple(made)
+
+    # What inputs the model expects.
+
+    def vocabulary(self, place: int) -> int:
+        """How many rows the tables have that an input picks from; 0 where it picks from none."""
+        picks = [d for d in self.drafts if d.lookup or d.x.level == ROUTING]
+        mine = [d for d in picks if d.x.origins >> place & 1]
+        return min((d.contract.size(0 if d.lookup else 2) for d in mine), default=0)
+
+    def outside(self, place: int, values: Array) -> tuple[float, int] | None:
+        """A number of an input that a table has no row for, and how many rows it has."""
+        numbers, edge = np.unique(values).astype(np.float64), int(POINTS[-1])
+        for d in self.drafts:
+            if not (d.lookup and d.x.source == self.inputs[place] and d.contract.size(0)):
+                continue
+            curve = np.broadcast_to(np.asarray(d.x.curve, dtype=np.float64), POINTS.shape)
+            near = np.clip(numbers, 1 - edge, edge - 1)
+            at = np.round((near + edge) * 100 + np.sign(near)).astype(int)  # beside what truncates
+            rows = np.round(curve[at])
+            steady = (np.round(curve[-1] - curve[-101]), np.round(curve[100] - curve[0])) == (1, 1)
+            told = (near == numbers) | steady  # beyond the points it goes on as at their end
+            rows = rows + (numbers - near)
+            bad = numbers[told & ((rows < 0) | (rows >= d.contract.size(0)))]
+            if len(bad):
+                return float(bad[0]), d.contract.size(0)
+        return None
+
+    def entry(self, place: int) -> tuple[float, float]:
+        """The scale and shift that an input of floats gets before its first site."""
+        for d in self.drafts:
+            if d.x.source == self.inputs[place] and d.x.straight:
+                low, high = np.interp([0.0, 1.0], POINTS, d.x.curve)
+                return float(high - low) or 1.0, float(low)
+        return 1.0, 0.0

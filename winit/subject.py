@@ -1,0 +1,360 @@
+"""A model that can be run, measured at its sites, and given other weights.
+
+A framework's module, such as `winit.jax`, completes the `Subject`: it runs the model and notes sums
+at every site, and what is `Measured` is worked out from these.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from winit.diagnostics import FLAT
+from winit.program import Array, Measured, Program, Site, Weight
+from winit.reader import Reader, any_of
+
+KEY = 0x77696E6974  # the audit's own branch of every seed: its noise is nobody's draw
+# A unit to which this share of the mean squared gradient comes back is dead: float32's rounding,
+# squared. More may be small beside what another task sends, and Adam makes up for it.
+SILENT = 2.0**-46
+# Where another constant costs a quarter of it, nobody knows what knowing nothing costs: so with
+# likelihoods, which may be negative. These are tried, and the targets' own rms, up and down.
+UNKNOWN, TRIED = 0.25, (1.0, 10.0)
+# A unit signal lies on both sides of a shift so large; what it never crosses is a fault.
+CROSSED = 3.0
+FEW = 16  # of so many different numbers at most a kernel is a pattern: an identity, an upsampling
+PEAK = 0.99  # of a row of a softmax: its slopes, p (1 - p), are then 1/25 of the steepest at most
+
+# What a run notes, by kind and value: how many numbers ("n"), sums over blocks of their squares
+# ("x"), the same about the mean over the examples ("v"); in loops with an entry a step in front. Of
+# a gradient by a parameter the largest entry, too ("top").
+Note = Mapping[str, Array]
+Notes = Mapping[str, Note]
+BLOCK = 512  # so many squares are added up in float32, the rest in float64
+CHUNK = 2**16  # numbers that stay in a processor's cache as float64
+
+
+def squares(values: Array, layers: int = 1) -> Note:
+    """The sums of a gradient's squares, by layer: over blocks in float32, the rest in float64."""
+    rows = values.reshape(layers, -1)
+    rows = rows.astype(np.float32) if rows.dtype.itemsize < 4 else rows
+    whole = rows.shape[1] // BLOCK * BLOCK
+    blocks, rest = rows[:, :whole].reshape(layers, -1, BLOCK), rows[:, whole:].astype(np.float64)
+    sums = np.einsum("lij,lij->li", blocks, blocks).sum(axis=1, dtype=np.float64)
+    sums = (sums + np.square(rest).sum(axis=1))[None]
+    return {"n": np.array(values.size), "x": sums, "top": rows.max(initial=-math.inf)}
+
+
+def spread(values: Array, layers: int = 1) -> Note:
+    """A parameter's mean and the sums of the squares about it, by layer, in float64."""
+    means, sums = np.zeros(layers), np.zeros(layers)
+    for k, row in enumerate(values.reshape(layers, -1)):
+        first, total = np.float64(row[0]), 0.0  # subtracted, so that equal ones give exactly 0
+        for part in np.split(row, range(CHUNK, row.size, CHUNK)):
+            wide = part.astype(np.float64) - first
+            total, sums[k] = total + wide.sum(), sums[k] + wide @ wide
+        sums[k] = np.maximum(sums[k] - total**2 / row.size, 0.0)
+        means[k] = first + total / row.size
+    return {"n": np.array(values.size), "mean": means, "x": sums[None]}
+
+
+class Subject:
+    """A model that can be measured and given other weights; a framework's module completes it."""
+
+    name: str
+    arrays: dict[str, Any]  # the parameters, by path
+    reader: Reader
+    program: Program
+    examples: int
+    eager = False  # a run takes no compiling
+    y2 = math.nan  # E y² of targets that are numbers: no marks, and no labels of classes
+
+    @property
+    def parameters(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every parameter; states of generators are none."""
+        known = {k.name for k in self.reader.parameters}
+        return {n: tuple(a.shape) for n, a in self.arrays.items() if n in known or a.ndim > 1}
+
+    def others(self) -> list[float]:
+        """Constants that would be no better than knowing nothing, if that is what it costs."""
+        rms = [math.sqrt(self.y2)] if self.y2 > 0 else []
+        return [sign * c for c in (*TRIED, *rms) for sign in (1.0, -1.0)] if self.y2 >= 0 else []
+
+    def execute(self, arrays: Mapping[str, Any], standardized: bool) -> Notes:
+        """Run once, with these parameters, and inputs of floats brought to mean 0 and std 1."""
+        raise NotImplementedError
+
+    def numpy(self, array: Any) -> Array:
+        """One of the framework's arrays, as float64."""
+        return np.asarray(array).astype(np.float64)
+
+    def sample(self, name: str, count: int) -> Array:
+        """The first entries of a parameter; a copy of all would take long."""
+        return np.asarray(self.arrays[name]).reshape(-1)[:count].astype(np.float64)
+
+    def like(self, value: Any, old: Any) -> Any:
+        """A value in the type, dtype and layout of one of the framework's arrays."""
+        raise NotImplementedError
+
+    def value(self, name: str) -> Array:
+        """A parameter's present value, as float64."""
+        return self.numpy(self.arrays[name])
+
+    def standard(self, array: Any) -> Any:
+        """An input of floats brought to mean 0 and std 1; any other as it is."""
+        if "float" not in str(array.dtype):
+            return array
+        wide = self.numpy(array)
+        return self.like((wide - wide.mean()) / (wide.std() or 1.0), array)
+
+    def noise(self, place: int, like: Any, stream: np.random.Generator) -> Any:
+        """An input, by its place, that suits what the model does with it first."""
+        words, shape, dtype = self.reader.vocabulary(place), tuple(like.shape), str(like.dtype)
+        read = any(d.x.origins >> place & 1 for d in self.reader.drafts)
+        if self.reader.masking >> place & 1 and not read:  # a mask that leaves all
+            return self.like(np.ones(shape), like)
+        if words or "float" not in dtype:
+            high = words or (256 if dtype.endswith("uint8") else 2)
+            return self.like(stream.integers(0, high, shape), like)
+        scale, shift = self.reader.entry(place)
+        return self.like((stream.standard_normal(shape) - shift) / scale, like)
+
+    def assign(self, name: str, value: Array) -> None:
+        """Set a parameter, in its own dtype and layout."""
+        self.arrays[name] = self.like(value, self.arrays[name])
+
+    def start(self, name: str) -> tuple[Array, str] | None:
+        """The conventional start of what is no kernel, and its name; None if there is none.
+
+        Without a layer that knows, it is that of biases. A divisor, a threshold, a scale has none.
+        """
+        bias = name in self.program.shifts and name not in self.program.factors
+        return (np.zeros(self.parameters[name]), "zeros") if bias else None
+
+    def kept(self, name: str) -> str:
+        """Why a parameter is to be left alone ("frozen", "given as a constant"), or ""."""
+        free = {k.name for k in self.reader.parameters if k.trainable}
+        free |= {n for n, a in self.arrays.items() if "complex" in str(a.dtype)}  # not looked into
+        return self.given(name) if name in free else "frozen"
+
+    def resets(self, name: str) -> list[Array]:
+        """What the layer's own reset draws, where it has one."""
+        return []
+
+    def given(self, name: str) -> str:
+        """Why a shift or a scale is no draw but was given, or "".
+
+        So are constants that the layer does not give, and what is three times as large as its
+        draws. Where nobody knows its draws, they are taken to lie within 1/√fan_in, as the widest
+        of a library do, and values that vary were given beside the kernel of an output alone. What
+        a unit signal never crosses is given nowhere else, unless a gate or a scale begins there.
+        Entries that are as they start say nothing.
+        """
+        sites = self.program.sites
+        kernels = {k.name for site in sites for k in site.kernels}
+        if "float" not in str(self.arrays[name].dtype):
+            return ""
+        if name in kernels:
+            return self.pattern(name)
+        if (start := self.start(name)) is None:
+            return ""
+        value, resets = self.value(name), self.resets(name)
+        if not (own := value[value != start[0]]).size:
+            return ""
+        reads = [site for site in sites if name in site.shifts]
+        draws = [np.abs(reset).max() for reset in resets]
+        draws = draws or [1 / math.sqrt(max(site.fan_in, 1.0)) for site in reads]
+        flat, size = not np.ptp(own), float(np.abs(own).max())
+        last = size < math.inf and any(site.head for site in reads)
+        far = size > 3 * max(draws, default=0.0)
+        alone = flat and (own.size > 1 or far)
+        always = bool(resets) and not np.ptp(resets)
+        if size > CROSSED and not last:  # a fault, or where a gate or a scale begins
+            meant = far and size < math.inf and self._scales(name, own)
+        else:
+            meant = always or alone or (far and bool(resets or last))
+        if not meant:
+            return ""
+        part = f" in {own.size} of {value.size}" if own.size < value.size else ""
+        return f"given, value={own[0]:.4g}{part}" if flat else "given, not as its layer draws it"
+
+    def pattern(self, name: str) -> str:
+        """Why a kernel is no draw, or "": it is made of a few numbers, as an identity is.
+
+        That its units differ tells it from one that is equal all over, or row by row.
+        """
+        some = self.sample(name, FEW**3)
+        most = min(FEW, some.size // 4)
+        if len(np.unique(some)) > most:
+            return ""
+        numbers = np.unique(value := self.value(name))
+        if not 1 < len(numbers) <= most:
+            return ""
+        for site in self.program.sites:
+            if site.kernel.name == name and site.kernel.index:
+                rows = value.reshape(-1)[site.kernel.index()]
+                rows = rows.reshape(*rows.shape[:2], -1)
+                if any(len(np.unique(part, axis=0)) < len(part) for part in rows):
+                    return ""
+        return f"given, made of {len(numbers)} numbers"
+
+    def _scales(self, name: str, values: Array) -> bool:
+        """Whether a gate or a scale's exponential reads these shifts, and moves there."""
+        pairs = [(d, s) for d, s in zip(self.reader.drafts, self.program.sites, strict=True)
+                 if name in s.shifts]  # fmt: skip
+        mine = any_of(1 << d.number for d, _ in pairs)
+        acts = [act for act, parents in self.reader.bends.values() if parents & mine]
+        return any(act.scales(values) for act in [*acts, *(s.after for _, s in pairs)])
+
+    def trained(self) -> str:
+        """The sign that the model was trained, or ""."""
+        return ""
+
+    def refresh(self, drawn: Collection[str]) -> dict[str, str]:
+        """Bring up to date what the model keeps of these kernels, and say what."""
+        return {}
+
+    def unread(self) -> list[str]:
+        """Which parameters hold numbers that are not looked into, in sentences."""
+        told = [(n, str(a.dtype), a) for n, a in self.arrays.items()]
+        small = [n for n, kind, a in told if a.dtype.itemsize == 1 < a.ndim and "bool" not in kind]
+        wide = [n for n, kind, _ in told if "complex" in kind]
+        said = ((small, "whole numbers (quantized)"), (wide, "complex numbers"))
+        return [f"{', '.join(names)}: of {text}, neither judged nor drawn."
+                for names, text in said if names]  # fmt: skip
+
+    def measure(
+        self,
+        scales: Mapping[str, Any] | None = None,
+        values: Mapping[str, Array] | None = None,
+        *,
+        standardized: bool = False,
+    ) -> Measured:
+        """Run once with changed parameters; the model stays as it is, and nothing is compiled.
+
+        `scales` multiplies parameters, `values` replaces them, and `standardized` brings each
+        input of floats to mean 0 and std 1.
+        """
+        arrays = dict(self.arrays)
+        for n, value in (values or {}).items():
+            arrays[n] = self.like(value, arrays[n])
+        for n, factor in (scales or {}).items():
+            arrays[n] = self.like(self.numpy(arrays[n]) * factor, arrays[n])
+        return self._measured(self.execute(arrays, standardized))
+
+    def _measured(self, notes: Notes) -> Measured:
+        kernels = {}
+        for n in (k.name for k in self.reader.parameters):
+            value, back = notes[f"value {n}"], notes[f"weight {n}"]
+            gradient = _units(back)
+            variances = _units(value) * len(gradient) / value["n"]
+            mean = float(variances.mean())
+            felt = gradient * (variances / mean if 0 < mean < math.inf else 1.0)
+            zero = not (mean or np.any(value["mean"]))
+            total, stds = float(gradient.sum()), np.sqrt(variances)
+            rms = math.sqrt(mean + float(np.mean(value["mean"] ** 2)))
+            kernels[n] = Weight(math.sqrt(mean), total, zero, stds, felt, rms, float(back["top"]))
+        sites = list(zip(self.reader.drafts, self.program.sites, strict=True))
+        rows = [self._row(d.z, s, kernels, notes) for d, s in sites]
+        steps: Any = {n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps")}
+        columns: dict[str, Any] = {n: np.array([r[n] for r in rows]) for n in (rows or [_EMPTY])[0]}
+        readers = [(str(d.z), s.before, d.x.parents, d.x.kept) for d, s in sites]
+        readers += [(f"{i}.{k}", *bend, 1.0) for (i, k), bend in self.reader.bends.items()]
+        flat = [(f"flat {i}", tails, parents, kept) for i, act, parents, kept in readers
+                if (tails := act.tails(FLAT))]  # fmt: skip
+        flat += [(f"peak {i}", (-1.0, 1.0, 0.0), parents, 1.0)
+                 for i, (_, parents) in self.reader.peaks.items()]  # fmt: skip
+        for key, (low, high, normal), parents, kept in flat:  # those before a curve did it
+            share = float(np.mean(notes[key]["x"])) if key in notes else math.nan
+            share = (share - (0.0 if low < 0 < high else 1 - kept)) / kept  # zeros that pad
+            share = (share - normal) / (1.0 - normal)
+            done = [bool(parents >> d.number & 1) for d, _ in sites]
+            columns["saturated"][done] = np.fmax(columns["saturated"][done], share)
+        loss, tried, others, growth = (np.ravel(notes.get(k, {"x": math.nan})["x"])
+                                       for k in ("loss", "blind", "others", "growth"))  # fmt: skip
+        blind = float(min(tried[tried > 0], default=math.nan))
+        root2 = {i: self._second(notes, f"root {i}")[0] for i in self.reader.roots}
+        inputs = {name: root2[i] for i, name in self.reader.root_names.items()}
+        return Measured(
+            **columns,
+            **steps,
+            root2=np.array(list(root2.values())),
+            loss=float(loss[0]),
+            blind=math.nan if (others < UNKNOWN * blind).any() else blind,
+            even=float(tried[0]),
+            growth=float(growth[0]),
+            input2=inputs,
+            finite=bool(notes["finite"]["x"].all())
+            and all(math.isfinite(weight.gradient) for weight in kernels.values()),
+            kernels=kernels,
+        )
+
+    def _second(self, notes: Notes, key: str) -> tuple[float, float, Array]:
+        """E x², the share of it that varies over the examples, and E x² step by step."""
+        note = notes.get(key)
+        steps, varying = _steps(note, "x"), _steps(note, "v")
+        second, unbiased = _mean(steps), self.examples / max(1, self.examples - 1)
+        return second, unbiased * _mean(varying) / second if second else math.nan, steps
+
+    def _row(
+        self, i: int, site: Site, kernels: Mapping[str, Weight], notes: Notes
+    ) -> dict[str, Any]:
+        weight = kernels[site.kernel.name]
+        z, g = notes.get(f"z {i}"), notes.get(f"g {i}")
+        notes = notes if z is None or g is None else {**notes, f"g {i}": {"n": z["n"], **g}}
+        x2, x_share, x_steps = self._second(notes, f"x {i}")
+        z2, z_share, _ = self._second(notes, f"z {i}")
+        g2, _, g_steps = self._second(notes, f"g {i}")
+        std = math.sqrt(self._second(notes, f"w {i}")[0]) if f"w {i}" in notes else weight.std
+        std *= site.times * site.ahead
+        for k in site.kernels:
+            if k.after:
+                std *= kernels[k.name].rms
+        units = [_units(note) for note in (z, g) if note is not None]
+        marks = [note["x"].reshape(-1, note["x"].shape[-1]) for note in (z, g) if note is not None]
+        dead = math.nan
+        if g is not None and (g2 > 0 or z2 > 0) and g2 < math.inf:
+            dead = float(np.mean(units[-1] <= SILENT * units[-1].mean()))
+        return _EMPTY | {"x2": x2, "z2": z2, "g2": g2, "x_share": x_share, "z_share": z_share,
+                         "dead": dead, "distinct": _distinct([m for part in marks for m in part]),
+                         "std": std, "effect": weight.std**2 * float(weight.felt.sum()),
+                         "x_steps": x_steps, "g_steps": g_steps}  # fmt: skip
+
+
+_EMPTY = dict.fromkeys(("x2", "z2", "g2", "x_share", "z_share", "saturated", "dead", "distinct",
+                        "std", "effect"), math.nan)  # fmt: skip
+
+
+def _steps(note: Note | None, key: str) -> Array:
+    """The mean over a value's entries for each step of its loops; NaN where it was not run."""
+    n = np.ravel(note["n"]).astype(np.float64) if note else np.zeros(1)
+    if note is None or key not in note:
+        return np.full(len(n), math.nan)
+    sums = note[key].astype(np.float64).reshape(len(n), -1).sum(axis=1)
+    n[n == 0] = math.nan
+    return np.asarray(sums / n)
+
+
+def _mean(steps: Array) -> float:
+    """The mean over the steps that were reached."""
+    reached = steps[~np.isnan(steps)]
+    return float(reached.mean()) if len(reached) else math.nan
+
+
+def _units(note: Note) -> Array:
+    """The sum of squares of each unit."""
+    sums = note["x"].astype(np.float64)
+    return np.asarray(sums.reshape(-1, sums.shape[-1]).sum(axis=0))
+
+
+def _distinct(marks: Sequence[Array]) -> float:
+    """How many units differ in any of their sums, up to the roundings of float32."""
+    wide = (np.asarray(m, np.float64) for m in marks)
+    rows = np.array([m / m.max() for m in wide if 0 < m.max() < math.inf])
+    if not len(rows):
+        return 1.0 if marks else math.nan
+    rows = rows[:, np.argsort(rows.sum(axis=0))]
+    return 1.0 + float((np.abs(np.diff(rows, axis=1)).max(axis=0) > 1e-5).sum())
