@@ -1324,3 +1324,26 @@ def test_positions_read_one_by_one_are_no_biases() -> None:
     x = jnp.asarray(rng.standard_normal((32, steps, width)), jnp.float32)
     new = winit.jax.reinitialize(f, params, x, rng=0)
     assert np.array_equal(new["place"], params["place"])
+
+
+def test_a_number_behind_every_summand_is_each_kernels_own() -> None:
+    width, rng = 64, np.random.default_rng(0)
+    params = {k: rng.standard_normal((width, width)) / 8 for k in ("w", "u")}
+    params["out"] = rng.standard_normal((width, 2)) * 0.05
+    params = {k: jnp.asarray(v, jnp.float32) for k, v in params.items()}
+
+    def recurrent(p: Any, x: Any) -> Any:
+        def step(h: Any, now: Any) -> tuple[Any, None]:
+            return jnp.tanh(now @ p["w"] / 8 + h @ p["u"] / 8), None
+
+        return jax.lax.scan(step, jnp.zeros_like(x[0]), x)[0] @ p["out"]
+
+    def skips(p: Any, x: Any) -> Any:  # a branch's number is none of these
+        h = x[0] @ p["w"]
+        return (h + jnp.tanh(h) @ p["u"] / 8) @ p["out"]
+
+    x = jnp.asarray(rng.standard_normal((6, 32, width)), jnp.float32)
+    for f, times in ((recurrent, 8.0), (skips, 1.0)):
+        new = winit.jax.reinitialize(f, params, x, rng=0)
+        assert 0.5 * times < np.std(new["u"]) * 8 < 1.8 * times
+        assert winit.jax.audit(f, new, x).ok

@@ -876,8 +876,12 @@ class Reader:
         bent = [
             own for own, v in zip(behinds, known, strict=True) if not (v.straight and v.multiples)
         ]
+        # So does one behind each of the summands, where there is none that stands as it is.
+        logs = [np.log(t) for own in behinds for t in own.values()]
+        every = all(behinds) and min(np.abs(logs)) > math.log(NUMBER) and len({*np.sign(logs)}) == 1
         same = all(own == behinds[0] for own in behinds)
-        behind = behinds[0] if same else {n: t for own in bent for n, t in own.items()}
+        kept = behinds[:1] if same else behinds if every else bent
+        behind = {n: t for own in kept for n, t in own.items()}
         meets = reduce(and_, nulls) if op.kind == "add" else any_of(nulls) * times
         free = any_of(v.free for v in known) if op.kind in ("add", "choose") else 0
         return replace(made, degree=degree, bounded=bounded, pending=stays, soft=soft, free=free,
