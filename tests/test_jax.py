@@ -1347,3 +1347,30 @@ def test_a_number_behind_every_summand_is_each_kernels_own() -> None:
         new = winit.jax.reinitialize(f, params, x, rng=0)
         assert 0.5 * times < np.std(new["u"]) * 8 < 1.8 * times
         assert winit.jax.audit(f, new, x).ok
+
+
+def test_blocks_that_are_near_0_as_a_whole_are_drawn_and_those_that_end_so_are_left() -> None:
+    width, rng = 32, np.random.default_rng(0)
+
+    def f(p: Any, x: Any) -> Any:
+        for i in range(3):
+            q, k, v = (x @ p[f"{name}{i}"] for name in "qkv")
+            mixed = jax.nn.softmax(q @ k.swapaxes(-1, -2) / math.sqrt(width)) @ v
+            x = x + mixed @ p[f"o{i}"]
+        return x.mean(1) @ p["out"]
+
+    def start(inner: float, last: float) -> Any:
+        shape = width, width
+        made = {f"{n}{i}": rng.standard_normal(shape) * inner for i in range(3) for n in "qkv"}
+        made |= {f"o{i}": rng.standard_normal(shape) * last for i in range(3)}
+        made["out"] = rng.standard_normal((width, 4)) * 0.05
+        return {k: jnp.asarray(v, jnp.float32) for k, v in made.items()}
+
+    x = jnp.asarray(rng.standard_normal((8, 6, width)), jnp.float32)
+    small, usual = start(1e-4, 1e-4), start(0.18, 1e-4)
+    report = winit.jax.audit(f, small, x)
+    assert not report.ok and "reinitialize" in report.findings[0].cure
+    drawn = winit.jax.reinitialize(f, small, x, rng=0)
+    assert min(float(v.std()) for v in drawn.values()) > 0.01 and winit.jax.audit(f, drawn, x).ok
+    kept = winit.jax.reinitialize(f, usual, x, rng=0)
+    assert np.array_equal(kept["o1"], usual["o1"]) and winit.jax.audit(f, kept, x).ok

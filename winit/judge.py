@@ -461,8 +461,9 @@ def effects(case: Case) -> tuple[Array, float, float]:
 def opening_scales(case: Case) -> list[float]:
     """For each site, the square of what training opens and all of its result is multiplied by.
 
-    These are scales below 1 on its own result, and kernels of zeros, for which noise stands that is
-    smaller than their ideal: its own, and those through which every later site reads it.
+    These are scales below 1 on its own result, and kernels with which a branch ends at 0, for which
+    noise stands that is smaller than their ideal, or near 0: its own, and those through which every
+    later site reads it.
     """
     sites = case.program.sites
     behind = [dict[Any, float]() for _ in sites]
@@ -473,8 +474,10 @@ def opening_scales(case: Case) -> list[float]:
         behind[i] = {key: f for key, f in found[0].items() if key in common} if found else {}
         weights = {n: case.m.kernels[n] for n in sites[i].scales if n not in case.program.frozen}
         behind[i] |= {(i, n): min(1.0, w.rms**2) for n, w in weights.items() if w.rms > 0}
-        if (name := sites[i].kernel.name) in case.opened and 0 < case.plans[i].std < math.inf:
-            behind[i][name] = min(1.0, (case.m.kernels[name].std / case.plans[i].std) ** 2)
+        name, ideal = sites[i].kernel.name, case.plans[i].std
+        part = case.m.kernels[name].std / ideal if 0 < ideal < math.inf else 1.0
+        if name in case.opened or (sites[i].passed and 0 < part * redraw.CLOSED <= 1):
+            behind[i][name] = min(1.0, part**2)
     return [math.prod(found.values()) for found in behind]
 
 

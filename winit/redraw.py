@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -184,6 +184,22 @@ def rank(site: Site) -> int:
     return found if found**2 == square and all(found in shape for shape in shapes) else 0
 
 
+def size(i: int, subject: Subject) -> float:
+    """The rms of a kernel's entries, as the program multiplies them."""
+    kernel = subject.program.sites[i].kernel
+    return math.sqrt(np.mean(subject.value(kernel.name) ** 2)) * kernel.factor
+
+
+def faint(subject: Subject, plans: Sequence[Plan]) -> set[int]:
+    """Branches' kernels near 0 that read one near 0: by convention the last alone starts there."""
+    sites = subject.program.sites
+    near = {i for i, site in enumerate(sites) if not (site.cut or site.looped or site.lookup)
+            and 0 < size(i, subject) * CLOSED <= plans[i].std}  # fmt: skip
+    pairs = [(p, i) for i in near for p in sites[i].parents if p in near and not sites[p].passed]
+    found = {i for pair in pairs for i in pair}
+    return found | {p for i in near for p in sites[i].partners if p in near}
+
+
 def shut(i: int, subject: Subject, ideal: float) -> bool:
     """Whether a branch starts at 0, or near it, by the site's kernel, and opens by itself.
 
@@ -191,28 +207,28 @@ def shut(i: int, subject: Subject, ideal: float) -> bool:
     """
     sites = subject.program.sites
     site, nexts = sites[i], [other for other in sites if i in other.parents]
-    size = math.sqrt(np.mean(subject.value(site.kernel.name) ** 2)) * site.kernel.factor
+    own = size(i, subject)
     # What a loop adds to its state at every step is no branch beside it.
-    if site.looped or size > (ideal / CLOSED if site.passed and ideal > 0 else 0.0):
+    if site.looped or own > (ideal / CLOSED if site.passed and ideal > 0 else 0.0):
         return False
     ends = [site] if site.passed else nexts if site.after.linear else []
     factors = [name for end in ends for name in end.scales]
     factors += [end.kernel.name for end in ends if end is not site]
     # Of two zeros in a row none would open.
     factors += [sites[p].kernel.name for p in site.partners]
-    opens = size > 0 or all(subject.value(name).any() for name in factors)
+    opens = own > 0 or all(subject.value(name).any() for name in factors)
     return bool(ends) and opens and all(end.passed and not end.looped for end in ends)
 
 
 def settled(i: int, subject: Subject, ideal: float) -> bool:
     """Whether a kernel on a path beside others is near 0, or 0 beside a given bias."""
     site = subject.program.sites[i]
-    size = math.sqrt(np.mean(subject.value(site.kernel.name) ** 2)) * site.kernel.factor
-    if site.cut or site.looped or site.lookup or not size * CLOSED <= ideal:
+    own = size(i, subject)
+    if site.cut or site.looped or site.lookup or not own * CLOSED <= ideal:
         return False
     given = [n for n in site.shifts if subject.kept(n).startswith("given")]
     starts = [start[0] for n in site.shifts if (start := subject.start(n))]  # as its layer says
-    return size > 0 or any(v.any() for v in [*map(subject.value, given), *starts])
+    return own > 0 or any(v.any() for v in [*map(subject.value, given), *starts])
 
 
 def frequencies(site: Site, subject: Subject) -> bool:
@@ -421,6 +437,7 @@ def values(
     found: dict[str, tuple[Array, str]] = {}
     done, tables = set[tuple[str, int]](), {site.kernel.name for site in sites if site.lookup}
     added, stopped = {name for site in sites for name in site.shifts}, subject.program.stopped
+    weak = faint(subject, plans)
     pairs = [0 if added & {k.name for k in site.kernels} else rank(site) for site in sites]
     parts = {k.name for site, pair in zip(sites, pairs, strict=True)
              if generated(site) and not pair for k in site.kernels}  # fmt: skip
@@ -432,7 +449,7 @@ def values(
             for kernel in sites[i].kernels:
                 drawn = initializers.normal(kernel.shape, std=std, rng=rng)
                 found[kernel.name] = drawn, f"normal, std={std:.4g}"
-        given = shut(i, subject, own.std) or settled(i, subject, own.std)
+        given = i not in weak and (shut(i, subject, own.std) or settled(i, subject, own.std))
         given |= frequencies(sites[i], subject) or name in (*stopped, *subject.program.guarded)
         if name in parts or generated(sites[i]) or sites[i].kernel.bent or (given and not force):
             continue
