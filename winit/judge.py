@@ -408,6 +408,14 @@ def fades(case: Case) -> Array:
     return np.where(judged(case), far(case, -1.0) - low, math.nan)
 
 
+def uneven(case: Case) -> Array:
+    """A signal that shrinks in one of several groups, as in one member of an ensemble."""
+    spread = case.spread * np.array([site.groups for site in case.program.sites])
+    bounds = np.maximum(math.log(BOUND), SPREADS * np.sqrt(spread))
+    told = case.m.uneven > 0
+    return np.where(told, case.m.uneven - 2 * bounds, math.nan)
+
+
 def far(case: Case, sign: float) -> Array:
     """How far a signal has come up or down from where it set out, and from 1, the usual scale.
 
@@ -567,6 +575,8 @@ RULES = (
          moved=True),
     Rule(grows, "exploding", OFF, SGD, SCALE, moved=True),
     Rule(fades, "shrinking", OFF, SGD, SCALE, moved=True),
+    Rule(uneven, "shrinking", "Of its {groups} independent parts one is e^{uneven:.0f} times "
+         "weaker than another.", SOME, SCALE, scaled=False),
     Rule(first_loss, "first loss far too high", "It is {loss:.3g}, where knowing nothing costs "
          "{blind:.3g}.", BACK, TARGETS, whole=True),
     Rule(starves, "shrinking", "Redrawing the first kernels does far less than redrawing others.",
@@ -990,7 +1000,10 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
         if not (rule.moved and at):
             at = list(np.flatnonzero(excess > 0)) if len(excess) == len(rows) else []
         at = [] if rule.whole else at
-        told = asdict(rows[int(excess.argmax())]) if rows else {}
+        worst = int(excess.argmax())
+        told = asdict(rows[worst]) if rows else {}
+        if rule.find is uneven:
+            told |= {"uneven": case.m.uneven[worst], "groups": case.program.sites[worst].groups}
         losses = {"loss": case.loss, "blind": case.m.blind, "stuck": listed(tuple(stays(case)))}
         names, reason = tuple(rows[i].name for i in at), rule.reason.format(**told, **losses)
         told_of = [label(n, factors[n]) for n in named if n in factors]

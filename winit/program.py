@@ -250,6 +250,8 @@ class Measured:
     input2: Mapping[str, float]  # E x² of each input of floats
     finite: bool  # outputs, loss and gradients
     kernels: Mapping[str, Weight]  # every parameter of floats
+    # ln of the largest E z² of a site's independent groups, wide ones, over the smallest.
+    uneven: Array = field(default_factory=lambda: np.zeros(1))
     even: float = math.nan  # the loss of outputs of 0, or of even shares
     growth: float = math.nan  # that of outputs of 0 by the targets, over that by half of them
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from winit.diagnostics import FLAT
 from winit.program import Array, Measured, Program, Site, Weight
-from winit.reader import Reader, any_of
+from winit.reader import Draft, Reader, any_of
 
 KEY = 0x77696E6974  # the audit's own branch of every seed: its noise is nobody's draw
 # A unit to which this share of the mean squared gradient comes back is dead: float32's rounding,
@@ -25,6 +25,8 @@ SILENT = 2.0**-46
 UNKNOWN, TRIED = 0.25, (1.0, 10.0)
 # A unit signal lies on both sides of a shift so large; what it never crosses is a fault.
 CROSSED = 3.0
+# Groups of fewer units may be dead by chance; nearer to each other than this all are well.
+WIDE, UNEVEN = 16, 100.0
 FEW = 16  # of so many different numbers at most a kernel is a pattern: an identity, an upsampling
 PEAK = 0.99  # of a row of a softmax: its slopes, p (1 - p), are then 1/25 of the steepest at most
 
@@ -258,7 +260,7 @@ class Subject:
             rms = math.sqrt(mean + float(np.mean(value["mean"] ** 2)))
             kernels[n] = Weight(math.sqrt(mean), total, zero, stds, felt, rms, float(back["top"]))
         sites = list(zip(self.reader.drafts, self.program.sites, strict=True))
-        rows = [self._row(d.z, s, kernels, notes) for d, s in sites]
+        rows = [self._row(d, s, kernels, notes) for d, s in sites]
         steps: Any = {n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps")}
         columns: dict[str, Any] = {n: np.array([r[n] for r in rows]) for n in (rows or [_EMPTY])[0]}
         readers = [(str(d.z), s.before, d.x.parents, d.x.kept) for d, s in sites]
@@ -299,9 +301,25 @@ class Subject:
         second, unbiased = _mean(steps), self.examples / max(1, self.examples - 1)
         return second, unbiased * _mean(varying) / second if second else math.nan, steps
 
+    def _uneven(self, d: Draft, site: Site, units: Array) -> float:
+        """How far apart groups are that have kernels of their own, as members of an ensemble do."""
+        groups = d.contract.size(0) * d.contract.split
+        if not (d.contract.apart and groups > 1 and site.kernel.index):
+            return 0.0
+        if len(units) % groups or len(units) < WIDE * groups:
+            return 0.0
+        sizes = units.reshape(groups, -1).mean(axis=1)
+        if sizes.min() * UNEVEN > sizes.max() or not 0 < sizes.max() < math.inf:
+            return 0.0
+        rows = self.value(site.kernel.name).reshape(-1)[site.kernel.index()]
+        drawn = sizes[rows.reshape(groups, -1).any(axis=1)]  # a kernel of 0 may open by itself
+        least = drawn.min(initial=sizes.max())
+        return math.log(sizes.max() / least) if least else math.inf
+
     def _row(
-        self, i: int, site: Site, kernels: Mapping[str, Weight], notes: Notes
+        self, d: Draft, site: Site, kernels: Mapping[str, Weight], notes: Notes
     ) -> dict[str, Any]:
+        i = d.z
         weight = kernels[site.kernel.name]
         z, g = notes.get(f"z {i}"), notes.get(f"g {i}")
         notes = notes if z is None or g is None else {**notes, f"g {i}": {"n": z["n"], **g}}
@@ -318,14 +336,16 @@ class Subject:
         dead = math.nan
         if g is not None and (g2 > 0 or z2 > 0) and g2 < math.inf:
             dead = float(np.mean(units[-1] <= SILENT * units[-1].mean()))
-        return _EMPTY | {"x2": x2, "z2": z2, "g2": g2, "x_share": x_share, "z_share": z_share,
+        uneven = self._uneven(d, site, units[0]) if len(units) else 0.0
+        return _EMPTY | {"uneven": uneven, "x2": x2, "z2": z2, "g2": g2,
+                         "x_share": x_share, "z_share": z_share,
                          "dead": dead, "distinct": _distinct([m for part in marks for m in part]),
                          "std": std, "effect": weight.std**2 * float(weight.felt.sum()),
                          "x_steps": x_steps, "g_steps": g_steps}  # fmt: skip
 
 
 _EMPTY = dict.fromkeys(("x2", "z2", "g2", "x_share", "z_share", "saturated", "dead", "distinct",
-                        "std", "effect"), math.nan)  # fmt: skip
+                        "std", "effect", "uneven"), math.nan)  # fmt: skip
 
 
 def _steps(note: Note | None, key: str) -> Array:
