@@ -1374,3 +1374,56 @@ def test_blocks_that_are_near_0_as_a_whole_are_drawn_and_those_that_end_so_are_l
     assert min(float(v.std()) for v in drawn.values()) > 0.01 and winit.jax.audit(f, drawn, x).ok
     kept = winit.jax.reinitialize(f, usual, x, rng=0)
     assert np.array_equal(kept["o1"], usual["o1"]) and winit.jax.audit(f, kept, x).ok
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.2, 0.0])
+def test_one_member_of_an_ensemble_can_be_at_fault(factor: float) -> None:
+    rng = np.random.default_rng(0)
+    w = rng.standard_normal((4, 8, 32, 32)) * 0.25
+    w[2] *= factor  # zeros may be meant, and are the notes' matter
+    p = {"w": jnp.asarray(w, jnp.float32)}
+    p["out"] = jnp.asarray(rng.standard_normal((4, 32, 3)) * 0.1, jnp.float32)
+
+    def member(p: Any, x: Any) -> Any:
+        for i in range(8):
+            x = jax.nn.relu(x @ p["w"][i])
+        return x @ p["out"]
+
+    def f(p: Any, x: Any) -> Any:
+        return jax.vmap(member, (0, None))(p, x).swapaxes(0, 1)
+
+    x = jnp.asarray(rng.standard_normal((32, 32)), jnp.float32)
+    report = winit.jax.audit(f, p, x)
+    assert report.ok == (factor != 0.2)
+    for finding in report.findings:
+        assert finding.verdict == "shrinking" and "4 independent parts" in finding.reason
+        assert finding.cure == "draw the whole model again (reinitialize)"
+        assert winit.jax.audit(f, winit.jax.reinitialize(f, p, x, rng=0), x).ok
+
+
+def test_branches_of_a_trunk_that_is_normalized_after_each_sum_are_made_smaller() -> None:
+    rng, width, depth = np.random.default_rng(0), 32, 8
+    p = {f"{n}{i}": rng.standard_normal((width, width)) / 5 for i in range(depth) for n in "wv"}
+    p["out"] = rng.standard_normal((width, 3)) * 0.05
+    p = {k: jnp.asarray(v, jnp.float32) for k, v in p.items()}
+
+    def norm(h: Any) -> Any:
+        h = h - h.mean(-1, keepdims=True)
+        return h / jnp.sqrt((h**2).mean(-1, keepdims=True) + 1e-5)
+
+    def after(p: Any, h: Any) -> Any:
+        for i in range(depth):
+            h = norm(h + jax.nn.relu(h @ p[f"w{i}"]) @ p[f"v{i}"])
+        return h @ p["out"]
+
+    def inside(p: Any, h: Any) -> Any:  # what is normalized before it is added has no scale
+        for i in range(depth):
+            h = h + norm(jax.nn.relu(h @ p[f"w{i}"]) @ p[f"v{i}"])
+        return norm(h) @ p["out"]
+
+    x = jnp.asarray(rng.standard_normal((16, width)), jnp.float32)
+    for f, scale in ((after, 2 / (depth - 1)), (inside, 2.0)):
+        new = winit.jax.reinitialize(f, p, x, rng=0)
+        stds = [float(new[f"v{i}"].std()) for i in range(depth)]
+        assert np.allclose(stds, math.sqrt(scale / width), rtol=0.12)  # 1,024 numbers: 5 sd
+        assert winit.jax.audit(f, new, x).ok

@@ -468,7 +468,9 @@ class Reader:
         if not v.pending:
             return v
         root = self._root(v.source, "softmax" if v.soft else "normalizer", v.parents)
-        v = replace(v, pending=False, soft=False, bounded=v.soft, reduced=False, bare=0, met=0)
+        # The sums of a trunk go on where each is normalized: every one takes a part of the others.
+        met = v.met if v.met & self.passed else 0
+        v = replace(v, pending=False, soft=False, bounded=v.soft, reduced=False, bare=0, met=met)
         return replace(v, degree=1.0, roots=root, averaged=1.0, total=1.0, multiples=(), ahead=1.0,
                        taken=1.0)  # fmt: skip
 
