@@ -1427,3 +1427,43 @@ def test_branches_of_a_trunk_that_is_normalized_after_each_sum_are_made_smaller(
         stds = [float(new[f"v{i}"].std()) for i in range(depth)]
         assert np.allclose(stds, math.sqrt(scale / width), rtol=0.12)  # 1,024 numbers: 5 sd
         assert winit.jax.audit(f, new, x).ok
+
+
+def test_queries_and_keys_of_a_packed_kernel_of_zeros_never_move() -> None:
+    rng, width = np.random.default_rng(0), 16
+    shapes = {"qkv": (width, 3 * width), "proj": (width, width), "out": (width, 3)}
+    p = {k: jnp.asarray(rng.standard_normal(s) / 4, jnp.float32) for k, s in shapes.items()}
+
+    def f(p: Any, x: Any) -> Any:
+        q, k, v = jnp.split(x @ p["qkv"], 3, -1)
+        mixed = jax.nn.softmax(q @ k.swapaxes(-1, -2) / math.sqrt(width)) @ v
+        return (x + mixed @ p["proj"]).mean(1) @ p["out"]
+
+    x = jnp.asarray(rng.standard_normal((16, 6, width)), jnp.float32)
+    assert winit.jax.audit(f, p, x).ok
+    packed = p | {"qkv": 0 * p["qkv"]}
+    (finding,) = winit.jax.audit(f, packed, x).findings
+    assert finding.verdict == "dead" and finding.reason.startswith("a part of qkv: 0")
+    assert finding.cure == "draw qkv at random"
+    assert winit.jax.audit(f, p | {"proj": 0 * p["proj"]}, x).ok
+
+
+def test_a_cure_says_what_a_draw_would_leave() -> None:
+    rng, width = np.random.default_rng(0), 16
+    p = {k: jnp.asarray(rng.standard_normal((width, 4 * width)) / 4, jnp.float32) for k in "wu"}
+    p |= {"b": jnp.full(4 * width, -10.0), "out": jnp.full((width, 2), 0.1).at[:, 0].set(-0.2)}
+
+    def f(p: Any, x: Any) -> Any:
+        def step(state: Any, now: Any) -> tuple[Any, None]:
+            h, c = state
+            i, g, o, z = jnp.split(now @ p["w"] + h @ p["u"] + p["b"], 4, -1)
+            c = jax.nn.sigmoid(g) * c + jax.nn.sigmoid(i) * jnp.tanh(z)
+            return (jax.nn.sigmoid(o) * jnp.tanh(c), c), None
+
+        return jax.lax.scan(step, (x[0] * 0, x[0] * 0), x)[0][0] @ p["out"]
+
+    x = jnp.asarray(rng.standard_normal((8, 16, width)), jnp.float32)
+    (finding,) = winit.jax.audit(f, p, x).findings
+    assert finding.verdict == "saturated"
+    assert finding.cure.endswith("(by force=True: b is given, value=-10)")
+    assert winit.jax.audit(f, winit.jax.reinitialize(f, p, x, rng=0, force=True), x).ok

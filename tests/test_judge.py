@@ -100,6 +100,7 @@ class Chain:
             z_share=0.5 * ones,
             x_steps=tuple(x2[:, None]),
             g_steps=tuple(ones[:, None]),
+            silent=tuple(np.zeros((n, 1), dtype=bool)),
             saturated=0 * ones,
             dead=0 * ones,
             distinct=np.array([s.units for s in made], dtype=float),
@@ -199,8 +200,8 @@ def test_a_model_without_kernels_is_not_ok() -> None:
             none = np.zeros(0)
             names = ("x2", "z2", "g2", "x_share", "z_share", "saturated", "dead", "distinct")
             arrays = dict.fromkeys((*names, "std", "effect", "root2"), none)
-            return Measured(**arrays, x_steps=(), g_steps=(), loss=math.nan, blind=math.nan,
-                            input2={}, finite=True, kernels={})  # fmt: skip
+            return Measured(**arrays, x_steps=(), g_steps=(), silent=(), loss=math.nan,
+                            blind=math.nan, input2={}, finite=True, kernels={})  # fmt: skip
 
     report = judge.judge(Empty())  # type: ignore[arg-type]
     assert not report.ok and not report.rows and "Cannot tell anything" in report.notes[0]

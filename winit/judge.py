@@ -206,6 +206,9 @@ def _opening(case: Case, name: str, subject: Subject) -> Array:
     noise, parents = value.reshape(-1)[at], list(case.program.sites[i].parents)
     noise = noise[:, :1] if alike[i] else noise
     noise = noise[:, :, :1] if parents and alike[parents].all() else noise
+    silent = case.closed.silent[i]
+    if len(at) == 1 and len(silent) == len(at[0]):  # what gets no gradient stays 0
+        noise = np.where(silent.reshape(1, -1, *[1] * (at.ndim - 2)), 0.0, noise)
     value.reshape(-1)[at] = np.broadcast_to(noise, at.shape)
     return value
 
@@ -279,11 +282,17 @@ def dead(case: Case) -> Array:
 
 
 def stays(case: Case) -> list[str]:
-    """Parts of kernels that are 0 with a gradient of 0, also after what starts at 0 gave way."""
+    """Parts of kernels that are 0 with a gradient of 0, also after what starts at 0 gave way.
+
+    Of a packed kernel of zeros queries and keys stay 0: each multiplies the other's gradient.
+    """
+    packed = [n for n in case.opened if (i := case.owner.get(n)) is not None
+              and not case.program.sites[i].head and case.m.dead[i] >= PARTLY]  # fmt: skip
     parts = [k for site, z2 in zip(case.program.sites, case.m.z2, strict=True) if z2 > 0
              for k in site.kernels[1:] if k.trainable]  # fmt: skip
     weights = {k.name: case.m.kernels[k.name] for k in parts}
-    return [name for name, weight in weights.items() if weight.zero and weight.gradient == 0]
+    stuck = [name for name, weight in weights.items() if weight.zero and weight.gradient == 0]
+    return stuck + [f"a part of {name}" for name in packed]
 
 
 def stuck(case: Case) -> Array:
@@ -751,6 +760,8 @@ def _unshifted(
     tried = (far, chosen, far + chosen if few else shifts)
     for names in filter(None, [names for i, names in enumerate(tried) if names not in tried[:i]]):
         text = f"set {listed(tuple(names))} to the conventional start ({starts[names[0]][1]})"
+        if kept := tuple(n for n in names if subject.kept(n)):
+            text += f" (by force=True: {listed(kept)} is {subject.kept(kept[0])})"
         yield Change(text, values={n: starts[n][0] for n in names})
     asked = tuple(n for n in case.program.shifts if n not in (*case.program.factors, *shifts)
                   and np.abs(subject.value(n)).max() > CROSSED)  # fmt: skip

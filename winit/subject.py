@@ -261,7 +261,9 @@ class Subject:
             kernels[n] = Weight(math.sqrt(mean), total, zero, stds, felt, rms, float(back["top"]))
         sites = list(zip(self.reader.drafts, self.program.sites, strict=True))
         rows = [self._row(d, s, kernels, notes) for d, s in sites]
-        steps: Any = {n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps")}
+        steps: Any = {
+            n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps", "silent")
+        }
         columns: dict[str, Any] = {n: np.array([r[n] for r in rows]) for n in (rows or [_EMPTY])[0]}
         readers = [(str(d.z), s.before, d.x.parents, d.x.kept) for d, s in sites]
         readers += [(f"{i}.{k}", *bend, 1.0) for (i, k), bend in self.reader.bends.items()]
@@ -337,11 +339,12 @@ class Subject:
         if g is not None and (g2 > 0 or z2 > 0) and g2 < math.inf:
             dead = float(np.mean(units[-1] <= SILENT * units[-1].mean()))
         uneven = self._uneven(d, site, units[0]) if len(units) else 0.0
+        silent = units[-1] == 0 if g is not None else np.zeros(0, dtype=bool)
         return _EMPTY | {"uneven": uneven, "x2": x2, "z2": z2, "g2": g2,
                          "x_share": x_share, "z_share": z_share,
                          "dead": dead, "distinct": _distinct([m for part in marks for m in part]),
                          "std": std, "effect": weight.std**2 * float(weight.felt.sum()),
-                         "x_steps": x_steps, "g_steps": g_steps}  # fmt: skip
+                         "x_steps": x_steps, "g_steps": g_steps, "silent": silent}  # fmt: skip
 
 
 _EMPTY = dict.fromkeys(("x2", "z2", "g2", "x_share", "z_share", "saturated", "dead", "distinct",
