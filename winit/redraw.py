@@ -355,15 +355,15 @@ def reinitialize(
         0, which are added to what a kernel or a normalizer gives. Divisors, thresholds, and scales
         and shifts of a model's own are left, and so is what keeps a quotient, a root or a logarithm
         from 0 or below: shifts always, kernels unless forced. Zeros beside which another signal
-        passes, or a given bias is the result, stay so, unless forced, and so does a kernel of few
-        numbers, such as an identity. Orthogonal kernels are drawn so, tables no larger than they
-        are. Where sums over many make the signal grow or fade, kernels are scaled until it stays
-        level; in PyTorch, whose runs need no compiling, whatever the reason is. A parameter is left
-        if a function of it, such as softplus, is the kernel. In PyTorch and JAX, what no reset of
-        the layer draws was given, and stays, such as an output's log-odds or a scale of 0.1:
-        constants, and what is three times beyond its draws (in JAX, beside an output's kernel,
-        beyond 3/√fan_in). What differs less looks like a draw, and is set; so is what is above 3 in
-        hidden layers.
+        passes, or a given bias is the result, stay so, unless forced, and so do a branch's last
+        kernel near 0 and a kernel of few numbers, such as an identity. Orthogonal kernels are drawn
+        so, tables no larger than they are. Where sums over many make the signal grow or fade,
+        kernels are scaled until it stays level; in PyTorch, whose runs need no compiling, whatever
+        the reason is. A parameter is left if a function of it, such as softplus, is the kernel. In
+        PyTorch and JAX, what no reset of the layer draws was given, and stays, such as an output's
+        log-odds or a scale of 0.1: constants, and what is three times beyond its draws (in JAX,
+        beside an output's kernel, beyond 3/√fan_in). What differs less looks like a draw, and is
+        set; so is what is above 3 in hidden layers.
     force : bool
         Needed for a model that was trained, for what is frozen or was given by the user, and for
         kernels of zeros with which a branch starts at 0.
