@@ -1112,7 +1112,8 @@ def test_the_cure_of_what_was_given_names_it_alone() -> None:
     with torch.no_grad():
         module[2].bias.fill_(-30.0)
     (finding,) = audit(module, X).findings
-    assert finding.cure == "set 2.bias to the conventional start (zeros)"
+    start = "the conventional start (zeros)"
+    assert finding.cure == f"set 2.bias to {start} (by force=True: 2.bias is given, value=-30)"
     assert reinitialize(module, x=X, rng=0)["2.bias"] == "left: given, value=-30"
     assert not audit(module, X).ok
     reinitialize(module, x=X, rng=0, force=True)
@@ -2282,14 +2283,16 @@ def test_a_kernel_with_entries_that_are_no_numbers_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "verdict"), [(30.0, "exploding"), (-3.0, "shrinking"), (-9.0, "dead")]
+    ("value", "verdict", "left"),
+    [(30.0, "exploding", False), (-3.0, "shrinking", True), (-9.0, "dead", False)],
 )
-def test_biases_that_are_at_fault_are_named(value: float, verdict: str) -> None:
+def test_biases_that_are_at_fault_are_named(value: float, verdict: str, left: bool) -> None:
     module = he()
     nn.init.constant_(module[6].bias, value)
     finding = audit(module, WIDE).findings[0]
     assert finding.verdict == verdict
-    assert finding.cure == "set 6.bias to the conventional start (zeros)"
+    asked = f" (by force=True: 6.bias is given, value={value:.0f})" if left else ""
+    assert finding.cure == f"set 6.bias to the conventional start (zeros){asked}"
 
 
 def test_a_mask_of_ones_is_one() -> None:

@@ -206,8 +206,9 @@ def _opening(case: Case, name: str, subject: Subject) -> Array:
     noise, parents = value.reshape(-1)[at], list(case.program.sites[i].parents)
     noise = noise[:, :1] if alike[i] else noise
     noise = noise[:, :, :1] if parents and alike[parents].all() else noise
-    silent = case.closed.silent[i]
-    if len(at) == 1 and len(silent) == len(at[0]):  # what gets no gradient stays 0
+    silent = case.m.silent[i]
+    own = i in case.program.sites[i].partners  # a packed kernel: its parts multiply each other
+    if own and len(at) == 1 and len(silent) == len(at[0]):  # what gets no gradient stays 0
         noise = np.where(silent.reshape(1, -1, *[1] * (at.ndim - 2)), 0.0, noise)
     value.reshape(-1)[at] = np.broadcast_to(noise, at.shape)
     return value
@@ -286,8 +287,9 @@ def stays(case: Case) -> list[str]:
 
     Of a packed kernel of zeros queries and keys stay 0: each multiplies the other's gradient.
     """
-    packed = [n for n in case.opened if (i := case.owner.get(n)) is not None
-              and not case.program.sites[i].head and case.m.dead[i] >= PARTLY]  # fmt: skip
+    own = [(n, case.owner[n]) for n in case.opened if n in case.owner]
+    packed = [n for n, i in own if i in case.program.sites[i].partners
+              and case.m.silent[i].mean() >= PARTLY]  # fmt: skip
     parts = [k for site, z2 in zip(case.program.sites, case.m.z2, strict=True) if z2 > 0
              for k in site.kernels[1:] if k.trainable]  # fmt: skip
     weights = {k.name: case.m.kernels[k.name] for k in parts}

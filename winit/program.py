@@ -237,7 +237,7 @@ class Measured:
     z_share: Array
     x_steps: tuple[Array, ...]  # x2 for each step of the site's loops
     g_steps: tuple[Array, ...]
-    silent: tuple[Array, ...]  # units of each site whose gradient is 0
+    silent: tuple[Array, ...]  # units of each site that give 0 and get a gradient of 0
     # Of the slopes that are steep for N(0, 1), the share that is flat, where both ends are. Or, of
     # a softmax that a contraction reads, the share of rows in which one entry is all (attention).
     saturated: Array

@@ -339,7 +339,7 @@ class Subject:
         if g is not None and (g2 > 0 or z2 > 0) and g2 < math.inf:
             dead = float(np.mean(units[-1] <= SILENT * units[-1].mean()))
         uneven = self._uneven(d, site, units[0]) if len(units) else 0.0
-        silent = units[-1] == 0 if g is not None else np.zeros(0, dtype=bool)
+        silent = np.logical_and.reduce([part == 0 for part in units]) if units else np.zeros(0)
         return _EMPTY | {"uneven": uneven, "x2": x2, "z2": z2, "g2": g2,
                          "x_share": x_share, "z_share": z_share,
                          "dead": dead, "distinct": _distinct([m for part in marks for m in part]),
