@@ -1380,7 +1380,7 @@ def test_blocks_that_are_near_0_as_a_whole_are_drawn_and_those_that_end_so_are_l
 def test_one_member_of_an_ensemble_can_be_at_fault(factor: float) -> None:
     rng = np.random.default_rng(0)
     w = rng.standard_normal((4, 8, 32, 32)) * 0.25
-    w[2] *= factor  # zeros may be meant, and are the notes' matter
+    w[2] *= factor
     p = {"w": jnp.asarray(w, jnp.float32)}
     p["out"] = jnp.asarray(rng.standard_normal((4, 32, 3)) * 0.1, jnp.float32)
 
@@ -1394,9 +1394,10 @@ def test_one_member_of_an_ensemble_can_be_at_fault(factor: float) -> None:
 
     x = jnp.asarray(rng.standard_normal((32, 32)), jnp.float32)
     report = winit.jax.audit(f, p, x)
-    assert report.ok == (factor != 0.2)
+    assert report.ok == (factor == 1.0)
     for finding in report.findings:
-        assert finding.verdict == "shrinking" and "4 independent parts" in finding.reason
+        said = ("shrinking", "4 independent parts") if factor else ("dead", "a part of w: 0")
+        assert finding.verdict == said[0] and said[1] in finding.reason
         assert finding.cure == "draw the whole model again (reinitialize)"
         assert winit.jax.audit(f, winit.jax.reinitialize(f, p, x, rng=0), x).ok
 
@@ -1467,3 +1468,25 @@ def test_a_cure_says_what_a_draw_would_leave() -> None:
     assert finding.verdict == "saturated"
     assert finding.cure.endswith("(by force=True: b is given, value=-10)")
     assert winit.jax.audit(f, winit.jax.reinitialize(f, p, x, rng=0, force=True), x).ok
+
+
+@pytest.mark.parametrize(("both", "ok"), [(True, False), (False, True)])
+def test_an_expert_that_is_0_at_both_ends_never_moves(both: bool, ok: bool) -> None:
+    rng, width, experts = np.random.default_rng(0), 24, 4
+    shapes = {"a": (experts, width, 32), "b": (experts, 32, width)}
+    p = {k: rng.standard_normal(s) / math.sqrt(s[1]) for k, s in shapes.items()}
+    p["a"][2] = 0.0
+    p["b"][2] *= not both
+    p["out"], p["route"] = (rng.standard_normal((width, experts)) / 9 for _ in range(2))
+    p = {k: jnp.asarray(v, jnp.float32) for k, v in p.items()}
+
+    def f(p: Any, x: Any) -> Any:
+        each = jax.nn.gelu(jnp.einsum("bd,edh->beh", x, p["a"]))
+        each = jnp.einsum("beh,ehd->bed", each, p["b"])
+        return (x + jnp.einsum("be,bed->bd", jax.nn.softmax(x @ p["route"]), each)) @ p["out"]
+
+    x = jnp.asarray(rng.standard_normal((32, width)), jnp.float32)
+    report = winit.jax.audit(f, p, x)
+    assert report.ok == ok
+    assert [finding.verdict for finding in report.findings] == ["dead"] * (not ok)
+    assert winit.jax.audit(f, winit.jax.reinitialize(f, p, x, rng=0), x).ok

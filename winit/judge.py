@@ -285,16 +285,21 @@ def dead(case: Case) -> Array:
 def stays(case: Case) -> list[str]:
     """Parts of kernels that are 0 with a gradient of 0, also after what starts at 0 gave way.
 
-    Of a packed kernel of zeros queries and keys stay 0: each multiplies the other's gradient.
+    Of a packed kernel of zeros queries and keys stay 0: each multiplies the other's gradient. Of
+    experts in one array so does one that is 0 at both of its ends.
     """
-    own = [(n, case.owner[n]) for n in case.opened if n in case.owner]
-    packed = [n for n, i in own if i in case.program.sites[i].partners
-              and case.m.silent[i].mean() >= PARTLY]  # fmt: skip
+    shares: dict[str, float] = {}
+    for i, site in enumerate(case.program.sites):
+        k, share = site.kernel, float(np.mean(case.m.silent[i])) if case.m.x2[i] > 0 else 0.0
+        packed = k.name not in case.opened or i in site.partners
+        if packed and k.trainable and len(site.kernels) == 1 and not site.lookup:
+            shares[k.name] = min(share, shares.get(k.name, 1.0))
+    still = [f"a part of {name}" for name, share in shares.items() if PARTLY <= share <= MOSTLY]
     parts = [k for site, z2 in zip(case.program.sites, case.m.z2, strict=True) if z2 > 0
              for k in site.kernels[1:] if k.trainable]  # fmt: skip
     weights = {k.name: case.m.kernels[k.name] for k in parts}
     stuck = [name for name, weight in weights.items() if weight.zero and weight.gradient == 0]
-    return stuck + [f"a part of {name}" for name in packed]
+    return stuck + still
 
 
 def stuck(case: Case) -> Array:
@@ -423,8 +428,7 @@ def uneven(case: Case) -> Array:
     """A signal that shrinks in one of several groups, as in one member of an ensemble."""
     spread = case.spread * np.array([site.groups for site in case.program.sites])
     bounds = np.maximum(math.log(BOUND), SPREADS * np.sqrt(spread))
-    told = case.m.uneven > 0
-    return np.where(told, case.m.uneven - 2 * bounds, math.nan)
+    return np.asarray(case.m.uneven - 2 * bounds)
 
 
 def far(case: Case, sign: float) -> Array:

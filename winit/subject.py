@@ -25,8 +25,8 @@ SILENT = 2.0**-46
 UNKNOWN, TRIED = 0.25, (1.0, 10.0)
 # A unit signal lies on both sides of a shift so large; what it never crosses is a fault.
 CROSSED = 3.0
-# Groups of fewer units may be dead by chance; nearer to each other than this all are well.
-WIDE, UNEVEN = 16, 100.0
+# Groups of fewer units may fade by chance.
+WIDE = 16
 FEW = 16  # of so many different numbers at most a kernel is a pattern: an identity, an upsampling
 PEAK = 0.99  # of a row of a softmax: its slopes, p (1 - p), are then 1/25 of the steepest at most
 
@@ -306,17 +306,14 @@ class Subject:
     def _uneven(self, d: Draft, site: Site, units: Array) -> float:
         """How far apart groups are that have kernels of their own, as members of an ensemble do."""
         groups = d.contract.size(0) * d.contract.split
-        if not (d.contract.apart and groups > 1 and site.kernel.index):
+        if not (d.contract.apart and groups > 1):
             return 0.0
         if len(units) % groups or len(units) < WIDE * groups:
             return 0.0
         sizes = units.reshape(groups, -1).mean(axis=1)
-        if sizes.min() * UNEVEN > sizes.max() or not 0 < sizes.max() < math.inf:
+        if not 0 < sizes.max() < math.inf:
             return 0.0
-        rows = self.value(site.kernel.name).reshape(-1)[site.kernel.index()]
-        drawn = sizes[rows.reshape(groups, -1).any(axis=1)]  # a kernel of 0 may open by itself
-        least = drawn.min(initial=sizes.max())
-        return math.log(sizes.max() / least) if least else math.inf
+        return math.log(sizes.max() / sizes[sizes > 0].min())  # what is 0 may open by itself
 
     def _row(
         self, d: Draft, site: Site, kernels: Mapping[str, Weight], notes: Notes
