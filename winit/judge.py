@@ -725,7 +725,11 @@ def blamed(
     best = max(cures, key=lambda name: gained[name], default="")
     if best and (len(cures) == 1 or gained[best] > whole / 2):  # whatever else brings it nearer
         return [best]
-    return [name for name in factors if gained[name] > even / 2]
+    most = [name for name in factors if gained[name] > even / 2]
+    # Those that are off in the same way, and bring less by chance, go with them.
+    near = {n for n in factors for m in most if gained[n] > 0 and np.shape(factors[n]) == ()
+            and abs(float(np.mean(np.log(factors[n] / factors[m])))) < NEAR}  # fmt: skip
+    return [name for name in factors if name in most or name in near]
 
 
 def _lost(case: Case) -> list[str]:
