@@ -96,6 +96,24 @@ def equal_copies(seed: int) -> starts.Case:
     return starts.classify(f, starts.normal(seed, 32, 16), params=params)
 
 
+def one_member_fades(seed: int) -> starts.Case:
+    """The mean of four networks in one array, of which one has kernels a twentieth as large."""
+    new = starts.draw(seed)
+    sizes = np.array([1, 1, 0.05, 1], np.float32)[:, None, None]
+    params = {f"w{k}": sizes * np.stack([new(1 / 4, 32, 32) for _ in sizes]) for k in range(8)}
+    params["head"] = np.stack([new(0.01 / 32, 32, 10) for _ in sizes])
+
+    def member(p: Any, x: Any) -> Any:
+        for k in range(8):
+            x = jax.nn.relu(x @ p[f"w{k}"])
+        return x @ p["head"]
+
+    def f(p: Any, x: Any) -> Any:
+        return jax.vmap(member, (0, None))(p, x).mean(axis=0)
+
+    return starts.classify(f, starts.normal(seed, 32, 32), params=params)
+
+
 # Kinds that the list does not have. No signal fades with the gradient...
 AGAIN = starts.Start(
     *("reads_again", "jax", "here", reads_again, "shrinking", "a fifteenth a layer"),
@@ -125,7 +143,12 @@ COPIES = starts.Start(
     *("equal_copies", "jax", "here", equal_copies, "symmetric", "two copies are averaged"),
     blame=("first0", "last0", "first1", "last1"),
 )
-UNSEEN = {s.name: s for s in (NEVER, SEVERED, COPIES)}
+# To the referee, too, the four are one.
+MEMBER = starts.Start(
+    *("one_member_fades", "jax", "here", one_member_fades, "shrinking", "one of four fades"),
+    blame=tuple(f"w{k}" for k in range(8)),
+)
+UNSEEN = {s.name: s for s in (NEVER, SEVERED, COPIES, MEMBER)}
 STARTS = {s.name: s for s in (*starts.STARTS, AGAIN)}
 
 pytestmark = [
@@ -263,6 +286,7 @@ RULED = {
     "collapsed": "eqx_mlp_24",
     "grows": "scan_stack_gain_4",
     "fades": "standardized_gain_1",
+    "uneven": "one_member_fades",
     "first_loss": "nnx_tied_std_1",
     "starves": "reads_again",
     "bursts": "siren_without_30",
