@@ -78,7 +78,9 @@ LONGEST_TIME = 5.0  # seconds of processor time; twice that where np.vectorize t
 HANGING = 15.0  # seconds of processor time after which a call is broken off
 MEMORY = 2**30
 # What reads and judges models, and takes no numbers of a caller: not the NumPy core.
-OF_MODELS = {"jax", "judge", "keras", "program", "redraw", "report", "torch"}
+OF_MODELS = {
+    *("jax", "judge", "keras", "program", "reader", "redraw", "report", "subject", "torch")
+}
 PACKAGE = str(Path(winit.__file__).parent) + os.sep
 CALLER = {str(Path(hostile.__file__)), "<fuzz>"}  # where the caller's own functions are written
 bfloat16: Any = hostile.bfloat16  # type: ignore[attr-defined]

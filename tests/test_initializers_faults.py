@@ -579,6 +579,8 @@ def test_fault_13_katex_reads_every_formula_of_the_schemes(docstrings: Any) -> N
     assert len(found) > 10
     assert all("html" in formulas._render(formula, False) for formula in found), found
     formulas._renderer().communicate()
+    formulas._renderer.cache_clear()
+    formulas._render.cache_clear()
 
 
 def python(code: str, **environment: str) -> str:
