@@ -242,6 +242,8 @@ def test_bad_formula_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for bad in (r"\sqrt{2/n", r"\unknown", "n\N{HYPHEN}m"):
         assert "error" in formulas._render(bad, False), bad
     formulas._renderer().communicate()  # its input ends, and so does it
+    formulas._renderer.cache_clear()  # another test in this process starts its own
+    formulas._render.cache_clear()
 
 
 @pytest.mark.parametrize(
