@@ -146,6 +146,8 @@ def test_save_leaves_no_trace_of_the_editor(
         save(page)
         # The kernel says its version now or a little later: the indicator may be idle before.
         for _ in range(5 if configured else 120):
+            while not path.read_bytes().endswith(b"}\n"):  # it is being written
+                page.wait_for_timeout(100)
             after = nbformat.read(path, as_version=4)
             if "version" in after.metadata.language_info:
                 break
