@@ -2314,3 +2314,49 @@ def test_numbers_whose_product_is_0_are_made_up_for_by_nothing() -> None:
     module = Made(lambda m, x: m.head(F.relu(m.b(x) * 1e-200 * 1e-200)), b=nn.Linear(12, 12),
                   head=nn.Linear(12, 4))  # fmt: skip
     assert reinitialize(module, x=X, rng=0)["head.weight"].startswith("variance_scaling")
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [
+        lambda w: w.std((1, 2, 3), keepdim=True) + 1e-5,
+        lambda w: (w.var((1, 2, 3), keepdim=True) + 1e-5).sqrt(),
+        lambda w: (w.var((1, 2, 3), keepdim=True) * w[0].numel()).clamp(min=1e-4).sqrt(),
+    ],
+    ids=["std + ε", "√(var + ε)", "clamped"],
+)
+def test_a_standardized_kernel_is_drawn_whatever_its_epsilon(
+    scale: Any,
+) -> None:
+    class Standardized(nn.Conv2d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            w = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+            return F.conv2d(x, w / scale(w), self.bias, 1, 1)
+
+    layers = [(Standardized(8 if i else 3, 8, 3), nn.GroupNorm(2, 8), nn.ReLU()) for i in range(3)]
+    module = nn.Sequential(*(m for layer in layers for m in layer), nn.Flatten(), nn.Linear(512, 4))
+    nn.init.constant_(module[3].weight, 0.1)
+    x = torch.randn(8, 3, 8, 8)
+    (finding,) = audit(module, x).findings
+    assert finding.verdict == "dead" and "reinitialize" in finding.cure
+    assert reinitialize(module, x=x, rng=0)["3.weight"] == "he_normal" and audit(module, x).ok
+
+
+def test_an_adjacency_among_the_inputs_leads_past_no_kernel() -> None:
+    class Graph(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList(nn.Linear(16, 16) for _ in range(4))
+
+        def forward(self, h: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+            for layer in self.layers[:-1]:
+                h = F.relu(a @ layer(h))
+            return a @ self.layers[-1](h)
+
+    module, h = Graph(), torch.randn(32, 16)
+    a = (torch.rand(32, 32) < 0.3).float()
+    nn.init.kaiming_normal_(module.layers[1].weight)
+    assert audit(module, (h, a)).findings[0].verdict == "exploding"
+    assert "times" in reinitialize(module, x=(h, a), rng=0)["layers.1.weight"]
+    assert audit(module, (h, a)).ok
+    assert 0.01 < audit(module, (h, a)).rows[-1].x2 < 100

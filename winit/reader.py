@@ -805,7 +805,8 @@ class Reader:
         if op.kind == "add" and any(
             not v.powers and not (v.exact and not v.number) for v in inputs
         ):
-            return before | any_of(1 << p for v in inputs for p in v.powers)  # shifted, as to I + V
+            shifted = (v for v in inputs if not v.reduced)  # as I + V is, and no length with an ε
+            return before | any_of(1 << p for v in shifted for p in v.powers)
         if op.kind != "map" or op.run is None:
             return before
         for k, v in enumerate(inputs):
@@ -910,6 +911,9 @@ class Reader:
         known = [self._used(v) for v in inputs if v.level]
         if not known:
             return self._alone(op, inputs)
+        if op.kind == "contract" and any(v.parents and not v.bounded for v in known):
+            # Data that others' signals are multiplied by, as an adjacency, lead past no kernel.
+            known = [v if v.parents or v.loops else replace(v, dom=EVERY) for v in known]
         if op.kind == "reduce" and known[0].level > ROUTING and not known[0].straight:
             self.bends[op.number, 0] = self.acting(known[0]), known[0].parents
         made, acts = _union(known, op.number), {self.acting(v) for v in known if v.level > ROUTING}
