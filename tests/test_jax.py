@@ -1490,3 +1490,35 @@ def test_an_expert_that_is_0_at_both_ends_never_moves(both: bool, ok: bool) -> N
     assert report.ok == ok
     assert [finding.verdict for finding in report.findings] == ["dead"] * (not ok)
     assert winit.jax.audit(f, winit.jax.reinitialize(f, p, x, rng=0), x).ok
+
+
+def test_kernels_that_are_off_in_the_same_way_are_named_together() -> None:
+    rng, depth = np.random.default_rng(0), 19
+    shapes = [(32, 64), *[(64, 64)] * (depth - 1), (64, 4)]
+    p = [jnp.asarray(rng.standard_normal(s), jnp.float32) for s in shapes]
+
+    def f(p: Any, x: Any) -> Any:
+        for w in p[:-1]:
+            x = jnp.tanh(x @ w)
+        return x @ p[-1]
+
+    x = jnp.asarray(rng.standard_normal((64, 32)), jnp.float32)
+    finding = winit.jax.audit(f, p, x).findings[0]
+    assert finding.verdict == "saturated" and finding.cure == "draw 0 to 18 at their ideal stds"
+
+
+def test_what_a_redraw_takes_off_a_first_loss_is_said_where_it_is_not_enough() -> None:
+    rng = np.random.default_rng(0)
+    shapes = [(16, 32), (32, 32), (32, 1)]
+    p = [jnp.asarray(rng.standard_normal(s) / np.sqrt(s[0]), jnp.float32) for s in shapes]
+    p[1] *= 30
+
+    def f(p: Any, x: Any) -> Any:
+        return jnp.tanh(jnp.tanh(x @ p[0]) @ p[1] / 30) @ p[2] * 30
+
+    x = jnp.asarray(rng.standard_normal((32, 16)), jnp.float32)
+    y = jnp.asarray(1 + 0.01 * rng.standard_normal((32, 1)), jnp.float32)
+    (finding,) = winit.jax.audit(f, p, x, y, lambda out, y: ((out - y) ** 2).mean()).findings
+    assert finding.verdict == "first loss far too high"
+    assert finding.cure.startswith("draw 2 with")
+    assert "which brings it to" in finding.cure and "standardize the targets" in finding.cure

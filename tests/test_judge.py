@@ -100,6 +100,7 @@ class Chain:
             z_share=0.5 * ones,
             x_steps=tuple(x2[:, None]),
             g_steps=tuple(ones[:, None]),
+            uneven=0 * ones,
             silent=tuple(np.zeros((n, 1), dtype=bool)),
             saturated=0 * ones,
             dead=0 * ones,
@@ -131,6 +132,9 @@ class Chain:
 
     def start(self, name: str) -> None:
         return None
+
+    def trained(self) -> str:
+        return ""
 
     def kept(self, name: str) -> str:
         return self.over.get("kept", {}).get(name, "")
@@ -198,7 +202,8 @@ def test_a_model_without_kernels_is_not_ok() -> None:
 
         def measure(self, *_: Any, **__: Any) -> Measured:
             none = np.zeros(0)
-            names = ("x2", "z2", "g2", "x_share", "z_share", "saturated", "dead", "distinct")
+            names = ("x2", "z2", "g2", "x_share", "z_share", "saturated", "dead", "distinct",
+                     "uneven")  # fmt: skip
             arrays = dict.fromkeys((*names, "std", "effect", "root2"), none)
             return Measured(**arrays, x_steps=(), g_steps=(), silent=(), loss=math.nan,
                             blind=math.nan, input2={}, finite=True, kernels={})  # fmt: skip

@@ -990,3 +990,16 @@ def test_a_signal_below_the_epsilons_of_its_normalizers_is_lost(
         assert found.findings[0].verdict == "shrinking" and "draw" in found.findings[0].cure
         reinitialize(model, rng=0)
         assert audit(model).ok
+
+
+def test_a_cure_says_that_a_draw_takes_the_model_for_trained() -> None:
+    model = keras.Sequential(
+        [keras.Input((8,)), layers.Dense(16, "relu", name="d"), layers.Dense(3)]
+    )
+    model.get_layer("d").bias.assign(np.full(16, -10.0))
+    cure = audit(model).findings[0].cure
+    assert "force=True, since the model looks trained" in cure
+    with pytest.raises(ValueError, match="looks trained"):
+        reinitialize(model, rng=0)
+    reinitialize(model, rng=0, force=True)
+    assert audit(model).ok

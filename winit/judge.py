@@ -290,16 +290,17 @@ def stays(case: Case) -> list[str]:
     """
     shares: dict[str, float] = {}
     for i, site in enumerate(case.program.sites):
-        k, share = site.kernel, float(np.mean(case.m.silent[i])) if case.m.x2[i] > 0 else 0.0
-        packed = k.name not in case.opened or i in site.partners
-        if packed and k.trainable and len(site.kernels) == 1 and not site.lookup:
+        k, silent = site.kernel, case.m.silent[i] if case.m.x2[i] > 0 else np.zeros(0)
+        own = k.name not in case.opened or i in site.partners  # no noise stands for all of it
+        if own and k.trainable and len(site.kernels) == 1 and not site.lookup:
+            share = float(silent.mean()) if silent.size else 0.0
             shares[k.name] = min(share, shares.get(k.name, 1.0))
     still = [f"a part of {name}" for name, share in shares.items() if PARTLY <= share <= MOSTLY]
     parts = [k for site, z2 in zip(case.program.sites, case.m.z2, strict=True) if z2 > 0
              for k in site.kernels[1:] if k.trainable]  # fmt: skip
     weights = {k.name: case.m.kernels[k.name] for k in parts}
-    stuck = [name for name, weight in weights.items() if weight.zero and weight.gradient == 0]
-    return stuck + still
+    whole = [name for name, weight in weights.items() if weight.zero and weight.gradient == 0]
+    return whole + still
 
 
 def stuck(case: Case) -> Array:
@@ -368,7 +369,7 @@ def drift(case: Case) -> Array:
     from its first step. Where one kernel alone carries the state, E z² over E x² is its memory.
     """
     program, m, drifts = case.program, case.m, np.zeros(len(case.program.sites))
-    roots2 = np.maximum(m.root2, case.meant) if len(m.root2) else m.root2
+    roots2 = np.maximum(m.root2, case.meant)
     read = {r: [m.x2[i] for i in case.first if program.sites[i].roots == (r,)]
             for r, root in enumerate(program.roots) if root.kind == "input"}  # fmt: skip
     for i, site in enumerate(program.sites):
@@ -727,8 +728,8 @@ def blamed(
         return [best]
     most = [name for name in factors if gained[name] > even / 2]
     # Those that are off in the same way, and bring less by chance, go with them.
-    near = {n for n in factors for m in most if gained[n] > 0 and np.shape(factors[n]) == ()
-            and abs(float(np.mean(np.log(factors[n] / factors[m])))) < NEAR}  # fmt: skip
+    off = {name: math.log(f) for name, f in factors.items() if not np.ndim(f) and gained[name] > 0}
+    near = {n for n in off for m in most if m in off and abs(off[n] - off[m]) < NEAR}
     return [name for name in factors if name in most or name in near]
 
 
@@ -770,13 +771,20 @@ def _unshifted(
     tried = (far, chosen, far + chosen if few else shifts)
     for names in filter(None, [names for i, names in enumerate(tried) if names not in tried[:i]]):
         text = f"set {listed(tuple(names))} to the conventional start ({starts[names[0]][1]})"
-        if kept := tuple(n for n in names if subject.kept(n)):
-            text += f" (by force=True: {listed(kept)} is {subject.kept(kept[0])})"
-        yield Change(text, values={n: starts[n][0] for n in names})
+        values = {n: starts[n][0] for n in names}
+        yield Change(text + _asking(subject, names), values=values)
     asked = tuple(n for n in case.program.shifts if n not in (*case.program.factors, *shifts)
                   and np.abs(subject.value(n)).max() > CROSSED)  # fmt: skip
     if asked:  # by the layers themselves
         yield Change(f"set {listed(asked)} to 0", values={n: 0 * subject.value(n) for n in asked})
+
+
+def _asking(subject: Subject, names: list[str]) -> str:
+    """What `winit.reinitialize` must be told before it does a cure."""
+    kept, sign = tuple(name for name in names if subject.kept(name)), subject.trained()
+    if kept:
+        return f" (by force=True: {listed(kept)} is {subject.kept(kept[0])})"
+    return f" (by force=True, since the model looks trained: {sign})" if sign else ""
 
 
 def _given(subject: Subject, case: Case) -> dict[str, tuple[Array, str]]:
@@ -833,8 +841,7 @@ def changes(
         by = all(_ends_branch(sites[i]) for i in at) and max(much, default=1.0) < math.log(2)
         if by and rule.find is grows:
             text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
-        if kept := tuple(name for name in names if subject.kept(name)):
-            text += f" (by force=True: {listed(kept)} is {subject.kept(kept[0])})"
+        text += _asking(subject, names)
         values = {name: means[name] for name in names if name in means}
         found += [Change(text, {name: factors[name] for name in names}, values)] * bool(at)
     yield from map(told, found)  # before anything is drawn, which takes as long as many runs
@@ -985,6 +992,15 @@ def cure(
         if left and rest and rule.find is not first_loss and part is None:
             told = advice(left, after, SMALLER)
             part = replace(change, text=f"{change.text}; for the first loss, {told}")
+        if (
+            left
+            and rest
+            and rule.find is first_loss
+            and part is None
+            and after.loss * LOSS < case.loss
+        ):
+            told = f"which brings it to {after.loss:.3g}, and {advice(left, after, SMALLER)}"
+            part = replace(change, text=f"{change.text}, {told}")
     return part
 
 
@@ -1021,10 +1037,7 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
         if not (rule.moved and at):
             at = list(np.flatnonzero(excess > 0)) if len(excess) == len(rows) else []
         at = [] if rule.whole else at
-        worst = int(excess.argmax())
-        told = asdict(rows[worst]) if rows else {}
-        if rule.find is uneven:
-            told |= {"uneven": case.m.uneven[worst], "groups": case.program.sites[worst].groups}
+        told = asdict(rows[int(excess.argmax())]) if rows else {}
         losses = {"loss": case.loss, "blind": case.m.blind, "stuck": listed(tuple(stays(case)))}
         names, reason = tuple(rows[i].name for i in at), rule.reason.format(**told, **losses)
         told_of = [label(n, factors[n]) for n in named if n in factors]
@@ -1073,7 +1086,9 @@ def _rows(case: Case) -> list[Row]:
     for i, (site, own) in enumerate(zip(case.program.sites, case.plans, strict=True)):
         found: dict[str, Any] = {key: float(getattr(case.m, key)[i]) for key in known}
         found["std"] = float(case.closed.std[i])
-        found |= {key: getattr(site, key) for key in ("name", "fan_in", "fan_out", "units")}
+        found |= {
+            key: getattr(site, key) for key in ("name", "fan_in", "fan_out", "units", "groups")
+        }
         found |= {"shape": site.kernel.shape, "ideal": own.std, "scheme": str(own)}
         found |= {k: redraw.activation(getattr(site, k)).name for k in ("before", "after")}
         rows.append(Row(**found, drift=float(drifts[i])))

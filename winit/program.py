@@ -237,6 +237,7 @@ class Measured:
     z_share: Array
     x_steps: tuple[Array, ...]  # x2 for each step of the site's loops
     g_steps: tuple[Array, ...]
+    uneven: Array  # ln of the largest E z² of independent groups, if wide, over the smallest
     silent: tuple[Array, ...]  # units of each site that give 0 and get a gradient of 0
     # Of the slopes that are steep for N(0, 1), the share that is flat, where both ends are. Or, of
     # a softmax that a contraction reads, the share of rows in which one entry is all (attention).
@@ -251,8 +252,6 @@ class Measured:
     input2: Mapping[str, float]  # E x² of each input of floats
     finite: bool  # outputs, loss and gradients
     kernels: Mapping[str, Weight]  # every parameter of floats
-    # ln of the largest E z² of a site's independent groups, wide ones, over the smallest.
-    uneven: Array = field(default_factory=lambda: np.zeros(1))
     even: float = math.nan  # the loss of outputs of 0, or of even shares
     growth: float = math.nan  # that of outputs of 0 by the targets, over that by half of them
 

@@ -733,7 +733,8 @@ class Reader:
         self.noisy |= {p for k in parts for p in inputs[k].powers if op.kind == "mul" and unknown}
         straight = all(inputs[k].straight and self._rises(op, inputs, k) for k in parts)
         if op.run is not None and single:
-            number = float(op.run(*(v.number for v in inputs)))
+            with np.errstate(all="ignore"):
+                number = float(op.run(*(v.number for v in inputs)))
         exact = bool(inputs) and (single or op.kind == "move") and all(v.exact for v in inputs)
         powers = self._powers(op, inputs)
         reduced = op.kind == "reduce" or any(v.reduced for v in inputs)

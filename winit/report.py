@@ -40,7 +40,8 @@ class Row:
     these. Where the model multiplies a kernel by known numbers, both stds are of the product. `x2`
     and `z2` are E x² of what it reads and E z² of its result, `drift` ln of E x² over that of its
     roots, `g2` E of the squared gradient at z, `effect` std² ‖∂L/∂W‖²,
-    what a relative redraw does to the loss. `x_share` and `z_share` say how much varies over the
+    what a relative redraw does to the loss, `uneven` ln of the largest E z² of independent `groups`
+    over the smallest. `x_share` and `z_share` say how much varies over the
     examples, `elasticity` is d ln E z² at the last kernel by d ln of this one's scale.
     """
 
@@ -65,6 +66,8 @@ class Row:
     dead: float = NAN
     distinct: float = NAN
     units: int = 0
+    groups: int = 1
+    uneven: float = NAN
     elasticity: float = NAN
 
 
