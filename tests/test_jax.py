@@ -1522,3 +1522,17 @@ def test_what_a_redraw_takes_off_a_first_loss_is_said_where_it_is_not_enough() -
     assert finding.verdict == "first loss far too high"
     assert finding.cure.startswith("draw 2 with")
     assert "which brings it to" in finding.cure and "standardize the targets" in finding.cure
+
+
+@pytest.mark.parametrize("act", [jnp.tanh, jax.nn.sigmoid])
+def test_an_output_can_saturate(act: Any) -> None:
+    rng = np.random.default_rng(0)
+    p = [jnp.asarray(rng.standard_normal(s) / 4, jnp.float32) for s in ((16, 32), (32, 3))]
+    x = jnp.asarray(rng.standard_normal((32, 16)), jnp.float32)
+
+    def f(p: Any, x: Any) -> Any:
+        return act(jax.nn.relu(x @ p[0]) @ p[1])
+
+    assert winit.jax.audit(f, p, x).ok
+    finding = winit.jax.audit(f, [p[0], 300 * p[1]], x).findings[0]
+    assert finding.verdict == "saturated" and finding.names == finding.changes == ("1",)

@@ -2360,3 +2360,12 @@ def test_an_adjacency_among_the_inputs_leads_past_no_kernel() -> None:
     assert "times" in reinitialize(module, x=(h, a), rng=0)["layers.1.weight"]
     assert audit(module, (h, a)).ok
     assert 0.01 < audit(module, (h, a)).rows[-1].x2 < 100
+
+
+@pytest.mark.parametrize("act", [nn.Tanh, nn.Sigmoid])
+def test_an_output_can_saturate(act: Any) -> None:
+    module = nn.Sequential(nn.Linear(12, 24), nn.ReLU(), nn.Linear(24, 4), act())
+    assert audit(module, X).ok
+    module[2].weight.data *= 300
+    finding = audit(module, X).findings[0]
+    assert finding.verdict == "saturated" and finding.names == ("2.weight",)

@@ -476,10 +476,14 @@ class Running(Interpreter):
         if numbers and numbers[0] in self.sites:
             outputs = [self._site(self.sites[numbers[0]], inputs, outputs[0])]
         for k, x in enumerate(inputs) if numbers else ():
-            if (numbers[0], k) in self.tails:
-                self._flat(f"{numbers[0]}.{k}", self.tails[numbers[0], k], x)
+            self.flat(numbers[0], k, x)
         self.watch(numbers, outputs)
         return outputs
+
+    def flat(self, number: int, k: int, x: Any) -> None:
+        """Note how much of what an operation reads, or a model gives, is where a curve is flat."""
+        if (number, k) in self.tails:
+            self._flat(f"{number}.{k}", self.tails[number, k], x)
 
     def _flat(self, place: str, tails: tuple[float, float, float], x: Any) -> None:
         flat = (x <= tails[0]) | (x >= tails[1])
@@ -724,6 +728,8 @@ class Subject(Base):
         running = Running(self.reading, self.examples, slots)
         running.watch(running.new(self.x), flat[len(self.arrays) :])
         outputs = running.run(self.jaxpr, flat)
+        for k, output in enumerate(outputs):
+            running.flat(-1, k, output)
         return outputs, running.notes
 
     def _pass(self, arrays: Any, slots: Any, x: Any, directions: Any, y: Any) -> Any:

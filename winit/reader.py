@@ -420,7 +420,8 @@ class Reader:
         self.poles: set[int] = set()
         self.signs: set[int] = set()
         self.phases: set[int] = set()  # added to what a sine or the like is taken of
-        # Curves that sums and products read, by operation and place, and of which sites.
+        # Curves that sums and products read, by operation and place, and of which sites; those of
+        # outputs, by their own place, are the operation -1's.
         self.bends: dict[tuple[int, int], tuple[Elementwise, int]] = {}
         self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
         self.partners: dict[int, int] = {}  # of sites, those whose results multiply theirs
@@ -1144,6 +1145,8 @@ class Reader:
         ends = ("normalizer", "softmax")
         normal = any_of(parents for _, kind, parents in self.roots.values() if kind in ends) & ~bare
         place = {d.number: i for i, d in enumerate(drafts)}
+        self.bends |= {(-1, k): (self.acting(v), v.parents) for k, v in enumerate(outputs)
+                       if v.level > ROUTING and not v.straight}  # fmt: skip
         for k, v in enumerate(heads):
             for n in bits(v.parents):
                 self.behind.setdefault(n, {})[-1 - k] = _behind(v).get(n, 1.0)

@@ -971,6 +971,9 @@ class Subject(Base):
                     stopped=tuple(n for n in run.program.stopped if n not in felt),
                     severed=tuple(n for n in run.program.severed if n not in felt),
                 )
+                for k, t in enumerate(_leaves(outputs, floats=True)):
+                    if bend := run.reader.bends.get((-1, k)):
+                        run.flat(f"-1.{k}", bend[0], t)
                 kinds = [(i, kind) for i, (_, kind, _) in run.reader.roots.items()]
                 for d in run.reader.drafts:
                     self._together(run.notes, d.z, calls.get(d.z, [d.z]))
