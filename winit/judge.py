@@ -977,7 +977,10 @@ def cure(
     subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, Array],
     means: Mapping[str, Array],
 ) -> Change | None:  # fmt: skip
-    """The first change after which nothing is wrong, or else nothing but the first loss."""
+    """The first change after which nothing is wrong, or else nothing but the first loss.
+
+    Or else one that puts kernels right and takes most off a first loss, if not enough.
+    """
     part = None
     # It may raise the first loss by half, or to half of what is too high.
     most = max(1.5 * case.loss, LOSS / 2 * case.m.blind)
@@ -989,18 +992,14 @@ def cure(
         if left is None and not after.loss > most:
             return change
         rest = left is not None and left.find is first_loss and not after.loss > case.loss
-        if left and rest and rule.find is not first_loss and part is None:
-            told = advice(left, after, SMALLER)
-            part = replace(change, text=f"{change.text}; for the first loss, {told}")
-        if (
-            left
-            and rest
-            and rule.find is first_loss
-            and part is None
-            and after.loss * LOSS < case.loss
-        ):
-            told = f"which brings it to {after.loss:.3g}, and {advice(left, after, SMALLER)}"
-            part = replace(change, text=f"{change.text}, {told}")
+        if not (left and rest) or part is not None:
+            continue
+        if rule.find is not first_loss:
+            text = f"{change.text}; for the first loss, {advice(left, after, SMALLER)}"
+            part = replace(change, text=text)
+        elif change.scales and {*change.scales} <= {*factors} and after.loss * LOSS < case.loss:
+            text = f"{change.text}, which brings it to {after.loss:.3g}, and "
+            part = replace(change, text=text + advice(left, after, SMALLER))
     return part
 
 

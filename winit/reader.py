@@ -540,19 +540,23 @@ class Reader:
         return [k for k in same if not self._masking(op, inputs, k)] or [0]
 
     def _masking(self, op: Op, inputs: Sequence[Value], k: int) -> bool:
-        """Whether an input is of data that only multiply others' signals, as padding's masks do."""
-        own, times = inputs[k], op.kind == "mul" or (op.kind == "div" and k == 1)
+        """Whether an input is of data that only multiply others' signals.
+
+        So padding's masks do, and the matrix that says which nodes of a graph are neighbors.
+        """
+        own, times = inputs[k], op.kind in ("mul", "contract") or (op.kind == "div" and k == 1)
         if not (times and own.level == SIGNAL and own.origins) or own.parents or own.loops:
             return False
         others, sizes = inputs[1 - k], [math.prod(n) for n in op.shapes]
         if others.level == SIGNAL and not others.parents:  # of other data
-            apart = not others.origins & own.origins
+            apart = op.kind != "contract" and not others.origins & own.origins
             return apart and len(sizes) == 2 and sizes[k] < sizes[1 - k]
         origins, parents = others.origins, others.parents
         for d in reversed(self.found.values()):
             if parents >> d.number & 1:
                 origins, parents = origins | d.x.origins, parents | d.x.parents
-        masks = parents > 0 and not origins & own.origins
+        shares = op.kind == "contract" and others.bounded  # of an attention over data
+        masks = parents > 0 and not origins & own.origins and not shares
         self.masking |= own.origins if masks else 0
         return masks
 
@@ -910,12 +914,11 @@ class Reader:
             return self._site(op, side, inputs[side], inputs[1 - side])
         for one, other in permutations(inputs, 2) if op.kind == "contract" else ():
             self._partner(_nulls(one), _nulls(other))
-        known = [self._used(v) for v in inputs if v.level]
+        times = op.kind == "contract"
+        known = [self._used(v) for k, v in enumerate(inputs)
+                 if v.level and not (times and self._masking(op, inputs, k))]  # fmt: skip
         if not known:
             return self._alone(op, inputs)
-        if op.kind == "contract" and any(v.parents and not v.bounded for v in known):
-            # Data that others' signals are multiplied by, as an adjacency, lead past no kernel.
-            known = [v if v.parents or v.loops else replace(v, dom=EVERY) for v in known]
         if op.kind == "reduce" and known[0].level > ROUTING and not known[0].straight:
             self.bends[op.number, 0] = self.acting(known[0]), known[0].parents
         made, acts = _union(known, op.number), {self.acting(v) for v in known if v.level > ROUTING}
