@@ -17,7 +17,7 @@ from test_book import CHAPTERS, DESK, PAGES, PHONE, Listener, soup, tab_to
 import stills
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 html, address, server, context = (
     test_book.html,
@@ -70,6 +70,12 @@ def verdict(page: Page) -> str:
 
 def setting(page: Page) -> str:
     return unquote(page.evaluate("location.hash"))
+
+
+def unfold(figure: Locator) -> None:
+    """Open the table under a picture, which is filled only once it is told to open."""
+    figure.locator("summary").click()
+    figure.locator("th[scope='col']").nth(2).wait_for()
 
 
 def untrained(page: Page) -> None:
@@ -133,8 +139,7 @@ def test_each_picture_has_a_table(lab: Page) -> None:
     settled(lab)
     last = lab.evaluate("Engine.format(Engine.run({scheme: 'glorot_normal'}).q.at(-1))")
     for figure in lab.locator(".lab-bench figure").all():
-        figure.locator("summary").click()
-        figure.locator("th[scope='col']").nth(2).wait_for()  # it is filled once it is told to open
+        unfold(figure)
         assert figure.locator("svg").first.get_attribute("aria-label")
     cells = lab.locator(".lab-bench figure").first.locator("tbody tr").last.locator("td")
     # WebAssembly and plain JavaScript round differently: the first of two digits agrees.
@@ -188,7 +193,7 @@ def test_a_step_there_and_back_changes_nothing(lab: Page) -> None:
 def test_what_is_not_measured_shows_no_number(lab: Page) -> None:
     """After the last layer, of a signal that is 0, behind an overflow, and over one layer."""
     share = lab.locator(".lab-bench figure").nth(1)
-    share.locator("summary").click()
+    unfold(share)
     rows = share.locator("tbody tr")
     said = share.locator("svg")
     assert "undefined" not in (said.get_attribute("aria-label") or "")
@@ -210,7 +215,7 @@ def test_what_is_not_measured_shows_no_number(lab: Page) -> None:
 
 def test_counts_are_whole_numbers_and_rounding_is_no_share(lab: Page) -> None:
     share = lab.locator(".lab-bench figure").nth(1)
-    share.locator("summary").click()
+    unfold(share)
     rows = share.locator("tbody tr")
     for asked, units in (("#scheme=constant&std=0.1", "1"), ("#width=8", "8")):
         ask(lab, asked)
