@@ -1447,6 +1447,32 @@ def test_queries_and_keys_of_a_packed_kernel_of_zeros_never_move() -> None:
     assert finding.verdict == "dead" and finding.reason.startswith("a part of qkv: 0")
     assert finding.cure == "draw qkv at random"
     assert winit.jax.audit(f, p | {"proj": 0 * p["proj"]}, x).ok
+    values = winit.jax.audit(f, p | {"qkv": p["qkv"].at[:, 2 * width :].set(0)}, x)
+    assert values.ok and any("qkv" in note and "one step" in note for note in values.notes)
+    for part in (slice(0, 2 * width), slice(0, width)):  # keys wait for queries alone
+        report = winit.jax.audit(f, p | {"qkv": p["qkv"].at[:, part].set(0)}, x)
+        assert report.ok == (part.stop == width)
+
+
+@pytest.mark.parametrize("half", [slice(0, 32), slice(32, 64)])
+def test_half_of_a_gated_kernel_opens_where_it_is_0(half: slice) -> None:
+    p = kernels((16, 64), (32, 16), (16, 10))
+    p["w0"][:, half] = 0
+
+    def f(p: Any, x: Any) -> Any:
+        gate, value = jnp.split(x @ p["w0"], 2, -1)
+        return (x + (jax.nn.silu(gate) * value) @ p["w1"]) @ (0.1 * p["w2"])
+
+    assert winit.jax.audit(f, p, data(32, 16)).ok
+    assert not winit.jax.audit(f, p | {"w0": 0 * p["w0"]}, data(32, 16)).ok
+
+
+def test_units_that_were_pruned_are_no_dead_part() -> None:
+    p = kernels((16, 64), (64, 32), (32, 4), gain=1.4)
+    units = RNG(0).permutation(64)[:24]
+    p["w0"][:, units], p["w1"][units], p["w2"] = 0, 0, 0.1 * p["w2"]
+    report = winit.jax.audit(chain(jax.nn.relu, 3), p, data(32, 16))
+    assert report.ok and any("get no gradient" in note for note in report.notes)
 
 
 def test_a_cure_says_what_a_draw_would_leave() -> None:
@@ -1490,6 +1516,52 @@ def test_an_expert_that_is_0_at_both_ends_never_moves(both: bool, ok: bool) -> N
     assert report.ok == ok
     assert [finding.verdict for finding in report.findings] == ["dead"] * (not ok)
     assert winit.jax.audit(f, winit.jax.reinitialize(f, p, x, rng=0), x).ok
+
+
+def test_one_expert_whose_branch_begins_near_0_is_no_fault() -> None:
+    rng, width, experts = np.random.default_rng(0), 24, 4
+    p = {"a": rng.standard_normal((experts, width, 32)) / 4}
+    p["b"] = rng.standard_normal((experts, 32, width)) / 6
+    p["b"][2] *= 0.003
+    p["out"], p["route"] = (rng.standard_normal((width, experts)) / 9 for _ in range(2))
+    p = {k: jnp.asarray(v, jnp.float32) for k, v in p.items()}
+
+    def f(p: Any, x: Any) -> Any:
+        each = jax.nn.relu(jnp.einsum("bd,edh->beh", x, p["a"]))
+        each = jnp.einsum("beh,ehd->bed", each, p["b"])
+        return (x + jnp.einsum("be,bed->bd", jax.nn.softmax(x @ p["route"]), each)) @ p["out"]
+
+    x = jnp.asarray(rng.standard_normal((32, width)), jnp.float32)
+    assert winit.jax.audit(f, p, x).ok
+
+
+def test_what_a_moving_average_multiplies_a_kernel_by_is_no_number_of_its_own() -> None:
+    p = kernels((32, 32), (32, 32), (32, 3))
+
+    def f(p: Any, x: Any) -> Any:
+        h = jnp.zeros((len(x), 32))
+        for t in range(10):
+            h = 0.9 * h + 0.1 * (x[:, t] @ p["w0"])
+        return jax.nn.relu(h @ p["w1"]) @ p["w2"]
+
+    new = winit.jax.reinitialize(f, p, data(32, 10, 32), rng=0)
+    assert np.std(new["w0"]) * np.sqrt(32) == pytest.approx(1, rel=0.11)  # 1,024 numbers: 5 sd
+
+
+@pytest.mark.parametrize(("scale", "ok"), [(1.0, True), (1e-7, False)])
+def test_data_below_the_epsilon_of_the_first_normalizer_are_too_small(
+    scale: float, ok: bool
+) -> None:
+    p = kernels((16, 32), (32, 10), gain=1.4)
+
+    def f(p: Any, x: Any) -> Any:
+        x = x / jnp.sqrt((x**2).mean(-1, keepdims=True) + 1e-6)
+        return jax.nn.relu(x @ p["w0"]) @ (0.1 * p["w1"])
+
+    report = winit.jax.audit(f, p, data(32, 16) * np.float32(scale))
+    assert report.ok == ok
+    for finding in report.findings:
+        assert finding.verdict == "shrinking" and finding.cure == "standardize the inputs"
 
 
 def test_kernels_that_are_off_in_the_same_way_are_named_together() -> None:

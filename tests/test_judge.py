@@ -101,7 +101,9 @@ class Chain:
             x_steps=tuple(x2[:, None]),
             g_steps=tuple(ones[:, None]),
             uneven=0 * ones,
+            opens=tuple(np.zeros((n, 1), dtype=bool)),
             silent=tuple(np.zeros((n, 1), dtype=bool)),
+            still=0 * ones,
             saturated=0 * ones,
             dead=0 * ones,
             distinct=np.array([s.units for s in made], dtype=float),
@@ -203,9 +205,9 @@ def test_a_model_without_kernels_is_not_ok() -> None:
         def measure(self, *_: Any, **__: Any) -> Measured:
             none = np.zeros(0)
             names = ("x2", "z2", "g2", "x_share", "z_share", "saturated", "dead", "distinct",
-                     "uneven")  # fmt: skip
+                     "uneven", "still")  # fmt: skip
             arrays = dict.fromkeys((*names, "std", "effect", "root2"), none)
-            return Measured(**arrays, x_steps=(), g_steps=(), silent=(), loss=math.nan,
+            return Measured(**arrays, x_steps=(), g_steps=(), opens=(), silent=(), loss=math.nan,
                             blind=math.nan, input2={}, finite=True, kernels={})  # fmt: skip
 
     report = judge.judge(Empty())  # type: ignore[arg-type]

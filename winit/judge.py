@@ -169,16 +169,20 @@ def start(subject: Subject) -> Case:
 
 
 def _meaning(case: Case, subject: Subject) -> Case:
-    """What normalizers would give with kernels as large as their ideals, where they give little."""
+    """What normalizers that give little would give: of larger kernels, and of data that are larger.
+
+    By their ideals, and by standardizing data that are too small.
+    """
     kinds = np.array([root.kind for root in case.program.roots], dtype=object)
     low = (kinds == "normalizer") & (case.m.root2 > 0) & (case.m.root2 < 1 / BOUND)
     larger = dict[str, Array]()
     for name, i in case.owner.items() if low.any() else ():
         off = _off(case, i, case.m.kernels[name].stds).max()
         larger |= {name: np.exp(off / case.program.sites[i].scale.power)} if off > 0 else {}
-    if not larger:
+    tiny = low.any() and any(0 < x2 < LOW for x2 in case.m.input2.values())
+    if not (larger or tiny):
         return case
-    found = subject.measure(larger, case.opened).root2
+    found = subject.measure(larger, case.opened, standardized=tiny).root2
     return replace(case, meant=np.where(low & np.isfinite(found), found, 0.0))
 
 
@@ -188,12 +192,24 @@ def opening(case: Case, subject: Subject, change: Change | None = None) -> Case:
     for _ in range(ROUNDS):
         weights = {name: case.m.kernels[name] for name in case.program.factors}
         give = [name for name, weight in weights.items() if weight.zero and weight.gradient > 0
-                and name not in case.fixed]  # fmt: skip
+                and name not in case.fixed] + _partial(case)  # fmt: skip
         if not give:
             break
         new |= {name: _opening(case, name, subject) for name in give}
         case = replace(case, opened={**case.opened, **new}, m=change.measured(subject, case, new))
     return case
+
+
+def _partial(case: Case) -> list[str]:
+    """Kernels of which a part is 0 and opens, where a place is shut."""
+    if not ((case.m.z2 == 0) | (case.m.g2 == 0)).any():
+        return []
+    some = [i for i in case.kernels if 0 < case.m.opens[i].sum() < case.m.opens[i].size]
+    found = [(i, case.program.sites[i]) for i in some]
+    plain = [site.kernel for i, site in found
+             if site.groups == 1 == len(site.kernels) and case.m.x2[i] > 0]  # fmt: skip
+    return [k.name for k in plain if k.trainable and k.name not in case.opened
+            and not case.m.kernels[k.name].zero]  # fmt: skip
 
 
 def _opening(case: Case, name: str, subject: Subject) -> Array:
@@ -206,10 +222,11 @@ def _opening(case: Case, name: str, subject: Subject) -> Array:
     noise, parents = value.reshape(-1)[at], list(case.program.sites[i].parents)
     noise = noise[:, :1] if alike[i] else noise
     noise = noise[:, :, :1] if parents and alike[parents].all() else noise
-    silent = case.m.silent[i]
+    opens, zero = case.m.opens[i], case.m.kernels[name].zero
     own = i in case.program.sites[i].partners  # a packed kernel: its parts multiply each other
-    if own and len(at) == 1 and len(silent) == len(at[0]):  # what gets no gradient stays 0
-        noise = np.where(silent.reshape(1, -1, *[1] * (at.ndim - 2)), 0.0, noise)
+    if (own or not zero) and len(at) == 1 and len(opens) == len(at[0]):  # and the rest stays
+        opens = opens.reshape(1, -1, *[1] * (at.ndim - 2))
+        noise = np.where(opens, noise, subject.value(name).reshape(-1)[at])
     value.reshape(-1)[at] = np.broadcast_to(noise, at.shape)
     return value
 
@@ -288,19 +305,18 @@ def stays(case: Case) -> list[str]:
     Of a packed kernel of zeros queries and keys stay 0: each multiplies the other's gradient. Of
     experts in one array so does one that is 0 at both of its ends.
     """
-    shares: dict[str, float] = {}
+    still: dict[str, bool] = {}
     for i, site in enumerate(case.program.sites):
-        k, silent = site.kernel, case.m.silent[i] if case.m.x2[i] > 0 else np.zeros(0)
-        own = k.name not in case.opened or i in site.partners  # no noise stands for all of it
-        if own and k.trainable and len(site.kernels) == 1 and not site.lookup:
-            share = float(silent.mean()) if silent.size else 0.0
-            shares[k.name] = min(share, shares.get(k.name, 1.0))
-    still = [f"a part of {name}" for name, share in shares.items() if PARTLY <= share <= MOSTLY]
+        k, silent = site.kernel, case.m.silent[i]
+        if k.trainable and len(site.kernels) == 1 and not site.lookup:
+            packed = i in site.partners and silent.size and PARTLY <= silent.mean() <= MOSTLY
+            stays = bool(packed or case.m.still[i]) and case.m.x2[i] > 0
+            still[k.name] = stays and still.get(k.name, True)  # at each place
     parts = [k for site, z2 in zip(case.program.sites, case.m.z2, strict=True) if z2 > 0
              for k in site.kernels[1:] if k.trainable]  # fmt: skip
     weights = {k.name: case.m.kernels[k.name] for k in parts}
     whole = [name for name, weight in weights.items() if weight.zero and weight.gradient == 0]
-    return whole + still
+    return whole + [f"a part of {name}" for name, stays in still.items() if stays]
 
 
 def stuck(case: Case) -> Array:
@@ -429,7 +445,8 @@ def uneven(case: Case) -> Array:
     """A signal that shrinks in one of several groups, as in one member of an ensemble."""
     spread = case.spread * np.array([site.groups for site in case.program.sites])
     bounds = np.maximum(math.log(BOUND), SPREADS * np.sqrt(spread))
-    return np.asarray(case.m.uneven - 2 * bounds)
+    opens = case.each("passed")  # the end of a branch, which may begin near 0
+    return np.where(opens, math.nan, case.m.uneven - 2 * bounds)
 
 
 def far(case: Case, sign: float) -> Array:

@@ -238,7 +238,9 @@ class Measured:
     x_steps: tuple[Array, ...]  # x2 for each step of the site's loops
     g_steps: tuple[Array, ...]
     uneven: Array  # ln of the largest E z² of independent groups, if wide, over the smallest
-    silent: tuple[Array, ...]  # units of each site that give 0 and get a gradient of 0
+    opens: tuple[Array, ...]  # units of each site that give 0 and get a gradient,
+    silent: tuple[Array, ...]  # and those that get none
+    still: Array  # whether all units of a head, an expert or a group are such
     # Of the slopes that are steep for N(0, 1), the share that is flat, where both ends are. Or, of
     # a softmax that a contraction reads, the share of rows in which one entry is all (attention).
     saturated: Array

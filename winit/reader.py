@@ -888,6 +888,7 @@ class Reader:
         # So does one behind each of the summands, where there is none that stands as it is.
         logs = [np.log(t) for own in behinds for t in own.values()]
         every = all(behinds) and min(np.abs(logs)) > math.log(NUMBER) and len({*np.sign(logs)}) == 1
+        every = every and self._each_once({n for own in behinds for n in own})
         same = all(own == behinds[0] for own in behinds)
         kept = behinds[:1] if same else behinds if every else bent
         behind = {n: t for own in kept for n, t in own.items()}
@@ -895,6 +896,11 @@ class Reader:
         free = any_of(v.free for v in known) if op.kind in ("add", "choose") else 0
         return replace(made, degree=degree, bounded=bounded, pending=stays, soft=soft, free=free,
                        nulls=meets, behind=behind)  # fmt: skip
+
+    def _each_once(self, numbers: set[int]) -> bool:
+        """Whether these sites have kernels of their own, as no steps of a moving average have."""
+        uses = [(d.use, d.part) for d in self.found.values() if d.number in numbers]
+        return len({*uses}) == len(uses)
 
     def _partner(self, own: int, others: int) -> None:
         """Keep that the results of these sites are multiplied by those of others."""

@@ -262,7 +262,7 @@ class Subject:
         sites = list(zip(self.reader.drafts, self.program.sites, strict=True))
         rows = [self._row(d, s, kernels, notes) for d, s in sites]
         steps: Any = {
-            n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps", "silent")
+            n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps", "opens", "silent")
         }
         columns: dict[str, Any] = {n: np.array([r[n] for r in rows]) for n in (rows or [_EMPTY])[0]}
         readers = [(str(d.z), s.before, d.x.parents, d.x.kept) for d, s in sites]
@@ -336,16 +336,18 @@ class Subject:
         if g is not None and (g2 > 0 or z2 > 0) and g2 < math.inf:
             dead = float(np.mean(units[-1] <= SILENT * units[-1].mean()))
         uneven = self._uneven(d, site, units[0]) if len(units) else 0.0
-        silent = np.logical_and.reduce([part == 0 for part in units]) if units else np.zeros(0)
+        zero = [part == 0 for part in units] if len(units) == 2 else [np.zeros(0, dtype=bool)] * 2
+        silent = zero[0] & zero[1]
         return _EMPTY | {"uneven": uneven, "x2": x2, "z2": z2, "g2": g2,
                          "x_share": x_share, "z_share": z_share,
                          "dead": dead, "distinct": _distinct([m for part in marks for m in part]),
                          "std": std, "effect": weight.std**2 * float(weight.felt.sum()),
-                         "x_steps": x_steps, "g_steps": g_steps, "silent": silent}  # fmt: skip
+                         "x_steps": x_steps, "g_steps": g_steps, "opens": zero[0] & ~zero[1],
+                         "silent": silent, "still": _still(d, silent)}  # fmt: skip
 
 
 _EMPTY = dict.fromkeys(("x2", "z2", "g2", "x_share", "z_share", "saturated", "dead", "distinct",
-                        "std", "effect", "uneven"), math.nan)  # fmt: skip
+                        "std", "effect", "uneven", "still"), math.nan)  # fmt: skip
 
 
 def _steps(note: Note | None, key: str) -> Array:
@@ -368,6 +370,18 @@ def _units(note: Note) -> Array:
     """The sum of squares of each unit."""
     sums = note["x"].astype(np.float64)
     return np.asarray(sums.reshape(-1, sums.shape[-1]).sum(axis=0))
+
+
+def _still(d: Draft, silent: Array) -> bool:
+    """Whether all units are silent at one place of an axis, as one expert's are."""
+    c = d.contract
+    sizes = [c.shape[axis] for part in c.order[:2] for axis in part]
+    sizes = [c.split, len(silent) // c.split] if c.split > 1 else sizes
+    if not silent.any() or len(sizes) < 2 or math.prod(sizes) != len(silent):
+        return False
+    grid = silent.reshape(sizes)
+    parts = (grid.swapaxes(0, axis).reshape(size, -1) for axis, size in enumerate(sizes))
+    return any(part.shape[1] >= WIDE and bool(part.all(axis=1).any()) for part in parts)
 
 
 def _distinct(marks: Sequence[Array]) -> float:
