@@ -112,17 +112,23 @@ def test_loops_measure_what_they_do_unrolled() -> None:
 
         return jax.lax.while_loop(lambda state: state[0] < 4, step, (0, x))[1]
 
-    def flat(p: Any, x: Any) -> Any:
+    def unrolled(p: Any, x: Any) -> Any:
         for _ in range(4):
             x = jax.nn.relu(x @ p["w0"])
         return x
 
-    one, two, whole = (measured(f, p, x) for f in (rolled, counted, flat))
-    for loop in (one, two):
+    def apart(p: Any, x: Any) -> Any:
+        for i in range(4):
+            x = jax.nn.relu(x @ p[f"w{i}"])
+        return x
+
+    one, two, three = (measured(f, p, x) for f in (rolled, counted, unrolled))
+    whole = measured(apart, {f"w{i}": p["w0"] for i in range(4)}, x)
+    for loop in (one, two, three):
         assert loop.x_steps[0] == pytest.approx(whole.x2, rel=1e-5)
         assert loop.g_steps[0] == pytest.approx(whole.g2, rel=1e-5)
         assert loop.z2[0] == pytest.approx(whole.z2.mean(), rel=1e-5)
-        assert loop.effect[0] == pytest.approx(whole.effect[0], rel=1e-5)
+        assert loop.effect[0] == pytest.approx(one.effect[0], rel=1e-5)
 
 
 def test_steps_are_counted_from_the_first_that_runs() -> None:
@@ -1608,3 +1614,70 @@ def test_an_output_can_saturate(act: Any) -> None:
     assert winit.jax.audit(f, p, x).ok
     finding = winit.jax.audit(f, [p[0], 300 * p[1]], x).findings[0]
     assert finding.verdict == "saturated" and finding.names == finding.changes == ("1",)
+
+
+RECURRENT = ("leaky", "gated", "fed once")
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_a_loop_of_python_is_drawn_as_a_scan(kind: str) -> None:
+    p, x = kernels((24, 24), (24, 24), (24, 3)), data(16, 6, 24)
+
+    def step(p: Any, h: Any, now: Any) -> Any:
+        made = jnp.tanh(now + h @ p["w1"])
+        gate = jax.nn.sigmoid(now) if kind == "gated" else 0.3
+        return (1 - gate) * h + gate * made
+
+    def scanned(p: Any, x: Any) -> Any:
+        start = jnp.zeros_like(x[:, 0])
+        steps = jax.lax.scan(
+            lambda h, now: (step(p, h, now @ p["w0"]), None), start, x.swapaxes(0, 1)
+        )
+        return steps[0] @ p["w2"]
+
+    def counted(p: Any, x: Any) -> Any:
+        start = jnp.zeros_like(x[:, 0])
+        steps = jax.lax.fori_loop(0, 6, lambda t, h: step(p, h, x[:, t] @ p["w0"]), start)
+        return steps @ p["w2"]
+
+    def plain(p: Any, x: Any) -> Any:
+        h, once = jnp.zeros_like(x[:, 0]), x @ p["w0"]
+        for t in range(6):
+            h = step(p, h, once[:, t] if kind == "fed once" else x[:, t] @ p["w0"])
+        return h @ p["w2"]
+
+    for f in (scanned, counted, plain):
+        new = winit.jax.reinitialize(f, p, x, rng=0)
+        assert np.allclose(new["w1"] @ new["w1"].T, np.eye(24), atol=1e-5)
+        assert winit.jax.audit(f, new, x).ok
+        large = winit.jax.audit(f, new | {"w1": 30 * new["w1"]}, x)
+        assert [finding.verdict for finding in large.findings] == ["saturated"]
+
+
+@pytest.mark.parametrize("norm", ["none", "before", "after"])
+def test_blocks_that_share_their_weights_are_a_deep_network_and_no_recurrent_one(norm: str) -> None:
+    p, x = kernels((32, 32), (32, 64), (64, 32), (32, 3)), data(32, 32)
+
+    def normed(h: Any) -> Any:
+        h = h - h.mean(-1, keepdims=True)
+        return h * jax.lax.rsqrt((h**2).mean(-1, keepdims=True) + 1e-5)
+
+    def block(p: Any, h: Any) -> Any:
+        branch = jax.nn.relu((normed(h) if norm == "before" else h) @ p["w1"]) @ p["w2"]
+        return normed(h + branch) if norm == "after" else h + branch
+
+    def scanned(p: Any, x: Any) -> Any:
+        return jax.lax.scan(lambda h, _: (block(p, h), None), x @ p["w0"], None, 8)[0] @ p["w3"]
+
+    def plain(p: Any, x: Any) -> Any:
+        h = x @ p["w0"]
+        for _ in range(8):
+            h = block(p, h)
+        return h @ p["w3"]
+
+    for f in (scanned, plain):
+        new = winit.jax.reinitialize(f, p, x, rng=0)
+        assert np.std(new["w2"]) == pytest.approx(math.sqrt(2 / 64 / 8), rel=0.08)  # 2,048: 5 sd
+        assert winit.jax.audit(f, new, x).ok
+        waits = p | {"w2": np.zeros_like(p["w2"])}
+        assert not winit.jax.reinitialize(f, waits, x, rng=0)["w2"].any()

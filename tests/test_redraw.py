@@ -132,11 +132,13 @@ def test_a_gain_is_for_the_depth_that_follows_without_a_normalizer() -> None:
 def test_branches_are_divided_and_recurrent_kernels_are_orthogonal() -> None:
     (one,) = planned(site(summed=9))
     assert one.std * math.sqrt(300) == pytest.approx(math.sqrt(2 / 8))
-    state = site(recurrent=True, steps=20, summed=2, blocks=4, fan_in=50, units=200)
+    state = site(recurrent=True, steps=20, fed=True, summed=2, blocks=4, fan_in=50, units=200)
     (plan,) = planned(state)
     assert plan.scheme == "orthogonal" and plan.std == pytest.approx(1 / math.sqrt(50))
     (loop,) = planned(site(recurrent=True, steps=20))  # a loop used as depth
     assert loop.scheme == "he_normal"
+    (shared,) = planned(site(recurrent=True, steps=8, summed=9))  # blocks that share their weights
+    assert shared.std == one.std
 
 
 def test_an_embedding_has_its_convention_and_a_tied_head_too() -> None:

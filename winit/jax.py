@@ -27,7 +27,7 @@ from winit._checks import RNG
 from winit.diagnostics import FLAT
 from winit.program import Program
 from winit.reader import Contract, Draft, Op, Reader, Value
-from winit.subject import BLOCK, KEY, PEAK, Note, spread, squares
+from winit.subject import BLOCK, KEY, PEAK, Note, spread, squares, together
 from winit.subject import Subject as Base
 
 if TYPE_CHECKING:
@@ -217,10 +217,12 @@ class Reading(Interpreter):
     """Reads a jaxpr as a program."""
 
     program: Program  # once all is read
+    sites: Mapping[int, Draft]  # before the calls in a loop become one
 
     def __init__(self, trips: Mapping[int, int]) -> None:
         super().__init__()
         self.trips, self.reader = trips, Reader()
+        self.fresh = False  # whether each step of the loop that is read has data of its own
         self.ends: dict[int, int] = {}  # of loops, and of calls without a site
         self.slots: dict[int, tuple[int, ...]] = {}  # the shapes of what is noted of gradients
 
@@ -260,7 +262,8 @@ class Reading(Interpreter):
             experts = Contract(order, eqn.invars[1].aval.shape, units=(1,), apart=False,
                                examples_x=axis, examples_z=axis)  # fmt: skip
             kind, contract = "contract", (None, experts)
-        elif name in ("gather", "dynamic_slice") and not any(v.level for v in inputs[1:]):
+        self.fresh |= name in ("gather", "dynamic_slice") and _counted(eqn, inputs)
+        if name in ("gather", "dynamic_slice") and not any(v.level for v in inputs[1:]):
             kind, run = "move", partial(_bind, eqn) if all(v.exact for v in inputs[1:]) else None
         elif name == "gather" and not inputs[0].level:
             kind, contract = "lookup", (_lookup(eqn), None)
@@ -287,11 +290,19 @@ class Reading(Interpreter):
             shape=tuple(getattr(eqn.outvars[0].aval, "shape", ())) if eqn.outvars else (),
             label=f"{name}{eqn.params}" if kind == "move" else "",
         )
-        made = self.reader.apply(op, inputs)
+        made = self._begun(op, inputs) if name == "dot_general" else self.reader.apply(op, inputs)
         if (site := self.reader.found.get(op.number)) is not None:
             blocks, _, units = _blocks(eqn.outvars[0].aval.shape, site.contract.units)
             self.slots[op.number] = (*self.reader.steps, blocks, units)
         return made
+
+    def _begun(self, op: Op, inputs: list[Value]) -> list[Value]:
+        """A product, also of the zeros that a loop starts with if it is run step by step."""
+        idle = [v.exact and v.number == 0 for v in inputs]
+        if sum(idle) != 1 or not inputs[1 - idle.index(True)].powers:
+            return self.reader.apply(op, inputs)
+        inputs[idle.index(True)] = self.reader.state(-2 - op.number)  # roots' own numbers are >= 0
+        return [replace(v, dom=reader.EVERY) for v in self.reader.apply(op, inputs)]
 
     def _cond(self, eqn: Any, inputs: list[Value]) -> list[Value]:
         branches = [self.run(branch, inputs[1:]) for branch in eqn.params["branches"]]
@@ -302,6 +313,7 @@ class Reading(Interpreter):
         """The body is read until nothing changes."""
         numbers, results = self.new(loop.inside), self.new(loop.eqn.outvars)
         start, k = self.count, len(loop.states)
+        fresh, self.fresh = self.fresh, any(v.level > reader.PARAMETERS for v in loop.parts)
 
         def body(states: list[Value]) -> list[Value]:
             self.count, slices = start, []
@@ -311,8 +323,9 @@ class Reading(Interpreter):
             return loop.body(states, slices)
 
         steps = loop.eqn.params.get("length") or self.trips.get(id(loop.eqn), 1)
-        outputs = self.reader.loop(numbers[:k], results, loop.states, steps, body)
-        self.ends[start] = self.count
+        read = loop.states, steps, body, lambda: self.fresh
+        outputs = self.reader.loop(numbers[:k], results, *read)
+        self.ends[start], self.fresh = self.count, fresh
         return outputs
 
 
@@ -339,6 +352,13 @@ def _parts(eqn: Any) -> int:
     size = eqn.outvars[0].aval.size if eqn.primitive.name in ("slice", "split") else 0
     whole = eqn.invars[0].aval.size if size else 1
     return whole // size if size and whole % size == 0 else 1
+
+
+def _counted(eqn: Any, inputs: Sequence[Value]) -> bool:
+    """Whether a part of data is taken that a loop's counter says."""
+    one = eqn.invars[1].aval.size <= eqn.invars[0].aval.ndim
+    counted = not (any(v.level for v in inputs[1:]) or all(v.exact for v in inputs[1:]))
+    return one and counted and inputs[0].level > 0
 
 
 def _dot(eqn: Any, side: int) -> Contract:
@@ -442,12 +462,12 @@ class Running(Interpreter):
     def __init__(self, reading: Reading, examples: int, slots: Mapping[int, Any]) -> None:
         super().__init__()
         self.trips, self.ends, self.roots = reading.trips, reading.ends, reading.reader.roots
-        sites = zip(reading.reader.drafts, reading.program.sites, strict=True)
-        acts: dict[Any, Any] = {d.z: site.before for d, site in sites}
+        acts: dict[Any, Any] = {z: reading.reader.bend(d.x) for z, d in reading.sites.items()
+                                if not d.lookup}  # fmt: skip
         acts |= {place: act for place, (act, _) in reading.reader.bends.items()}
         self.tails = {i: tails for i, act in acts.items() if (tails := act.tails(FLAT))}
         self.peaks = reading.reader.peaks
-        self.sites = {d.z: d for d in reading.reader.drafts}
+        self.sites = reading.sites
         self.examples, self.slots = examples, slots
         self.notes: dict[str, Any] = {}
 
@@ -639,6 +659,8 @@ class Subject(Base):
         pairs = zip(self.arguments, names, self.x, strict=True)
         known += [self.reader.input(i, n, _floats(a)) for i, n, a in pairs]
         outputs = self.reading.run(self.jaxpr, known)
+        self.reading.sites = {d.z: d for d in self.reader.drafts}
+        self.calls, outputs = self.reader.loops(outputs)
         seen = [s for s, floats in zip(seen, self.floats, strict=True) if floats]
         self.program = self.reader.program(outputs, self.unread(), seen)
         self.reading.program = self.program
@@ -713,7 +735,7 @@ class Subject(Base):
 
     def prepare(self) -> None:
         """Compile the one pass: done when it is first wanted, since a redraw needs no run."""
-        shapes = {d.z: self.reading.slots[d.z] for d in self.reader.drafts}
+        shapes = {z: self.reading.slots[z] for z in self.reading.sites}
         self.slots = {z: np.zeros(shape, np.float32) for z, shape in shapes.items()}
         outs = [v.aval for v in self.jaxpr.jaxpr.outvars]
         self.directions = [self.stream.standard_normal(o.shape).astype(o.dtype) for o in outs]
@@ -797,6 +819,7 @@ class Subject(Base):
         # Weights and their gradients are added up here: it saves two kernels to compile for each.
         notes, weights = jax.tree.map(np.asarray, self.step(*self._arguments(arrays, x)))
         notes |= {f"weight {n}": squares(g, self.layers.get(n, 1)) for n, g in weights.items()}
+        together(notes, self.reader, self.calls)
         return notes | {f"value {n}": self._spread(n, arrays[n]) for n in self.known}
 
     def _spread(self, name: str, array: Any) -> Note:

@@ -154,6 +154,7 @@ class Site:
     recurrent: bool = False  # what it reads depends on the state of the loop that it is in
     carries: bool = False  # it reads the loop's state and makes the next, which nothing else passes
     steps: int = 1  # of the loops that it is in
+    fed: bool = False  # at each of which they read new data
     depth: int = 1  # sites on the longest path to here, this one included; a loop's steps count
 
     @property
@@ -163,8 +164,11 @@ class Site:
 
     @property
     def looped(self) -> bool:
-        """Whether one kernel does all steps of a loop; of stacked layers each has its own."""
-        return self.steps > self.kernel.layers
+        """Whether one kernel does all steps of a loop that reads new data at each.
+
+        Of stacked layers each has its own, and layers that share theirs are as deep as others.
+        """
+        return self.fed and self.steps > self.kernel.layers
 
     @property
     def scale(self) -> Kernel:

@@ -365,6 +365,7 @@ class Draft:
     recurrent: bool
     carries: bool = False
     ahead: float = 1.0
+    fed: bool = False
 
     @property
     def plain(self) -> bool:
@@ -406,6 +407,7 @@ class Reader:
         self.picked: set[int] = set()
         self.sums: set[int] = set()  # the sites that meet in each
         self.carried: set[int] = set()  # those with the state of the outermost loop in them
+        self.again: dict[int, int] = {}  # how many calls of a site meet in one sum, before
         self.blocks: dict[int, int] = {}
         self.factors: set[int] = set()
         self.scales: dict[int, set[int]] = {}  # of a site's result, by its number
@@ -482,9 +484,20 @@ class Reader:
         curve = np.broadcast_to(np.asarray(_ahead(v)[1], dtype=np.float64), POINTS.shape)
         return self.functions.setdefault(np.round(curve, 4).tobytes(), Elementwise(curve))
 
+    def bend(self, v: Value) -> Elementwise:
+        """The activation whose results these are, with the numbers that multiply them."""
+        if v.straight:
+            return v.act
+        unit = _unit(v)
+        curve = np.asarray(unit.curve if unit else v.curve, dtype=np.float64)
+        curve = np.broadcast_to(curve, POINTS.shape)
+        return self.functions.setdefault(np.round(curve, 4).tobytes(), Elementwise(curve))
+
     def apply(self, op: Op, inputs: Sequence[Value]) -> list[Value]:
         """What is known of an operation's results."""
         single = op.kind in ELEMENTWISE or op.kind == "move"
+        for k in range(len(inputs)):  # what was found in a loop before its state was known
+            self.bends.pop((op.number, k), None)
         made = (self._single if single else self._whole)(op, inputs)
         if op.whole and made.level > ROUTING:
             stay = ("source", "straight", "curve", "loops", "multiples")
@@ -584,9 +597,9 @@ class Reader:
         degree = self._degree(op, inputs, dict(zip(main, (v.degree for v in known), strict=True)))
         level = PICKED if first.level == ROUTING and made_of else first.level
         if len({(v.source, v.layout) for v in known}) > 1:
-            for k in main if op.kind == "mul" else ():  # gates
+            for k in main if op.kind in ("mul", "add") else ():  # gates, and ends of branches
                 if inputs[k].level > ROUTING and not inputs[k].straight:
-                    self.bends[op.number, k] = self.acting(inputs[k]), inputs[k].parents
+                    self.bends[op.number, k] = self.bend(inputs[k]), inputs[k].parents
             for k in main if op.kind in ("add", "mul") else ():
                 self._pass(op, inputs, k, main)
             rises = op.kind != "add" or all(self._rises(op, inputs, k) for k in main)
@@ -594,7 +607,7 @@ class Reader:
                            least=_low(op, known) if rises else -math.inf)  # fmt: skip
         open_ended = not all(v.exact for v in sides)
         if op.kind == "mul" and open_ended and not made_of and len(main) == 1:  # noise, masks
-            act = self.acting(inputs[main[0]])
+            act = self.bend(inputs[main[0]])
             if act.positive and inputs[main[0]].level > ROUTING:
                 self.bends[op.number, main[0]] = act, inputs[main[0]].parents
         powers = first.powers if level == first.level else self._powers(op, inputs)
@@ -926,7 +939,7 @@ class Reader:
         if not known:
             return self._alone(op, inputs)
         if op.kind == "reduce" and known[0].level > ROUTING and not known[0].straight:
-            self.bends[op.number, 0] = self.acting(known[0]), known[0].parents
+            self.bends[op.number, 0] = self.bend(known[0]), known[0].parents
         made, acts = _union(known, op.number), {self.acting(v) for v in known if v.level > ROUTING}
         degree = sum(v.degree for v in known) if op.kind == "contract" else made.degree
         reduced = made.reduced or op.kind in ("reduce", "contract")
@@ -1004,10 +1017,12 @@ class Reader:
         first: Sequence[Value],
         steps: int,
         body: Callable[[list[Value]], list[Value]],
+        fed: Callable[[], bool],
     ) -> list[Value]:
         """The results of a loop whose states have these numbers; its body is read until it stays.
 
-        `body` gives the states after a step, and then what is kept of each step.
+        `body` gives the states after a step, and then what is kept of each step; `fed` tells
+        whether it read new data.
         """
         mark, deep = 1 << len(self.steps), max((v.depth for v in first), default=0)
         self.steps.append(steps)
@@ -1029,7 +1044,9 @@ class Reader:
         self.steps.pop()
         grown = (steps - 1) * max([0, *(v.depth - deep for v in came)])
         for draft in self.found.values():
-            if draft.recurrent and draft.x.loops & mark and draft.z > max(*inside, *results):
+            within = draft.z > max([*inside, *results])
+            draft.fed |= within and fed()
+            if within and draft.recurrent and draft.x.loops & mark:
                 draft.x = replace(draft.x, depth=draft.x.depth + grown)
                 makes = any(v.parents >> draft.number & 1 for v in came)
                 passed = any(v.state & mark for v in came)
@@ -1084,29 +1101,23 @@ class Reader:
         calls: dict[Any, list[list[Draft]]] = {}
         for d in self.found.values():
             reach[d.number] = any_of(1 << p | reach.get(p, 0) for p in bits(d.x.parents))
-            if used[d.use] >= LOOP:
+            if used[d.use] >= LOOP and d.steps == 1:
                 chains = calls.setdefault((d.use, d.part), [])
                 chain = next((c for c in chains if reach[d.number] >> c[-1].number & 1), None)
                 chains += [] if chain else [[]]
                 (chain or chains[-1]).append(d)
-        found = [c for chains in calls.values() for c in chains if len(c) >= LOOP]
-        turns = [[d.number for d in c] for c in found]
-        for chains in calls.values():
-            lone = [c[0] for c in chains if len(c) == 1]
-            for turn in turns:
-                after = [sum(reach[d.number] >> n & 1 for n in turn) for d in lone]
-                before = [sum(reach[n] >> d.number & 1 for n in turn) for d in lone][::-1]
-                grows = [all(a < b for a, b in pairwise(n)) for n in (after, before)]
-                if len(lone) >= LOOP and any(grows) and lone not in found:
-                    found.append(lone)
+        found, turns = self._turns([*calls.values()], reach)
         merged, place = dict[int, list[int]](), dict[int, int]()
-        for chain in found:
+        for chain, fed in found:
             first, last = chain[0].x, chain[-1]
             if self.roots.get(first.source, (0, "", 0))[1] == "state":
                 last.x = replace(last.x, roots=first.roots)
                 self.roots[first.source] = (*self.roots[first.source][:2], last.x.parents)
             merged[last.z] = [d.z for d in chain]
             last.steps = len(chain)
+            last.fed, own = fed, any_of(1 << d.number for d in chain)
+            if not fed:
+                self.again[last.number] = max((m & own).bit_count() for m in (0, *self.sums))
             reads = [d.x.parents for d in chain]
             last.carries = all(m >> d.number & 1 for d, m in zip(chain, reads[1:], strict=False))
             last.carries &= not any(
@@ -1137,6 +1148,36 @@ class Reader:
         self.added = {p: at(m) for p, m in self.added.items()}
         return merged, [moved(v) for v in outputs]
 
+    def _turns(
+        self, calls: Sequence[list[list[Draft]]], reach: Mapping[int, int]
+    ) -> tuple[list[tuple[list[Draft], bool]], list[list[int]]]:
+        """The calls that are loops, and whether new data enter at each step; and their chains."""
+        chains = [c for chains in calls for c in chains if len(c) >= LOOP]
+        often = any_of(1 << d.number for chains in calls for c in chains for d in c)
+        fed = [self._fed(c, reach, often) for c in chains]
+        turns = [[d.number for d in c] for c in chains]
+        beside: list[tuple[list[Draft], list[int]]] = []  # those that do not read their own results
+        for each in calls:
+            lone = [c[0] for c in each if len(c) == 1]
+            own: list[int] = []
+            for k, turn in enumerate(turns if len(lone) >= LOOP else ()):
+                after = [sum(reach[d.number] >> n & 1 for n in turn) for d in lone]
+                before = [sum(reach[n] >> d.number & 1 for n in turn) for d in lone][::-1]
+                grows = [all(a < b for a, b in pairwise(n)) for n in (after, before)]
+                own += [k] if any(grows) else []
+                if grows[1]:  # not so if all read the same
+                    fed[k] |= len({(d.x.source, d.x.layout) for d in lone}) > 1
+            beside += [(lone, own)] if own else []
+        lone_fed = [(lone, any(fed[k] for k in own)) for lone, own in beside]
+        return [*zip(chains, fed, strict=True), *lone_fed], turns
+
+    def _fed(self, calls: Sequence[Draft], reach: Mapping[int, int], often: int) -> bool:
+        """Whether data, or a site's result that only later calls read, come in between these."""
+        first, own = calls[0], any_of(1 << d.number for d in calls)
+        known = often | 1 << first.number | reach[first.number]
+        new = any_of(d.x.parents for d in calls) & ~known
+        return any(d.x.origins for d in calls[1:]) or any(not reach[n] & own for n in bits(new))
+
     # The program.
 
     def program(
@@ -1154,7 +1195,7 @@ class Reader:
         ends = ("normalizer", "softmax")
         normal = any_of(parents for _, kind, parents in self.roots.values() if kind in ends) & ~bare
         place = {d.number: i for i, d in enumerate(drafts)}
-        self.bends |= {(-1, k): (self.acting(v), v.parents) for k, v in enumerate(outputs)
+        self.bends |= {(-1, k): (self.bend(v), v.parents) for k, v in enumerate(outputs)
                        if v.level > ROUTING and not v.straight}  # fmt: skip
         for k, v in enumerate(heads):
             for n in bits(v.parents):
@@ -1217,7 +1258,7 @@ class Reader:
         kernels, blocks = self._kernels(d), self.blocks.get(d.number, 1)
         fan_in, fan_out = d.contract.fans
         sums = (m for m in self.sums if m >> d.number & 1)
-        met = [sum(layers.get(n, 1) if m in self.carried else 1 for n in bits(m)) for m in sums]
+        met = [sum(self._meets(n, m, layers) for n in bits(m)) for m in sums]
         return Site(
             kernels[0].name,
             kernels,
@@ -1243,8 +1284,16 @@ class Reader:
             recurrent=d.recurrent,
             carries=d.carries,
             steps=d.steps,
+            fed=d.fed,
             depth=d.x.depth + 1,
         )
+
+    def _meets(self, number: int, met: int, layers: Mapping[int, int]) -> int:
+        """How often a site's result is added in a sum, if that goes on from layer to layer."""
+        if met not in self.carried:
+            return self.again.get(number, 1)
+        steps = [d.steps for d in self.found.values() if d.number == number and not d.fed]
+        return max(layers.get(number, 1), *steps, 1)
 
     def _made_up(self, d: Draft) -> float:
         """The number behind a site's result for which its kernel makes up, if all uses have it."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from winit.diagnostics import FLAT
 from winit.program import Array, Measured, Program, Site, Weight
-from winit.reader import Draft, Reader, any_of
+from winit.reader import Draft, Reader, any_of, bits
 
 KEY = 0x77696E6974  # the audit's own branch of every seed: its noise is nobody's draw
 # A unit to which this share of the mean squared gradient comes back is dead: float32's rounding,
@@ -28,6 +28,7 @@ CROSSED = 3.0
 # Groups of fewer units may fade by chance.
 WIDE = 16
 FEW = 16  # of so many different numbers at most a kernel is a pattern: an identity, an upsampling
+NOTES = ("x", "z", "g", "w", "flat")  # of a site: what is read and given, and of the gradient
 PEAK = 0.99  # of a row of a softmax: its slopes, p (1 - p), are then 1/25 of the steepest at most
 
 # What a run notes, by kind and value: how many numbers ("n"), sums over blocks of their squares
@@ -265,14 +266,14 @@ class Subject:
             n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps", "opens", "silent")
         }
         columns: dict[str, Any] = {n: np.array([r[n] for r in rows]) for n in (rows or [_EMPTY])[0]}
-        readers = [(str(d.z), s.before, d.x.parents, d.x.kept) for d, s in sites]
+        readers = [(str(d.z), self.reader.bend(d.x), d.x.parents, d.x.kept) for d, _ in sites]
         readers += [(f"{i}.{k}", *bend, 1.0) for (i, k), bend in self.reader.bends.items()]
         flat = [(f"flat {i}", tails, parents, kept) for i, act, parents, kept in readers
                 if (tails := act.tails(FLAT))]  # fmt: skip
         flat += [(f"peak {i}", (-1.0, 1.0, 0.0), parents, 1.0)
                  for i, (_, parents) in self.reader.peaks.items()]  # fmt: skip
         for key, (low, high, normal), parents, kept in flat:  # those before a curve did it
-            share = float(np.mean(notes[key]["x"])) if key in notes else math.nan
+            share = float(np.max(notes[key]["x"])) if key in notes else math.nan  # of all steps
             share = (share - (0.0 if low < 0 < high else 1 - kept)) / kept  # zeros that pad
             share = (share - normal) / (1.0 - normal)
             done = [bool(parents >> d.number & 1) for d, _ in sites]
@@ -348,6 +349,32 @@ class Subject:
 
 _EMPTY = dict.fromkeys(("x2", "z2", "g2", "x_share", "z_share", "saturated", "dead", "distinct",
                         "std", "effect", "uneven", "still"), math.nan)  # fmt: skip
+
+
+def together(notes: dict[str, Any], reader: Reader, calls: Mapping[int, list[int]]) -> None:
+    """Notes of the calls that a loop ran step by step become those of one site, step by step."""
+    kinds = [(i, kind) for i, (_, kind, _) in reader.roots.items()]
+    for d in reader.drafts:
+        each = calls.get(d.z, [d.z])
+        for i in each:
+            made = notes.get(f"z {i}")
+            if made and f"g {i}" not in notes:  # no gradient came back
+                notes[f"g {i}"] = {"n": made["n"], "x": np.zeros_like(made["x"])}
+        for what in NOTES if len(each) > 1 else ():
+            found = [notes[f"{what} {i}"] for i in each if f"{what} {i}" in notes]
+            keys = [k for k in (found or [{}])[0] if all(k in note for note in found)]
+            if keys:
+                notes[f"{what} {d.z}"] = {k: _stacked([f[k] for f in found]) for k in keys}
+        for i, kind in [kinds[p] for p in bits(d.x.roots)]:
+            if kind == "state" and d.x.roots.bit_count() == 1 and f"x {d.z}" in notes:
+                notes.setdefault(f"root {i}", notes[f"x {d.z}"])
+
+
+def _stacked(parts: list[Any]) -> Any:
+    """Notes of a loop's steps; where some steps have fewer examples, without blocks."""
+    if len({part.shape for part in parts}) > 1:
+        parts = [part.sum(axis=0, keepdims=True) for part in parts]
+    return np.stack(parts)
 
 
 def _steps(note: Note | None, key: str) -> Array:

@@ -29,6 +29,7 @@ from winit._checks import RNG
 from winit.diagnostics import FLAT
 from winit.program import Array, Elementwise
 from winit.reader import Contract, Draft, Op, Reader, Value
+from winit.subject import NOTES, together
 from winit.subject import Subject as Base
 
 try:
@@ -288,7 +289,7 @@ NORMS = {"native_layer_norm": 2, "native_group_norm": 1, "native_batch_norm": 1}
 NORMS["_fused_rms_norm"] = 2  # where their scales stand among the arguments
 SUMS = ("sum", "mean", "index_add", "scatter_add", "index_put")
 FUSED = ("mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn", "_thnn_fused")
-MEASURED = ("x", "z", "g", "w", "flat", "peak", "root")
+MEASURED = (*NOTES, "peak", "root")
 PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 MASKED = -1e8  # what a softmax reads where nothing is to be seen
 POWER = 15  # steps of the power iteration with which a spectral normalization is built
@@ -762,7 +763,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             self.notes[f"root {d.z}"] = _note(z)
         if x.is_floating_point():
             self.notes[f"x {d.z}"] = _note(x) | _varying(x, place, n)
-            self.flat(d.z, self.reader.acting(d.x), x)
+            self.flat(d.z, self.reader.bend(d.x), x)
         names = [p for p, times in d.kernel.times.items() if p in d.kernel.entries and times == 1]
         whole = [math.prod(self.reader.parameters[p].shape) for p in names] == [w.numel()]
         if not d.lookup and (not whole or len(d.kernel.powers) > 1):  # else std is its parameter's
@@ -844,13 +845,6 @@ def _apart(seed: int, fused: bool) -> Iterator[None]:
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002
         yield
-
-
-def _stacked(parts: list[Any]) -> Any:
-    """Notes of a loop's steps; where some steps have fewer examples, without blocks."""
-    if len({part.shape for part in parts}) > 1:
-        parts = [part.sum(axis=0, keepdims=True) for part in parts]
-    return np.stack(parts)
 
 
 class Subject(Base):
@@ -974,12 +968,7 @@ class Subject(Base):
                 for k, t in enumerate(_leaves(outputs, floats=True)):
                     if bend := run.reader.bends.get((-1, k)):
                         run.flat(f"-1.{k}", bend[0], t)
-                kinds = [(i, kind) for i, (_, kind, _) in run.reader.roots.items()]
-                for d in run.reader.drafts:
-                    self._together(run.notes, d.z, calls.get(d.z, [d.z]))
-                    for i, kind in [kinds[p] for p in reader.bits(d.x.roots)]:
-                        if kind == "state" and d.x.roots.bit_count() == 1:
-                            run.notes[f"root {i}"] = run.notes[f"x {d.z}"]
+                together(run.notes, run.reader, calls)
                 return run
         return self._run(arrays, x)
 
@@ -994,18 +983,6 @@ class Subject(Base):
         if run.strangers:
             found = ", ".join(dict.fromkeys(run.strangers))
             yield f"Parameters are used that the module does not hold, and not judged: {found}."
-
-    def _together(self, notes: dict[str, Any], z: int, calls: list[int]) -> None:
-        """The notes of a site: of a loop's calls, with an entry a step."""
-        for i in calls:
-            made = notes.get(f"z {i}")
-            if made and f"g {i}" not in notes:  # no gradient came back
-                notes[f"g {i}"] = {"n": made["n"], "x": np.zeros_like(made["x"])}
-        for what in MEASURED[:5] if len(calls) > 1 else ():
-            found = [notes[f"{what} {i}"] for i in calls if f"{what} {i}" in notes]
-            keys = [k for k in (found or [{}])[0] if all(k in note for note in found)]
-            if keys:
-                notes[f"{what} {z}"] = {k: _stacked([f[k] for f in found]) for k in keys}
 
     def _back(self, run: _Run, made: Any, own: Mapping[str, Tensor]) -> list[bool]:
         """The gradient, of the loss or in a random direction; which outputs it comes from."""
