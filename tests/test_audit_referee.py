@@ -114,6 +114,22 @@ def one_member_fades(seed: int) -> starts.Case:
     return starts.classify(f, starts.normal(seed, 32, 32), params=params)
 
 
+def equal_tokens(seed: int) -> starts.Case:
+    """Four learned tokens that start equal, beside four of the data, and what all of them ask."""
+    new = starts.draw(seed)
+    params = {n: new(1 / 32, 32, 32) for n in ("asks", "keys", "values", "out")}
+    params |= {"tokens": np.full((4, 32), 0.5, np.float32), "head": new(0.01 / 32, 32, 10)}
+
+    def f(p: Any, x: Any) -> Any:
+        learned = jnp.broadcast_to(p["tokens"], (len(x), 4, 32))
+        x = jnp.concatenate([x.reshape(len(x), 4, 32), learned], axis=1)
+        scores = (x @ p["asks"]) @ (x @ p["keys"]).swapaxes(-1, -2) / np.sqrt(32)
+        read = x + jax.nn.softmax(scores) @ (x @ p["values"]) @ p["out"]
+        return jax.nn.relu(read).mean(axis=1) @ p["head"]
+
+    return starts.classify(f, starts.normal(seed, 32, 128), params=params)
+
+
 # Kinds that the list does not have. No signal fades with the gradient...
 AGAIN = starts.Start(
     *("reads_again", "jax", "here", reads_again, "shrinking", "a fifteenth a layer"),
@@ -148,7 +164,12 @@ MEMBER = starts.Start(
     *("one_member_fades", "jax", "here", one_member_fades, "shrinking", "one of four fades"),
     blame=tuple(f"w{k}" for k in range(8)),
 )
-UNSEEN = {s.name: s for s in (NEVER, SEVERED, COPIES, MEMBER)}
+# What is no kernel the referee does not look at.
+TOKENS = starts.Start(
+    *("equal_tokens", "jax", "here", equal_tokens, "symmetric", "equal learned tokens"),
+    blame=("tokens",),
+)
+UNSEEN = {s.name: s for s in (NEVER, SEVERED, COPIES, MEMBER, TOKENS)}
 STARTS = {s.name: s for s in (*starts.STARTS, AGAIN)}
 
 pytestmark = [
@@ -280,6 +301,7 @@ RULED = {
     "dead": "eqx_conv_dead",
     "stuck": "low_rank_of_zeros",
     "severed": "argmax_between",
+    "tied": "equal_tokens",
     "symmetric": "convolution_ones",
     "inseparable": "equal_copies",
     "saturated": "simple_rnn_ten_times",

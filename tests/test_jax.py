@@ -1681,3 +1681,32 @@ def test_blocks_that_share_their_weights_are_a_deep_network_and_no_recurrent_one
         assert winit.jax.audit(f, new, x).ok
         waits = p | {"w2": np.zeros_like(p["w2"])}
         assert not winit.jax.reinitialize(f, waits, x, rng=0)["w2"].any()
+
+
+@pytest.mark.parametrize("fill", [0.0, 1.0])
+@pytest.mark.parametrize("branch", [0.0, 0.2])
+def test_rows_of_learned_queries_must_differ_and_those_of_positions_need_not(
+    fill: float, branch: float
+) -> None:
+    rng, names = np.random.default_rng(0), ("q", "k", "v", "o")
+    p = {n: jnp.asarray(rng.standard_normal((32, 32)) * 0.2, jnp.float32) for n in names}
+    p |= {"o": branch * p["o"], "rows": jnp.full((10, 32), fill)}
+    p["out"] = jnp.asarray(rng.standard_normal((32, 3)) * 0.02, jnp.float32)
+
+    def read(p: Any, x: Any, queries: Any) -> Any:
+        weights = jax.nn.softmax(queries @ p["q"] @ (x @ p["k"]).swapaxes(-1, -2) / math.sqrt(32))
+        return jnp.tanh(queries + weights @ (x @ p["v"]) @ p["o"]).mean(axis=-2) @ p["out"]
+
+    def latents(p: Any, x: Any) -> Any:
+        return read(p, x, jnp.broadcast_to(p["rows"], x.shape))
+
+    def positions(p: Any, x: Any) -> Any:
+        return read(p, x + p["rows"], x + p["rows"])
+
+    x = data(16, 10, 32)
+    assert winit.jax.audit(positions, p, x).ok
+    (finding,) = winit.jax.audit(latents, p, x).findings
+    assert finding.verdict == "symmetric" and "All rows of rows" in finding.reason
+    assert finding.changes == ("rows",)
+    std = float(finding.cure.removeprefix("draw rows with normal, std="))
+    assert winit.jax.audit(latents, p | {"rows": std * data(10, 32, seed=2)}, x).ok

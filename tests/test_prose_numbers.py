@@ -99,7 +99,7 @@ def test_verdicts_has_the_inputs_right_and_the_share_of_sixty_layers() -> None:
     assert judge.LOW < 1 / 1000 < judge.HIGH < 255**2 / 3  # of bytes that are evenly spread
     for _ in range(60):  # the correlation of two inputs after a ReLU, in closed form
         c = (math.sqrt(1 - c**2) + c * (math.pi - math.acos(c))) / math.pi
-    (told,) = re.findall(r"Sixty ReLU layers in a row keep (0.01),", text)
+    (told,) = re.findall(r"Sixty ReLU layers in a row, drawn by He.s rule, keep (0.01),", text)
     assert round(1 - c, 2) == float(told)
 
 

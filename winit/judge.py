@@ -216,6 +216,9 @@ def _opening(case: Case, name: str, subject: Subject) -> Array:
     """Noise in place of zeros, the same for inputs and for units that nothing tells apart."""
     rng = np.random.default_rng(np.random.SeedSequence([*KEY, *name.encode()]))
     value, i = OPENED * rng.standard_normal(subject.parameters[name]), case.owner.get(name)
+    main = i is not None and case.program.sites[i].kernel.name == name
+    if case.m.kernels[name].tied and not main:
+        value = np.broadcast_to(value[(0,) * (value.ndim - 1)], value.shape).copy()
     if i is None or (index := case.program.sites[i].kernel.index) is None:
         return value
     at, alike = index(), (case.m.distinct == 1) & (case.each("units") > 1)
@@ -335,6 +338,18 @@ def symmetric(case: Case) -> Array:
     """Sites of which half of the units or more are copies, in signal and gradient."""
     units = case.each("units")
     return np.where((units > 1) & (case.m.z2 > 0), ALIKE + 1e-9 - case.m.distinct / units, math.nan)
+
+
+def same_rows(case: Case) -> list[str]:
+    """Parameters that are no kernels, as learned queries, whose rows never part."""
+    mains = {site.kernel.name for site in case.program.sites}
+    others = {n: w for n, w in case.m.kernels.items() if n not in mains}
+    return [n for n, w in others.items() if w.tied and n not in case.program.frozen]
+
+
+def tied(case: Case) -> Array:
+    """Rows of such a parameter."""
+    return np.array([len(same_rows(case)) - 0.5])
 
 
 def copies(case: Case) -> list[list[str]]:
@@ -596,6 +611,8 @@ RULES = (
          "numbers, as of an argmax or a comparison.",
          "No optimizer moves what gets no gradient.", "take a softmax in place of an argmax, or "
          "pass the gradient around the whole numbers (straight through)", scaled=False),
+    Rule(tied, "symmetric", "All rows of {tied} are equal, and get equal gradients.",
+         "No optimizer parts them.", UNTIE, scaled=False, whole=True),
     Rule(symmetric, "symmetric", "Of {units} units {distinct:.0f} differ, in signal and gradient.",
          "No optimizer breaks it: the gradients are equal, too.", UNTIE, scaled=False),
     Rule(inseparable, "symmetric", "They start equal, and get equal gradients.",
@@ -861,6 +878,8 @@ def changes(
         text += _asking(subject, names)
         values = {name: means[name] for name in names if name in means}
         found += [Change(text, {name: factors[name] for name in names}, values)] * bool(at)
+    if rule.find is tied:
+        found += [_parted(subject, case, std) for std in (OPENED, 1.0)]
     yield from map(told, found)  # before anything is drawn, which takes as long as many runs
     yield from _standardized(case, rule)
     found = []
@@ -883,6 +902,14 @@ def changes(
         yield last
     if rule.find is first_loss:
         yield from _quieted(subject, case)
+
+
+def _parted(subject: Subject, case: Case, std: float) -> Change:
+    """Rows that differ, for those that do not."""
+    rows, rng = same_rows(case), np.random.default_rng(np.random.SeedSequence(KEY))
+    shapes = {n: subject.parameters[n] for n in rows}
+    values = {n: std * rng.standard_normal(shape) for n, shape in shapes.items()}
+    return Change(f"draw {listed(tuple(rows))} with normal, std={std:g}", values=values)
 
 
 def _differs(subject: Subject, case: Case, values: Mapping[str, Array]) -> bool:
@@ -1054,7 +1081,8 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
             at = list(np.flatnonzero(excess > 0)) if len(excess) == len(rows) else []
         at = [] if rule.whole else at
         told = asdict(rows[int(excess.argmax())]) if rows else {}
-        losses = {"loss": case.loss, "blind": case.m.blind, "stuck": listed(tuple(stays(case)))}
+        losses = {"loss": case.loss, "blind": case.m.blind, "stuck": listed(tuple(stays(case))),
+                  "tied": listed(tuple(same_rows(case)))}  # fmt: skip
         names, reason = tuple(rows[i].name for i in at), rule.reason.format(**told, **losses)
         told_of = [label(n, factors[n]) for n in named if n in factors]
         layers = tuple(k for k in told_of if k not in named)

@@ -225,6 +225,7 @@ class Weight:
     felt: Array = field(default_factory=lambda: np.ones(1))
     rms: float = math.nan  # of its entries
     top: float = math.nan  # the largest entry of the gradient, which tells it from one turned round
+    tied: bool = False  # all its rows are equal, and get equal gradients
 
 
 @dataclass(frozen=True)

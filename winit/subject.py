@@ -28,6 +28,7 @@ CROSSED = 3.0
 # Groups of fewer units may fade by chance.
 WIDE = 16
 FEW = 16  # of so many different numbers at most a kernel is a pattern: an identity, an upsampling
+ROUNDED = 1e-4  # of the largest entry of a gradient: so far apart are those that are equal
 NOTES = ("x", "z", "g", "w", "flat")  # of a site: what is read and given, and of the gradient
 PEAK = 0.99  # of a row of a softmax: its slopes, p (1 - p), are then 1/25 of the steepest at most
 
@@ -48,7 +49,18 @@ def squares(values: Array, layers: int = 1) -> Note:
     blocks, rest = rows[:, :whole].reshape(layers, -1, BLOCK), rows[:, whole:].astype(np.float64)
     sums = np.einsum("lij,lij->li", blocks, blocks).sum(axis=1, dtype=np.float64)
     sums = (sums + np.square(rest).sum(axis=1))[None]
-    return {"n": np.array(values.size), "x": sums, "top": rows.max(initial=-math.inf)}
+    top = rows.max(initial=-math.inf)
+    return {"n": np.array(values.size), "x": sums, "top": top, "rows": same_rows(values, ROUNDED)}
+
+
+def same_rows(values: Array, within: float = 0.0) -> Array:
+    """Whether all rows are equal, within a share of the largest entry."""
+    rows = values.reshape(-1, values.shape[-1] if values.ndim > 1 else 1)
+    if values.ndim < 2 or min(rows.shape) < 2:
+        return np.array(False)
+    with np.errstate(all="ignore"):
+        apart = (float(np.ptp(some, axis=0).max()) for some in (rows[:2], rows))
+        return np.array(all(far <= within * float(np.abs(rows).max()) for far in apart))
 
 
 def spread(values: Array, layers: int = 1) -> Note:
@@ -61,7 +73,7 @@ def spread(values: Array, layers: int = 1) -> Note:
             total, sums[k] = total + wide.sum(), sums[k] + wide @ wide
         sums[k] = np.maximum(sums[k] - total**2 / row.size, 0.0)
         means[k] = first + total / row.size
-    return {"n": np.array(values.size), "mean": means, "x": sums[None]}
+    return {"n": np.array(values.size), "mean": means, "x": sums[None], "rows": same_rows(values)}
 
 
 class Subject:
@@ -259,7 +271,9 @@ class Subject:
             zero = not (mean or np.any(value["mean"]))
             total, stds = float(gradient.sum()), np.sqrt(variances)
             rms = math.sqrt(mean + float(np.mean(value["mean"] ** 2)))
-            kernels[n] = Weight(math.sqrt(mean), total, zero, stds, felt, rms, float(back["top"]))
+            tied = bool(value["rows"] and back["rows"] and total > 0)
+            top = float(back["top"])
+            kernels[n] = Weight(math.sqrt(mean), total, zero, stds, felt, rms, top, tied)
         sites = list(zip(self.reader.drafts, self.program.sites, strict=True))
         rows = [self._row(d, s, kernels, notes) for d, s in sites]
         steps: Any = {

@@ -29,7 +29,7 @@ from winit._checks import RNG
 from winit.diagnostics import FLAT
 from winit.program import Array, Elementwise
 from winit.reader import Contract, Draft, Op, Reader, Value
-from winit.subject import NOTES, together
+from winit.subject import NOTES, ROUNDED, same_rows, together
 from winit.subject import Subject as Base
 
 try:
@@ -351,6 +351,13 @@ def _note(values: Tensor, units: Sequence[int] = (), *, about_mean: bool = False
     sums = parts.square().sum(1).double()
     n = np.array(float(values.numel()))
     return {"n": n, "x": sums.cpu().numpy(), "mean": mean.cpu().numpy()}
+
+
+def _rows(values: Tensor, within: float = 0.0) -> Array:
+    """Whether all rows are equal: seen by the first two, most often."""
+    two = values.detach().reshape(-1, *values.shape[-1:])[:2] if values.numel() else values
+    same = values.ndim > 1 and bool(same_rows(_numbers(two), within))
+    return same_rows(_numbers(values), within) if same else np.array(False)
 
 
 def _varying(values: Tensor, place: Place | None, examples: int) -> dict[str, Any]:
@@ -937,7 +944,7 @@ class Subject(Base):
                 own[n] = made = a.detach().clone()
                 if a.is_floating_point() and a.layout is torch.strided:
                     if n not in self.weights or self.weights[n][0] is not a:
-                        self.weights[n] = a, _note(a, about_mean=True)
+                        self.weights[n] = a, _note(a, about_mean=True) | {"rows": _rows(a)}
                     run.notes[f"value {n}"] = note = self.weights[n][1]
                     mean, free = float(note["mean"]), n in self.trainable
                     known = None if free else run.constant(a)
@@ -1002,7 +1009,7 @@ class Subject(Base):
             g = own[n].new_zeros(1) if g is None else g.coalesce().values() if g.is_sparse else g
             note = _note(g.detach())
             top = float(g.detach().max()) if g.numel() and not g.is_complex() else math.nan
-            run.notes[f"weight {n}"] = note | {"top": np.array(top)}
+            run.notes[f"weight {n}"] = note | {"top": np.array(top), "rows": _rows(g, ROUNDED)}
             finite.append(bool(np.isfinite(note["x"]).all() or torch.isfinite(g).all()))
         run.notes["finite"] = {"x": np.array(finite)}
         if self.loss is not None:
