@@ -2369,3 +2369,20 @@ def test_an_output_can_saturate(act: Any) -> None:
     module[2].weight.data *= 300
     finding = audit(module, X).findings[0]
     assert finding.verdict == "saturated" and finding.names == ("2.weight",)
+
+
+@pytest.mark.parametrize("times", [1.0, 40.0])
+def test_a_table_that_is_added_to_scores_can_saturate_them(times: float) -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        q, k, v = m.e(x).chunk(3, -1)
+        scores = q @ k.transpose(-1, -2) / 4 + m.table
+        made: Tensor = m.head((torch.softmax(scores, -1) @ v).mean(1))
+        return made
+
+    table = nn.Parameter(times * torch.randn(8, 8))
+    module = Made(forward, e=nn.Linear(12, 48), table=table, head=nn.Linear(16, 3))
+    report = audit(module, torch.randn(16, 8, 12))
+    assert report.ok == (times == 1)
+    for finding in report.findings:
+        assert finding.verdict == "saturated" and finding.changes == ("table",)
+        assert finding.cure == "draw table with normal, std=0.02"

@@ -878,8 +878,8 @@ def changes(
         text += _asking(subject, names)
         values = {name: means[name] for name in names if name in means}
         found += [Change(text, {name: factors[name] for name in names}, values)] * bool(at)
-    if rule.find is tied:
-        found += [_parted(subject, case, std) for std in (OPENED, 1.0)]
+    if rule.find in (tied, saturated) and (bare := same_rows(case) or _large(subject, case)):
+        found += [_redrawn(subject, bare, std) for std in (OPENED, 1.0)]
     yield from map(told, found)  # before anything is drawn, which takes as long as many runs
     yield from _standardized(case, rule)
     found = []
@@ -904,12 +904,19 @@ def changes(
         yield from _quieted(subject, case)
 
 
-def _parted(subject: Subject, case: Case, std: float) -> Change:
-    """Rows that differ, for those that do not."""
-    rows, rng = same_rows(case), np.random.default_rng(np.random.SeedSequence(KEY))
-    shapes = {n: subject.parameters[n] for n in rows}
+def _large(subject: Subject, case: Case) -> list[str]:
+    """Tables of two axes or more that are only added, and so large that they alone saturate."""
+    others = {n: w for n, w in case.m.kernels.items() if n not in case.program.factors}
+    return [n for n, w in others.items() if w.rms > CROSSED and len(subject.parameters[n]) > 1
+            and n not in case.program.frozen]  # fmt: skip
+
+
+def _redrawn(subject: Subject, names: list[str], std: float) -> Change:
+    """Other values for parameters that no rule has a scale for."""
+    rng = np.random.default_rng(np.random.SeedSequence(KEY))
+    shapes = {n: subject.parameters[n] for n in names}
     values = {n: std * rng.standard_normal(shape) for n, shape in shapes.items()}
-    return Change(f"draw {listed(tuple(rows))} with normal, std={std:g}", values=values)
+    return Change(f"draw {listed(tuple(names))} with normal, std={std:g}", values=values)
 
 
 def _differs(subject: Subject, case: Case, values: Mapping[str, Array]) -> bool:
