@@ -312,9 +312,10 @@ def test_between_two_roots_there_is_no_drift() -> None:
 # ------------------------------------------------------------------ loops
 
 
-def looped(steps: list[float], summed: int) -> Audit:
+def looped(steps: list[float], summed: int, fed: bool = True) -> Audit:
     """A kernel in a loop whose input has those E x² at its steps, and a head."""
-    made = sites(2, recurrent=True, head=False, cut=False, steps=len(steps), summed=summed)
+    more = {"recurrent": True, "fed": fed, "summed": summed}
+    made = sites(2, head=False, cut=False, steps=len(steps), **more)
     made.append(replace(sites(3)[2], roots=(0,)))
     change = put(x_steps=tuple(np.array(v) for v in ([1.0], steps, [1.0])))
     return audit([1.0, 1 / IDEAL, 1.0], made, change=change)
@@ -324,6 +325,9 @@ def test_time_steps_count_as_depth_and_a_state_starts_with_its_first_step() -> N
     assert not looped([1.0, 0.1, 1e-3], summed=1).ok
     assert looped([1.0, 0.5, 0.3], summed=1).ok
     assert looped([0.0, 1e-3, 2e-3], summed=2).ok  # what a state starts from, far below the input
+    assert not looped([1.0, 10.0, 1e3], summed=2).ok
+    for steps in ([0.005, 0.9, 1.0], [1.0, 0.1, 1e-3]):  # blocks that share kernels, in a branch
+        assert looped(steps, summed=2, fed=False).ok
     assert not looped([0.0, 1e-3, 1.0], summed=2).ok
 
 

@@ -414,7 +414,7 @@ def drift(case: Case) -> Array:
             xs = m.x_steps[i] / unit
         elif site.recurrent:
             xs = m.x_steps[i][-1:] / unit
-            if site.summed > 1:
+            if site.looped and site.summed > 1:
                 roots = [value for value in m.x_steps[i][:-1] / unit if value > 0][:1]
                 xs = np.fmax(xs, roots or xs)
         roots = [root for root in roots if 0 < root < math.inf]
@@ -430,7 +430,7 @@ def drift(case: Case) -> Array:
 
 
 def judged(case: Case) -> Array:
-    """Where every path leads through, or a loop's state does; stacked layers are no such loop."""
+    """Where every path leads through, or a loop's state does; layers are no such loop."""
     alone = np.array([site.kernel.layers == 1 for site in case.program.sites], dtype=bool)
     sites = case.program.sites
     # The first branches beside a trunk begin with what every path leads through: if nothing sets
@@ -439,7 +439,8 @@ def judged(case: Case) -> Array:
     splits = [s.cut and s.summed > 1 and s.scale.name not in case.opened and bool(ends & {*s.roots})
               for s in sites]  # fmt: skip
     trunk = [bool(site.parents) and all(splits[p] for p in site.parents) for site in sites]
-    told = case.each("cut") | case.each("recurrent") & alone | np.array(trunk, dtype=bool)
+    loops = case.each("recurrent") & case.each("looped") & alone
+    told = case.each("cut") | loops | np.array(trunk, dtype=bool)
     return np.asarray(told & ~case.each("lookup"))
 
 
