@@ -1710,3 +1710,22 @@ def test_rows_of_learned_queries_must_differ_and_those_of_positions_need_not(
     assert finding.changes == ("rows",)
     std = float(finding.cure.removeprefix("draw rows with normal, std="))
     assert winit.jax.audit(latents, p | {"rows": std * data(10, 32, seed=2)}, x).ok
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_gates_of_one_kernel_are_drawn_one_by_one_wherever_they_part(before: bool) -> None:
+    p, x = kernels((24, 48), (24, 48), (24, 24), (24, 3)), data(16, 6, 24)
+
+    def step(p: Any, h: Any, now: Any) -> tuple[Any, None]:
+        both = now @ p["w0"] + h @ p["w1"]
+        halves = jnp.split(both if before else jax.nn.sigmoid(both), 2, -1)
+        gate, reset = map(jax.nn.sigmoid, halves) if before else halves
+        return (1 - gate) * h + gate * jnp.tanh(now + (reset * h) @ p["w2"]), None
+
+    def f(p: Any, x: Any) -> Any:
+        start = jnp.zeros_like(x[:, 0])
+        return jax.lax.scan(lambda h, now: step(p, h, now), start, x.swapaxes(0, 1))[0] @ p["w3"]
+
+    new = winit.jax.reinitialize(f, p, x, rng=0)["w1"]
+    for part in (new[:, :24], new[:, 24:]):
+        assert np.allclose(part @ part.T, np.eye(24), atol=1e-5)

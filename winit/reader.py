@@ -181,7 +181,7 @@ class Value:
     entries: Mapping[int, Callable[[], list[Array]]] = field(default_factory=dict, compare=False)
     times: Mapping[int, float] = field(default_factory=dict, compare=False)
     bent: int = 0  # parameters that went through a function of single numbers that is not odd
-    # Of sites' results, summed, shifted and moved: which unit of each site every number is of.
+    # Of sites' results, summed, shifted, bent and moved: which unit of each every number is of.
     units: Mapping[int, Callable[[], Array]] = field(default_factory=dict, compare=False)
 
 
@@ -529,7 +529,7 @@ class Reader:
         whole = max(op.shapes, key=math.prod, default=())
         for k, (n, at) in ((k, pair) for k, v in enumerate(inputs) for pair in v.units.items()):
             moves = op.kind == "move" and op.run and len(inputs) == 1
-            stays = op.kind in ("add", "affine") and op.shapes[k] == whole
+            stays = op.kind in ("add", "affine", "map") and op.shapes[k] == whole
             if moves or stays or op.label == "steps":
                 found[n] = partial(_followed, op, at)
         for n, moved in found.items() if op.parts > 1 else ():
