@@ -1729,3 +1729,55 @@ def test_gates_of_one_kernel_are_drawn_one_by_one_wherever_they_part(before: boo
     new = winit.jax.reinitialize(f, p, x, rng=0)["w1"]
     for part in (new[:, :24], new[:, 24:]):
         assert np.allclose(part @ part.T, np.eye(24), atol=1e-5)
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.1])
+def test_a_state_that_gates_make_small_is_read_as_in_a_scan(gain: float) -> None:
+    p, x = kernels((33, 96), (24, 3)), data(16, 6, 9)
+    p = {"w0": gain * p["w0"], "w1": 0.1 * p["w1"]}
+
+    def step(p: Any, states: Any, now: Any) -> Any:
+        h, c = states
+        parts = jnp.split(jnp.concatenate([now, h], -1) @ p["w0"], 4, -1)
+        i, f, o = map(jax.nn.sigmoid, parts[:3])
+        c = f * c + i * jnp.tanh(parts[3])
+        return o * jnp.tanh(c), c
+
+    def plain(p: Any, x: Any) -> Any:
+        states = (jnp.zeros((len(x), 24)),) * 2
+        for t in range(6):
+            states = step(p, states, x[:, t])
+        return states[0] @ p["w1"]
+
+    def scanned(p: Any, x: Any) -> Any:
+        states = (jnp.zeros((len(x), 24)),) * 2
+        ends = jax.lax.scan(lambda s, now: (step(p, s, now), None), states, x.swapaxes(0, 1))[0]
+        return ends[0] @ p["w1"]
+
+    for f in (plain, scanned):  # E h² is below a hundredth of E x², and it learns as well
+        assert winit.jax.audit(f, p, x).ok
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_what_the_next_step_reads_is_no_small_head(residual: bool) -> None:
+    p, x = kernels((6, 64), (64, 6)), data(64, 6)
+
+    def step(p: Any, x: Any) -> Any:
+        made = jax.nn.relu(x @ p["w0"]) @ p["w1"]
+        return x + made if residual else made
+
+    def plain(p: Any, x: Any) -> Any:
+        made = []
+        for _ in range(8):
+            x = step(p, x)
+            made.append(x)
+        return jnp.stack(made, 1)
+
+    def scanned(p: Any, x: Any) -> Any:
+        return jax.lax.scan(lambda x, _: (step(p, x),) * 2, x, None, 8)[1].swapaxes(0, 1)
+
+    for f in (plain, scanned):
+        new = winit.jax.reinitialize(f, p, x, rng=0)
+        gain = float(np.std(new["w1"])) * math.sqrt(64)
+        assert gain == pytest.approx(0.1 if residual else math.sqrt(2), rel=0.2)
+        assert winit.jax.audit(f, new, x).ok

@@ -140,6 +140,7 @@ class Site:
     roots: tuple[int, ...] = ()  # indices of `Program.roots`: what set the scale that arrives here
     reads_data: bool = False  # model inputs reach it with no site in between
     head: bool = False  # it reaches an output with no site in between, and no later site reads it
+    feeds: bool = False  # nothing else is read by the next step of its loop, as of a rollout
     cut: bool = False  # every path from the inputs to some output leads through it
     normalized: bool = False  # on every path, a normalizer comes before the next site
     averaged: float = 1.0  # values that were averaged or summed since the roots, at the most

@@ -1108,6 +1108,7 @@ class Reader:
                 (chain or chains[-1]).append(d)
         found, turns = self._turns([*calls.values()], reach)
         merged, place = dict[int, list[int]](), dict[int, int]()
+        states: list[tuple[int, int, int]] = []  # that are read together with data
         for chain, fed in found:
             first, last = chain[0].x, chain[-1]
             if self.roots.get(first.source, (0, "", 0))[1] == "state":
@@ -1116,6 +1117,15 @@ class Reader:
             merged[last.z] = [d.z for d in chain]
             last.steps = len(chain)
             last.fed, own = fed, any_of(1 << d.number for d in chain)
+            if (
+                fed
+                and last.x.parents & own
+                and not any(
+                    kind == "state" and last.x.roots >> k & 1 for k, kind, _ in self.roots.values()
+                )
+            ):
+                root = self._root(-2 - last.z, "state", last.x.parents)
+                states.append((own, last.x.roots, root))
             if not fed:
                 self.again[last.number] = max((m & own).bit_count() for m in (0, *self.sums))
             reads = [d.x.parents for d in chain]
@@ -1132,6 +1142,9 @@ class Reader:
             return any_of(1 << place.get(n, n) for n in bits(mask)) if mask > 0 else mask
 
         def moved(v: Value) -> Value:
+            behind = any_of(1 << n | reach[n] for n in bits(v.parents))
+            new = any_of(root for own, roots, root in states if behind & own and v.roots & roots)
+            v = replace(v, roots=v.roots | new)
             return replace(v, dom=at(v.dom), parents=at(v.parents), bare=at(v.bare), met=at(v.met))
 
         for d in self.found.values():
@@ -1165,8 +1178,14 @@ class Reader:
                 before = [sum(reach[n] >> d.number & 1 for n in turn) for d in lone][::-1]
                 grows = [all(a < b for a, b in pairwise(n)) for n in (after, before)]
                 own += [k] if any(grows) else []
-                if grows[1]:  # not so if all read the same
-                    fed[k] |= len({(d.x.source, d.x.layout) for d in lone}) > 1
+                if grows[1]:  # if all read the same, only where that is added to each state anew
+                    members = any_of(1 << n for n in turn)
+                    met = [(m & members).bit_count() for m in self.sums
+                           if any(m >> d.number & 1 for d in lone)]  # fmt: skip
+                    fed[k] |= (
+                        len({(d.x.source, d.x.layout) for d in lone}) > 1
+                        or max(met, default=0) == 1
+                    )
             beside += [(lone, own)] if own else []
         lone_fed = [(lone, any(fed[k] for k in own)) for lone, own in beside]
         return [*zip(chains, fed, strict=True), *lone_fed], turns
@@ -1200,11 +1219,12 @@ class Reader:
         for k, v in enumerate(heads):
             for n in bits(v.parents):
                 self.behind.setdefault(n, {})[-1 - k] = _behind(v).get(n, 1.0)
-        onward, inner = last.parents, 0
+        onward, inner, again = last.parents, 0, 0
         for d in reversed(drafts):  # what later sites on the way to an output read is no head
             if onward >> d.number & 1:
                 onward |= d.x.parents
                 inner |= d.x.parents & ((1 << d.number) - 1)
+                again |= d.x.parents >> d.number << d.number
 
         def members(mask: int) -> tuple[int, ...]:
             return tuple(place[n] for n in bits(mask) if n in place)
@@ -1218,6 +1238,7 @@ class Reader:
             made.append(replace(site, name=name, parents=members(d.x.parents),
                                 partners=members(self.partners.get(d.number, 0)),
                                 head=bool(last.parents & mark & ~inner), cut=bool(cuts & mark),
+                                feeds=bool(again & mark) and not self._branch(d.number, layers),
                                 normalized=bool(normal & mark)))  # fmt: skip
         for i, site in enumerate(made):
             acts = {other.before for other in made if i in other.parents}
@@ -1294,6 +1315,10 @@ class Reader:
             return self.again.get(number, 1)
         steps = [d.steps for d in self.found.values() if d.number == number and not d.fed]
         return max(layers.get(number, 1), *steps, 1)
+
+    def _branch(self, number: int, layers: Mapping[int, int]) -> bool:
+        """Whether its result is added at every step to what the last one gave."""
+        return any(self._meets(number, m, layers) > 1 for m in self.sums if m >> number & 1)
 
     def _made_up(self, d: Draft) -> float:
         """The number behind a site's result for which its kernel makes up, if all uses have it."""

@@ -145,8 +145,9 @@ def _plan(site: Site, run: int, tables: Mapping[str, float]) -> Plan:
     if site.recurrent and site.looped and site.summed > 1:
         side = max(site.fan_in, site.units / site.groups / site.blocks)
         return Plan("orthogonal", 1 / math.sqrt(side))
-    scale = HEAD if site.head else 1.0
-    if not site.head and (site.recurrent or not site.reads_data):
+    head = site.head and not site.feeds
+    scale = HEAD if head else 1.0
+    if not head and (site.recurrent or not site.reads_data):
         depth = run * (site.steps if site.recurrent else 1)
         scale = gain(site.before, depth) / math.sqrt(max(site.summed - 1, 1))
     std, named = scale / math.sqrt(site.fan_in), {1: "lecun_normal", 2: "he_normal"}
