@@ -618,6 +618,9 @@ NUMBER_STOPS = """() => {
     return element.outerHTML.slice(0, 120);
   });
 }"""
+NEXT_PICTURE = """() => new Promise((done) => {
+  requestAnimationFrame(() => requestAnimationFrame(done));
+})"""
 CURRENT_STOP = """() => {
   const element = document.activeElement, box = element.getBoundingClientRect();
   const mark = element.matches("input[type=radio]") ? element.nextElementSibling : element;
@@ -652,7 +655,11 @@ def test_keyboard_reaches_everything(
         reached = []
         for _ in stops:
             page.keyboard.press("Tab")
-            reached.append(page.evaluate(CURRENT_STOP))
+            stop = page.evaluate(CURRENT_STOP)
+            if not stop["inView"]:  # a busy browser scrolls with the next picture
+                page.evaluate(NEXT_PICTURE)
+                stop = page.evaluate(CURRENT_STOP)
+            reached.append(stop)
         assert page.evaluate(UNREACHABLE_SCROLLERS) == []
     record_property("page", {"page": name, "Tab stops": len(stops)})
     assert [stop["stop"] for stop in reached] == [str(i) for i in range(len(stops))]

@@ -585,20 +585,3 @@ def test_the_notes_name_what_is_unused_and_what_is_equal() -> None:
     report = audit(he(6), clones=("k2", "k3"), twins=("k2", "k3"))
     assert verdicts(report) == ["good", "good", "symmetric", "symmetric", "good", "good"]
     assert "reinitialize" in report.findings[0].cure and not report.notes
-
-
-def test_chance_is_the_same_in_layers_that_share_a_kernel() -> None:
-    """The variance of ln q after ReLU layers of one kernel, beside what the judge takes it for."""
-    rng, width, steps = np.random.default_rng(0), 64, 12
-    logs = []
-    for _ in range(200):
-        w, x = (
-            rng.standard_normal((width, width)) * math.sqrt(2 / width),
-            rng.standard_normal((16, width)),
-        )
-        for _ in range(steps):
-            x = np.maximum(x @ w, 0)
-        logs.append(math.log(np.mean(x**2)))
-    taken = judge.SHARED * (steps - 1) ** 2 / width
-    # The std of an estimated variance is a tenth of it; the law itself holds within a third.
-    assert 0.5 * taken < np.var(logs) < 2 * taken

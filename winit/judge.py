@@ -25,8 +25,6 @@ BOUND = 100.0
 # One draw of a good scheme moves ln E x² by sd = √(Σ 5 / units) (Hanin 2018: 5 for ReLU, the most
 # of all activations here): never an alarm within this many of them.
 SPREADS, HANIN = 4.0, 5.0
-# And of T layers that share one kernel, over T² / width: measured, at widths of 16 to 256.
-SHARED = 2.0
 # Between the first kernels and the others, a hundred in rms: no learning rate is right for both.
 STEEP = BOUND**2
 # Batch normalization multiplies the gradient by π/(π - 1) = 1.47 a layer of ReLU (Yang et al.
@@ -160,9 +158,6 @@ def start(subject: Subject) -> Case:
         if ways:
             _, spread[i], p = min(ways)
             spread[i] = 0.0 if program.sites[p].lookup else spread[i]
-        if site.recurrent and not site.fed and site.steps > site.kernel.layers:  # one chance
-            again = [SHARED / program.sites[p].units for p in site.parents if p >= i]
-            spread[i] += (site.steps - 1) ** 2 * max(again, default=0.0)
     for i in redraw.first_places(program):
         owner.setdefault(program.sites[i].scale.name, i)
     m = subject.measure()

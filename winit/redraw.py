@@ -397,7 +397,9 @@ def reinitialize(
     drawn = values(subject, draws, named, force=force)
     fresh = {name: value for name, (value, _) in drawn.items()}
     # How alike the terms of a sum are, and in a graph how many, only a run tells.
-    sums = any(s.total > SUMS for s in subject.program.sites)
+    # Nor is it known how far chance goes that is the same in all layers which share a kernel.
+    sums = any(s.total > SUMS or (s.recurrent and s.cut and s.steps > s.kernel.layers and not s.fed)
+               for s in subject.program.sites)  # fmt: skip
     runs = level and not named and (sums or subject.eager)
     for name, times in (level(subject, fresh) if level and runs else {}).items():
         drawn[name] = times * fresh[name], f"{drawn[name][1]}, times {times:.2g}"
