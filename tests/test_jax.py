@@ -1502,22 +1502,27 @@ def test_a_cure_says_what_a_draw_would_leave() -> None:
     assert winit.jax.audit(f, winit.jax.reinitialize(f, p, x, rng=0, force=True), x).ok
 
 
-@pytest.mark.parametrize(("both", "ok"), [(True, False), (False, True)])
-def test_an_expert_that_is_0_at_both_ends_never_moves(both: bool, ok: bool) -> None:
-    rng, width, experts = np.random.default_rng(0), 24, 4
-    shapes = {"a": (experts, width, 32), "b": (experts, 32, width)}
+def experts(a_2: float, b_2: float) -> tuple[Any, Any, Any]:
+    """A mixture of four in one array, the third times these numbers; its parameters, and data."""
+    rng, width, n = np.random.default_rng(0), 24, 4
+    shapes = {"a": (n, width, 32), "b": (n, 32, width)}
     p = {k: rng.standard_normal(s) / math.sqrt(s[1]) for k, s in shapes.items()}
-    p["a"][2] = 0.0
-    p["b"][2] *= not both
-    p["out"], p["route"] = (rng.standard_normal((width, experts)) / 9 for _ in range(2))
-    p = {k: jnp.asarray(v, jnp.float32) for k, v in p.items()}
+    p["a"][2] *= a_2
+    p["b"][2] *= b_2
+    p["out"], p["route"] = (rng.standard_normal((width, n)) / 9 for _ in range(2))
 
     def f(p: Any, x: Any) -> Any:
         each = jax.nn.gelu(jnp.einsum("bd,edh->beh", x, p["a"]))
         each = jnp.einsum("beh,ehd->bed", each, p["b"])
         return (x + jnp.einsum("be,bed->bd", jax.nn.softmax(x @ p["route"]), each)) @ p["out"]
 
-    x = jnp.asarray(rng.standard_normal((32, width)), jnp.float32)
+    p = {k: jnp.asarray(v, jnp.float32) for k, v in p.items()}
+    return f, p, jnp.asarray(rng.standard_normal((32, width)), jnp.float32)
+
+
+@pytest.mark.parametrize(("both", "ok"), [(True, False), (False, True)])
+def test_an_expert_that_is_0_at_both_ends_never_moves(both: bool, ok: bool) -> None:
+    f, p, x = experts(0.0, 0.0 if both else 1.0)
     report = winit.jax.audit(f, p, x)
     assert report.ok == ok
     assert [finding.verdict for finding in report.findings] == ["dead"] * (not ok)
@@ -1525,19 +1530,7 @@ def test_an_expert_that_is_0_at_both_ends_never_moves(both: bool, ok: bool) -> N
 
 
 def test_one_expert_whose_branch_begins_near_0_is_no_fault() -> None:
-    rng, width, experts = np.random.default_rng(0), 24, 4
-    p = {"a": rng.standard_normal((experts, width, 32)) / 4}
-    p["b"] = rng.standard_normal((experts, 32, width)) / 6
-    p["b"][2] *= 0.003
-    p["out"], p["route"] = (rng.standard_normal((width, experts)) / 9 for _ in range(2))
-    p = {k: jnp.asarray(v, jnp.float32) for k, v in p.items()}
-
-    def f(p: Any, x: Any) -> Any:
-        each = jax.nn.relu(jnp.einsum("bd,edh->beh", x, p["a"]))
-        each = jnp.einsum("beh,ehd->bed", each, p["b"])
-        return (x + jnp.einsum("be,bed->bd", jax.nn.softmax(x @ p["route"]), each)) @ p["out"]
-
-    x = jnp.asarray(rng.standard_normal((32, width)), jnp.float32)
+    f, p, x = experts(1.0, 0.003)
     assert winit.jax.audit(f, p, x).ok
 
 

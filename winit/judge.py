@@ -340,7 +340,7 @@ def symmetric(case: Case) -> Array:
     return np.where((units > 1) & (case.m.z2 > 0), ALIKE + 1e-9 - case.m.distinct / units, math.nan)
 
 
-def same_rows(case: Case) -> list[str]:
+def equal_rows(case: Case) -> list[str]:
     """Parameters that are no kernels, as learned queries, whose rows never part."""
     mains = {site.kernel.name for site in case.program.sites}
     others = {n: w for n, w in case.m.kernels.items() if n not in mains}
@@ -348,8 +348,8 @@ def same_rows(case: Case) -> list[str]:
 
 
 def tied(case: Case) -> Array:
-    """Rows of such a parameter."""
-    return np.array([len(same_rows(case)) - 0.5])
+    """Parameters that are no kernels, all rows of which learn as one."""
+    return np.array([len(equal_rows(case)) - 0.5])
 
 
 def copies(case: Case) -> list[list[str]]:
@@ -432,7 +432,7 @@ def drift(case: Case) -> Array:
 
 
 def judged(case: Case) -> Array:
-    """Where every path leads through, or a loop's state does; layers are no such loop."""
+    """Where every path leads through, or the state of a loop that reads new data."""
     alone = np.array([site.kernel.layers == 1 for site in case.program.sites], dtype=bool)
     sites = case.program.sites
     # The first branches beside a trunk begin with what every path leads through: if nothing sets
@@ -881,7 +881,7 @@ def changes(
         text += _asking(subject, names)
         values = {name: means[name] for name in names if name in means}
         found += [Change(text, {name: factors[name] for name in names}, values)] * bool(at)
-    if rule.find in (tied, saturated) and (bare := same_rows(case) or _large(subject, case)):
+    if rule.find in (tied, saturated) and (bare := equal_rows(case) or _large(subject, case)):
         found += [_redrawn(subject, bare, std) for std in (OPENED, 1.0)]
     yield from map(told, found)  # before anything is drawn, which takes as long as many runs
     yield from _standardized(case, rule)
@@ -1092,7 +1092,7 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
         at = [] if rule.whole else at
         told = asdict(rows[int(excess.argmax())]) if rows else {}
         losses = {"loss": case.loss, "blind": case.m.blind, "stuck": listed(tuple(stays(case))),
-                  "tied": listed(tuple(same_rows(case)))}  # fmt: skip
+                  "tied": listed(tuple(equal_rows(case)))}  # fmt: skip
         names, reason = tuple(rows[i].name for i in at), rule.reason.format(**told, **losses)
         told_of = [label(n, factors[n]) for n in named if n in factors]
         layers = tuple(k for k in told_of if k not in named)

@@ -140,7 +140,7 @@ class Site:
     roots: tuple[int, ...] = ()  # indices of `Program.roots`: what set the scale that arrives here
     reads_data: bool = False  # model inputs reach it with no site in between
     head: bool = False  # it reaches an output with no site in between, and no later site reads it
-    feeds: bool = False  # nothing else is read by the next step of its loop, as of a rollout
+    feeds: bool = False  # the next step of its loop reads its result alone, as in a rollout
     cut: bool = False  # every path from the inputs to some output leads through it
     normalized: bool = False  # on every path, a normalizer comes before the next site
     averaged: float = 1.0  # values that were averaged or summed since the roots, at the most
@@ -165,11 +165,13 @@ class Site:
 
     @property
     def looped(self) -> bool:
-        """Whether one kernel does all steps of a loop that reads new data at each.
-
-        Of stacked layers each has its own, and layers that share theirs are as deep as others.
-        """
+        """Whether one kernel does all steps of a loop that reads new data at each."""
         return self.fed and self.steps > self.kernel.layers
+
+    @property
+    def shared(self) -> bool:
+        """Whether several layers, each of which reads what the last one gives, have its kernel."""
+        return self.recurrent and not self.fed and self.steps > self.kernel.layers
 
     @property
     def scale(self) -> Kernel:

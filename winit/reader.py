@@ -407,7 +407,7 @@ class Reader:
         self.picked: set[int] = set()
         self.sums: set[int] = set()  # the sites that meet in each
         self.carried: set[int] = set()  # those with the state of the outermost loop in them
-        self.again: dict[int, int] = {}  # how many calls of a site meet in one sum, before
+        self.again: dict[int, int] = {}  # how many of the calls that became a site meet in a sum
         self.blocks: dict[int, int] = {}
         self.factors: set[int] = set()
         self.scales: dict[int, set[int]] = {}  # of a site's result, by its number
@@ -479,18 +479,16 @@ class Reader:
 
     def acting(self, v: Value) -> Elementwise:
         """The activation on the way to a value; pooling, moves, joins of equals looked through."""
-        if v.straight:
-            return v.act
-        curve = np.broadcast_to(np.asarray(_ahead(v)[1], dtype=np.float64), POINTS.shape)
-        return self.functions.setdefault(np.round(curve, 4).tobytes(), Elementwise(curve))
+        return v.act if v.straight else self._function(_ahead(v)[1])
 
     def bend(self, v: Value) -> Elementwise:
         """The activation whose results these are, with the numbers that multiply them."""
-        if v.straight:
-            return v.act
         unit = _unit(v)
-        curve = np.asarray(unit.curve if unit else v.curve, dtype=np.float64)
-        curve = np.broadcast_to(curve, POINTS.shape)
+        return v.act if v.straight else self._function(unit.curve if unit else v.curve)
+
+    def _function(self, curve: Array) -> Elementwise:
+        """One for all curves that are equal."""
+        curve = np.broadcast_to(np.asarray(curve, dtype=np.float64), POINTS.shape)
         return self.functions.setdefault(np.round(curve, 4).tobytes(), Elementwise(curve))
 
     def apply(self, op: Op, inputs: Sequence[Value]) -> list[Value]:
@@ -1108,7 +1106,7 @@ class Reader:
                 (chain or chains[-1]).append(d)
         found, turns = self._turns([*calls.values()], reach)
         merged, place = dict[int, list[int]](), dict[int, int]()
-        states: list[tuple[int, int, int]] = []  # that are read together with data
+        states: list[tuple[int, int, int]] = []  # read together with data: sites, roots, its own
         for chain, fed in found:
             first, last = chain[0].x, chain[-1]
             if self.roots.get(first.source, (0, "", 0))[1] == "state":
@@ -1117,13 +1115,8 @@ class Reader:
             merged[last.z] = [d.z for d in chain]
             last.steps = len(chain)
             last.fed, own = fed, any_of(1 << d.number for d in chain)
-            if (
-                fed
-                and last.x.parents & own
-                and not any(
-                    kind == "state" and last.x.roots >> k & 1 for k, kind, _ in self.roots.values()
-                )
-            ):
+            told = [k for k, kind, _ in self.roots.values() if kind == "state"]
+            if fed and last.x.parents & own and not any(last.x.roots >> k & 1 for k in told):
                 root = self._root(-2 - last.z, "state", last.x.parents)
                 states.append((own, last.x.roots, root))
             if not fed:
@@ -1164,7 +1157,10 @@ class Reader:
     def _turns(
         self, calls: Sequence[list[list[Draft]]], reach: Mapping[int, int]
     ) -> tuple[list[tuple[list[Draft], bool]], list[list[int]]]:
-        """The calls that are loops, and whether new data enter at each step; and their chains."""
+        """The calls that are loops, and whether new data enter at each step.
+
+        Then, by number, those of which each reads what the last one made.
+        """
         chains = [c for chains in calls for c in chains if len(c) >= LOOP]
         often = any_of(1 << d.number for chains in calls for c in chains for d in c)
         fed = [self._fed(c, reach, often) for c in chains]

@@ -396,11 +396,10 @@ def reinitialize(
     named = None if scheme == "auto" else Plan(scheme, math.nan, options)
     drawn = values(subject, draws, named, force=force)
     fresh = {name: value for name, (value, _) in drawn.items()}
-    # How alike the terms of a sum are, and in a graph how many, only a run tells.
-    # Nor is it known how far chance goes that is the same in all layers which share a kernel.
-    sums = any(s.total > SUMS or (s.recurrent and s.cut and s.steps > s.kernel.layers and not s.fed)
-               for s in subject.program.sites)  # fmt: skip
-    runs = level and not named and (sums or subject.eager)
+    # Only a run tells how alike the terms of a sum are, in a graph how many, and how far chance
+    # leads that is the same in all layers of one kernel.
+    unknown = any(s.total > SUMS or (s.shared and s.cut) for s in subject.program.sites)
+    runs = level and not named and (unknown or subject.eager)
     for name, times in (level(subject, fresh) if level and runs else {}).items():
         drawn[name] = times * fresh[name], f"{drawn[name][1]}, times {times:.2g}"
     before = {name: np.array(subject.value(name)) for name in drawn}

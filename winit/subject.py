@@ -58,9 +58,9 @@ def same_rows(values: Array, within: float = 0.0) -> Array:
     rows = values.reshape(-1, values.shape[-1] if values.ndim > 1 else 1)
     if values.ndim < 2 or min(rows.shape) < 2:
         return np.array(False)
-    with np.errstate(all="ignore"):
-        apart = (float(np.ptp(some, axis=0).max()) for some in (rows[:2], rows))
-        return np.array(all(far <= within * float(np.abs(rows).max()) for far in apart))
+    with np.errstate(all="ignore"):  # the first two tell most often
+        pairs = ((np.abs(some - some[:1]).max(), np.abs(some).max()) for some in (rows[:2], rows))
+        return np.array(all(bool(apart <= within * most) for apart, most in pairs))
 
 
 def spread(values: Array, layers: int = 1) -> Note:

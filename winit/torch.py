@@ -354,9 +354,9 @@ def _note(values: Tensor, units: Sequence[int] = (), *, about_mean: bool = False
 
 
 def _rows(values: Tensor, within: float = 0.0) -> Array:
-    """Whether all rows are equal: seen by the first two, most often."""
-    two = values.detach().reshape(-1, *values.shape[-1:])[:2] if values.numel() else values
-    same = values.ndim > 1 and bool(same_rows(_numbers(two), within))
+    """Whether all rows are equal; where the first two differ, no others are fetched."""
+    two = values.detach().flatten(0, -2)[:2] if values.ndim > 1 and values.numel() else None
+    same = two is not None and bool(same_rows(_numbers(two), within))
     return same_rows(_numbers(values), within) if same else np.array(False)
 
 
