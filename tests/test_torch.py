@@ -2386,3 +2386,101 @@ def test_a_table_that_is_added_to_scores_can_saturate_them(times: float) -> None
     for finding in report.findings:
         assert finding.verdict == "saturated" and finding.changes == ("table",)
         assert finding.cure == "draw table with normal, std=0.02"
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, heads: int = 4) -> Tensor:
+    q, k, v = (t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+TOKENS = torch.randn(16, 6, 32, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_token_of_zeros_opens_what_reads_it_normalized() -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        h = torch.cat([m.token.expand(len(x), 1, 32), m.stem(x)], 1)
+        n = F.layer_norm(h, (32,))
+        h = h + m.o(attention(m.q(n), m.k(n), m.v(n)))
+        made: Tensor = m.head(F.layer_norm(h, (32,))[:, 0])
+        return made
+
+    parts = {name: nn.Linear(32, 32) for name in ("stem", "q", "k", "v", "o")}
+    token = nn.Parameter(torch.zeros(1, 32))
+    module = Made(forward, token=token, head=nn.Linear(32, 3), **parts)
+    reinitialize(module, x=TOKENS, rng=0)  # the biases are 0 then, and so is what the token asks
+    report = audit(module, TOKENS)
+    assert report.ok and any("until token is no longer 0" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("zeros", [("q",), ("v",), ("q", "k")])
+def test_one_head_is_stuck_if_it_neither_asks_nor_answers(zeros: tuple[str, ...]) -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        made: Tensor = m.head((x + m.o(attention(*m.qkv(x).chunk(3, -1)))).mean(1))
+        return made
+
+    qkv, o, head = nn.Linear(32, 96, bias=False), nn.Linear(32, 32), nn.Linear(32, 3)
+    for name in zeros:
+        at = 32 * "qkv".index(name)
+        qkv.weight.data[at : at + 8] = 0
+    report = audit(Made(forward, qkv=qkv, o=o, head=head), TOKENS)
+    assert report.ok == (len(zeros) == 1)
+    assert [finding.verdict for finding in report.findings] == ["dead"] * (len(zeros) - 1)
+
+
+@pytest.mark.parametrize("still", [0, 1, 2, 3])
+def test_experts_in_one_array_are_stuck_however_many(still: int) -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        x = x[:, 0]
+        each = F.relu(torch.einsum("bd,edh->beh", x, m.inner))
+        each = torch.einsum("beh,ehd->bed", each, m.outer)
+        made: Tensor = m.head(x + (torch.softmax(m.gate(x), -1)[..., None] * each).sum(1))
+        return made
+
+    arrays = {"inner": 0.2 * torch.randn(4, 32, 64), "outer": 0.1 * torch.randn(4, 64, 32)}
+    for array in arrays.values():
+        array[:still] = 0
+    own = {name: nn.Parameter(array) for name, array in arrays.items()}
+    report = audit(Made(forward, gate=nn.Linear(32, 4), head=nn.Linear(32, 3), **own), TOKENS)
+    assert [finding.verdict for finding in report.findings] == ["dead"] * (still > 0)
+
+
+@pytest.mark.parametrize("kind", ["equal", "large"])
+def test_learned_slots_are_the_cure_if_they_are_at_fault(kind: str) -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        slots, k, v = m.slots.expand(len(x), -1, -1), m.k(x), m.v(x)
+        for _ in range(3):
+            shares = torch.softmax(m.q(slots) @ k.transpose(-1, -2) / 32**0.5, 1)
+            slots = slots + shares / shares.sum(-1, keepdim=True) @ v
+        made: Tensor = m.head(slots.mean(1))
+        return made
+
+    slots = torch.full((4, 32), 0.5) if kind == "equal" else 100 * torch.randn(4, 32)
+    parts = {name: nn.Linear(32, 32) for name in "qkv"}
+    module = Made(forward, slots=nn.Parameter(slots), head=nn.Linear(32, 3), **parts)
+    finding = audit(module, TOKENS).findings[0]
+    assert finding.changes == ("slots",) and finding.cure.startswith("draw slots with normal")
+
+
+def test_small_queries_and_keys_are_no_copies() -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        made: Tensor = m.head((x + m.o(attention(*m.qkv(x).chunk(3, -1)))).mean(1))
+        return made
+
+    qkv = nn.Linear(32, 96, bias=False)
+    qkv.weight.data[:64] *= 1e-4
+    assert audit(Made(forward, qkv=qkv, o=nn.Linear(32, 32), head=nn.Linear(32, 3)), TOKENS).ok
+
+
+@pytest.mark.parametrize("heads", [1, 16])
+def test_what_reads_learned_queries_is_drawn_by_how_many_numbers_it_reads(heads: int) -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        asked = m.queries.expand(len(x), -1, -1)
+        made: Tensor = m.head(m.attends(asked, x, x, need_weights=False)[0].mean(1))
+        return made
+
+    attends = nn.MultiheadAttention(32, heads, batch_first=True)
+    queries = nn.Parameter(torch.randn(4, 32))
+    module = Made(forward, queries=queries, attends=attends, head=nn.Linear(32, 3))
+    reinitialize(module, x=TOKENS, rng=0)
+    for part in module.attends.in_proj_weight.detach().split(32):
+        assert float(part.std()) * 32**0.5 == pytest.approx(1, rel=0.11)  # 1,024 numbers: 5 sd

@@ -18,7 +18,7 @@ import numpy as np
 from winit import redraw
 from winit.program import Array, Measured, Program, Site
 from winit.report import Audit, Finding, Row, listed
-from winit.subject import CROSSED, Subject
+from winit.subject import CROSSED, WIDE, Subject
 
 # Second moments, against where the signal set out: ten in rms, which one learning rate can bridge.
 BOUND = 100.0
@@ -193,6 +193,11 @@ def opening(case: Case, subject: Subject, change: Change | None = None) -> Case:
         weights = {name: case.m.kernels[name] for name in case.program.factors}
         give = [name for name, weight in weights.items() if weight.zero and weight.gradient > 0
                 and name not in case.fixed] + _partial(case)  # fmt: skip
+        if not give and shut(case):  # what is only added, as biases and a learned token
+            weights = {name: w for name, w in case.m.kernels.items() if name not in case.opened}
+            added = [name for name, w in weights.items() if w.zero and w.gradient > 0
+                     and name not in (*case.fixed, *case.program.frozen)]  # fmt: skip
+            give = [name for name in added if len(subject.parameters[name]) > 1] or added
         if not give:
             break
         new |= {name: _opening(case, name, subject) for name in give}
@@ -200,9 +205,14 @@ def opening(case: Case, subject: Subject, change: Change | None = None) -> Case:
     return case
 
 
+def shut(case: Case) -> bool:
+    """Whether nothing passes a place, or nothing comes back."""
+    return bool(((case.m.z2 == 0) | (case.m.g2 == 0)).any())
+
+
 def _partial(case: Case) -> list[str]:
     """Kernels of which a part is 0 and opens, where a place is shut."""
-    if not ((case.m.z2 == 0) | (case.m.g2 == 0)).any():
+    if not shut(case):
         return []
     some = [i for i in case.kernels if 0 < case.m.opens[i].sum() < case.m.opens[i].size]
     found = [(i, case.program.sites[i]) for i in some]
@@ -312,7 +322,9 @@ def stays(case: Case) -> list[str]:
     for i, site in enumerate(case.program.sites):
         k, silent = site.kernel, case.m.silent[i]
         if k.trainable and len(site.kernels) == 1 and not site.lookup:
-            packed = i in site.partners and silent.size and PARTLY <= silent.mean() <= MOSTLY
+            # Of queries and keys in one kernel what is silent was 0 on both sides.
+            some = silent.sum() >= WIDE or (silent.size and silent.mean() >= PARTLY)
+            packed = i in site.partners and some and silent.mean() <= MOSTLY
             stays = bool(packed or case.m.still[i]) and case.m.x2[i] > 0
             still[k.name] = stays and still.get(k.name, True)  # at each place
     parts = [k for site, z2 in zip(case.program.sites, case.m.z2, strict=True) if z2 > 0
@@ -881,7 +893,7 @@ def changes(
         text += _asking(subject, names)
         values = {name: means[name] for name in names if name in means}
         found += [Change(text, {name: factors[name] for name in names}, values)] * bool(at)
-    if rule.find in (tied, saturated) and (bare := equal_rows(case) or _large(subject, case)):
+    if bare := equal_rows(case) or (_large(subject, case) if rule.scaled else []):
         found += [_redrawn(subject, bare, std) for std in (OPENED, 1.0)]
     yield from map(told, found)  # before anything is drawn, which takes as long as many runs
     yield from _standardized(case, rule)
@@ -908,10 +920,11 @@ def changes(
 
 
 def _large(subject: Subject, case: Case) -> list[str]:
-    """Tables of two axes or more that are only added, and so large that they alone saturate."""
-    others = {n: w for n, w in case.m.kernels.items() if n not in case.program.factors}
-    return [n for n, w in others.items() if w.rms > CROSSED and len(subject.parameters[n]) > 1
-            and n not in case.program.frozen]  # fmt: skip
+    """Parameters of two axes that are no kernels, as learned tokens, and larger than signals."""
+    mains = {site.kernel.name for site in case.program.sites}
+    others = {n: subject.parameters[n] for n in case.m.kernels if n not in mains}
+    return [n for n, shape in others.items() if case.m.kernels[n].rms > CROSSED and len(shape) > 1
+            and shape[-1] > 1 and n not in case.program.frozen]  # fmt: skip
 
 
 def _redrawn(subject: Subject, names: list[str], std: float) -> Change:

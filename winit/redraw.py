@@ -174,6 +174,15 @@ def generated(site: Site) -> bool:
     return alone or (len(site.kernel.shape) == 1 and bool(beside))
 
 
+def read(site: Site) -> int:
+    """If a parameter is read by the kernel, as learned queries are, how many numbers; else 0."""
+    first, *others = site.kernels
+    if first.power or first.normed or first.index is not None or len(first.shape) < 2:
+        return 0
+    ends = [k.shape[-1] for k in others if len(k.shape) > 1 and not (k.power or k.after)]
+    return max((n for n in ends if n in first.shape), default=0)
+
+
 def rank(site: Site) -> int:
     """Of a kernel that is a product of two matrices, how many columns the first has; else 0."""
     shapes = [kernel.shape for kernel in site.kernels]
@@ -287,7 +296,12 @@ def draw(site: Site, plan: Plan, rng: Draws) -> tuple[NDArray[np.int64] | None, 
     if plan.scheme in PLAIN:
         return index, function(shape, rng=rng, **options)
     if index is None:
-        std = plan.std if math.isfinite(plan.std) else 1 / math.sqrt(site.fan_in)
+        fan_in = read(site)  # the plan is for what the kernel gives of it
+        std = (
+            plan.std
+            if math.isfinite(plan.std) and not fan_in
+            else 1 / math.sqrt(fan_in or site.fan_in)
+        )
         return None, initializers.normal(shape, std=std, rng=rng)
     groups, outputs, *rest = shape
     blocks = site.blocks if outputs % site.blocks == 0 else 1

@@ -358,7 +358,7 @@ class Subject:
                          "dead": dead, "distinct": _distinct([m for part in marks for m in part]),
                          "std": std, "effect": weight.std**2 * float(weight.felt.sum()),
                          "x_steps": x_steps, "g_steps": g_steps, "opens": zero[0] & ~zero[1],
-                         "silent": silent, "still": _still(d, silent)}  # fmt: skip
+                         "silent": silent, "still": _still(d, site, silent)}  # fmt: skip
 
 
 _EMPTY = dict.fromkeys(("x2", "z2", "g2", "x_share", "z_share", "saturated", "dead", "distinct",
@@ -413,16 +413,23 @@ def _units(note: Note) -> Array:
     return np.asarray(sums.reshape(-1, sums.shape[-1]).sum(axis=0))
 
 
-def _still(d: Draft, silent: Array) -> bool:
-    """Whether all units are silent at one place of an axis, as one expert's are."""
-    c = d.contract
-    sizes = [c.shape[axis] for part in c.order[:2] for axis in part]
-    sizes = [c.split, len(silent) // c.split] if c.split > 1 else sizes
-    if not silent.any() or len(sizes) < 2 or math.prod(sizes) != len(silent):
+def _still(d: Draft, site: Site, silent: Array) -> bool:
+    """Whether all units are silent at one place of an axis of the kernel, as one expert's are."""
+    if not silent.any() or silent.all() or site.kernel.index is None:
         return False
-    grid = silent.reshape(sizes)
-    parts = (grid.swapaxes(0, axis).reshape(size, -1) for axis, size in enumerate(sizes))
-    return any(part.shape[1] >= WIDE and bool(part.all(axis=1).any()) for part in parts)
+    at = site.kernel.index()
+    units = at.reshape(math.prod(at.shape[:2]), -1)
+    if len(units) != len(silent):
+        return False
+    axes = [*np.unravel_index(units, site.kernel.shape)]
+    groups = d.contract.split
+    axes += [np.arange(len(units))[:, None] * groups // len(units)] * (groups > 1)
+    for places in axes:
+        if (places == places[:, :1]).all():
+            count, still = (np.bincount(places[:, 0], w) for w in (None, silent))
+            if ((count >= WIDE) & (count == still)).any():
+                return True
+    return False
 
 
 def _distinct(marks: Sequence[Array]) -> float:
@@ -432,4 +439,5 @@ def _distinct(marks: Sequence[Array]) -> float:
     if not len(rows):
         return 1.0 if marks else math.nan
     rows = rows[:, np.argsort(rows.sum(axis=0))]
-    return 1.0 + float((np.abs(np.diff(rows, axis=1)).max(axis=0) > 1e-5).sum())
+    near = 1e-5 * np.maximum(rows[:, 1:], rows[:, :-1]) + 1e-12  # of squares: float32 has no less
+    return 1.0 + float((np.abs(np.diff(rows, axis=1)) > near).any(axis=0).sum())
