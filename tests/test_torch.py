@@ -23,7 +23,7 @@ from torch.nn.utils import parametrizations, prune  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 import winit  # noqa: E402
-from winit.torch import Module, audit, reinitialize  # noqa: E402
+from winit.torch import Module, _disjoint, audit, reinitialize  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -2484,3 +2484,42 @@ def test_what_reads_learned_queries_is_drawn_by_how_many_numbers_it_reads(heads:
     reinitialize(module, x=TOKENS, rng=0)
     for part in module.attends.in_proj_weight.detach().split(32):
         assert float(part.std()) * 32**0.5 == pytest.approx(1, rel=0.11)  # 1,024 numbers: 5 sd
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_a_gate_of_a_layer_saturates_for_itself(kind: Any) -> None:
+    """PyTorch computes the gates in place, in views of one array, each by a function of its own."""
+
+    def forward(m: Any, x: Tensor) -> Tensor:
+        made: Tensor = m.head(m.rnn(x)[0][:, -1])
+        return made
+
+    rnn = kind(32, 32, batch_first=True)
+    module = Made(forward, rnn=rnn, head=nn.Linear(32, 3))
+    assert audit(module, TOKENS).ok
+    rnn.weight_ih_l0.data[64:96] *= 100  # what a tanh reads, in either
+    report = audit(module, TOKENS)
+    assert report.findings[0].verdict == "saturated"
+    assert report.findings[0].changes[0] == "rnn.weight_ih_l0"
+
+
+def test_pruned_units_are_no_copies_of_one_another() -> None:
+    module = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh())
+    module.append(nn.Linear(64, 3))
+    with torch.no_grad():
+        for zeros in (module[2].weight[:45], module[2].bias[:45], module[4].weight[:, :45]):
+            zeros.zero_()
+    report = audit(module, WIDE)
+    assert report.ok and "2.weight: of the units 25% or more get no gradient" in report.notes[0]
+
+
+def test_views_of_one_array_that_share_no_entry_are_told_from_those_that_do() -> None:
+    base = torch.arange(144).reshape(2, 6, 12)
+    cuts = [slice(None), slice(0, 3), slice(2, 5), slice(3, 6)]
+    views = [base[:, one, two] for one in cuts for two in cuts]
+    views += [base[0], base.flatten()[5:100], base.transpose(1, 2), base[:, ::2], base[:, 1::2]]
+    entries = [{*view.flatten().tolist()} for view in views]
+    for one, own in zip(views, entries, strict=True):
+        for other, others in zip(views, entries, strict=True):
+            alike = one.stride() == other.stride()  # only these are looked into
+            assert _disjoint(one, other) == (alike and not own & others)

@@ -353,9 +353,12 @@ class Subject:
         uneven = self._uneven(d, site, units[0]) if len(units) else 0.0
         zero = [part == 0 for part in units] if len(units) == 2 else [np.zeros(0, dtype=bool)] * 2
         silent = zero[0] & zero[1]
+        pruned = silent if not silent.all() else silent[:0]  # equal, and yet not tied
+        told = [m[..., ~pruned] if len(pruned) else m for m in marks]
+        distinct = _distinct([m for part in told for m in part]) + pruned.sum()
         return _EMPTY | {"uneven": uneven, "x2": x2, "z2": z2, "g2": g2,
                          "x_share": x_share, "z_share": z_share,
-                         "dead": dead, "distinct": _distinct([m for part in marks for m in part]),
+                         "dead": dead, "distinct": distinct,
                          "std": std, "effect": weight.std**2 * float(weight.felt.sum()),
                          "x_steps": x_steps, "g_steps": g_steps, "opens": zero[0] & ~zero[1],
                          "silent": silent, "still": _still(d, site, silent)}  # fmt: skip

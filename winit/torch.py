@@ -325,6 +325,23 @@ def _lies(tensor: Tensor) -> Any:
     return tensor.dtype, tensor.shape, tensor.stride(), tensor.storage_offset()
 
 
+def _disjoint(one: Tensor, other: Tensor) -> bool:
+    """Whether two views with the same strides are parts of one array that share no entry."""
+    if one.stride() != other.stride() or one.dtype != other.dtype:
+        return False
+    starts = [one.storage_offset(), other.storage_offset()]
+    axes = sorted(zip(one.stride(), one.shape, other.shape, strict=True), reverse=True)
+    room, parted = math.inf, False
+    for stride, *sizes in axes:
+        firsts = [start // max(1, stride) for start in starts]
+        ends = [first + size for first, size in zip(firsts, sizes, strict=True)]
+        if max(ends) * stride > room:  # it runs over into the next row
+            return False
+        parted |= max(firsts) >= min(ends)
+        starts, room = [start % max(1, stride) for start in starts], stride
+    return parted
+
+
 def _wide(tensor: Tensor) -> Tensor:
     return tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))
 
@@ -595,7 +612,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         storage = tensor.untyped_storage()
         for other in [ref() for ref in self.views.get(storage._cdata, ())]:
             shares = other is not None and other.untyped_storage()._cdata == storage._cdata
-            if not shares or other is tensor:
+            if not shares or other is tensor or _disjoint(other, tensor):
                 continue
             if _lies(other) == _lies(tensor):  # it holds the very numbers
                 self.known[other] = value
