@@ -328,7 +328,8 @@ def test_time_steps_count_as_depth_and_a_state_starts_with_its_first_step() -> N
     assert not looped([1.0, 10.0, 1e3], summed=2).ok
     for steps in ([0.005, 0.9, 1.0], [1.0, 0.1, 1e-3]):  # blocks that share kernels, in a branch
         assert looped(steps, summed=2, fed=False).ok
-    assert not looped([0.0, 1e-3, 1.0], summed=2).ok
+    assert looped([0.0, 1e-3, 1.0], summed=2).ok  # up to the usual scale, as an LSTM's third layer
+    assert not looped([0.0, 1e-3, 1e3], summed=2).ok
 
 
 # ------------------------------------------------------------------ the whole

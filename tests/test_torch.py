@@ -2503,6 +2503,23 @@ def test_a_gate_of_a_layer_saturates_for_itself(kind: Any) -> None:
     assert report.findings[0].changes[0] == "rnn.weight_ih_l0"
 
 
+@pytest.mark.parametrize("layers", [1, 3, 5])
+def test_a_stack_of_recurrent_layers_may_begin_with_small_states(layers: int) -> None:
+    """The upper ones of an LSTM's first states are tiny, and grow to a tenth."""
+
+    def forward(m: Any, x: Tensor) -> Tensor:
+        made: Tensor = m.head(m.rnn(x)[0].mean(1))
+        return made
+
+    rnn = nn.LSTM(32, 64, layers, batch_first=True)
+    module = Made(forward, rnn=rnn, head=nn.Linear(64, 3))
+    x = torch.randn(16, 20, 32)
+    reinitialize(module, x=x, rng=0)
+    assert audit(module, x).ok
+    rnn.get_parameter(f"weight_hh_l{layers - 1}").data *= 30
+    assert audit(module, x).findings[0].changes == (f"rnn.weight_hh_l{layers - 1}",)
+
+
 def test_pruned_units_are_no_copies_of_one_another() -> None:
     module = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh())
     module.append(nn.Linear(64, 3))

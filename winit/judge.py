@@ -482,11 +482,14 @@ def uneven(case: Case) -> Array:
 def far(case: Case, sign: float) -> Array:
     """How far a signal has come up or down from where it set out, and from 1, the usual scale.
 
-    Small inputs that grow to it have not exploded, nor have large ones shrunk that end there, as
-    behind a sine. Of a loop's states the start alone counts.
+    Small inputs that grow to it have not exploded, as the first states of a loop, nor have large
+    ones shrunk that end there, as behind a sine. How far a state shrinks, the start alone says.
     """
-    level = np.log(np.clip(case.m.x2 / case.each("ahead") ** 2, 1e-300, 1e300))
-    found = np.where(case.each("recurrent"), np.inf, sign * level)
+    recurrent = case.each("recurrent")
+    x2 = [np.fmax(x2, steps[-1]) if steps.size and r else x2
+          for x2, steps, r in zip(case.m.x2, case.m.x_steps, recurrent, strict=True)]  # fmt: skip
+    level = np.log(np.clip(np.array(x2) / case.each("ahead") ** 2, 1e-300, 1e300))
+    found = np.where(recurrent & (sign < 0), np.inf, sign * level)
     return np.minimum(sign * drift(case), found)
 
 
