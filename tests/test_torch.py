@@ -2488,7 +2488,7 @@ def test_what_reads_learned_queries_is_drawn_by_how_many_numbers_it_reads(heads:
 
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
 def test_a_gate_of_a_layer_saturates_for_itself(kind: Any) -> None:
-    """PyTorch computes the gates in place, in views of one array, each by a function of its own."""
+    """An LSTM's are computed in place, in views of one array, each by a function of its own."""
 
     def forward(m: Any, x: Tensor) -> Tensor:
         made: Tensor = m.head(m.rnn(x)[0][:, -1])

@@ -486,9 +486,9 @@ def far(case: Case, sign: float) -> Array:
     ones shrunk that end there, as behind a sine. How far a state shrinks, the start alone says.
     """
     recurrent = case.each("recurrent")
-    x2 = [np.fmax(x2, steps[-1]) if steps.size and r else x2
-          for x2, steps, r in zip(case.m.x2, case.m.x_steps, recurrent, strict=True)]  # fmt: skip
-    level = np.log(np.clip(np.array(x2) / case.each("ahead") ** 2, 1e-300, 1e300))
+    steps = zip(case.m.x2, case.m.x_steps, strict=True)
+    x2 = np.where(recurrent, [np.fmax.reduce(own, initial=x2) for x2, own in steps], case.m.x2)
+    level = np.log(np.clip(x2 / case.each("ahead") ** 2, 1e-300, 1e300))
     found = np.where(recurrent & (sign < 0), np.inf, sign * level)
     return np.minimum(sign * drift(case), found)
 

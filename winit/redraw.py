@@ -174,7 +174,7 @@ def generated(site: Site) -> bool:
     return alone or (len(site.kernel.shape) == 1 and bool(beside))
 
 
-def read(site: Site) -> int:
+def numbers_read(site: Site) -> int:
     """If a parameter is read by the kernel, as learned queries are, how many numbers; else 0."""
     first, *others = site.kernels
     if first.power or first.normed or first.index is not None or len(first.shape) < 2:
@@ -296,12 +296,9 @@ def draw(site: Site, plan: Plan, rng: Draws) -> tuple[NDArray[np.int64] | None, 
     if plan.scheme in PLAIN:
         return index, function(shape, rng=rng, **options)
     if index is None:
-        fan_in = read(site)  # the plan is for what the kernel gives of it
-        std = (
-            plan.std
-            if math.isfinite(plan.std) and not fan_in
-            else 1 / math.sqrt(fan_in or site.fan_in)
-        )
+        fan_in: float = numbers_read(site)  # for which there is no plan
+        fan_in = fan_in or (0 if math.isfinite(plan.std) else site.fan_in)
+        std = 1 / math.sqrt(fan_in) if fan_in else plan.std
         return None, initializers.normal(shape, std=std, rng=rng)
     groups, outputs, *rest = shape
     blocks = site.blocks if outputs % site.blocks == 0 else 1
