@@ -2540,3 +2540,39 @@ def test_views_of_one_array_that_share_no_entry_are_told_from_those_that_do() ->
         for other, others in zip(views, entries, strict=True):
             alike = one.stride() == other.stride()  # only these are looked into
             assert _disjoint(one, other) == (alike and not own & others)
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+def test_a_recurrent_layer_may_start_from_a_learned_state(kind: Any) -> None:
+    """A gate times what is learned has no tails of its own, and the layer is as recurrent."""
+
+    def forward(m: Any, x: Tensor) -> Tensor:
+        h = m.start.expand(1, len(x), 32).contiguous()
+        made: Tensor = m.head(m.rnn(x, (h, h) if kind is nn.LSTM else h)[0][:, -1])
+        return made
+
+    start, rnn = nn.Parameter(0.3 * torch.randn(1, 1, 32)), kind(32, 32, batch_first=True)
+    module = Made(forward, start=start, rnn=rnn, head=nn.Linear(32, 3))
+    assert audit(module, TOKENS).ok
+    reinitialize(module, x=TOKENS, rng=0)
+    for part in rnn.weight_hh_l0.detach().split(32):
+        torch.testing.assert_close(part @ part.T, torch.eye(32), atol=1e-5, rtol=0)
+    assert audit(module, TOKENS).ok
+    rnn.weight_hh_l0.data *= 50
+    assert audit(module, TOKENS).findings[0].changes == ("rnn.weight_hh_l0",)
+
+
+@pytest.mark.parametrize("scale", [0.3, 1.0, 5.0])
+@pytest.mark.parametrize("kind", ["scale", "shift"])
+def test_what_saturates_does_so_before_a_learned_scale_or_shift(kind: str, scale: float) -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        h = torch.tanh(m.inner(x))
+        made: Tensor = m.outer(m.own * h if kind == "scale" else h + m.own)
+        return made
+
+    own = nn.Parameter(scale * (1 + 0.3 * torch.randn(64)))
+    module = Made(forward, inner=nn.Linear(64, 64), outer=nn.Linear(64, 3), own=own)
+    assert not [f for f in audit(module, WIDE).findings if f.verdict == "saturated"]
+    module.inner.weight.data *= 50
+    finding = audit(module, WIDE).findings[0]
+    assert finding.verdict == "saturated" and finding.changes == ("inner.weight",)

@@ -150,6 +150,7 @@ class Value:
     reduced: bool = False  # a reduction lies before it
     pending: bool = False  # degree 0 by a reduction: the last such value is a normalizer's result
     soft: bool = False  # so by exponentials
+    scaled: bool = False  # bent, and then multiplied or shifted by parameters that are not known
     kept: float = 1.0  # how much of it is no padding
     averaged: float = 1.0
     total: float = 1.0  # by how much the sums among these make equal numbers larger
@@ -482,7 +483,9 @@ class Reader:
         return v.act if v.straight else self._function(_ahead(v)[1])
 
     def bend(self, v: Value) -> Elementwise:
-        """The activation whose results these are, with the numbers that multiply them."""
+        """The activation whose results these are, with the numbers that multiply them, if known."""
+        if v.scaled:
+            return LINEAR
         unit = _unit(v)
         return v.act if v.straight else self._function(unit.curve if unit else v.curve)
 
@@ -604,14 +607,11 @@ class Reader:
             return replace(self._mixed(op, known, degree, pending), level=level,
                            least=_low(op, known) if rises else -math.inf)  # fmt: skip
         open_ended = not all(v.exact for v in sides)
-        if op.kind == "mul" and open_ended and not made_of and len(main) == 1:  # noise, masks
-            act = self.bend(inputs[main[0]])
-            if act.positive and inputs[main[0]].level > ROUTING:
-                self.bends[op.number, main[0]] = act, inputs[main[0]].parents
+        scaled = open_ended and len(main) == 1 and self._scaled(op, first, main[0], bool(made_of))
         powers = first.powers if level == first.level else self._powers(op, inputs)
         free = first.free | any_of(1 << p for p in made_of if op.kind == "add")
         made = replace(first, level=level, straight=straight, powers=powers, free=free,
-                       kept=first.kept * op.kept)  # fmt: skip
+                       scaled=first.scaled or scaled, kept=first.kept * op.kept)  # fmt: skip
         if pending:
             return replace(made, source=op.number, layout=0) if open_ended else made
         made = replace(made, total=made.total * (_factor(op, sides[0]) if lone and sides else 1.0))
@@ -624,6 +624,15 @@ class Reader:
         # A function that no longer grows far out, such as tanh, sets a scale of its own.
         bounded = all(v.bounded for v in known) or degree == 0
         return replace(made, degree=degree or 1.0, bounded=bounded)
+
+    def _scaled(self, op: Op, v: Value, k: int, learned: bool) -> bool:
+        """Whether numbers that are not known scale what is bent, which is seen before they do."""
+        if op.kind not in ("mul", "div", "add") or v.level <= ROUTING:
+            return False
+        act, bent = self.bend(v), learned and not v.straight
+        if bent or (op.kind == "mul" and not learned and act.positive):  # noise, masks
+            self.bends[op.number, k] = act, v.parents
+        return bent
 
     def _curved(self, op: Op, inputs: Sequence[Value], main: Sequence[int], made: Value) -> Value:
         """A function of one source, with its curves after an operation."""
@@ -1077,7 +1086,7 @@ class Reader:
             return replace(v, entries={}, exact=False)
         return replace(v, source=i, layout=0, straight=True, curve=POINTS, act=act, depth=depth,
                        bare_curve=POINTS, least=_least(v), behind=_behind(v), multiples=(),
-                       ahead=1.0, taken=_ahead(v)[0],
+                       ahead=1.0, taken=_ahead(v)[0], scaled=False,
                        loops=v.loops & ~mark, state=v.state & ~mark, units={}, free=0)  # fmt: skip
 
     # Loops that were run step by step.
@@ -1190,8 +1199,13 @@ class Reader:
         """Whether data, or a site's result that only later calls read, come in between these."""
         first, own = calls[0], any_of(1 << d.number for d in calls)
         known = often | 1 << first.number | reach[first.number]
-        new = any_of(d.x.parents for d in calls) & ~known
-        return any(d.x.origins for d in calls[1:]) or any(not reach[n] & own for n in bits(new))
+        read = any_of(d.x.parents for d in calls) & ~often
+        new = [not reach[n] & own for n in bits(read & ~known)]
+        # What the first reads already, as from a learned state, may be added to each state anew.
+        for n in bits(read & known & ~own):
+            met = {m & own for m in self.sums if m >> n & 1 and m & own}
+            new += [sum(m.bit_count() == 1 for m in met) > 1]
+        return any(d.x.origins for d in calls[1:]) or any(new)
 
     # The program.
 
