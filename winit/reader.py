@@ -338,6 +338,13 @@ def bits(mask: int) -> list[int]:
     return [i for i in range(mask.bit_length()) if mask >> i & 1]
 
 
+def _rings(turns: Sequence[Sequence[int]], reach: Mapping[int, int]) -> list[list[int]]:
+    """For each kernel's calls, whose calls take turns with them, as those that project a state."""
+    own = [any_of(1 << n for n in turn) for turn in turns]
+    before, every = [any_of(reach[n] for n in turn) for turn in turns], range(len(turns))
+    return [[j for j in every if before[i] & own[j] and before[j] & own[i]] for i in every]
+
+
 def growth(function: Callable[[Array], Any]) -> float:
     """The power of x with which a function grows, far out: on the right, or else on the left."""
     values = np.broadcast_to(np.asarray(function(FAR), dtype=np.float64), FAR.shape)
@@ -945,8 +952,9 @@ class Reader:
                  if v.level and not (times and self._masking(op, inputs, k))]  # fmt: skip
         if not known:
             return self._alone(op, inputs)
-        if op.kind == "reduce" and known[0].level > ROUTING and not known[0].straight:
-            self.bends[op.number, 0] = self.bend(known[0]), known[0].parents
+        for k, v in enumerate(inputs if op.kind in ("reduce", "join") else ()):
+            if v.level > ROUTING and not v.straight:  # later no more is known
+                self.bends[op.number, k] = self.bend(self._used(v)), v.parents
         made, acts = _union(known, op.number), {self.acting(v) for v in known if v.level > ROUTING}
         degree = sum(v.degree for v in known) if op.kind == "contract" else made.degree
         reduced = made.reduced or op.kind in ("reduce", "contract")
@@ -1172,8 +1180,12 @@ class Reader:
         """
         chains = [c for chains in calls for c in chains if len(c) >= LOOP]
         often = any_of(1 << d.number for chains in calls for c in chains for d in c)
-        fed = [self._fed(c, reach, often) for c in chains]
         turns = [[d.number for d in c] for c in chains]
+        rings = _rings(turns, reach)
+        reads = [any_of(d.x.parents for j in ring for d in chains[j]) & ~often for ring in rings]
+        new = [self._fed(*pair, reach, often) for pair in zip(chains, reads, strict=True)]
+        fed = [any(new[j] for j in ring) or any(d.x.origins for d in c[1:])
+               for c, ring in zip(chains, rings, strict=True)]  # fmt: skip
         beside: list[tuple[list[Draft], list[int]]] = []  # those that do not read their own results
         for each in calls:
             lone = [c[0] for c in each if len(c) == 1]
@@ -1195,17 +1207,16 @@ class Reader:
         lone_fed = [(lone, any(fed[k] for k in own)) for lone, own in beside]
         return [*zip(chains, fed, strict=True), *lone_fed], turns
 
-    def _fed(self, calls: Sequence[Draft], reach: Mapping[int, int], often: int) -> bool:
-        """Whether data, or a site's result that only later calls read, come in between these."""
+    def _fed(self, calls: Sequence[Draft], read: int, reach: Mapping[int, int], often: int) -> bool:
+        """Whether a site's result that only later calls read comes in between these."""
         first, own = calls[0], any_of(1 << d.number for d in calls)
         known = often | 1 << first.number | reach[first.number]
-        read = any_of(d.x.parents for d in calls) & ~often
         new = [not reach[n] & own for n in bits(read & ~known)]
         # What the first reads already, as from a learned state, may be added to each state anew.
         for n in bits(read & known & ~own):
             met = {m & own for m in self.sums if m >> n & 1 and m & own}
             new += [sum(m.bit_count() == 1 for m in met) > 1]
-        return any(d.x.origins for d in calls[1:]) or any(new)
+        return any(new)
 
     # The program.
 

@@ -585,9 +585,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             self.known[tensor] = value
             if writes:
                 self.written(tensor, value)
-        for k, x in enumerate(operands):  # of an operation that gives one number
-            if bend := self.reader.bends.get((first, k)):
-                self.flat(f"{first}.{k}", bend[0], x)
+        self.bent(first, dict(enumerate(operands)))  # of an operation that gives one number
         if views and results[0].layout is torch.strided:
             shared = self.views.setdefault(results[0].untyped_storage()._cdata, [])
             shared += [TensorWeakRef(t) for t in (*operands[:1], *results)]
@@ -619,6 +617,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             else:
                 old = [] if tensor.nbytes >= storage.nbytes() else [self.known.get(other, Value())]
                 self.known[other] = self.emit("join", [*old, value])
+                self.bent(self.count - 1, {len(old): tensor})
                 self.follow([self.lying(tensor)], "", "move", (), [other])
 
     def plain(
@@ -793,6 +792,12 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         if not d.lookup and (not whole or len(d.kernel.powers) > 1):  # else std is its parameter's
             self.notes[f"w {d.z}"] = _note(w, about_mean=True)
         self.fresh.append((d.z, c.units, result))
+
+    def bent(self, number: int, inputs: Mapping[int, Tensor]) -> None:
+        """Of the bent inputs of an operation, the share of flat slopes."""
+        for k, x in inputs.items():
+            if bend := self.reader.bends.get((number, k)):
+                self.flat(f"{number}.{k}", bend[0], x)
 
     def flat(self, place: Any, act: Elementwise, x: Tensor) -> None:
         """Of a curve that is flat at both ends, the share of flat slopes."""
