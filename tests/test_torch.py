@@ -2444,7 +2444,7 @@ def test_experts_in_one_array_are_stuck_however_many(still: int) -> None:
     assert [finding.verdict for finding in report.findings] == ["dead"] * (still > 0)
 
 
-@pytest.mark.parametrize("kind", ["equal", "large"])
+@pytest.mark.parametrize("kind", ["equal", "repeated", "large"])
 def test_learned_slots_are_the_cure_if_they_are_at_fault(kind: str) -> None:
     def forward(m: Any, x: Tensor) -> Tensor:
         slots, k, v = m.slots.expand(len(x), -1, -1), m.k(x), m.v(x)
@@ -2454,7 +2454,8 @@ def test_learned_slots_are_the_cure_if_they_are_at_fault(kind: str) -> None:
         made: Tensor = m.head(slots.mean(1))
         return made
 
-    slots = torch.full((4, 32), 0.5) if kind == "equal" else 100 * torch.randn(4, 32)
+    slots = torch.full((4, 32), 0.5) if kind == "equal" else torch.randn(4, 32)
+    slots = slots[[0, 1, 0, 0]] if kind == "repeated" else slots * 100 if kind == "large" else slots
     parts = {name: nn.Linear(32, 32) for name in "qkv"}
     module = Made(forward, slots=nn.Parameter(slots), head=nn.Linear(32, 3), **parts)
     finding = audit(module, TOKENS).findings[0]
@@ -2576,3 +2577,79 @@ def test_what_saturates_does_so_before_a_learned_scale_or_shift(kind: str, scale
     module.inner.weight.data *= 50
     finding = audit(module, WIDE).findings[0]
     assert finding.verdict == "saturated" and finding.changes == ("inner.weight",)
+
+
+def filled(u: Tensor, c: Tensor) -> Tensor:
+    both = torch.zeros(len(u), 64)
+    both[:, :32], both[:, 32:] = u, c
+    return both
+
+
+def stacked(u: Tensor, c: Tensor) -> Tensor:
+    return torch.stack([u, c], 1).flatten(1)
+
+
+@pytest.mark.parametrize("joined", [lambda u, c: torch.cat([u, c], 1), stacked, filled])
+@pytest.mark.parametrize("shape", [torch.tanh, torch.sigmoid])  # as the gate, or not
+def test_gates_that_are_put_side_by_side_saturate_each_for_itself(joined: Any, shape: Any) -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        h = x.new_zeros(len(x), 32)
+        for step in x.unbind(1):
+            u, c = (m.x(step) + m.h(h)).chunk(2, 1)
+            u, c = joined(torch.sigmoid(u), shape(c)).chunk(2, 1)
+            h = (1 - u) * h + u * c
+        made: Tensor = m.head(h)
+        return made
+
+    module = Made(forward, x=nn.Linear(32, 64), h=nn.Linear(32, 64), head=nn.Linear(32, 3))
+    assert audit(module, TOKENS).ok
+    module.x.bias.data[:32] = -15.0
+    report = audit(module, TOKENS, cures=False)
+    assert {finding.verdict for finding in report.findings} == {"saturated"}
+
+
+@pytest.mark.parametrize(("decay", "sound"), [(0.9, True), (1.5, False)])
+def test_no_kernel_is_scaled_away_where_a_state_of_its_own_grows(decay: float, sound: bool) -> None:
+    """The input kernel at 1/2,800 keeps outputs level, and no rate is right for it and the rest."""
+
+    def forward(m: Any, x: Tensor) -> Tensor:
+        h = x.new_zeros(len(x), 32)
+        for step in x.unbind(1):
+            h = m.x(step) + m.decay * h
+        made: Tensor = m.head(h)
+        return made
+
+    decays = nn.Parameter(torch.full((32,), decay))
+    module = Made(forward, x=nn.Linear(32, 32), decay=decays, head=nn.Linear(32, 3))
+    x = torch.randn(16, 20, 32)
+    report = audit(module, x)
+    assert report.ok is sound
+    if not sound:
+        assert report.findings[0].cure.startswith("no redraw cures this: ")
+        assert report.findings[0].cure.endswith("let a state decay")
+        reinitialize(module, x=x, rng=0)
+        assert float(module.x.weight.detach().std()) * 32**0.5 == pytest.approx(1, rel=0.11)  # 5 sd
+
+
+def test_a_state_that_is_projected_is_read_as_any_other() -> None:
+    """Its kernel is orthogonal, gate by gate, and the next layer's ends none of many branches."""
+
+    def forward(m: Any, x: Tensor) -> Tensor:
+        for reads, keeps, projects in zip(m.reads, m.keeps, m.projects, strict=True):
+            c, states = x.new_zeros(len(x), 64), [x.new_zeros(len(x), 32)]
+            for step in reads(x).unbind(1):
+                i, f, g, o = (step + keeps(states[-1])).chunk(4, 1)
+                c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+                states.append(projects(torch.sigmoid(o) * torch.tanh(c)))
+            x = torch.stack(states[1:], 1)
+        made: Tensor = m.head(x[:, -1])
+        return made
+
+    reads, keeps = (nn.ModuleList(nn.Linear(32, 256) for _ in "ab") for _ in "ab")
+    projects = nn.ModuleList(nn.Linear(64, 32, bias=False) for _ in "ab")
+    module = Made(forward, reads=reads, keeps=keeps, projects=projects, head=nn.Linear(32, 3))
+    said = reinitialize(module, x=TOKENS, rng=0)
+    assert {said[f"keeps.{k}.weight"] for k in (0, 1)} == {"orthogonal"}
+    others = {said[f"{name}.{k}.weight"] for name in ("reads", "projects") for k in (0, 1)}
+    assert others == {"lecun_normal"}
+    assert audit(module, TOKENS).ok

@@ -602,6 +602,7 @@ class Rule:
 SGD = "SGD needs a rate of its own for it, if one exists; Adam divides much of it away."
 SOME = "SGD moves some kernels and leaves the others; Adam moves all."
 SCALE = "normalize between the kernels, or divide sums of n by √n"
+LESSEN = "normalize between the kernels, divide sums of n by √n, or let a state decay"
 PATHS = "add skip connections, normalize between the kernels, or take another activation"
 ALIVE = "take a leaky activation, or none, where it is dead, and biases of 0"
 UNTIE = "draw at random what stands between the kernels too"
@@ -641,7 +642,7 @@ RULES = (
     Rule(collapsed, "collapsed", "Of its E z² {z_share:.1g} varies over the examples: all look "
          "alike to it.", "SGD does not begin; Adam begins late, if it is above rounding.", PATHS,
          moved=True),
-    Rule(grows, "exploding", OFF, SGD, SCALE, moved=True),
+    Rule(grows, "exploding", OFF, SGD, LESSEN, moved=True),
     Rule(fades, "shrinking", OFF, SGD, SCALE, moved=True),
     Rule(uneven, "shrinking", "Of its {groups} independent parts one is e^{uneven:.0f} times "
          "weaker than another.", SOME, SCALE, scaled=False),
@@ -896,7 +897,8 @@ def changes(
         text += _asking(subject, names)
         values = {name: means[name] for name in names if name in means}
         found += [Change(text, {name: factors[name] for name in names}, values)] * bool(at)
-    if bare := equal_rows(case) or (_large(subject, case) if rule.scaled else []):
+    bare = equal_rows(case) or (_large(subject, case) if rule.scaled else [])
+    if bare := bare or (_repeated(subject, case) if rule.find is symmetric else []):
         found += [_redrawn(subject, bare, std) for std in (OPENED, 1.0)]
     yield from map(told, found)  # before anything is drawn, which takes as long as many runs
     yield from _standardized(case, rule)
@@ -922,12 +924,24 @@ def changes(
         yield from _quieted(subject, case)
 
 
-def _large(subject: Subject, case: Case) -> list[str]:
-    """Parameters of two axes that are no kernels, as learned tokens, and larger than signals."""
+def _bare(subject: Subject, case: Case) -> list[str]:
+    """Parameters of two axes that are no kernels, as learned tokens."""
     mains = {site.kernel.name for site in case.program.sites}
     others = {n: subject.parameters[n] for n in case.m.kernels if n not in mains}
-    return [n for n, shape in others.items() if case.m.kernels[n].rms > CROSSED and len(shape) > 1
-            and shape[-1] > 1 and n not in case.program.frozen]  # fmt: skip
+    return [n for n, shape in others.items()
+            if len(shape) > 1 < shape[-1] and n not in case.program.frozen]  # fmt: skip
+
+
+def _large(subject: Subject, case: Case) -> list[str]:
+    """Those of them that are larger than signals."""
+    return [n for n in _bare(subject, case) if case.m.kernels[n].rms > CROSSED]
+
+
+def _repeated(subject: Subject, case: Case) -> list[str]:
+    """Those of them of which half of the rows or more are copies."""
+    rows = {n: subject.value(n) for n in _bare(subject, case)}
+    rows = {n: value.reshape(-1, value.shape[-1]) for n, value in rows.items()}
+    return [n for n, own in rows.items() if len(np.unique(own, axis=0)) <= ALIKE * len(own)]
 
 
 def _redrawn(subject: Subject, names: list[str], std: float) -> Change:
@@ -1002,7 +1016,10 @@ def _next(case: Case, i: int) -> tuple[int, ...]:
 
 
 def leveled(subject: Subject, case: Case, change: Change) -> Change:
-    """A draw, each kernel then scaled for what the plan cannot know, as sums over neighbors."""
+    """A draw, each kernel then scaled for what the plan cannot know, as sums over neighbors.
+
+    Not by a hundred or more: that is no kernel's fault, but a state's, say, that doubles each step.
+    """
     sites, times = case.program.sites, dict.fromkeys(case.owner, 1.0)
     drawn = change.values
     if not times:
@@ -1025,6 +1042,8 @@ def leveled(subject: Subject, case: Case, change: Change) -> Change:
     least = NEAR / len(times)
     ranked = sorted(times, key=lambda k: -abs(math.log(times[k])))
     said = tuple(f"{k} by {times[k]:.2g}" for k in ranked if abs(math.log(times[k])) > least)
+    if not abs(math.log(times[ranked[0]])) < math.log(STEEP) / 2:
+        return replace(change, values=drawn)
     text = f"{change.text}, then scale it until E x² stays level: {listed(said)}"
     return replace(change, text=text) if said else change
 
