@@ -419,16 +419,15 @@ AT_LOADING = {
     "plots": {"numpy", "winit._checks", "matplotlib", "cycler"},
     "report": {"numpy", "winit._checks"},
     "program": {"numpy", "winit.diagnostics"},
-    "reader": {"numpy", "winit.diagnostics", "winit.program"},
-    "subject": {"numpy", "winit.diagnostics", "winit.program", "winit.reader"},
+    "reader": {"numpy", "winit.program"},
+    "subject": {"numpy", "winit.program", "winit.reader"},
     "redraw": {"numpy", "winit.activations", "winit.theory"}
     | {f"winit.{name}" for name in ("_checks", "initializers", "program", "subject")},
     "judge": {"numpy"} | {f"winit.{name}" for name in ("program", "redraw", "report", "subject")},
-    "jax": {"numpy", "jax", "winit._checks", "winit.diagnostics"}
-    | {f"winit.{name}" for name in ("program", "reader", "subject")},
+    "jax": {"numpy", "jax", "winit._checks", "winit.reader", "winit.subject"},
     "keras": {"numpy", "keras"}
     | {f"winit.{name}" for name in ("_checks", "initializers", "program", "reader", "redraw")},
-    "torch": {"numpy", "torch", "winit._checks", "winit.diagnostics", "winit.initializers"}
+    "torch": {"numpy", "torch", "winit._checks", "winit.initializers"}
     | {f"winit.{name}" for name in ("program", "reader", "redraw", "subject")},
     "frameworks": {"winit._checks"},
     "__main__": {"winit._checks"},

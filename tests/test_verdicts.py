@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from winit import judge, program, subject
-from winit.diagnostics import FLAT
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book" / "_ext"))
@@ -51,8 +50,8 @@ def test_what_is_not_monotone_is_not_judged_saturated() -> None:
     """The page says so of a Gaussian bump, and the program finds no tails of one."""
     z = program.POINTS
     bump, step = np.exp(-(z**2)), np.tanh(z)
-    assert program.Elementwise(bump).tails(FLAT) is None
-    assert program.Elementwise(step).tails(FLAT) is not None
+    assert program.Elementwise(bump).tails is None
+    assert program.Elementwise(step).tails is not None
     section = TEXT.split("## Saturated")[1].split("\n## ")[0]
     assert "not monotone, such as a Gaussian bump, is not judged saturated" in section
 

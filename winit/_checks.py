@@ -193,9 +193,8 @@ def number(
     minimum: float = -np.inf,
     maximum: float = np.inf,
     above: float = -np.inf,
-    below: float = np.inf,
 ) -> float:
-    """A finite real number within the bounds: `above` and `below` are excluded themselves."""
+    """A finite real number within the bounds: `above` is excluded itself."""
     real = is_a(value, numbers.Real) or (is_a(value, np.generic) and is_float(value.dtype))
     if is_a(value, bool, np.timedelta64) or not real:
         raise TypeError(f"{what} must be a number, got {shown(value)}")
@@ -215,8 +214,6 @@ def number(
         raise ValueError(f"{what} must be {maximum:g} or smaller, got {shown(value)}")
     if checked <= above:
         raise ValueError(f"{what} must be larger than {above:g}, got {shown(value)}")
-    if checked >= below:
-        raise ValueError(f"{what} must be smaller than {below:g}, got {shown(value)}")
     return checked
 
 

@@ -24,8 +24,6 @@ from jax.sharding import Mesh, NamedSharding
 
 from winit import _checks, reader
 from winit._checks import RNG
-from winit.diagnostics import FLAT
-from winit.program import Program
 from winit.reader import Contract, Draft, Op, Reader, Value
 from winit.subject import BLOCK, KEY, PEAK, Note, spread, squares, together
 from winit.subject import Subject as Base
@@ -216,7 +214,6 @@ class Counting(Interpreter):
 class Reading(Interpreter):
     """Reads a jaxpr as a program."""
 
-    program: Program  # once all is read
     sites: Mapping[int, Draft]  # before the calls in a loop become one
 
     def __init__(self, trips: Mapping[int, int]) -> None:
@@ -229,10 +226,10 @@ class Reading(Interpreter):
     def constant(self, value: Any) -> Value:
         """A number that is known, or an array of which only a mask is."""
         extended = jnp.issubdtype(getattr(value, "dtype", type(value)), jax.dtypes.extended)
-        if np.size(value) != 1 or extended:
-            known = Value() if extended or not np.size(value) else reader.constant(_real(value))
-            return replace(known, exact=False)
-        return reader.constant(_real(value))
+        if extended or not np.size(value):
+            return Value()
+        known = reader.constant(_real(value))
+        return known if np.size(value) == 1 else replace(known, exact=False)
 
     def call(self, eqn: Any, inputs: list[Any]) -> list[Any]:
         """Looked into; where there is no site, it will be run whole, for its own derivative."""
@@ -252,9 +249,9 @@ class Reading(Interpreter):
         contract: tuple[Contract | None, ...] = ()
         run: Any = partial(_numbers, eqn) if kind not in ("move", "join") else partial(_bind, eqn)
         if name == "dot_general":
-            kind, contract = "contract", (_dot(eqn, 0), _dot(eqn, 1))
-            axes = eqn.params["dimension_numbers"][0][0]
-            count = math.prod(eqn.invars[0].aval.shape[axis] for axis in axes)
+            shapes, axes = [v.aval.shape for v in eqn.invars], eqn.params["dimension_numbers"]
+            kind, contract = "contract", reader.products(shapes, *axes)
+            count = math.prod(shapes[0][axis] for axis in axes[0][0])
         elif name == "conv_general_dilated":
             kind, contract = "contract", (None, _convolution(eqn))
         elif name.startswith("ragged_dot") and eqn.invars[1].aval.ndim == 3:
@@ -283,7 +280,9 @@ class Reading(Interpreter):
             stops=name == "stop_gradient",
             count=count,
             contract=contract,
-            parts=_parts(eqn),
+            parts=reader.equal_parts(eqn.invars[0].aval.size, eqn.outvars[0].aval.size)
+            if name in ("slice", "split")
+            else 1,
             kept=min(1.0, eqn.invars[0].aval.size / eqn.outvars[0].aval.size)
             if name == "pad" and eqn.outvars[0].aval.size
             else 1.0,
@@ -329,29 +328,17 @@ class Reading(Interpreter):
         return outputs
 
 
-def _single(dtype: Any) -> Any:
-    """Narrow floats are computed with as float32."""
-    return np.float32 if jnp.issubdtype(dtype, jnp.floating) else dtype
-
-
 def _numbers(eqn: Any, *numbers: Any) -> Any:
     """An elementwise equation on numbers of any one shape."""
     kind = eqn.primitive.name
     if kind in ("convert_element_type", "copy", "reduce_precision", "stop_gradient", "real"):
         (values,) = numbers
         return values if _floats(eqn.outvars[0].aval) else np.trunc(values)
-    pairs = list(zip(numbers, eqn.invars, strict=True))
+    kinds = [np.float32 if _floats(v.aval) else v.aval.dtype for v in eqn.invars]  # narrow ones too
     with np.errstate(all="ignore"):
-        arrays = [np.asarray(n).astype(_single(v.aval.dtype)) for n, v in pairs]
+        arrays = [np.asarray(n).astype(kind) for n, kind in zip(numbers, kinds, strict=True)]
     made = np.asarray(_bind(eqn, *np.broadcast_arrays(*arrays))[0])
     return made.real if np.iscomplexobj(made) else made
-
-
-def _parts(eqn: Any) -> int:
-    """Of how many equal parts an equation takes one."""
-    size = eqn.outvars[0].aval.size if eqn.primitive.name in ("slice", "split") else 0
-    whole = eqn.invars[0].aval.size if size else 1
-    return whole // size if size and whole % size == 0 else 1
 
 
 def _counted(eqn: Any, inputs: Sequence[Value]) -> bool:
@@ -359,20 +346,6 @@ def _counted(eqn: Any, inputs: Sequence[Value]) -> bool:
     one = eqn.invars[1].aval.size <= eqn.invars[0].aval.ndim
     counted = not (any(v.level for v in inputs[1:]) or all(v.exact for v in inputs[1:]))
     return one and counted and inputs[0].level > 0
-
-
-def _dot(eqn: Any, side: int) -> Contract:
-    contracted, batch = eqn.params["dimension_numbers"]
-    shapes = [v.aval.shape for v in eqn.invars]
-    free = [
-        [a for a in range(len(shapes[k])) if a not in (*contracted[k], *batch[k])] for k in (0, 1)
-    ]
-    n = len(batch[0])
-    ends = [range(n, n + len(free[0])), range(n + len(free[0]), n + len(free[0]) + len(free[1]))]
-    order = (batch[side], free[side], contracted[side], ())
-    units = (*range(n), *ends[side])
-    return Contract(order, shapes[side], units=units, examples_x=free[1 - side],
-                    examples_z=ends[1 - side])  # fmt: skip
 
 
 def _convolution(eqn: Any) -> Contract:
@@ -462,10 +435,9 @@ class Running(Interpreter):
     def __init__(self, reading: Reading, examples: int, slots: Mapping[int, Any]) -> None:
         super().__init__()
         self.trips, self.ends, self.roots = reading.trips, reading.ends, reading.reader.roots
-        acts: dict[Any, Any] = {z: reading.reader.bend(d.x) for z, d in reading.sites.items()
-                                if not d.lookup}  # fmt: skip
-        acts |= {place: act for place, (act, _) in reading.reader.bends.items()}
-        self.tails = {i: tails for i, act in acts.items() if (tails := act.tails(FLAT))}
+        acts = {str(z): reading.reader.bend(d.x) for z, d in reading.sites.items() if not d.lookup}
+        acts |= {f"{i}.{k}": act for (i, k), (act, _) in reading.reader.bends.items()}
+        self.tails = {place: act.tails for place, act in acts.items()}
         self.peaks = reading.reader.peaks
         self.sites = reading.sites
         self.examples, self.slots = examples, slots
@@ -496,26 +468,22 @@ class Running(Interpreter):
         if numbers and numbers[0] in self.sites:
             outputs = [self._site(self.sites[numbers[0]], inputs, outputs[0])]
         for k, x in enumerate(inputs) if numbers else ():
-            self.flat(numbers[0], k, x)
+            self.flat(f"{numbers[0]}.{k}", x)
         self.watch(numbers, outputs)
         return outputs
 
-    def flat(self, number: int, k: int, x: Any) -> None:
+    def flat(self, place: str, x: Any) -> None:
         """Note how much of what an operation reads, or a model gives, is where a curve is flat."""
-        if (number, k) in self.tails:
-            self._flat(f"{number}.{k}", self.tails[number, k], x)
-
-    def _flat(self, place: str, tails: tuple[float, float, float], x: Any) -> None:
-        flat = (x <= tails[0]) | (x >= tails[1])
-        self.notes[f"flat {place}"] = {"x": jnp.mean(flat.astype(jnp.float32))}
+        if tails := self.tails.get(place):
+            flat = (x <= tails[0]) | (x >= tails[1])
+            self.notes[f"flat {place}"] = {"x": jnp.mean(flat.astype(jnp.float32))}
 
     def _site(self, d: Draft, inputs: list[Any], z: Any) -> Any:
         x, w, c = inputs[1 - d.side], inputs[d.side], d.contract
         self.notes[f"z {d.z}"] = _note(z, c.units) | _varying(z, c.examples_z, self.examples)
         if _floats(x):
             self.notes[f"x {d.z}"] = _note(x) | _varying(x, c.examples_x, self.examples)
-        if d.z in self.tails:
-            self._flat(str(d.z), self.tails[d.z], x)
+        self.flat(str(d.z), x)
         if not (d.plain or d.lookup):
             self.notes[f"w {d.z}"] = _note(_wide(w) - _wide(w).mean())
         return _tap(tuple(c.units))(z, self.slots[d.z]) if d.z in self.slots else z
@@ -630,7 +598,7 @@ class Subject(Base):
         self.marks = all(np.isin(t, (0, 1)).all() for t in known)
         draws, seed = _checks.as_rng(rng), _checks.whole(rng)
         own = [*draws.bytes(8)] if seed is None else [seed]
-        self.stream = np.random.default_rng(np.random.SeedSequence([KEY, *own]))
+        self.stream = np.random.default_rng([KEY, *own])
         made_of = jax.tree.map(_auto, (self.arrays, x))
         closed, self.shape = jax.make_jaxpr(function, return_shape=True)(*made_of)
         self.floats = [_floats(v.aval) for v in closed.jaxpr.outvars]
@@ -663,7 +631,6 @@ class Subject(Base):
         self.calls, outputs = self.reader.loops(outputs)
         seen = [s for s, floats in zip(seen, self.floats, strict=True) if floats]
         self.program = self.reader.program(outputs, self.unread(), seen)
-        self.reading.program = self.program
         kernels = (kernel for site in self.program.sites for kernel in site.kernels)
         self.layers = {kernel.name: kernel.layers for kernel in kernels if kernel.layers > 1}
         if made:
@@ -751,7 +718,7 @@ class Subject(Base):
         running.watch(running.new(self.x), flat[len(self.arrays) :])
         outputs = running.run(self.jaxpr, flat)
         for k, output in enumerate(outputs):
-            running.flat(-1, k, output)
+            running.flat(f"-1.{k}", output)
         return outputs, running.notes
 
     def _pass(self, arrays: Any, slots: Any, x: Any, directions: Any, y: Any) -> Any:

@@ -224,7 +224,7 @@ def _partial(case: Case) -> list[str]:
 
 def _opening(case: Case, name: str, subject: Subject) -> Array:
     """Noise in place of zeros, the same for inputs and for units that nothing tells apart."""
-    rng = np.random.default_rng(np.random.SeedSequence([*KEY, *name.encode()]))
+    rng = np.random.default_rng([*KEY, *name.encode()])
     value, i = OPENED * rng.standard_normal(subject.parameters[name]), case.owner.get(name)
     main = i is not None and case.program.sites[i].kernel.name == name
     if case.m.kernels[name].tied and not main:
@@ -473,8 +473,7 @@ def fades(case: Case) -> Array:
 
 def uneven(case: Case) -> Array:
     """A signal that shrinks in one of several groups, as in one member of an ensemble."""
-    spread = case.spread * np.array([site.groups for site in case.program.sites])
-    bounds = np.maximum(math.log(BOUND), SPREADS * np.sqrt(spread))
+    bounds = np.maximum(math.log(BOUND), SPREADS * np.sqrt(case.spread * case.each("groups")))
     opens = case.each("passed")  # the end of a branch, which may begin near 0
     return np.where(opens, math.nan, case.m.uneven - 2 * bounds)
 
@@ -739,7 +738,7 @@ def label(name: str, factor: Array) -> str:
     """A kernel, with those of its layers that are to change."""
     off = np.flatnonzero(abs(np.log(factor)) > NEAR)
     some = np.ndim(factor) and 0 < len(off) < factor.size
-    return f"{name}[{listed(tuple(map(str, off)))}]" if some else name
+    return f"{name}[{listed(map(str, off))}]" if some else name
 
 
 def spans(case: Case, names: list[str], factors: Mapping[str, Array]) -> str:
@@ -800,7 +799,7 @@ def _apart(
         yield from _raised(subject, case, everything)
     lost = {k: everything[k] for k in _lost(case) if k in everything}
     if rule.find is not_finite and lost:
-        yield Change(f"draw {listed(tuple(lost))} again", values=lost)
+        yield Change(f"draw {listed(lost)} again", values=lost)
     if rule.scaled or rule.find is dead:
         some = given if rule.find is first_loss else list(everything)
         few = rule.find not in (dead, saturated)  # where small ones do nothing
@@ -809,7 +808,7 @@ def _apart(
               and math.prod(subject.parameters[n]) == 1]  # fmt: skip
     for value in (1.0, 0.0) if single and rule.scaled else ():  # such as a temperature
         same = {n: np.full(subject.parameters[n], value) for n in single}
-        yield Change(f"set {listed(tuple(single))} to {value:g}", values=same)
+        yield Change(f"set {listed(single)} to {value:g}", values=same)
 
 
 def _unshifted(
@@ -823,7 +822,7 @@ def _unshifted(
     chosen = [n for n in shifts if n in given]
     tried = (far, chosen, far + chosen if few else shifts)
     for names in filter(None, [names for i, names in enumerate(tried) if names not in tried[:i]]):
-        text = f"set {listed(tuple(names))} to the conventional start ({starts[names[0]][1]})"
+        text = f"set {listed(names)} to the conventional start ({starts[names[0]][1]})"
         values = {n: starts[n][0] for n in names}
         yield Change(text + _asking(subject, names), values=values)
     asked = tuple(n for n in case.program.shifts if n not in (*case.program.factors, *shifts)
@@ -903,7 +902,7 @@ def changes(
     yield from map(told, found)  # before anything is drawn, which takes as long as many runs
     yield from _standardized(case, rule)
     found = []
-    drawn = redraw.values(subject, np.random.default_rng(np.random.SeedSequence(KEY)))
+    drawn = redraw.values(subject, np.random.default_rng(KEY))
     values = {k: v for k, (v, _) in drawn.items() if v.any() or k not in case.opened}
     given = _given(subject, case)
     everything = values | {n: value for n, (value, _) in given.items()}
@@ -911,7 +910,7 @@ def changes(
     text = "draw the whole model again (reinitialize)"
     whole = [Change(text, values=values)]
     if given:
-        text += f" by force=True, since {listed(tuple(given))} was given"
+        text += f" by force=True, since {listed(given)} was given"
         whole.append(Change(text, values=everything))
     # Another draw of the same is no cure, though chance may let it pass.
     alike = rule.scaled and not factors and not _differs(subject, case, values)
@@ -946,10 +945,10 @@ def _repeated(subject: Subject, case: Case) -> list[str]:
 
 def _redrawn(subject: Subject, names: list[str], std: float) -> Change:
     """Other values for parameters that no rule has a scale for."""
-    rng = np.random.default_rng(np.random.SeedSequence(KEY))
+    rng = np.random.default_rng(KEY)
     shapes = {n: subject.parameters[n] for n in names}
     values = {n: std * rng.standard_normal(shape) for n, shape in shapes.items()}
-    return Change(f"draw {listed(tuple(names))} with normal, std={std:g}", values=values)
+    return Change(f"draw {listed(names)} with normal, std={std:g}", values=values)
 
 
 def _differs(subject: Subject, case: Case, values: Mapping[str, Array]) -> bool:
@@ -964,11 +963,11 @@ def _quieted(subject: Subject, case: Case) -> Iterator[Change]:
     shifts = {n: 0 * subject.value(n) for site in last for n in site.shifts
               if n in subject.parameters and subject.value(n).any()}  # fmt: skip
     kernels = {site.scale.name: subject.value(site.scale.name) for site in last}
-    down = f"set {listed(tuple(shifts))} to 0"
+    down = f"set {listed(shifts)} to 0"
     if shifts:
         yield Change(down, values=shifts)
     for times in LESS if kernels else ():
-        small = f"multiply {listed(tuple(kernels))} by {times}"
+        small = f"multiply {listed(kernels)} by {times}"
         values = {name: times * value for name, value in kernels.items()}
         yield Change(small, values=values)
         if shifts:
@@ -981,7 +980,7 @@ def _raised(subject: Subject, case: Case, everything: Mapping[str, Array]) -> It
     if felt:
         noise = {name: _opening(case, name, subject) for name in felt}
         yield Change(f"unfreeze {listed(felt)}", values=noise)
-    rng = np.random.default_rng(np.random.SeedSequence(KEY))
+    rng = np.random.default_rng(KEY)
     forced = redraw.values(subject, rng, force=True) if case.fixed else {}
     everything = {**everything, **{k: v for k, (v, _) in forced.items() if k in case.fixed}}
     zeros = [k for k in case.program.factors if case.closed.kernels[k].zero]
@@ -992,13 +991,13 @@ def _raised(subject: Subject, case: Case, everything: Mapping[str, Array]) -> It
         said = [f"draw {listed(random)} at random"] * bool(random)
         said += [f"set {listed(flat)} to {own[flat[0]].flat[0]:g}"] if flat else []
         text, frozen = " and ".join(said), [k for k in own if k in case.fixed]
-        text += f" (by force=True: {listed(tuple(frozen))} is frozen)" if frozen else ""
+        text += f" (by force=True: {listed(frozen)} is frozen)" if frozen else ""
         yield Change(text, values=own)
     scales = [k for k in zeros if k not in case.owner and k not in case.fixed]
     silent = [k for k in scales if case.m.kernels[k].gradient == 0]
     for some in filter(None, (silent, scales)):  # also where its layer asks for 0
         ones = {k: np.ones(subject.parameters[k]) for k in some}
-        yield Change(f"set {listed(tuple(some))} to 1", values=ones)
+        yield Change(f"set {listed(some)} to 1", values=ones)
 
 
 def _ends_branch(site: Site) -> bool:
@@ -1126,8 +1125,8 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
             at = list(np.flatnonzero(excess > 0)) if len(excess) == len(rows) else []
         at = [] if rule.whole else at
         told = asdict(rows[int(excess.argmax())]) if rows else {}
-        losses = {"loss": case.loss, "blind": case.m.blind, "stuck": listed(tuple(stays(case))),
-                  "tied": listed(tuple(equal_rows(case)))}  # fmt: skip
+        losses = {"loss": case.loss, "blind": case.m.blind, "stuck": listed(stays(case)),
+                  "tied": listed(equal_rows(case))}  # fmt: skip
         names, reason = tuple(rows[i].name for i in at), rule.reason.format(**told, **losses)
         told_of = [label(n, factors[n]) for n in named if n in factors]
         layers = tuple(k for k in told_of if k not in named)
@@ -1211,7 +1210,7 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
     said = (
         (
             waits,
-            f"waits one step, until {listed(tuple(sorted(case.opened)))} is no longer 0, for which "
+            f"waits one step, until {listed(sorted(case.opened))} is no longer 0, for which "
             f"the table has noise of std {OPENED}.",
         ),
         (flat, "all its weights are equal, and only their gradients take its units apart."),
@@ -1228,14 +1227,14 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         (_partly(case), f"of the units {PARTLY:.0%} or more get no gradient for any example."),
         (empty, "cannot tell what it does: all that it reads is 0."),
     )
-    yield from (f"{listed(tuple(names))}: {text}" for names, text in said if names)
+    yield from (f"{listed(names)}: {text}" for names, text in said if names)
     for same in copies(replace(case, m=case.closed)):
         pairs = [(same[0], name) for name in same[1:]]
         if not any(same_gradient(case.closed, *pair) for pair in pairs):
-            yield f"{listed(tuple(same))}: start equal; their gradients differ, and they part."
+            yield f"{listed(same)}: start equal; their gradients differ, and they part."
         elif not any(same_gradient(m, *pair) for pair in pairs):
-            yield (f"{listed(tuple(same))}: start equal, and part only once "
-                   f"{listed(tuple(sorted(case.opened)))} is no longer 0.")  # fmt: skip
+            yield (f"{listed(same)}: start equal, and part only once "
+                   f"{listed(sorted(case.opened))} is no longer 0.")  # fmt: skip
     # A loss that scales its targets is small. Where nobody knows what knowing nothing costs, only a
     # squared error is known for what it is.
     squared, grows = power(m) > 1, power(m) > (1 if math.isnan(m.blind) else 0)

@@ -96,10 +96,7 @@ class Initializer(keras.initializers.Initializer):  # type: ignore[misc]
         else:
             plan = redraw.Plan(self.scheme, math.nan, self.options)
             index, drawn = redraw.draw(site, plan, self._rng)
-            values = np.empty(shape)
-            values.reshape(-1)[... if index is None else index] = (
-                drawn.reshape(-1) if index is None else drawn
-            )
+            values = redraw.laid(np.empty(shape), index, drawn)
         return keras.ops.convert_to_tensor(values, dtype=dtype or keras.config.floatx())
 
     def get_config(self) -> dict[str, Any]:
@@ -271,28 +268,17 @@ class _Model:
     variables: dict[str, Any]
     arrays: dict[str, Any]
     program: Any
+    used: set[str]
     like: Any
     value: Any
     pattern: Any
 
-    @property
-    def tables(self) -> set[str]:
-        """The kernels whose rows are picked."""
-        return {site.kernel.name for site in self.program.sites if site.lookup}
-
-    @property
-    def used(self) -> set[str]:
-        """The kernels of the sites."""
-        return {kernel.name for site in self.program.sites for kernel in site.kernels}
-
     def owner(self, name: str) -> Any:
         """The layer that holds a variable."""
         variable = self.variables[name]
-        for layer in self.model._flatten_layers():
-            own = layer._trainable_variables + layer._non_trainable_variables
-            if any(v is variable for v in own):
-                return layer
-        return None
+        holds = ((layer, v) for layer in self.model._flatten_layers()
+                 for v in layer._trainable_variables + layer._non_trainable_variables)  # fmt: skip
+        return next((layer for layer, v in holds if v is variable), None)
 
     def assign(self, name: str, value: Array) -> None:
         """Set a variable."""
@@ -302,7 +288,21 @@ class _Model:
 
     def start(self, name: str) -> tuple[Array, str] | None:
         """The conventional start of what is no kernel, and its name; None if there is none."""
-        return _start(self.owner(name), self.variables[name])
+        layer, variable = self.owner(name), self.variables[name]
+        own, shape = variable.name, tuple(variable.shape)
+        if own == "bias" and getattr(layer, "unit_forget_bias", False):
+            return np.repeat([0.0, 1.0, 0.0, 0.0], shape[0] // 4), "zeros, forget gate 1"
+        asked = _asked(layer, variable)
+        if isinstance(asked, CONSTANTS):
+            value = np.array(keras.ops.convert_to_numpy(asked(shape)), dtype=np.float64)
+            text = "zeros" if not value.any() else "ones" if (value == 1).all() else "as asked for"
+            return value, text
+        normalizes = "Normalization" in type(layer).__name__
+        if own in ("bias", "lora_kernel_b") or (normalizes and own in ("beta", "moving_mean")):
+            return np.zeros(shape), "zeros"
+        if normalizes and own in ("gamma", "moving_variance"):
+            return np.ones(shape), "ones"
+        return None
 
     def kept(self, name: str) -> str:
         """Why a variable is to be left alone, or ""."""
@@ -314,8 +314,10 @@ class _Model:
         given = isinstance(asked, keras.initializers.Constant) and (
             np.size(asked.value) > 1 or variable.shape[-1] == 1
         )
-        own = _own(asked) or (not kernel and getattr(asked, "mean", 0.0) != 0.0)
-        if own and (not kernel or name in self.tables):
+        known = type(asked).__module__.partition(".")[0] in ("keras", "winit")
+        own = not (known or asked is None) or (not kernel and getattr(asked, "mean", 0.0) != 0.0)
+        table = any(site.lookup and site.kernel.name == name for site in self.program.sites)
+        if own and (not kernel or table):
             return "given by an initializer of its own"
         if not kernel:
             return ""
@@ -485,27 +487,3 @@ def _loss(model: Any, y: Any, loss: Any) -> Any:
 def _asked(layer: Any, variable: Any) -> Any:
     """The initializer that a layer was given for a variable, or None."""
     return getattr(layer, f"{variable.name}_initializer", None)
-
-
-def _own(asked: Any) -> bool:
-    """Whether an initializer is neither of Keras's nor of this package's."""
-    made = type(asked).__module__.partition(".")[0]
-    return asked is not None and made not in ("keras", "winit")
-
-
-def _start(layer: Any, variable: Any) -> tuple[Array, str] | None:
-    """The conventional start of a weight that is no kernel, and its name; None to leave it."""
-    name, shape = variable.name, tuple(variable.shape)
-    if name == "bias" and getattr(layer, "unit_forget_bias", False):
-        return np.repeat([0.0, 1.0, 0.0, 0.0], shape[0] // 4), "zeros, forget gate 1"
-    asked = _asked(layer, variable)
-    if isinstance(asked, CONSTANTS):
-        value = np.array(keras.ops.convert_to_numpy(asked(shape)), dtype=np.float64)
-        text = "zeros" if not value.any() else "ones" if (value == 1).all() else "as asked for"
-        return value, text
-    normalizes = "Normalization" in type(layer).__name__
-    if name in ("bias", "lora_kernel_b") or (normalizes and name in ("beta", "moving_mean")):
-        return np.zeros(shape), "zeros"
-    if normalizes and name in ("gamma", "moving_variance"):
-        return np.ones(shape), "ones"
-    return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import NormalDist
 from typing import Any
 
@@ -69,11 +70,12 @@ class Elementwise:
         moves = slopes >= FLAT * np.minimum(made, steep[np.abs(POINTS) <= SEEN].max())
         return bool((made >= 2.0**-16).all() and moves.all())
 
-    def tails(self, share: float) -> tuple[float, float, float] | None:
+    @cached_property
+    def tails(self) -> tuple[float, float, float] | None:
         """Between which results it is steep, and the share of N(0, 1) not between them.
 
         None unless it is flat on both sides and never turns back, since then a result tells the
-        slope; `share` is of the steepest slope at N(0, 1). What is cut off, as by hard_sigmoid, has
+        slope; `FLAT` is of the steepest slope at N(0, 1). What is cut off, as by hard_sigmoid, has
         the very results at the ends. None where half as much lies beyond as between, as of a root
         or a logarithm, kept from 0: they never end. And None where N(0, 1) finds mostly flat
         slopes, as of 1/√x, all of whose steep ones lie beside its pole. (One with a pole on the
@@ -84,10 +86,10 @@ class Elementwise:
             return None
         slope = np.gradient(curve, POINTS)
         steep = np.abs(slope)
-        near = np.interp(NORMAL, POINTS, steep).max()
-        found = np.flatnonzero(steep >= share * near)
+        least = FLAT * np.interp(NORMAL, POINTS, steep).max()
+        found = np.flatnonzero(steep >= least)
         ends = not len(found) or found[0] == 0 or found[-1] == len(POINTS) - 1
-        if ends or min(slope.max(), -slope.min()) > share * near:
+        if ends or min(slope.max(), -slope.min()) > least:
             return None
         low, high = np.sort(curve[found[[0, -1]]])
         if max(low - curve.min(), curve.max() - high) > (high - low) / 2:

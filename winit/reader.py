@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from itertools import pairwise, permutations, product
@@ -18,7 +19,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from winit.diagnostics import FLAT
 from winit.program import (
     LINEAR,
     NORMAL,
@@ -74,6 +74,25 @@ class Contract:
     def index(self, entries: Callable[[], list[Array]]) -> Index:
         """Gives positions so arranged; those of several steps are groups."""
         return lambda: np.concatenate([self.arrange(e) for e in entries()]).astype(np.int64)
+
+
+def products(
+    shapes: Sequence[Sequence[int]], summed: Sequence[Sequence[int]], batch: Sequence[Sequence[int]]
+) -> tuple[Contract, ...]:
+    """The two sides of a product, by the axes of each that are summed and that run beside."""
+    free = [[a for a in range(len(shapes[k])) if a not in (*summed[k], *batch[k])] for k in (0, 1)]
+    n, m = len(batch[0]), len(batch[0]) + len(free[0])
+    ends = range(n, m), range(m, m + len(free[1]))
+    return tuple(
+        Contract((batch[k], free[k], summed[k], ()), tuple(shapes[k]), units=(*range(n), *ends[k]),
+                 examples_x=free[1 - k], examples_z=ends[1 - k])
+        for k in (0, 1)
+    )  # fmt: skip
+
+
+def equal_parts(whole: int, part: int) -> int:
+    """Of how many equal parts so many numbers are one."""
+    return whole // part if part and whole % part == 0 else 1
 
 
 # ------------------------------------------------------------------ reading it
@@ -233,7 +252,7 @@ def _unit(v: Value) -> Multiple | None:
     if best is None or _from_one(v.curve) > _from_one(best.curve) + math.log(NUMBER):
         return best
     curves = (np.broadcast_to(c, POINTS.shape) for c in (v.curve, best.curve))
-    flat, steep = (Elementwise(curve).tails(FLAT) for curve in curves)
+    flat, steep = (Elementwise(curve).tails for curve in curves)
     return best if best.times > 1 and steep and not flat else None
 
 
@@ -314,8 +333,11 @@ def _part(places: Array, size: int) -> int | None:
     return first // size if first % size == 0 and last - first == size - 1 else None
 
 
-def _nth(k: int, results: Callable[[], Sequence[Array]]) -> Array:
-    return results()[k]
+def _made_of(op: Op, inputs: Sequence[Value], places: Mapping[int, Any]) -> Any:
+    """An operation's result in NumPy: of these values at their places, and of others' numbers."""
+    assert op.run is not None
+    with np.errstate(all="ignore"):
+        return op.run(*(places.get(k, v.number) for k, v in enumerate(inputs)))
 
 
 def _followed(op: Op, units: Callable[[], Array]) -> list[Array]:
@@ -515,20 +537,20 @@ class Reader:
         intact = made.intact
         if op.kind in ("add", "affine", "move", "join"):
             intact = any_of(v.intact for v in inputs)
-        units = self._units(op, inputs)
+        followed = self._units(op, inputs)
+        bent = 0 if made.level else self._bent(op, inputs)
         results = []
         for i in range(op.number, op.number + op.outputs):
             source = i if made.source == op.number else made.source
             moves = op.kind == "move" and made.level and source != i
             layout = hash((made.layout, op.label, i - op.number)) if moves else made.layout
-            placed: Any = {"source": source, "layout": layout, "flows": flows, "intact": intact}
-            placed["lost"] = lost
-            entries = self._entries(op, inputs, i - op.number) if not made.level else {}
-            times = self._times(op, inputs, entries)
-            placed["bent"] = self._bent(op, inputs) if not made.level else 0
-            if op.kind != "contract":
-                placed["units"] = {n: partial(_nth, i - op.number, at) for n, at in units.items()}
-            results.append(replace(made, **placed, entries=entries, times=times))
+            entries = {} if made.level else self._entries(op, inputs, i - op.number)
+            units = {n: lambda at=at, k=i - op.number: at()[k] for n, at in followed.items()}
+            results.append(replace(
+                made, source=source, layout=layout, flows=flows, intact=intact, lost=lost,
+                units=made.units if op.kind == "contract" else units, entries=entries,
+                times=self._times(op, inputs, entries), bent=bent,
+            ))  # fmt: skip
         return results
 
     def _units(self, op: Op, inputs: Sequence[Value]) -> dict[int, Callable[[], list[Array]]]:
@@ -608,7 +630,6 @@ class Reader:
             for k in main if op.kind in ("mul", "add") else ():  # gates, and ends of branches
                 if inputs[k].level > ROUTING and not inputs[k].straight:
                     self.bends[op.number, k] = self.bend(inputs[k]), inputs[k].parents
-            for k in main if op.kind in ("add", "mul") else ():
                 self._pass(op, inputs, k, main)
             rises = op.kind != "add" or all(self._rises(op, inputs, k) for k in main)
             return replace(self._mixed(op, known, degree, pending), level=level,
@@ -643,21 +664,20 @@ class Reader:
 
     def _curved(self, op: Op, inputs: Sequence[Value], main: Sequence[int], made: Value) -> Value:
         """A function of one source, with its curves after an operation."""
-        run = op.run
-        assert run is not None
-        numbers = [v.curve if k in main else v.number for k, v in enumerate(inputs)]
-        bare = [v.bare_curve if k in main else 0.0 if op.kind == "add" and v.powers
-                else v.number for k, v in enumerate(inputs)]  # fmt: skip
+        run = partial(_made_of, op, inputs)
+        curve = run({k: inputs[k].curve for k in main})
+        shifts = {k: 0.0 for k, v in enumerate(inputs) if op.kind == "add" and v.powers}
+        bare = run(shifts | {k: inputs[k].bare_curve for k in main})
         whole, kept = made.curve, _common([inputs[k] for k in main])
         multiples = []
-        for n in range(kept):
-            curves = [v.multiples[n].curve if k in main else v.number for k, v in enumerate(inputs)]
-            multiples.append(made.multiples[n]._replace(curve=run(*curves)))
+        for n, multiple in enumerate(made.multiples[:kept]):
+            of = run({k: inputs[k].multiples[n].curve for k in main})
+            multiples.append(multiple._replace(curve=of))
         sides = [v for k, v in enumerate(inputs) if k not in main]
         lone = len(main) == 1 and (op.kind == "mul" or (op.kind == "div" and main == [0]))
         ahead = made.ahead if op.kind == "affine" else 1.0
         if lone and all(map(self._known, sides)):
-            times = float(run(*(1.0 if k in main else v.number for k, v in enumerate(inputs))))
+            times = float(run({main[0]: 1.0}))
             size, turned = abs(times), math.copysign(1.0, times)
             known = 0 < size < math.inf
             if size < 1.0:  # what makes a mean of a sum takes nothing away
@@ -671,8 +691,7 @@ class Reader:
             if made.straight and known and size <= SMALLER and made.met:  # it stays as it is
                 self.carried.discard(made.met)
                 made = replace(made, met=1 << bits(made.met)[-1])
-        made = replace(made, ahead=ahead)
-        return replace(made, curve=run(*numbers), bare_curve=run(*bare), multiples=tuple(multiples))
+        return replace(made, curve=curve, bare_curve=bare, multiples=tuple(multiples), ahead=ahead)
 
     def _beside(self, op: Op, inputs: Sequence[Value], place: int) -> None:
         """Keep which parameters scale a site's result, or are added to a signal as they stand."""
@@ -728,8 +747,8 @@ class Reader:
         curve = np.broadcast_to(np.asarray(v.bare_curve, dtype=np.float64), POINTS.shape)
         at, seen = np.append(curve, TINY), np.append(_seen(v), True)
         with np.errstate(all="ignore"):
-            numbers = [at if j == k else v.number for j, v in enumerate(inputs)]
-            found = np.broadcast_to(np.asarray(op.run(*numbers), dtype=np.float64), at.shape)
+            made = np.asarray(_made_of(op, inputs, {k: at}), dtype=np.float64)
+            found = np.broadcast_to(made, at.shape)
             rise = np.abs(found[-1] - found[seen & (at == 0)])
             ways = np.diff(found[:-1])
             ways = np.sign(ways[np.abs(ways) > 1e-3 * np.abs(ways).max()])  # beyond roundings
@@ -749,9 +768,7 @@ class Reader:
         kinds = ("affine", "add") if others else ("affine", "add", "mul", "div")
         if op.run is None or op.kind not in kinds:
             return False
-        rows = [[x if j == k else v.number for j, v in enumerate(inputs)] for x in (0.0, 1.0)]
-        with np.errstate(all="ignore"):
-            low, high = (float(op.run(*row)) for row in rows)
+        low, high = (float(_made_of(op, inputs, {k: x})) for x in (0.0, 1.0))
         return high > low
 
     def _alone(self, op: Op, inputs: Sequence[Value]) -> Value:
@@ -765,8 +782,7 @@ class Reader:
         self.noisy |= {p for k in parts for p in inputs[k].powers if op.kind == "mul" and unknown}
         straight = all(inputs[k].straight and self._rises(op, inputs, k) for k in parts)
         if op.run is not None and single:
-            with np.errstate(all="ignore"):
-                number = float(op.run(*(v.number for v in inputs)))
+            number = float(_made_of(op, inputs, {}))
         exact = bool(inputs) and (single or op.kind == "move") and all(v.exact for v in inputs)
         powers = self._powers(op, inputs)
         reduced = op.kind == "reduce" or any(v.reduced for v in inputs)
@@ -785,9 +801,8 @@ class Reader:
             return masks[0].share, masks[0].rest
         if op.run is None or op.kind not in ELEMENTWISE:
             return 1.0, 0.0
-        with np.errstate(all="ignore"):
-            rest = op.run(*(v.number if v.exact else v.rest for v in inputs))
-        return masks[0].share, float(rest)
+        rests = {k: v.rest for k, v in enumerate(inputs) if not v.exact}
+        return masks[0].share, float(_made_of(op, inputs, rests))
 
     def _powers(self, op: Op, inputs: Sequence[Value]) -> dict[int, float]:
         """With which power each parameter takes part; a product of matrices beside a whole, 0."""
@@ -808,10 +823,7 @@ class Reader:
         if op.kind != "map" or len(known) > 1 or op.run is None:
             return max(known.values())
         ((k, power),) = known.items()
-        run = op.run
-        return power * growth(
-            lambda far: run(*(far if j == k else v.number for j, v in enumerate(inputs)))
-        )
+        return power * growth(lambda far: _made_of(op, inputs, {k: far}))
 
     def _entries(self, op: Op, inputs: Sequence[Value], out: int) -> dict[int, Any]:
         """Where each parameter's entries went: kept by elementwise operations, moved by others."""
@@ -843,13 +855,7 @@ class Reader:
         if op.kind != "map" or op.run is None:
             return before
         for k, v in enumerate(inputs):
-            with np.errstate(all="ignore"):
-                up, down = (
-                    np.asarray(
-                        op.run(*(x if j == k else w.number for j, w in enumerate(inputs))), float
-                    )
-                    for x in (BOTH, -BOTH)
-                )
+            up, down = (np.asarray(_made_of(op, inputs, {k: x}), float) for x in (BOTH, -BOTH))
             if not (v.reduced or np.allclose(up, -down)):
                 before |= any_of(1 << p for p in v.powers)
         return before
@@ -870,8 +876,7 @@ class Reader:
             for pairs in product(*ways):
                 weights, numbers = zip(*pairs, strict=True)
                 if weight := math.prod(weights):
-                    with np.errstate(all="ignore"):
-                        square += weight * float(op.run(*numbers)) ** 2
+                    square += weight * float(_made_of(op, inputs, dict(enumerate(numbers)))) ** 2
             found[p] *= math.sqrt(square) if 0 < square < math.inf else 1.0
         return found
 
@@ -947,9 +952,8 @@ class Reader:
             return self._site(op, side, inputs[side], inputs[1 - side])
         for one, other in permutations(inputs, 2) if op.kind == "contract" else ():
             self._partner(_nulls(one), _nulls(other))
-        times = op.kind == "contract"
         known = [self._used(v) for k, v in enumerate(inputs)
-                 if v.level and not (times and self._masking(op, inputs, k))]  # fmt: skip
+                 if v.level and not self._masking(op, inputs, k)]  # fmt: skip
         if not known:
             return self._alone(op, inputs)
         for k, v in enumerate(inputs if op.kind in ("reduce", "join") else ()):
@@ -965,11 +969,11 @@ class Reader:
         behind = {n: times for v in joins for n, times in _behind(v).items()}
         ahead = {_ahead(v)[0] for v in joins if v.level > ROUTING}
         nulls = any_of(map(_nulls, known)) if op.kind in ("reduce", "contract") else 0
-        made = replace(made, degree=degree, reduced=reduced, act=act, free=free, nulls=nulls,
-                       averaged=made.averaged * averaged, total=made.total * total)  # fmt: skip
         taken = ahead.pop() if len(ahead) == 1 else 1.0
         sums = op.kind in ("reduce", "contract") and not op.mean
-        return replace(made, least=_low(op, known), behind=behind, taken=taken,
+        return replace(made, degree=degree, reduced=reduced, act=act, free=free, nulls=nulls,
+                       averaged=made.averaged * averaged, total=made.total * total, taken=taken,
+                       least=_low(op, known), behind=behind,
                        summing=op.count if sums else 1.0)  # fmt: skip
 
     def _terms(self, op: Op, inputs: Sequence[Value]) -> tuple[float, float]:
@@ -1015,10 +1019,8 @@ class Reader:
         dom = (0 if x.dom == EVERY else x.dom) | mark
         units = {number: partial(_numbered, op.shape, contract.units)}
         made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, met=mark, intact=mark, nulls=mark,
-                     loops=x.loops, units=units)  # fmt: skip
-        free = any_of(1 << p for p in kernel.powers)
-        made = replace(made, roots=x.roots, averaged=x.averaged, total=x.total, depth=x.depth + 1,
-                       free=free)  # fmt: skip
+                     loops=x.loops, units=units, roots=x.roots, averaged=x.averaged, total=x.total,
+                     depth=x.depth + 1, free=any_of(1 << p for p in kernel.powers))  # fmt: skip
         if not lookup:
             return made
         root = self._root(z, "lookup", mark)
@@ -1043,14 +1045,11 @@ class Reader:
         self.steps.append(steps)
         came: list[Value] = [Value()] * len(first)
         outs: list[Value] = []
-        factors, added, shifts = set(self.factors), dict(self.added), set(self.shifts)
-        poles, signs, phases = set(self.poles), set(self.signs), set(self.phases)
-        passed = self.passed
+        found = ("factors", "added", "shifts", "poles", "signs", "phases", "passed")
+        before = {name: copy(getattr(self, name)) for name in found}
         for _ in range(8):
             # What a state is not yet known to hold would pass for a constant that they change.
-            self.factors, self.added, self.shifts = set(factors), dict(added), set(shifts)
-            self.poles, self.signs, self.phases = set(poles), set(signs), set(phases)
-            self.passed = passed
+            vars(self).update({name: copy(value) for name, value in before.items()})
             triples = zip(inside, first, came, strict=True)
             outs = body([self._carried(*triple, mark, deep) for triple in triples])
             if outs[: len(first)] == came:
@@ -1075,13 +1074,13 @@ class Reader:
             powers, flows = {**first.powers, **came.powers}, first.flows | came.flows
             return Value(level, i if level else -1, loops=mark * level, origins=first.origins,
                          flows=flows, powers=powers)  # fmt: skip
-        made = _union([v for v in (first, came) if v.level > ROUTING], i)
-        made = replace(made, depth=depth, bounded=False, reduced=False, degree=1.0)
-        made = replace(made, least=min(_least(first), _least(came)))
-        made = replace(made, behind={**_behind(first), **_behind(came)})
-        made = replace(made, taken=_ahead(came)[0] if came.level > ROUTING else 1.0)
-        loops = first.loops | came.loops | mark
-        made = replace(made, loops=loops, state=mark, act=self.acting(came))
+        made = replace(
+            _union([v for v in (first, came) if v.level > ROUTING], i),
+            depth=depth, bounded=False, reduced=False, degree=1.0, act=self.acting(came),
+            least=min(_least(first), _least(came)), behind={**_behind(first), **_behind(came)},
+            taken=_ahead(came)[0] if came.level > ROUTING else 1.0,
+            loops=first.loops | came.loops | mark, state=mark,
+        )  # fmt: skip
         if first.level > ROUTING:
             return replace(made, roots=first.roots, averaged=first.averaged, total=first.total)
         return replace(made, roots=self._root(i, "state", made.parents), averaged=1.0, total=1.0)
@@ -1221,13 +1220,12 @@ class Reader:
     # The program.
 
     def program(
-        self, outputs: Sequence[Value], notes: Sequence[str] = (), seen: Sequence[bool] = ()
+        self, outputs: Sequence[Value], notes: Sequence[str], seen: Sequence[bool]
     ) -> Program:
         """The sites and roots on the way to these outputs; the loss may see some of them."""
         heads = [self._used(v) for v in outputs if v.level > ROUTING] or [Value()]
         last, drafts = _union(heads, -1), self.drafts
-        pairs = zip(outputs, seen or [True] * len(outputs), strict=True)
-        read = any_of(v.flows for v, sees in pairs if sees)
+        read = any_of(v.flows for v, sees in zip(outputs, seen, strict=True) if sees)
         blunt = [v for v in (*outputs, *(d.x for d in drafts)) if v.level == ROUTING]
         lost = any_of(v.lost for v in blunt) & ~last.flows
         cuts = any_of(v.dom for v in heads if v.dom != EVERY)

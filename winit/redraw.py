@@ -320,7 +320,7 @@ def more(kernel: Kernel) -> str:
     return "" if math.isclose(kernel.factor, 1.0) else f", times {1 / kernel.factor:.3g}"
 
 
-def _laid(whole: Array, index: NDArray[np.int64] | None, drawn: Array) -> Array:
+def laid(whole: Array, index: NDArray[np.int64] | None, drawn: Array) -> Array:
     """A parameter with drawn values at their places, or made of them."""
     if index is None:
         return drawn
@@ -475,7 +475,7 @@ def values(
             continue
         done.add(place)
         whole, text = found.get(name) or (np.array(subject.value(name), dtype=np.float64), "")
-        whole = _laid(whole, index, drawn)
+        whole = laid(whole, index, drawn)
         if name in tables:  # rows of zeros among others stand for nothing, as padding does
             rows = subject.value(name).reshape(len(whole), -1).any(axis=1)
             whole[~rows & rows.any()] = 0.0
@@ -485,7 +485,7 @@ def values(
         for other in joined:
             at, part = draw(replace(sites[i], kernels=(other,)), own, rng)
             part = part / other.factor / math.sqrt(1 + len(joined))
-            found[other.name] = _laid(subject.value(other.name), at, part), said
+            found[other.name] = laid(subject.value(other.name), at, part), said
         for other in sites[i].kernels[1:]:
             if other.name not in found and (
                 made := _beside(other, sites[i], plans[i], subject, rng, force=force)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from winit.diagnostics import FLAT
 from winit.program import Array, Measured, Program, Site, Weight
 from winit.reader import Draft, Reader, any_of, bits
 
@@ -93,6 +92,11 @@ class Subject:
         known = {k.name for k in self.reader.parameters}
         return {n: tuple(a.shape) for n, a in self.arrays.items() if n in known or a.ndim > 1}
 
+    @property
+    def used(self) -> set[str]:
+        """The parameters that make the sites' kernels."""
+        return {kernel.name for site in self.program.sites for kernel in site.kernels}
+
     def others(self) -> list[float]:
         """Constants that would be no better than knowing nothing, if that is what it costs."""
         rms = [math.sqrt(self.y2)] if self.y2 > 0 else []
@@ -169,10 +173,9 @@ class Subject:
         Entries that are as they start say nothing.
         """
         sites = self.program.sites
-        kernels = {k.name for site in sites for k in site.kernels}
         if "float" not in str(self.arrays[name].dtype):
             return ""
-        if name in kernels:
+        if name in self.used:
             return self.pattern(name)
         if (start := self.start(name)) is None:
             return ""
@@ -283,7 +286,7 @@ class Subject:
         readers = [(str(d.z), self.reader.bend(d.x), d.x.parents, d.x.kept) for d, _ in sites]
         readers += [(f"{i}.{k}", *bend, 1.0) for (i, k), bend in self.reader.bends.items()]
         flat = [(f"flat {i}", tails, parents, kept) for i, act, parents, kept in readers
-                if (tails := act.tails(FLAT))]  # fmt: skip
+                if (tails := act.tails)]  # fmt: skip
         flat += [(f"peak {i}", (-1.0, 1.0, 0.0), parents, 1.0)
                  for i, (_, parents) in self.reader.peaks.items()]  # fmt: skip
         for key, (low, high, normal), parents, kept in flat:  # those before a curve did it
@@ -318,18 +321,6 @@ class Subject:
         second, unbiased = _mean(steps), self.examples / max(1, self.examples - 1)
         return second, unbiased * _mean(varying) / second if second else math.nan, steps
 
-    def _uneven(self, d: Draft, site: Site, units: Array) -> float:
-        """How far apart groups are that have kernels of their own, as members of an ensemble do."""
-        groups = d.contract.size(0) * d.contract.split
-        if not (d.contract.apart and groups > 1):
-            return 0.0
-        if len(units) % groups or len(units) < WIDE * groups:
-            return 0.0
-        sizes = units.reshape(groups, -1).mean(axis=1)
-        if not 0 < sizes.max() < math.inf:
-            return 0.0
-        return math.log(sizes.max() / sizes[sizes > 0].min())  # what is 0 may open by itself
-
     def _row(
         self, d: Draft, site: Site, kernels: Mapping[str, Weight], notes: Notes
     ) -> dict[str, Any]:
@@ -350,7 +341,7 @@ class Subject:
         dead = math.nan
         if g is not None and (g2 > 0 or z2 > 0) and g2 < math.inf:
             dead = float(np.mean(units[-1] <= SILENT * units[-1].mean()))
-        uneven = self._uneven(d, site, units[0]) if len(units) else 0.0
+        uneven = _uneven(units[0], site.groups) if units and d.contract.apart else 0.0
         zero = [part == 0 for part in units] if len(units) == 2 else [np.zeros(0, dtype=bool)] * 2
         silent = zero[0] & zero[1]
         pruned = silent if not silent.all() else silent[:0]  # equal, and yet not tied
@@ -414,6 +405,16 @@ def _units(note: Note) -> Array:
     """The sum of squares of each unit."""
     sums = note["x"].astype(np.float64)
     return np.asarray(sums.reshape(-1, sums.shape[-1]).sum(axis=0))
+
+
+def _uneven(units: Array, groups: int) -> float:
+    """How far apart groups are that have kernels of their own, as members of an ensemble do."""
+    if not len(units) >= WIDE * groups > WIDE or len(units) % groups:
+        return 0.0
+    sizes = units.reshape(groups, -1).mean(axis=1)
+    if not 0 < sizes.max() < math.inf:
+        return 0.0
+    return math.log(sizes.max() / sizes[sizes > 0].min())  # what is 0 may open by itself
 
 
 def _still(d: Draft, site: Site, silent: Array) -> bool:

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import is_dataclass, replace
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -26,7 +26,6 @@ import numpy as np
 
 from winit import _checks, initializers, reader, redraw, subject
 from winit._checks import RNG
-from winit.diagnostics import FLAT
 from winit.program import Array, Elementwise
 from winit.reader import Contract, Draft, Op, Reader, Value
 from winit.subject import NOTES, ROUNDED, same_rows, together
@@ -462,20 +461,6 @@ def _runner(func: Any, args: Any, kwargs: Any, slots: Sequence[tuple[int, Any, A
     return run
 
 
-def _products(a: Tensor, b: Tensor) -> tuple[Contract, Contract]:
-    """The two sides of a product of matrices, of stacks of them, or of vectors."""
-    n, (rows, columns) = int(a.ndim == 3), (a.ndim, b.ndim)
-    g, left, right = (0,) * n, (*range(n, rows - 1),), (*range(n + 1, columns),)
-    z_left = (*range(n, n + len(left)),)
-    z_right = (*range(n + len(left), n + len(left) + len(right)),)
-    return (
-        Contract((g, left, (rows - 1,), ()), tuple(a.shape), units=(*g, *z_left),
-                 examples_x=right, examples_z=z_right),
-        Contract((g, right, (n,), ()), tuple(b.shape), units=(*g, *z_right),
-                 examples_x=left, examples_z=z_left),
-    )  # fmt: skip
-
-
 def _convolution(w: Tensor, stride: Sequence[int], transposed: bool, groups: int) -> Contract:
     """A convolution's kernel; of a transposed one its groups stand in front."""
     steps, shape, ends = math.prod(stride), tuple(w.shape), (0,)
@@ -485,13 +470,6 @@ def _convolution(w: Tensor, stride: Sequence[int], transposed: bool, groups: int
     return Contract(((0,), (2,), (1,), range(3, w.ndim + 1)),
                     (groups, shape[0] // groups, *shape[1:]), stride_in=steps,
                     units=(1,), examples_x=ends, examples_z=ends)  # fmt: skip
-
-
-def _parts(name: str, whole: Tensor, out: Tensor) -> int:
-    """Of how many equal parts a move takes one."""
-    takes = name in ("select", "unbind", "slice") or "split" in name
-    size = out.numel() if takes else 0
-    return whole.numel() // size if size and whole.numel() % size == 0 else 1
 
 
 def _exp(values: Any) -> Any:
@@ -545,7 +523,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         """What is known of an operation's first result; none of them is looked up yet."""
         outputs, shapes = more.pop("outputs", 1), more.pop("shapes", [()] * len(inputs))
         first, self.count = self.count, self.count + outputs
-        stops = more.pop("stops", not torch.is_grad_enabled())
+        stops = more.pop("stops", False) or not torch.is_grad_enabled()
         self.made = self.reader.apply(
             Op(kind, first, run, outputs, shapes, stops=stops, **more), inputs
         )
@@ -659,13 +637,13 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             made = np.where(*arrays) if kind == "choose" else run(*arrays)[0]
             return made.real if np.iscomplexobj(made) else made
 
-        parts = _parts(name, args[0], results[0]) if kind == "move" else 1
+        takes = kind == "move" and (name in ("select", "unbind", "slice") or "split" in name)
+        parts = reader.equal_parts(args[0].numel(), results[0].numel()) if takes else 1
         kept = args[0].numel() / results[0].numel() if name == "constant_pad_nd" else 1.0
         label = f"{name}{[a for a in args if not isinstance(a, Tensor)]}"
-        stops = name == "detach" or not torch.is_grad_enabled()
         self.emit(kind, inputs, run if moves else single, outputs=len(results), shapes=shapes,
-                  whole=whole, stops=stops, count=count, parts=parts, kept=min(kept, 1.0),
-                  label=label, mean=name.startswith(("mean", "avg_pool")))  # fmt: skip
+                  whole=whole, stops=name == "detach", count=count, parts=parts, label=label,
+                  kept=min(kept, 1.0), mean=name.startswith(("mean", "avg_pool")))  # fmt: skip
         return self.made
 
     def special(self, name: str, args: Any, told: list[Value], result: Tensor) -> Value | None:
@@ -740,7 +718,9 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
                                     examples_x=(0,), examples_z=(0,))  # fmt: skip
         else:
             shift, sides = (told[0], told[1:3]) if name in ADDED else (None, sides)
-            contracts = list(_products(a, b))
+            stack = (0,) * (a.ndim == 3)
+            summed = (a.ndim - 1,), (len(stack),)
+            contracts = [*reader.products((a.shape, b.shape), summed, (stack, stack))]
             for k, side in enumerate((a, b)):
                 if side.ndim == 3 and len(side) > 1 and side.stride(0) == 0:  # one for all
                     sides[k] = self.emit("move", [sides[k]], lambda e: [e[0]],
@@ -801,7 +781,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
 
     def flat(self, place: Any, act: Elementwise, x: Tensor) -> None:
         """Of a curve that is flat at both ends, the share of flat slopes."""
-        if not act.linear and (tails := _tails(act)):
+        if tails := act.tails:
             share = ((x.detach() <= tails[0]) | (x.detach() >= tails[1])).float().mean()
             self.notes[f"flat {place}"] = {"x": share.cpu().numpy()}
 
@@ -817,11 +797,6 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         """Note what comes back to a site."""
         if back[k] is not None and not self.inside:  # else it is of a gradient that the model takes
             self.notes[f"g {z}"] = _note(back[k], units)
-
-
-@lru_cache(maxsize=256)
-def _tails(act: Elementwise) -> tuple[float, float, float] | None:
-    return act.tails(FLAT)
 
 
 def _computed(func: Any, name: str, args: Any, kwargs: Any) -> tuple[Tensor, Any]:
@@ -1093,10 +1068,8 @@ class Subject(Base):
         def filled(new: Callable[[Tensor], Any]) -> Any:
             return _mapped(made, lambda o: new(o) if o.is_floating_point() else o)
 
-        def even(o: Tensor) -> Any:
-            return torch.full_like(o, 1 / max(2, o.shape[-1] if o.ndim > 1 else 2))
-
-        tries = [filled(torch.zeros_like), filled(even)]
+        even = filled(lambda o: torch.full_like(o, 1 / max(2, o.shape[-1] if o.ndim > 1 else 2)))
+        tries = [filled(torch.zeros_like), even]
         outputs, targets = _leaves(made, floats=True), _leaves(self.targets)
         if [o.numel() for o in outputs] == [t.numel() for t in targets] and not self.marks:
             pairs = zip(outputs, targets, strict=True)
@@ -1288,7 +1261,7 @@ class Module(Subject):
 
     def trained(self) -> str:
         """The sign that the module was trained, or ""."""
-        used = {k.name for site in self.program.sites for k in site.kernels}
+        used = self.used
         for n, a in self.arrays.items():
             if n.endswith("num_batches_tracked") and a:
                 return f"{n} is {int(a)}"
