@@ -1774,3 +1774,59 @@ def test_what_the_next_step_reads_is_no_small_head(residual: bool) -> None:
         gain = float(np.std(new["w1"])) * math.sqrt(64)
         assert gain == pytest.approx(0.1 if residual else math.sqrt(2), rel=0.2)
         assert winit.jax.audit(f, new, x).ok
+
+
+def classes(outputs: Any, y: Any) -> Any:
+    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(outputs), y[:, None], 1))
+
+
+def three_hidden(p: Any, x: Any) -> Any:
+    for w, b in p[:-1]:
+        x = jax.nn.relu(x @ w + b)
+    return x @ p[-1][0] + p[-1][1]
+
+
+def he_layers() -> Any:
+    drawn = kernels((20, 64), (64, 64), (64, 64), (64, 5), gain=math.sqrt(2)).values()
+    return [(w, np.zeros(w.shape[1], np.float32)) for w in drawn]
+
+
+@pytest.mark.parametrize("columns", [False, True])
+@pytest.mark.parametrize(("spread", "sound"), [(0.5, True), (0.07, False), (1e-3, False)])
+def test_data_may_not_be_little_but_a_mean(columns: bool, spread: float, sound: bool) -> None:
+    x, y = data(64, 20), RNG(3).integers(0, 5, 64)
+    x = (np.where(np.arange(20) % 2, -1, 1) if columns else 1) + np.float32(spread) * x
+    report = winit.jax.audit(three_hidden, he_layers(), x, y, classes)
+    assert [(f.verdict, f.cure) for f in report.findings] == (
+        [] if sound else [("inputs unscaled", "standardize the inputs")]
+    )
+
+
+def test_examples_that_are_all_the_same_are_no_data() -> None:
+    report = winit.jax.audit(three_hidden, he_layers(), np.ones((64, 20), np.float32))
+    assert report.ok and "the given ones hardly differ" in report.notes[-1]
+
+
+@pytest.mark.long
+def test_what_the_page_says_of_data_that_are_little_but_a_mean_is_so() -> None:
+    y, known, loss = RNG(3).integers(0, 5, 64), math.log(5), jax.value_and_grad
+    rates = jnp.geomspace(1e-3, 1.0, 10)
+
+    def trained(x: Any, rate: Any, adam: bool) -> Any:
+        def step(state: Any, t: Any) -> Any:
+            p, m, v = state
+            value, g = loss(lambda p: classes(three_hidden(p, x), y))(p)
+            m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, g)
+            v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)
+            scaled = jax.tree.map(lambda m, v: m / (1 - 0.9**t) / (
+                jnp.sqrt(v / (1 - 0.999**t)) + 1e-8), m, v)  # fmt: skip
+            return (jax.tree.map(lambda p, g: p - rate * g, p, scaled if adam else g), m, v), value
+
+        zeros = jax.tree.map(jnp.zeros_like, he_layers())
+        return jax.lax.scan(step, (he_layers(), zeros, zeros), jnp.arange(1.0, 101.0))[1][-1]
+
+    for x, sgd, adam in ((data(64, 20), (0, 0.01), (0, 0.01)),
+                         (1 + 0.1 * data(64, 20), (0.8, 0.98), (0.25, 0.7))):  # fmt: skip
+        for kind, (low, high) in ((False, sgd), (True, adam)):
+            ends = jax.vmap(lambda rate, x=x, kind=kind: trained(x, rate, kind))(rates)
+            assert low <= float(jnp.nanmin(ends)) / known <= high

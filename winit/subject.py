@@ -123,11 +123,13 @@ class Subject:
         return self.numpy(self.arrays[name])
 
     def standard(self, array: Any) -> Any:
-        """An input of floats brought to mean 0 and std 1; any other as it is."""
+        """An input of floats brought to mean 0 and std 1, each column of a table; others as is."""
         if "float" not in str(array.dtype):
             return array
         wide = self.numpy(array)
-        return self.like((wide - wide.mean()) / (wide.std() or 1.0), array)
+        axis = 0 if wide.ndim == 2 and len(wide) > 1 else None
+        std = wide.std(axis=axis)
+        return self.like((wide - wide.mean(axis=axis)) / np.where(std > 0, std, 1.0), array)
 
     def noise(self, place: int, like: Any, stream: np.random.Generator) -> Any:
         """An input, by its place, that suits what the model does with it first."""
