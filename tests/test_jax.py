@@ -1830,3 +1830,35 @@ def test_what_the_page_says_of_data_that_are_little_but_a_mean_is_so() -> None:
         for kind, (low, high) in ((False, sgd), (True, adam)):
             ends = jax.vmap(lambda rate, x=x, kind=kind: trained(x, rate, kind))(rates)
             assert low <= float(jnp.nanmin(ends)) / known <= high
+
+
+def highway(p: Any, x: Any) -> Any:
+    h = x @ p["first"]
+    for layer in p["layers"]:
+        t = jax.nn.sigmoid(h @ layer["gate"] + layer["opens"])
+        h = t * jnp.tanh(h @ layer["w"]) + (1 - t) * h
+    return h @ p["head"]
+
+
+@pytest.mark.parametrize(
+    ("opens", "verdict"),
+    [(-2.0, None), (0.0, "shrinking"), (-20.0, "saturated"), (20.0, "dead")],
+)
+def test_gates_that_mix_a_state_with_its_news_make_no_sum_of_branches(
+    opens: float, verdict: str | None
+) -> None:
+    """No kernel is divided by √8, and what the gates take away is measured and made up for."""
+    drawn = iter(kernels((16, 48), *[(48, 48)] * 16, (48, 5)).values())
+    p = {"first": next(drawn), "layers": [
+        {"w": next(drawn), "gate": next(drawn), "opens": np.full(48, opens, np.float32)}
+        for _ in range(8)
+    ]}  # fmt: skip
+    p["head"] = next(drawn)
+    x = data(64, 16)
+    report = winit.jax.audit(highway, p, x)
+    assert [f.verdict for f in report.findings] == [verdict] * (verdict is not None)
+    if verdict:
+        assert "which scales it until E x² stays level" in report.findings[0].cure
+    new = winit.jax.reinitialize(highway, p, x, rng=0)
+    gains = [float(np.std(layer["w"])) * 48**0.5 for layer in new["layers"]]
+    assert min(gains) > 0.9 and winit.jax.audit(highway, new, x).ok

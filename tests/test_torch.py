@@ -1891,7 +1891,7 @@ def test_a_draw_is_scaled_where_sums_lie_beside_other_ways(run: Any, wide: int) 
     draws = torch.Generator().manual_seed(3)
     for layer in (*layers, *roots):
         nn.init.kaiming_normal_(layer.weight, generator=draws)
-    assert "then scale it until E x² stays level" in audit(module, NODES).findings[0].cure
+    assert "which scales it until E x² stays level" in audit(module, NODES).findings[0].cure
     said = reinitialize(module, x=NODES, rng=0)
     assert audit(module, NODES).ok
     if run is beside_roots:
@@ -2653,3 +2653,18 @@ def test_a_state_that_is_projected_is_read_as_any_other() -> None:
     others = {said[f"{name}.{k}.weight"] for name in ("reads", "projects") for k in (0, 1)}
     assert others == {"lecun_normal"}
     assert audit(module, TOKENS).ok
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_examples_are_followed_where_one_kernel_is_spread_over_steps(left: bool) -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        x = x.permute(1, 2, 0) if left else x.transpose(0, 1)  # steps first
+        every = m.w.expand(len(x), -1, -1)
+        made = torch.bmm(every, x).transpose(1, 2) if left else torch.bmm(x, every)
+        out: Tensor = m.head(torch.tanh(made).mean(0))
+        return out
+
+    module = Made(forward, w=nn.Parameter(torch.randn(32, 32) / 32**0.5), head=nn.Linear(32, 3))
+    report = audit(module, TOKENS)
+    assert report.rows[0].name == "w"
+    assert report.rows[0].z_share == pytest.approx(1, abs=0.2)

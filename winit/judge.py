@@ -938,7 +938,9 @@ def changes(
     found += whole[alike:]
 
     yield from map(told, found)
-    if rule.scaled and (last := leveled(subject, case, told(whole[-1]))).text != whole[-1].text:
+    if (rule.scaled or rule.find is dead) and (
+        last := leveled(subject, case, told(whole[-1]))
+    ).text != whole[-1].text:
         yield last
     if rule.find is first_loss:
         yield from _quieted(subject, case)
@@ -1064,7 +1066,7 @@ def leveled(subject: Subject, case: Case, change: Change) -> Change:
     said = tuple(f"{k} by {times[k]:.2g}" for k in ranked if abs(math.log(times[k])) > least)
     if not abs(math.log(times[ranked[0]])) < math.log(STEEP) / 2:
         return replace(change, values=drawn)
-    text = f"{change.text}, then scale it until E x² stays level: {listed(said)}"
+    text = f"{change.text}, which scales it until E x² stays level: {listed(said)}"
     return replace(change, text=text) if said else change
 
 

@@ -146,7 +146,6 @@ class Site:
     cut: bool = False  # every path from the inputs to some output leads through it
     normalized: bool = False  # on every path, a normalizer comes before the next site
     averaged: float = 1.0  # values that were averaged or summed since the roots, at the most
-    total: float = 1.0  # by how much the sums among these make equal numbers larger
     scales: tuple[str, ...] = ()  # parameters that multiply its result, shifted and moved
     shifts: tuple[str, ...] = ()  # parameters that are added before another site reads it
     summed: int = 1  # sites whose results meet, at the most, in the sums that follow
@@ -169,11 +168,6 @@ class Site:
     def looped(self) -> bool:
         """Whether one kernel does all steps of a loop that reads new data at each."""
         return self.fed and self.steps > self.kernel.layers
-
-    @property
-    def shared(self) -> bool:
-        """Whether several layers, each of which reads what the last one gives, have its kernel."""
-        return self.recurrent and not self.fed and self.steps > self.kernel.layers
 
     @property
     def scale(self) -> Kernel:

@@ -172,7 +172,6 @@ class Value:
     scaled: bool = False  # bent, and then multiplied or shifted by parameters that are not known
     kept: float = 1.0  # how much of it is no padding
     averaged: float = 1.0
-    total: float = 1.0  # by how much the sums among these make equal numbers larger
     depth: int = 0
     dom: int = EVERY  # sites on every path to it
     parents: int = 0
@@ -195,8 +194,8 @@ class Value:
     exact: bool = False
     share: float = 1.0  # of a mask: how much of it is that number, where the rest is another
     rest: float = 0.0
-    # Of an array without negative numbers its mean, and the square of that over the mean square.
-    mixes: tuple[float, float] | None = None
+    # Of an array without negative numbers the square of its mean, over the mean square.
+    mixes: float | None = None
     powers: Mapping[int, float] = field(default_factory=dict)
     entries: Mapping[int, Callable[[], list[Array]]] = field(default_factory=dict, compare=False)
     times: Mapping[int, float] = field(default_factory=dict, compare=False)
@@ -213,7 +212,7 @@ def constant(values: Array) -> Value:
     wide = values.astype(np.float32, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):
         mean, square = float(wide.mean()), float(np.square(wide).mean())
-    mixes = (mean, mean**2 / square) if 0 < square < math.inf else None
+    mixes = mean**2 / square if 0 < square < math.inf else None
     if low == high:
         return Value(number=float(high), exact=True, mixes=mixes)
     mask = low == 0 and bool(((values == 0) | (values == high)).all())
@@ -305,7 +304,6 @@ def _union(values: Sequence[Value], source: int) -> Value:
         bounded=all(v.bounded for v in carriers),
         reduced=any(v.reduced for v in carriers),
         averaged=max(v.averaged for v in strong),
-        total=max(v.total for v in strong),
         depth=max(v.depth for v in carriers),
         dom=reduce(lambda dom, v: dom & v.dom, carriers, EVERY),
         parents=any_of(v.parents for v in carriers),
@@ -319,12 +317,6 @@ def _union(values: Sequence[Value], source: int) -> Value:
         lost=any_of(v.lost for v in values),
         powers={p: n for v in values if v.level == PICKED for p, n in v.powers.items()},
     )
-
-
-def _factor(op: Op, side: Value) -> float:
-    """What a known number multiplies by, or divides."""
-    known = side.exact and side.number and op.kind in ("mul", "div")
-    return abs(side.number) ** (1 if op.kind == "mul" else -1) if known else 1.0
 
 
 def _part(places: Array, size: int) -> int | None:
@@ -504,8 +496,7 @@ class Reader:
         # The sums of a trunk go on where each is normalized: every one takes a part of the others.
         met = v.met if v.met & self.passed else 0
         v = replace(v, pending=False, soft=False, bounded=v.soft, reduced=False, bare=0, met=met)
-        return replace(v, degree=1.0, roots=root, averaged=1.0, total=1.0, multiples=(), ahead=1.0,
-                       taken=1.0)  # fmt: skip
+        return replace(v, degree=1.0, roots=root, averaged=1.0, multiples=(), ahead=1.0, taken=1.0)
 
     def acting(self, v: Value) -> Elementwise:
         """The activation on the way to a value; pooling, moves, joins of equals looked through."""
@@ -642,7 +633,6 @@ class Reader:
                        scaled=first.scaled or scaled, kept=first.kept * op.kept)  # fmt: skip
         if pending:
             return replace(made, source=op.number, layout=0) if open_ended else made
-        made = replace(made, total=made.total * (_factor(op, sides[0]) if lone and sides else 1.0))
         # A shift that is not known stands at 0, a scale at 1, and nothing is masked.
         # But one number for all, which a redraw leaves, stands as it is.
         kept = op.kind in ("mul", "div") and made_of and all(map(self._known, sides))
@@ -905,6 +895,8 @@ class Reader:
         if op.kind == "add":
             self.sums.add(made.met)
             self.carried |= {made.met} if any(v.state & 1 for v in known) else set()
+        elif op.kind == "mul":
+            made = self._gated(made, known)
         stays = pending or (degree == 0 and made.reduced and any(v.degree for v in known))
         soft = stays and any(v.soft or abs(v.degree) > GROWN / 2 for v in known)
         bounded = made.bounded or (degree == 0 and not stays)
@@ -928,6 +920,17 @@ class Reader:
         free = any_of(v.free for v in known) if op.kind in ("add", "choose") else 0
         return replace(made, degree=degree, bounded=bounded, pending=stays, soft=soft, free=free,
                        nulls=meets, behind=behind)  # fmt: skip
+
+    def _gated(self, made: Value, known: Sequence[Value]) -> Value:
+        """A product in which gates take part: they are no summands, and leave of a sum one."""
+        gates = [self.bend(v) if v.bounded and self.bend(v).positive else None for v in known]
+        others = [v for v, gate in zip(known, gates, strict=True) if gate is None]
+        if not 0 < len(others) < len(known):
+            return made
+        met, through = any_of(v.met for v in others), [gate(NORMAL) for gate in gates if gate]
+        if met.bit_count() > 1 and np.mean(np.prod(np.square(through), axis=0)) <= SMALLER**2:
+            met = 1 << bits(met)[-1]
+        return replace(made, met=met)
 
     def _each_once(self, numbers: set[int]) -> bool:
         """Whether these sites have kernels of their own, as no steps of a moving average have."""
@@ -963,7 +966,6 @@ class Reader:
         degree = sum(v.degree for v in known) if op.kind == "contract" else made.degree
         reduced = made.reduced or op.kind in ("reduce", "contract")
         act = acts.pop() if len(acts) == 1 else LINEAR
-        averaged, total = self._terms(op, inputs)
         free = any_of(v.free for v in known) * (op.kind == "join")
         joins = known if op.kind in ("join", "reduce") else []
         behind = {n: times for v in joins for n, times in _behind(v).items()}
@@ -972,22 +974,18 @@ class Reader:
         taken = ahead.pop() if len(ahead) == 1 else 1.0
         sums = op.kind in ("reduce", "contract") and not op.mean
         return replace(made, degree=degree, reduced=reduced, act=act, free=free, nulls=nulls,
-                       averaged=made.averaged * averaged, total=made.total * total, taken=taken,
+                       averaged=made.averaged * self._terms(op, inputs), taken=taken,
                        least=_low(op, known), behind=behind,
                        summing=op.count if sums else 1.0)  # fmt: skip
 
-    def _terms(self, op: Op, inputs: Sequence[Value]) -> tuple[float, float]:
-        """Of how many values a sum is as good as the mean, and by how much equal ones grow in it.
+    def _terms(self, op: Op, inputs: Sequence[Value]) -> float:
+        """Of how many values a sum is as good as the mean.
 
         A matrix that nothing trains, without negative numbers, mixes as many as its rows hold, or
-        fewer where they differ. The shares of a softmax sum up to 1.
+        fewer where they differ.
         """
-        if op.kind != "contract":
-            return op.count, 1.0 if op.mean else op.count
-        fixed = [v for v in inputs if not v.level]
-        for mean, even in (v.mixes for v in fixed if v.mixes):
-            return max(1.0, op.count * even), op.count * mean
-        return op.count, 1.0 if fixed or any(v.bounded for v in inputs) else op.count
+        even = [v.mixes for v in inputs if v.mixes and not v.level and op.kind == "contract"]
+        return max(1.0, op.count * even[0]) if even else op.count
 
     def _kernel_side(self, op: Op, inputs: Sequence[Value]) -> int | None:
         """The kernel is of a lower level, and has parameters in it, not of those that only mix."""
@@ -1019,13 +1017,12 @@ class Reader:
         dom = (0 if x.dom == EVERY else x.dom) | mark
         units = {number: partial(_numbered, op.shape, contract.units)}
         made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, met=mark, intact=mark, nulls=mark,
-                     loops=x.loops, units=units, roots=x.roots, averaged=x.averaged, total=x.total,
+                     loops=x.loops, units=units, roots=x.roots, averaged=x.averaged,
                      depth=x.depth + 1, free=any_of(1 << p for p in kernel.powers))  # fmt: skip
         if not lookup:
             return made
         root = self._root(z, "lookup", mark)
-        return replace(made, level=PICKED, roots=root, averaged=1.0, total=1.0,
-                       powers=kernel.powers)  # fmt: skip
+        return replace(made, level=PICKED, roots=root, averaged=1.0, powers=kernel.powers)
 
     def loop(
         self,
@@ -1082,8 +1079,8 @@ class Reader:
             loops=first.loops | came.loops | mark, state=mark,
         )  # fmt: skip
         if first.level > ROUTING:
-            return replace(made, roots=first.roots, averaged=first.averaged, total=first.total)
-        return replace(made, roots=self._root(i, "state", made.parents), averaged=1.0, total=1.0)
+            return replace(made, roots=first.roots, averaged=first.averaged)
+        return replace(made, roots=self._root(i, "state", made.parents), averaged=1.0)
 
     def _left(self, i: int, v: Value, mark: int, grown: int) -> Value:
         """What a loop gives."""
@@ -1312,7 +1309,6 @@ class Reader:
             roots=tuple(bits(d.x.roots)),
             reads_data=bool(d.x.origins),
             averaged=d.x.averaged,
-            total=d.x.total,
             scales=tuple(self.parameters[p].name for p in self.scales.get(d.number, ())),
             shifts=tuple(
                 self.parameters[p].name for p, m in self.added.items() if m >> d.number & 1

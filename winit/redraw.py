@@ -31,7 +31,6 @@ HEAD = 0.1  # logits of this rms cost 0.005 nats; He's rule costs 0.8, LeCun's 0
 JUMP = 0.6  # of its rms: a function that rises so much within 0.01 has no slope to go by
 CLOSED = 30  # a branch whose last kernel is so much smaller than it would be drawn starts near 0
 EMBEDDING = 0.05  # the limit of uniform draws, as in Keras
-SUMS = 2.0  # where sums make equal numbers larger than so many times, a draw is run, and made level
 DEEPEST, SUMMED = 10_000, 100  # layers that a gain is found for, and for a table
 GRID = np.linspace(-6.0, 9.0, 301)  # where functions are compared: beyond the kink of ReLU6
 REACH = 40.0  # the end of `POINTS`
@@ -369,13 +368,13 @@ def reinitialize(
         from 0 or below: shifts always, kernels unless forced. Zeros beside which another signal
         passes, or a given bias is the result, stay so, unless forced, and so do a branch's last
         kernel near 0 and a kernel of few numbers, such as an identity. Orthogonal kernels are drawn
-        so, tables no larger than they are. Where sums over many make the signal grow or fade,
-        kernels are scaled until it stays level; in PyTorch, whose runs need no compiling, whatever
-        the reason is. A parameter is left if a function of it, such as softplus, is the kernel. In
-        PyTorch and JAX, what no reset of the layer draws was given, and stays, such as an output's
-        log-odds or a scale of 0.1: constants, and what is three times beyond its draws (in JAX,
-        beside an output's kernel, beyond 3/√fan_in). What differs less looks like a draw, and is
-        set; so is what is above 3 in hidden layers.
+        so, tables no larger than they are. Then the draw is run once, and where the signal grows or
+        fades all the same, kernels are scaled until it stays level. A parameter is left if a
+        function of it, such as softplus, is the kernel. In PyTorch and JAX, what no reset of the
+        layer draws was given, and stays, such as an output's log-odds or a scale of 0.1: constants,
+        and what is three times beyond its draws (in JAX, beside an output's kernel, beyond
+        3/√fan_in). What differs less looks like a draw, and is set; so is what is above 3 in hidden
+        layers.
     force : bool
         Needed for a model that was trained, for what is frozen or was given by the user, and for
         kernels of zeros with which a branch starts at 0.
@@ -407,11 +406,9 @@ def reinitialize(
     named = None if scheme == "auto" else Plan(scheme, math.nan, options)
     drawn = values(subject, draws, named, force=force)
     fresh = {name: value for name, (value, _) in drawn.items()}
-    # Only a run tells how alike the terms of a sum are, in a graph how many, and how far chance
-    # leads that is the same in all layers of one kernel.
-    unknown = any(s.total > SUMS or (s.shared and s.cut) for s in subject.program.sites)
-    runs = level and not named and (unknown or subject.eager)
-    for name, times in (level(subject, fresh) if level and runs else {}).items():
+    # Only a run tells how alike the terms of a sum are, in a graph how many, how much gates let
+    # through, and how far chance leads that is the same in all layers of one kernel.
+    for name, times in (level(subject, fresh) if level and not named else {}).items():
         drawn[name] = times * fresh[name], f"{drawn[name][1]}, times {times:.2g}"
     before = {name: np.array(subject.value(name)) for name in drawn}
     try:

@@ -83,7 +83,6 @@ class Subject:
     reader: Reader
     program: Program
     examples: int
-    eager = False  # a run takes no compiling
     y2 = math.nan  # E y² of targets that are numbers: no marks, and no labels of classes
 
     @property

@@ -727,7 +727,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
                                          shapes=[tuple(side.shape)])  # fmt: skip
                     contracts[k] = Contract(
                         ((), (k,), (1 - k,), ()), tuple(side.shape[1:]), units=(1 + k,),
-                        examples_x=(0, 1 + k), examples_z=(0, 2 - k),
+                        examples_x=(0, 2 - k), examples_z=(0, 2 - k),
                     )  # fmt: skip
         idle = [k for k, v in enumerate(sides) if v.exact and v.number == 0]
         for k in idle:
@@ -856,8 +856,6 @@ class Subject(Base):
 
     See `winit.jax.Subject`; `buffers`, all that is not trainable by default, are no parameters.
     """
-
-    eager = True
 
     def __init__(
         self,
