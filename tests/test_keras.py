@@ -832,6 +832,7 @@ def test_eight_devices_keep_their_layouts_and_give_the_numbers_of_one(kind: str)
         assert len(before[0].device_set) == 8
         many = numbers(winit.audit(model, x, cures=False))
         assert np.allclose(one, many, rtol=1e-5), (one, many)
+        assert winit.audit(model).ok
         winit.reinitialize(model, rng=0)
         assert [v.value.sharding for v in model.variables] == before
         for a, b in zip(alone.get_weights(), model.get_weights()):

@@ -634,7 +634,8 @@ class Subject(Base):
         kernels = (kernel for site in self.program.sites for kernel in site.kernels)
         self.layers = {kernel.name: kernel.layers for kernel in kernels if kernel.layers > 1}
         if made:
-            self.x = [self.noise(k, a, self.stream) for k, a in enumerate(self.x)]
+            # As NumPy's, which go to whatever devices hold the weights.
+            self.x = [np.asarray(self.noise(k, a, self.stream)) for k, a in enumerate(self.x)]
         else:
             self._check_rows(names)
         self.step: Any = None
