@@ -313,7 +313,7 @@ def test_reinitialize_makes_the_start_sound(trial: Trial) -> None:
 # A start that each rule alone calls what it is.
 RULED = {
     "not_finite": "mixed_float16_overflow",
-    "unscaled": "tabular_offset",
+    "unscaled": "tabular_1e3",
     "uncentered": "off_center",
     "dead": "eqx_conv_dead",
     "stuck": "low_rank_of_zeros",
