@@ -2668,3 +2668,21 @@ def test_examples_are_followed_where_one_kernel_is_spread_over_steps(left: bool)
     report = audit(module, TOKENS)
     assert report.rows[0].name == "w"
     assert report.rows[0].z_share == pytest.approx(1, abs=0.2)
+
+
+@pytest.mark.parametrize("shift", [0.0, 300.0])
+def test_data_beside_a_state_may_not_be_unscaled(shift: float) -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        h = m.h0.expand(len(x), 32)
+        for step in x.unbind(1):
+            z, r = torch.sigmoid(m.gates(torch.cat([step, h], 1))).chunk(2, 1)
+            h = (1 - z) * h + z * torch.tanh(m.news(torch.cat([step, r * h], 1)))
+        made: Tensor = m.head(h)
+        return made
+
+    module = Made(forward, gates=nn.Linear(64, 64), news=nn.Linear(64, 32), head=nn.Linear(32, 3))
+    module.register_buffer("h0", torch.zeros(1, 32))
+    findings = audit(module, shift + TOKENS).findings
+    assert [(f.verdict, f.cure) for f in findings] == (
+        [("inputs unscaled", "standardize the inputs")] if shift else []
+    )

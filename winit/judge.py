@@ -278,11 +278,12 @@ def unscaled(case: Case) -> Array:
     for i in _raw(case):
         x2[i] = case.m.x2[i]
     for i, site in enumerate(sites):  # columns beside a table's rows, or beside what a kernel gives
-        beside = [case.m.z2[p] for p in site.parents]
-        if not (beside and site.reads_data):
+        if not (site.parents and site.reads_data):
             continue
+        # What reads data, too, as a cell of its own state and them, is large because they are.
+        beside = [case.m.z2[p] for p in site.parents if not sites[p].reads_data]
         large = [case.m.root2[r] for r in site.roots if kinds[r] == "input"]
-        if max(large, default=0.0) > HIGH > max(beside):
+        if max(large, default=0.0) > HIGH > max(beside, default=0.0):
             x2[i] = math.nan if site.lookup or site.normalized else max(1.0, case.m.x2[i])
     return np.log(np.maximum(LOW / x2, x2 / HIGH))
 
