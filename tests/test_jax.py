@@ -767,7 +767,7 @@ def test_what_no_plan_knows_is_measured_and_put_right() -> None:
     subject = Function(f, p, x, None, None, None, 0)
     report, change = judge.examine(subject)
     assert report.findings[0].verdict == "exploding" and change is not None
-    assert change.text.startswith("draw the whole model again (reinitialize), then scale it")
+    assert change.text.startswith("draw the whole model again (reinitialize), which scales it")
     for name, value in change.values.items():
         subject.assign(name, value)
     assert judge.judge(subject).ok

@@ -701,7 +701,7 @@ def test_bounds_of_the_inputs_are_those_of_the_judge_to_the_last_digit(
     engine: Callable[..., Any],
 ) -> None:
     """The rule of `winit.judge` is asked for the same second moments: on the bounds, and beside."""
-    (rule,) = [rule for rule in judge.RULES if rule.verdict == "inputs unscaled"]
+    (rule,) = [rule for rule in judge.RULES if rule.find is judge.unscaled]
     site = SimpleNamespace(roots=(0,), lookup=False, normalized=False, parents=())
     site.kernel = SimpleNamespace(name="W")
     root, alarms = SimpleNamespace(kind="input"), []
