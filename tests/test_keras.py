@@ -1004,3 +1004,15 @@ def test_a_cure_says_that_a_draw_takes_the_model_for_trained() -> None:
         reinitialize(model, rng=0)
     reinitialize(model, rng=0, force=True)
     assert audit(model).ok
+
+
+def test_a_draw_is_tried_as_the_model_is_trained() -> None:
+    """In inference gates take three quarters a block; in training the normalizers set it anew."""
+    x = inputs = keras.Input((32,))
+    for _ in range(10):
+        h = layers.BatchNormalization()(layers.Dense(32, use_bias=False)(x))
+        x = layers.Multiply()([h, layers.Dense(32, "sigmoid")(h)])
+    model = keras.Model(inputs, layers.Dense(4)(x))
+    said = winit.reinitialize(model, rng=0)
+    assert not [text for text in said.values() if "times" in text]
+    assert winit.audit(model).ok and not winit.audit(model, training=False).ok

@@ -243,7 +243,7 @@ def reinitialize(
     force : bool
         Needed for a model that was trained; sets also what is frozen or was given on purpose.
     x : array, or a tuple or dict of them
-        Needed where the input shape is not known; its values matter where many are added up.
+        Needed where the input shape is not known. The draw is run with it, or with noise.
 
     Returns
     -------
@@ -258,7 +258,12 @@ def reinitialize(
     from winit.judge import level  # with what it needs, when it is needed
 
     subject = _subject(model, x, None, None, False, 0)
-    return redraw.reinitialize(subject, scheme, rng=rng, force=force, level=level, **options)
+
+    def as_trained(_: Any, fresh: Mapping[str, Array]) -> Mapping[str, float]:
+        """The draw is tried in training, where batch normalization does what it is there for."""
+        return level(_subject(model, x, None, None, True, 0), fresh)
+
+    return redraw.reinitialize(subject, scheme, rng=rng, force=force, level=as_trained, **options)
 
 
 class _Model:

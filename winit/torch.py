@@ -1377,7 +1377,7 @@ def reinitialize(
         name, as "he_normal", draws all by one scheme, with its `options`. What is set and what is
         left besides is said in `winit.redraw.reinitialize`.
     x : tensor, tuple or dict of arguments
-        What the module takes, one small batch; its values matter where the model adds many up.
+        What the module takes, one small batch; the draw is run with it.
     rng : int or numpy.random.Generator
         Draws are NumPy's: `torch.manual_seed` does not set them, and with ``rng=None`` each call
         has others.
