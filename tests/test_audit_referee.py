@@ -352,7 +352,7 @@ NORMALIZED = "batch normalization of 12 layers makes 260, of 50 layers 1e9"
 ALL_ALIKE = "sound starts keep 2e-4 and more, broken ones 1e-13 and less"
 TIED = "units that are tied are tied all of them: 1 of 16 or more differs"
 SCALE = "data are standardized, or in units that are off by hundreds in rms"
-CENTERED = "of standardized data all varies, and of pixels from 0 to 1 a tenth and more"
+CENTERED = "of the data of all sound starts nearly all varies"
 FREE = {
     ("BOUND", 4.0): SIGNAL,
     ("SPREADS", 0.25): CHANCE,

@@ -1862,3 +1862,17 @@ def test_gates_that_mix_a_state_with_its_news_make_no_sum_of_branches(
     new = winit.jax.reinitialize(highway, p, x, rng=0)
     gains = [float(np.std(layer["w"])) * 48**0.5 for layer in new["layers"]]
     assert min(gains) > 0.9 and winit.jax.audit(highway, new, x).ok
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_mask_that_hardly_varies_does_no_harm_beside_data_that_do(beside: bool) -> None:
+    mask = np.ones((64, 8), np.float32)
+    mask[RNG(4).integers(0, 64, 3), [1, 4, 6]] = 0
+    p = kernels((20, 32), (8, 32), (64, 32), (32, 5), gain=math.sqrt(2))
+
+    def f(p: Any, x: Any) -> Any:
+        both = [x[0] @ p["w0"], x[1] @ p["w1"]] if beside else [x[1] @ p["w1"]] * 2
+        return jax.nn.relu(jax.nn.relu(jnp.concatenate(both, 1)) @ p["w2"]) @ p["w3"]
+
+    verdicts = [f.verdict for f in winit.jax.audit(f, p, (data(64, 20), mask)).findings]
+    assert verdicts == [] if beside else verdicts == ["inputs unscaled"]

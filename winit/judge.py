@@ -289,10 +289,18 @@ def unscaled(case: Case) -> Array:
 
 
 def uncentered(case: Case) -> Array:
-    """Data of which hardly anything but their mean reaches a kernel, as of prices near 1."""
+    """Data of which hardly anything but their mean reaches a kernel, as of prices near 1.
+
+    Where other data come in that vary, as beside a mask, these tell the examples apart.
+    """
     share = np.full(len(case.program.sites), math.nan)
-    for i in _raw(case):
-        share[i] = case.m.x_share[i] if case.m.x_share[i] > EQUAL else math.nan
+    lookups = case.each("lookup")
+    beside = np.where(lookups, case.m.z_share, case.m.x_share)[
+        [*case.first, *np.flatnonzero(lookups)]
+    ]
+    if not (beside >= VARIES).any():
+        for i in _raw(case):
+            share[i] = case.m.x_share[i] if case.m.x_share[i] > EQUAL else math.nan
     return np.log(VARIES / share)
 
 
