@@ -721,6 +721,10 @@ def test_tokens_and_labels_out_of_range_are_refused_in_words() -> None:
         given[3, 2] = bad
         with pytest.raises(ValueError, match=f"x holds {bad}, .* picks from has rows 0 to 49"):
             audit(model, given)
+    pairs = keras.Input((2,), dtype="int32")  # each column picks from a table of its own
+    rows = [layers.Embedding(n, 4)(pairs[:, k]) for k, n in enumerate((50, 90))]
+    both = keras.Model(pairs, layers.Dense(3)(layers.Concatenate()(rows)))
+    assert audit(both, np.stack([good[:, 0], np.arange(82, 90)], axis=1)).ok
     classes = np.array([0, 1, 2, 0, 1, 2, 0, 1])
     for bad in (3, 7, -2):
         for loss in (sparse(from_logits=True), "sparse_categorical_crossentropy"):

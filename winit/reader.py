@@ -388,6 +388,7 @@ class Draft:
     carries: bool = False
     ahead: float = 1.0
     fed: bool = False
+    picks: int = 0  # numbers that pick rows
 
     @property
     def plain(self) -> bool:
@@ -1011,9 +1012,10 @@ class Reader:
         tables = any_of(1 << place for place, kind, _ in self.roots.values() if kind == "lookup")
         drawn = x.parents and not x.origins and not x.roots & tables  # not of another scale
         ahead = _ahead(x)[0] if drawn else 1.0
-        self.found[z] = Draft(
-            number, z, side, lookup, contract, kernel, x, steps, recurrent, ahead=ahead
-        )
+        row = math.prod(op.shape[axis] for axis in contract.units)
+        picks = steps * (math.prod(op.shape) // max(row, 1)) * lookup
+        self.found[z] = Draft(number, z, side, lookup, contract, kernel, x, steps, recurrent,
+                              ahead=ahead, picks=picks)  # fmt: skip
         dom = (0 if x.dom == EVERY else x.dom) | mark
         units = {number: partial(_numbered, op.shape, contract.units)}
         made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, met=mark, intact=mark, nulls=mark,
@@ -1380,10 +1382,14 @@ class Reader:
         return min((d.contract.size(0 if d.lookup else 2) for d in mine), default=0)
 
     def outside(self, place: int, values: Array) -> tuple[float, int] | None:
-        """A number of an input that a table has no row for, and how many rows it has."""
+        """A number of an input that a table has no row for, and how many rows it has.
+
+        Of one that is read whole: no one here knows which column another table picks from.
+        """
         numbers, edge = np.unique(values).astype(np.float64), int(POINTS[-1])
         for d in self.drafts:
-            if not (d.lookup and d.x.source == self.inputs[place] and d.contract.size(0)):
+            whole = d.x.source == self.inputs[place] and d.picks >= values.size
+            if not (d.lookup and whole and d.contract.size(0)):
                 continue
             curve = np.broadcast_to(np.asarray(d.x.curve, dtype=np.float64), POINTS.shape)
             near = np.clip(numbers, 1 - edge, edge - 1)

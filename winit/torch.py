@@ -695,7 +695,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         contract = Contract(((axis,), kept, (), ()), tuple(w.shape),
                             units=[a for a in range(z.ndim) if a not in rows], apart=False,
                             examples_x=range(picks.ndim), examples_z=rows)  # fmt: skip
-        made = self.emit("lookup", told[:2], contract=(contract, None))
+        made = self.emit("lookup", told[:2], contract=(contract, None), shape=tuple(z.shape))
         if d := self.reader.found.get(self.count - 1):
             self.site(d, picks, w, z, z)
         return made
