@@ -380,9 +380,12 @@ def symmetric(case: Case) -> Array:
 
 
 def equal_rows(case: Case) -> list[str]:
-    """Parameters that are no kernels, as learned queries, whose rows never part."""
-    mains = {site.kernel.name for site in case.program.sites}
-    others = {n: w for n, w in case.m.kernels.items() if n not in mains}
+    """Parameters that are no kernels, as learned queries, whose rows never part.
+
+    Biases of members that are averaged are no loss, though as equal.
+    """
+    known = {*(site.kernel.name for site in case.program.sites), *case.program.shifts}
+    others = {n: w for n, w in case.m.kernels.items() if n not in known}
     return [n for n, w in others.items() if w.tied and n not in case.program.frozen]
 
 
