@@ -233,7 +233,7 @@ def _opening(case: Case, name: str, subject: Subject) -> Array:
     main = i is not None and case.program.sites[i].kernel.name == name
     if case.m.kernels[name].tied and not main:
         value = np.broadcast_to(value[(0,) * (value.ndim - 1)], value.shape).copy()
-    if i is None or (index := case.program.sites[i].kernel.index) is None:
+    if i is None or not main or (index := case.program.sites[i].kernel.index) is None:
         return value
     at, alike = index(), (case.m.distinct == 1) & (case.each("units") > 1)
     noise, parents = value.reshape(-1)[at], list(case.program.sites[i].parents)
@@ -244,8 +244,7 @@ def _opening(case: Case, name: str, subject: Subject) -> Array:
     if (own or not zero) and len(at) == 1 and len(opens) == len(at[0]):  # and the rest stays
         opens = opens.reshape(1, -1, *[1] * (at.ndim - 2))
         noise = np.where(opens, noise, subject.value(name).reshape(-1)[at])
-    value.reshape(-1)[at] = np.broadcast_to(noise, at.shape)
-    return value
+    return redraw.laid(value, at, np.broadcast_to(noise, at.shape))
 
 
 # ------------------------------------------------------------------ the rules

@@ -113,7 +113,8 @@ class Kernel:
     power: float = 1.0
     trainable: bool = True
     # Gives the flat positions in it that the site reads, as (groups, outputs, inputs, *window), so
-    # that `values.flat[index()] = drawn`; None where they are not a rearrangement of its own.
+    # that `values.flat[index()] = drawn`; None where they are not a rearrangement of its own, and
+    # -1 where another parameter's entries lie.
     index: Index | None = None
     factor: float = 1.0  # what the program multiplies its entries by, as for equal learning rates
     layers: int = 1  # parts along its first axis, of which each step of a loop takes one
@@ -121,6 +122,7 @@ class Kernel:
     after: bool = False  # it multiplies the site's result, where nothing else gives that its scale
     bent: bool = False  # a function of it is the kernel, as its exponential, so that it is positive
     normed: bool = False  # a length or a spread of it divides it
+    beside: bool = False  # it gives a part of the site's kernel, and the main one another
     joined: bool = False  # its entries are added to the main kernel's, as imaginary parts are
 
 

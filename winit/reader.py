@@ -319,6 +319,22 @@ def _union(values: Sequence[Value], source: int) -> Value:
     )
 
 
+def _present(kernel: Value) -> Value:
+    """A kernel without the parameters that no entry of it is of, as one of a stack has."""
+    there = {p: any((e >= 0).any() for e in entries()) for p, entries in kernel.entries.items()}
+    if len(there) < 2 or all(there.values()) or not any(there.values()):
+        return kernel
+    gone = [p for p, here in there.items() if not here]
+    left = {p: power for p, power in kernel.powers.items() if p not in gone}
+    return replace(kernel, powers=left, entries={p: kernel.entries[p] for p in there if p in left})
+
+
+def _through(made: Value, factors: Sequence[Value]) -> Value:
+    """A product of several sites' results: what leads to any of them is on every path."""
+    doms = [v.dom for v in factors if _nulls(v) and v.dom != EVERY]
+    return replace(made, dom=any_of(doms)) if len(doms) > 1 else made
+
+
 def _part(places: Array, size: int) -> int | None:
     """Which of several equal parts these places are, side by side."""
     first, last = int(places.min()), int(places.max())
@@ -999,6 +1015,7 @@ class Reader:
 
     def _site(self, op: Op, side: int, kernel: Value, x: Value) -> Value:
         z, x, lookup, contract = op.number, self._used(x), op.kind == "lookup", op.contract[side]
+        kernel = _present(kernel)
         assert contract is not None
         if x.level == ROUTING and not lookup:
             x = replace(x, dom=0, roots=self._root(x.source, "input", 0))
@@ -1366,11 +1383,13 @@ class Reader:
         )  # fmt: skip
         made.sort(key=rank, reverse=True)
         place = {self.parameters[p].name: p for p in d.kernel.powers}
+        plain = [k.name for k in made if k.index and k.power == 1]
+        whole = sum(math.prod(k.shape) for k in made if k.name in plain) == size
         for i, k in enumerate(made[1:], 1):
             pair = [o for o in (made[0], k) if o.index and o.power == 1 and o.trainable]
             added = frozenset(place.get(other.name, -1) for other in pair) in self.pairs
             same = len(pair) == 2 and math.prod(k.shape) == math.prod(made[0].shape)
-            made[i] = replace(k, joined=same and added)
+            made[i] = replace(k, joined=same and added, beside=whole and k.name in plain)
         return tuple(made)
 
     # What inputs the model expects.

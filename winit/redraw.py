@@ -323,7 +323,8 @@ def laid(whole: Array, index: NDArray[np.int64] | None, drawn: Array) -> Array:
     """A parameter with drawn values at their places, or made of them."""
     if index is None:
         return drawn
-    whole.reshape(-1)[index] = drawn
+    here = index >= 0
+    whole.reshape(-1)[index[here]] = drawn[here]
     return whole
 
 
@@ -467,7 +468,7 @@ def values(
         joined = [k for k in sites[i].kernels if k.joined and subject.value(k.name).any()]
         index, drawn = draw(sites[i], own, rng)
         drawn = drawn / sites[i].kernel.factor / math.sqrt(1 + len(joined))
-        place = (name, -1 if index is None else int(index.min()))
+        place = (name, -1 if index is None else int(index[index >= 0].min()))
         if place in done:
             continue
         done.add(place)
@@ -483,6 +484,12 @@ def values(
             at, part = draw(replace(sites[i], kernels=(other,)), own, rng)
             part = part / other.factor / math.sqrt(1 + len(joined))
             found[other.name] = laid(subject.value(other.name), at, part), said
+        for other in (k for k in sites[i].kernels[1:] if k.beside):
+            at, part = other.index() if other.index else None, drawn
+            if index is None:
+                at, part = draw(replace(sites[i], kernels=(other,)), own, rng)
+            old = found[other.name][0] if other.name in found else subject.value(other.name)
+            found[other.name] = laid(old, at, part), said
         for other in sites[i].kernels[1:]:
             if other.name not in found and (
                 made := _beside(other, sites[i], plans[i], subject, rng, force=force)

@@ -424,7 +424,7 @@ def _still(d: Draft, site: Site, silent: Array) -> bool:
         return False
     at = site.kernel.index()
     units = at.reshape(math.prod(at.shape[:2]), -1)
-    if len(units) != len(silent):
+    if len(units) != len(silent) or at.min() < 0:  # or another parameter makes a part of it
         return False
     axes = [*np.unravel_index(units, site.kernel.shape)]
     groups = d.contract.split
