@@ -1208,6 +1208,8 @@ def test_what_has_no_values_is_refused_in_a_sentence() -> None:
         audit([1], X)
     with pytest.raises(ValueError, match="Linear does not say what it takes: give x"):
         audit(nn.Linear(12, 3), None)
+    with pytest.raises(ValueError, match=r"scheme must be one of auto, .*, got 'foo'"):
+        winit.torch.reinitialize(nn.Linear(12, 3), "foo")
     with pytest.raises(ValueError, match="x must hold finite values"):
         audit(nn.Linear(12, 3), X / 0)
     with pytest.raises(ValueError, match="a loss needs targets"):

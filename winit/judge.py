@@ -9,7 +9,7 @@ rule objects to the run that it makes, or none but that of the first loss, and t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -867,8 +867,14 @@ def _asking(subject: Subject, names: list[str]) -> str:
     """What `winit.reinitialize` must be told before it does a cure."""
     kept, sign = tuple(name for name in names if subject.kept(name)), subject.trained()
     if kept:
-        return f" (by force=True: {listed(kept)} is {subject.kept(kept[0])})"
+        is_ = be("is", "are", kept)
+        return f" (by force=True: {listed(kept)} {is_} {subject.kept(kept[0])})"
     return f" (by force=True, since the model looks trained: {sign})" if sign else ""
+
+
+def be(one: str, several: str, names: Sized) -> str:
+    """The verb for so many names."""
+    return one if len(names) == 1 else several
 
 
 def _given(subject: Subject, case: Case) -> dict[str, tuple[Array, str]]:
@@ -942,7 +948,7 @@ def changes(
     text = "draw the whole model again (reinitialize)"
     whole = [Change(text, values=values)]
     if given:
-        text += f" by force=True, since {listed(given)} was given"
+        text += f" by force=True, since {listed(given)} {be('was', 'were', given)} given"
         whole.append(Change(text, values=everything))
     # Another draw of the same is no cure, though chance may let it pass.
     alike = rule.scaled and not factors and not _differs(subject, case, values)
@@ -1249,7 +1255,7 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         ),
         (flat, "all its weights are equal, and only their gradients take its units apart."),
         (made, "make kernels together, and std and ideal are of what they make."),
-        (case.fixed, "frozen at 0: it never moves, and what it multiplies is lost."),
+        (case.fixed, "frozen at 0: it never moves, and gives nothing to what it multiplies."),
         (program.stopped, "no gradient comes back: the model stops it, or uses no result of it."),
         (
             [n for n in program.single if n in case.mute],

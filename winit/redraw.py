@@ -348,6 +348,15 @@ def check_options(scheme: str, options: Mapping[str, Any]) -> None:
     initializers.get(scheme)((2, 2), rng=0, **options)
 
 
+def check_scheme(scheme: str, options: Mapping[str, Any]) -> None:
+    """Refuse what `reinitialize` cannot draw by: a scheme's name, or "auto" without options."""
+    _checks.choice(scheme, "scheme", ("auto", *initializers.SCHEMES))
+    if scheme != "auto":
+        check_options(scheme, options)
+    elif options:
+        raise ValueError(f"options go with a named scheme, not with 'auto': {options!r}")
+
+
 def reinitialize(
     subject: Subject,
     scheme: str = "auto",
@@ -394,11 +403,7 @@ def reinitialize(
         included, the model is left as it was.
     """
     draws, force = _checks.as_rng(rng), _checks.flag(force, "force")
-    _checks.choice(scheme, "scheme", ("auto", *initializers.SCHEMES))
-    if scheme != "auto":
-        check_options(scheme, options)
-    elif options:
-        raise ValueError(f"options go with a named scheme, not with 'auto': {options!r}")
+    check_scheme(scheme, options)
     if not force and (sign := subject.trained()):
         raise ValueError(
             f"{subject.name} looks trained ({sign}), and its weights would be lost: "

@@ -237,6 +237,8 @@ def _scheme(name: str) -> Scheme:
         if not isinstance(generator, (torch.Generator, type(None))):
             given = _checks.shown(generator)
             raise TypeError(f"generator must be a torch.Generator or None, got {given}")
+        if "rng" in options:
+            raise TypeError(f"{name}_ takes no rng, but generator=, a torch.Generator")
         layout = {key: options.pop(key) for key in DEFAULTS if key in options}
         redraw.check_options(name, options)
         laws = [(kernel, *_law(name, options, kernel.fans)) for kernel in _kernels(weight, layout)]
@@ -1396,5 +1398,6 @@ def reinitialize(
     """
     from winit.judge import level  # with what it needs, when it is needed
 
+    redraw.check_scheme(scheme, options)  # before x is asked for
     subject = Module(module, x, None, None, None, 0)
     return redraw.reinitialize(subject, scheme, rng=rng, force=force, level=level, **options)
