@@ -1862,6 +1862,8 @@ def test_gates_that_mix_a_state_with_its_news_make_no_sum_of_branches(
     new = winit.jax.reinitialize(highway, p, x, rng=0)
     gains = [float(np.std(layer["w"])) * 48**0.5 for layer in new["layers"]]
     assert min(gains) > 0.9 and winit.jax.audit(highway, new, x).ok
+    gates = [float(np.std(layer["gate"])) * 48**0.5 for layer in new["layers"]]
+    assert 0.9 < min(gates) <= max(gates) < 1.1  # a larger spread would shut some of them
 
 
 @pytest.mark.parametrize("beside", [True, False])
@@ -1876,3 +1878,35 @@ def test_a_mask_that_hardly_varies_does_no_harm_beside_data_that_do(beside: bool
 
     verdicts = [f.verdict for f in winit.jax.audit(f, p, (data(64, 20), mask)).findings]
     assert verdicts == [] if beside else verdicts == ["inputs unscaled"]
+
+
+def factored(p: Any, x: Any) -> Any:
+    """Ratings by rows of two tables, and a row's own mean."""
+    return (p["u"][x[:, 0]] * p["v"][x[:, 1]]).sum(axis=1) + p["b"][x[:, 0]]
+
+
+@pytest.mark.parametrize(
+    ("stds", "verdict", "cured"),
+    [((1.0, 1.0), "first loss far too high", {"u", "v"}),
+     ((5e-5, 5e-5), "shrinking", {"u", "v"}),
+     ((0.3, 5.0), "first loss far too high", {"v"}),
+     ((0.1, 0.1), None, set())],
+)  # fmt: skip
+def test_rows_times_rows_have_a_scale(
+    stds: tuple[float, float], verdict: str | None, cured: set[str]
+) -> None:
+    """Sixteen products are added up, so that a std of (0.1/16)^¼ gives outputs of rms √0.1."""
+    rng, shapes = RNG(3), ((200, 16), (300, 16))
+    tables = [std * rng.standard_normal(shape) for std, shape in zip(stds, shapes, strict=True)]
+    p = {"u": tables[0], "v": tables[1], "b": np.zeros(200)}
+    p = {name: value.astype(np.float32) for name, value in p.items()}
+    x = np.stack([rng.integers(0, len(t), 512) for t in tables], axis=1)
+    y = rng.standard_normal(512).astype(np.float32)
+    report = winit.jax.audit(factored, p, x, y, lambda o, y: ((o - y) ** 2).mean())
+    assert [f.verdict for f in report.findings] == [verdict] * (verdict is not None)
+    assert report.ok == (verdict is None)
+    if verdict:
+        assert {*report.findings[0].changes} <= cured and "std=0.2812" in report.findings[0].cure
+    new = winit.jax.reinitialize(factored, p, x, rng=0)
+    assert np.std(new["u"]) == pytest.approx(0.281, rel=0.05)
+    assert np.std(new["v"]) == pytest.approx(0.281, rel=0.05)

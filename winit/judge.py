@@ -754,7 +754,8 @@ def _off(case: Case, i: int, stds: Array) -> Array:
         ideal = case.plans[i].drawn
     std = case.m.std[i] * (stds / math.sqrt(np.mean(stds**2)) if len(stds) > 1 else 1.0)
     std = np.broadcast_to(std, stds.shape)
-    small = site.head & (not site.feeds) & (std * math.sqrt(site.fan_in) <= HEAD * math.exp(NEAR))
+    most = HEAD * math.exp(NEAR) / math.sqrt(site.fan_in)
+    small = site.head & (not (site.feeds or site.lookup or site.normalized)) & (std <= most)
     told = (std > 0) & (std < math.inf) & (ideal > 0) & ~small & bool(site.scale.power)
     return np.log(np.where(told, ideal, 1.0) / np.where(told, std, 1.0))
 
@@ -1058,9 +1059,15 @@ def leveled(subject: Subject, case: Case, change: Change) -> Change:
     """A draw, each kernel then scaled for what the plan cannot know, as sums over neighbors.
 
     Not by a hundred or more: that is no kernel's fault, but a state's, say, that doubles each step.
+    And no kernel of gates: a larger one shuts some of them, where larger news do no harm.
     """
-    sites, times = case.program.sites, dict.fromkeys(case.owner, 1.0)
-    drawn = change.values
+    sites, drawn = case.program.sites, change.values
+    owned: dict[int, list[str]] = {}
+    for name, i in case.owner.items():
+        free = sites[i].scale.power and not sites[i].gate
+        names = [name, *(k.name for k in sites[i].kernels if k.beside)] if free else []
+        owned[i] = [k for k in names if k in drawn]
+    times = {k: 1.0 for names in owned.values() for k in names}
     if not times:
         return change
     for _ in range(ROUNDS):
@@ -1075,8 +1082,8 @@ def leveled(subject: Subject, case: Case, change: Change) -> Change:
             sizes = np.log(np.clip(np.nan_to_num(after.m.z2[group], nan=1.0), 1e-300, 1e300))
             apart = np.clip(sizes - np.logaddexp.reduce(sizes) + math.log(len(sizes)), -50.0, 50.0)
             for i, more in zip(group, apart, strict=True):  # until each is as large as the others
-                if (kernel := sites[i].scale).name in drawn and kernel.power:
-                    times[kernel.name] *= math.exp((step - more) / 2 / kernel.power)
+                for name in owned[i]:
+                    times[name] *= math.exp((step - more) / 2 / sites[i].scale.power)
         change = replace(change, values={k: v * times.get(k, 1.0) for k, v in drawn.items()})
     least = NEAR / len(times)
     ranked = sorted(times, key=lambda k: -abs(math.log(times[k])))
@@ -1182,7 +1189,11 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
             rows = [replace(row, elasticity=_elasticity(case, run, factors[name]))
                     if site.scale.name == name else row
                     for row, site in zip(rows, case.program.sites, strict=True)]  # fmt: skip
-    judged = bool((~np.isnan(case.m.z2) & ~case.each("lookup")).any()) and trains(subject)
+    # Of tables that make the outputs a first loss tells, unless they lie near 0.
+    ideals = np.array([own.std for own in case.plans])
+    scaled = (ideals <= redraw.CLOSED * case.m.std) & math.isfinite(case.loss)
+    seen = ~np.isnan(case.m.z2) & (~case.each("lookup") | scaled)
+    judged = bool(seen.any()) and trains(subject)
     report = Audit(subject.name, tuple(rows), tuple(findings), tuple(_notes(subject, case)), judged,
                    case.loss, case.m.blind, dict(case.m.input2))  # fmt: skip
     return report, change

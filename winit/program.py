@@ -28,6 +28,7 @@ UNFELT = 2.0**-72  # of the largest effect: a scale of 1e-6, which training open
 # Where a unit signal lies, and a step from 0 over which a root rises by less than ROOT, and no
 # slope by more than TINY / ROOT.
 SEEN, TINY, ROOT = 6.0, 1e-24, 1e-6
+FACTOR = 0.3  # of an exponential, in ln, for each 1: e^(z / 2) has 0.5
 # Where functions of single numbers are known: the kinks of ReLU6 and its like lie on the grid.
 POINTS = np.linspace(-40.0, 40.0, 8001)
 NORMAL = np.array([NormalDist().inv_cdf((i + 0.5) / 1000) for i in range(1000)])
@@ -56,6 +57,18 @@ class Elementwise:
     def positive(self) -> bool:
         """Whether it bends and is positive wherever a unit signal lies."""
         return self.curve is not None and bool((self.curve[np.abs(POINTS) <= SEEN] > 0).all())
+
+    @property
+    def amplifies(self) -> bool:
+        """Whether it changes by the same factor from -1 to 0 and on to 1, as exponentials do.
+
+        Products with many such factors are as far apart as the exponential of their sum. (The
+        sigmoid's factors are 1.9 and 1.5, and softplus's 2.2 and 1.9.)
+        """
+        if not self.positive:
+            return False
+        down, up = np.diff(np.log(self(np.array([-1.0, 0.0, 1.0]))))
+        return bool(abs(up) >= FACTOR and abs(up - down) <= FACTOR / 10)
 
     def scales(self, values: Array) -> bool:
         """Whether it is positive, as gates and exponentials are, and moves there.
@@ -153,6 +166,8 @@ class Site:
     summed: int = 1  # sites whose results meet, at the most, in the sums that follow
     times: float = 1.0  # the known number behind its result, for which its kernels make up
     ahead: float = 1.0  # and the one in what it reads
+    gate: bool = False  # its result is that of gates alone: positive, and flat at both ends
+    amplifies: bool = False  # another signal is multiplied by its exponential, or the like
     passed: bool = False  # where its result is 0, another signal passes beside it
     partners: tuple[int, ...] = ()  # sites whose results its own is multiplied by, as keys are
     recurrent: bool = False  # what it reads depends on the state of the loop that it is in

@@ -464,6 +464,7 @@ class Reader:
         # Curves that sums and products read, by operation and place, and of which sites; those of
         # outputs, by their own place, are the operation -1's.
         self.bends: dict[tuple[int, int], tuple[Elementwise, int]] = {}
+        self.amplifiers = 0  # sites of whose results the exponentials, or the like, multiply others
         self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
         self.partners: dict[int, int] = {}  # of sites, those whose results multiply theirs
         self.masking = 0  # inputs that multiply the signals of others
@@ -639,6 +640,10 @@ class Reader:
                 if inputs[k].level > ROUTING and not inputs[k].straight:
                     self.bends[op.number, k] = self.bend(inputs[k]), inputs[k].parents
                 self._pass(op, inputs, k, main)
+            grows = op.kind in ("mul", "div") and first.level > ROUTING and degree != 0
+            for k in main if grows else ():  # not over its own sum, as in a softmax
+                if self.bend(inputs[k]).amplifies:
+                    self.amplifiers |= inputs[k].parents
             rises = op.kind != "add" or all(self._rises(op, inputs, k) for k in main)
             return replace(self._mixed(op, known, degree, pending), level=level,
                            least=_low(op, known) if rises else -math.inf)  # fmt: skip
@@ -913,7 +918,7 @@ class Reader:
             self.sums.add(made.met)
             self.carried |= {made.met} if any(v.state & 1 for v in known) else set()
         elif op.kind == "mul":
-            made = self._gated(made, known)
+            made = _through(self._gated(made, known), known)
         stays = pending or (degree == 0 and made.reduced and any(v.degree for v in known))
         soft = stays and any(v.soft or abs(v.degree) > GROWN / 2 for v in known)
         bounded = made.bounded or (degree == 0 and not stays)
@@ -988,6 +993,7 @@ class Reader:
         behind = {n: times for v in joins for n, times in _behind(v).items()}
         ahead = {_ahead(v)[0] for v in joins if v.level > ROUTING}
         nulls = any_of(map(_nulls, known)) if op.kind in ("reduce", "contract") else 0
+        made = _through(made, known) if op.kind == "contract" else made
         taken = ahead.pop() if len(ahead) == 1 else 1.0
         sums = op.kind in ("reduce", "contract") and not op.mean
         return replace(made, degree=degree, reduced=reduced, act=act, free=free, nulls=nulls,
@@ -1270,14 +1276,17 @@ class Reader:
             site, mark = self._made(d, layers), 1 << d.number
             calls = 1 + sum(other.kernel.name == site.name for other in made)
             name = site.name + (f" (call {calls})" if calls > 1 else "")
+            acts = [act for act, parents in self.bends.values() if parents & mark]
+            gate = bool(acts) and all(act.positive and act.tails for act in acts)
             made.append(replace(site, name=name, parents=members(d.x.parents),
                                 partners=members(self.partners.get(d.number, 0)),
                                 head=bool(last.parents & mark & ~inner), cut=bool(cuts & mark),
                                 feeds=bool(again & mark) and not self._branch(d.number, layers),
-                                normalized=bool(normal & mark)))  # fmt: skip
+                                normalized=bool(normal & mark), gate=gate,
+                                amplifies=bool(self.amplifiers & mark)))  # fmt: skip
         for i, site in enumerate(made):
-            acts = {other.before for other in made if i in other.parents}
-            made[i] = replace(site, after=acts.pop()) if len(acts) == 1 else site
+            befores = {other.before for other in made if i in other.parents}
+            made[i] = replace(site, after=befores.pop()) if len(befores) == 1 else site
         roots = []
         for i, (_, kind, parents) in self.roots.items():
             name = f"after {', '.join(made[n].name for n in members(parents))}"

@@ -3,8 +3,9 @@
 The kernel after an activation answers for what the activation took away: its gain is the one for
 the depth that follows without a normalizer. The first site reads data and takes 1/fan_in, a head
 starts small so that the first loss is that of a network that knows nothing, recurrent kernels are
-orthogonal, and the ends of n branches that are summed are divided by √n. `winit.judge` compares a
-model's weights with the same plan.
+orthogonal, and the ends of n branches that are summed are divided by √n. What an exponential makes
+a factor of other signals starts as small, and of two factors of the outputs each at (0.1/units)^¼,
+so that both get a gradient. `winit.judge` compares a model's weights with the same plan.
 """
 
 from __future__ import annotations
@@ -132,10 +133,29 @@ def plan(program: Program) -> list[Plan]:
     picked = {site.kernel.name for site in program.sites if site.lookup}
     read = {site.kernel.name for site in program.sites if not site.lookup}
     own = dict.fromkeys(picked - read, program.table) | dict.fromkeys(picked & read, math.nan)
-    return [_plan(*pair, own) for pair in zip(program.sites, runs(program), strict=True)]
+    ends = [_end(site, program.sites) for site in program.sites]
+    return [_plan(*each, own) for each in zip(program.sites, runs(program), ends, strict=True)]
 
 
-def _plan(site: Site, run: int, tables: Mapping[str, float]) -> Plan:
+def _end(site: Site, sites: Sequence[Site]) -> float:
+    """The rms of what a head gives, or rows that are outputs or factors; 0 for all others.
+
+    Of two factors of outputs, or of rows that other rows multiply, each has the fourth root.
+    """
+    others = [sites[p] for p in site.partners]
+    if site.head and any(other.head for other in others):  # and the products are added up
+        return float((HEAD / site.units) ** 0.25)
+    rows = (other.lookup and len(other.kernel.shape) == 2 for other in (site, *others))
+    if others and all(rows):  # and no matrices that are picked for the data
+        return float(HEAD**0.25)
+    # Beside kernels that give outputs, rows are what passes by them, as in a residual net.
+    passing = site.lookup and not all(other.lookup for other in sites if other.head)
+    return HEAD * (site.head and not passing)
+
+
+def _plan(site: Site, run: int, end: float, tables: Mapping[str, float]) -> Plan:
+    if site.lookup and end and not site.normalized:  # rows that make the outputs
+        return Plan("normal", end, {"std": end})
     if tables.get(site.kernel.name, 0.0) > 0:
         return Plan("normal", math.nan, {"std": tables[site.kernel.name]})
     if site.kernel.name in tables:  # where a head has the same weights, its logits stay below 1
@@ -144,8 +164,8 @@ def _plan(site: Site, run: int, tables: Mapping[str, float]) -> Plan:
     if site.recurrent and site.looped and site.summed > 1:
         side = max(site.fan_in, site.units / site.groups / site.blocks)
         return Plan("orthogonal", 1 / math.sqrt(side))
-    head = site.head and not site.feeds
-    scale = HEAD if head else 1.0
+    head = (site.head and not site.feeds) or site.amplifies
+    scale = (end or HEAD) if head else 1.0
     if not head and (site.recurrent or not site.reads_data):
         depth = run * (site.steps if site.recurrent else 1)
         scale = gain(site.before, depth) / math.sqrt(max(site.summed - 1, 1))
@@ -200,9 +220,12 @@ def size(i: int, subject: Subject) -> float:
 
 
 def faint(subject: Subject, plans: Sequence[Plan]) -> set[int]:
-    """Branches' kernels near 0 that read one near 0: by convention the last alone starts there."""
+    """Branches' kernels near 0 that read one near 0, or are multiplied by what one gives.
+
+    By convention the last alone starts there.
+    """
     sites = subject.program.sites
-    near = {i for i, site in enumerate(sites) if not (site.cut or site.looped or site.lookup)
+    near = {i for i, site in enumerate(sites) if not (site.cut or site.looped)
             and 0 < size(i, subject) * CLOSED <= plans[i].std}  # fmt: skip
     pairs = [(p, i) for i in near for p in sites[i].parents if p in near and not sites[p].passed]
     found = {i for pair in pairs for i in pair}
@@ -233,11 +256,12 @@ def settled(i: int, subject: Subject, ideal: float) -> bool:
     """Whether a kernel on a path beside others is near 0, or 0 beside a given bias."""
     site = subject.program.sites[i]
     own = size(i, subject)
-    if site.cut or site.looped or site.lookup or not own * CLOSED <= ideal:
+    needed = site.cut and not site.partners  # a factor may start with its bias
+    if needed or site.looped or site.lookup or not own * CLOSED <= ideal:
         return False
     given = [n for n in site.shifts if subject.kept(n).startswith("given")]
     starts = [start[0] for n in site.shifts if (start := subject.start(n))]  # as its layer says
-    return own > 0 or any(v.any() for v in [*map(subject.value, given), *starts])
+    return (own > 0 and not site.cut) or any(v.any() for v in [*map(subject.value, given), *starts])
 
 
 def frequencies(site: Site, subject: Subject) -> bool:
@@ -272,7 +296,7 @@ def smaller(plan: Plan, table: Array) -> Plan:
 
 def as_given(site: Site, plan: Plan, subject: Subject) -> Plan:
     """A plan that keeps what a kernel's values tell: rows that are small, orthogonal kernels."""
-    if site.lookup or "limit" in plan.options:
+    if math.isnan(plan.std) or "limit" in plan.options:
         return smaller(plan, subject.value(site.kernel.name))
     if plan.scheme in MATRICES or "std" in plan.options or not orthogonal(site, subject):
         return plan
