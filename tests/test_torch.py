@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import random
 import re
@@ -23,6 +24,7 @@ from torch.nn.utils import parametrizations, prune  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 import winit  # noqa: E402
+from winit import redraw  # noqa: E402
 from winit.torch import Module, _disjoint, audit, reinitialize  # noqa: E402
 
 
@@ -1067,12 +1069,21 @@ def test_what_is_frozen_is_drawn_by_a_cure_only_if_nothing_else_helps() -> None:
 def test_another_draw_of_the_same_is_no_cure() -> None:
     """Spectral norms, at whose bound chance decides."""
     norm = parametrizations.spectral_norm
-    layers = [p for _ in range(4) for p in (norm(nn.Linear(12, 12)), nn.LeakyReLU(0.2))]
-    module = nn.Sequential(*layers, norm(nn.Linear(12, 1)))
-    reinitialize(module, x=X, rng=0)
-    report = audit(module, X)
-    assert report.findings[0].verdict == "shrinking"
-    assert report.findings[0].cure.startswith("no redraw cures this: ")
+    for depth, whole in ((4, True), (12, False)):  # leaky ReLU takes half of it each time
+        sizes = [12, *[48] * depth]
+        layers = [p for pair in itertools.pairwise(sizes)
+                  for p in (norm(nn.Linear(*pair, bias=False)), nn.LeakyReLU(0.2))]  # fmt: skip
+        module = nn.Sequential(*layers, norm(nn.Linear(48, 1)))
+        for fresh in (False, True):
+            report = audit(module, X)
+            assert report.ok == (whole and fresh)
+            if not report.ok:
+                cure = report.findings[0].cure
+                assert report.findings[0].verdict == "shrinking"
+                assert cure.startswith("no redraw cures this: ") == (not whole)
+            reinitialize(module, x=X, rng=0)
+            spectrum = torch.linalg.svdvals(module[0].weight)
+            assert torch.allclose(spectrum, torch.ones(12), atol=1e-4)
 
 
 def test_a_number_that_divides_can_be_the_cause() -> None:
@@ -1517,10 +1528,23 @@ def test_spectral_norms_know_the_new_kernel(norm: Any) -> None:
     module(X)
     module.eval()
     done = reinitialize(module, x=X, rng=0)
-    assert list(done.values()).count("power iteration") == 2 and not module[0].training
+    assert [*done.values()].count("a singular vector of its kernel") == 2
+    assert not module[0].training
     module(X)
-    # 15 steps leave (σ2/σ1)³⁰ of the difference of their squares. Before, sigma was 15.
-    assert torch.linalg.matrix_norm(module[0].weight, 2).item() == pytest.approx(1.0, rel=0.05)
+    lengths = torch.linalg.svdvals(module[0].weight)  # the first of the old kernel's were for 15
+    assert torch.allclose(lengths, torch.ones(12), atol=1e-5)
+
+
+def test_a_draw_is_tried_with_the_singular_vectors_that_it_will_have() -> None:
+    """What normalizes by those of another kernel makes it too large."""
+    parts = [nn.Linear(12, 24), *[nn.Linear(24, 24) for _ in range(2)], nn.Linear(24, 3)]
+    parts = [parametrizations.spectral_norm(part) for part in parts]
+    model = nn.Sequential(*itertools.chain(*((part, nn.ReLU()) for part in parts[:-1])), parts[-1])
+    subject = Module(model, X, None, None, None, 0)
+    drawn = redraw.values(subject, np.random.default_rng(0))
+    tried = subject.measure(values={name: value for name, (value, _) in drawn.items()})
+    redraw.reinitialize(subject, rng=0)
+    assert np.allclose(tried.std, subject.measure().std, rtol=1e-5)
 
 
 def test_a_table_is_drawn_as_by_pytorch_and_its_padding_row_is_zero() -> None:

@@ -743,7 +743,7 @@ def suspects(case: Case, means: Mapping[str, Array]) -> dict[str, Array]:
             off *= name not in means  # else it is the means alone
         if ((abs(off) > near).any() or name in means) and name not in _lost(case):
             shape = (-1, *[1] * (len(site.scale.shape) - 1)) if len(off) > 1 else ()
-            found[name] = np.exp(off / site.scale.power).reshape(shape)
+            found[name] = np.exp(off / (site.scale.power or 1.0)).reshape(shape)
     return found
 
 
@@ -993,8 +993,10 @@ def _redrawn(subject: Subject, names: list[str], std: float) -> Change:
 
 
 def _differs(subject: Subject, case: Case, values: Mapping[str, Array]) -> bool:
-    """Whether these values change more than the draws of kernels."""
-    rest = {k: value for k, value in values.items() if k not in case.owner}
+    """Whether these values change more than the draws of kernels; a new spectrum is more."""
+    sites = {k: case.program.sites[i] for k, i in case.owner.items()}
+    rest = {k: value for k, value in values.items() if k not in sites
+            or (sites[k].scale.spectral and not redraw.orthogonal(sites[k], subject))}  # fmt: skip
     return any(np.any(value != subject.value(k)) for k, value in rest.items())
 
 

@@ -134,6 +134,7 @@ class Kernel:
     part: int | None = None  # the one that the site uses, where others use the rest
     after: bool = False  # it multiplies the site's result, where nothing else gives that its scale
     bent: bool = False  # a function of it is the kernel, as its exponential, so that it is positive
+    spectral: bool = False  # its singular values are divided by one of them, or such a product
     normed: bool = False  # a length or a spread of it divides it
     beside: bool = False  # it gives a part of the site's kernel, and the main one another
     joined: bool = False  # its entries are added to the main kernel's, as imaginary parts are

@@ -199,6 +199,7 @@ class Value:
     powers: Mapping[int, float] = field(default_factory=dict)
     entries: Mapping[int, Callable[[], list[Array]]] = field(default_factory=dict, compare=False)
     times: Mapping[int, float] = field(default_factory=dict, compare=False)
+    contracted: bool = False  # a product with a matrix or a vector lies in it
     bent: int = 0  # parameters that went through a function of single numbers that is not odd
     # Of sites' results, summed, shifted, bent and moved: which unit of each every number is of.
     units: Mapping[int, Callable[[], Array]] = field(default_factory=dict, compare=False)
@@ -801,8 +802,9 @@ class Reader:
         share, rest = self._mask(op, inputs)
         stays = op.kind == "move" or (op.kind == "affine" and op.run and float(op.run(1.0)) == 1.0)
         mixes = inputs[0].mixes if stays and inputs else None
+        contracted = op.kind == "contract" or any(v.contracted for v in inputs)
         return Value(number=number, exact=exact, powers=powers, straight=straight, reduced=reduced,
-                     share=share, rest=rest, mixes=mixes)  # fmt: skip
+                     share=share, rest=rest, mixes=mixes, contracted=contracted)  # fmt: skip
 
     def _mask(self, op: Op, inputs: Sequence[Value]) -> tuple[float, float]:
         """What is known of the result of a mask: how much of it is one number, and the other."""
@@ -1382,6 +1384,7 @@ class Reader:
             layers = layers if sliced else 1
             times = d.kernel.times.get(p, 1.0) * self._made_up(d) * d.ahead
             made.append(replace(known, power=power, index=index, factor=times, layers=layers,
+                                spectral=bool(index) and not power and d.kernel.contracted,
                                 part=part, bent=bool(d.kernel.bent >> p & 1) or power > 1,
                                 normed=d.kernel.reduced))  # fmt: skip
         scales = () if any(k.power for k in made) else self.scales.get(d.number, ())

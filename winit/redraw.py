@@ -161,7 +161,7 @@ def _plan(site: Site, run: int, end: float, tables: Mapping[str, float]) -> Plan
     if site.kernel.name in tables:  # where a head has the same weights, its logits stay below 1
         limit = min(EMBEDDING, math.sqrt(3 / site.kernel.shape[-1]))
         return Plan("uniform", math.nan if site.lookup else limit / math.sqrt(3), {"limit": limit})
-    if site.recurrent and site.looped and site.summed > 1:
+    if site.scale.spectral or (site.recurrent and site.looped and site.summed > 1):
         side = max(site.fan_in, site.units / site.groups / site.blocks)
         return Plan("orthogonal", 1 / math.sqrt(side))
     head = (site.head and not site.feeds) or site.amplifies

@@ -26,7 +26,7 @@ import numpy as np
 
 from winit import _checks, initializers, reader, redraw, subject
 from winit._checks import RNG
-from winit.program import Array, Elementwise
+from winit.program import Array, Elementwise, Measured
 from winit.reader import Contract, Draft, Op, Reader, Value
 from winit.subject import NOTES, ROUNDED, same_rows, together
 from winit.subject import Subject as Base
@@ -293,7 +293,6 @@ FUSED = ("mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn", "_thnn_fused")
 MEASURED = (*NOTES, "peak", "root")
 PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 MASKED = -1e8  # what a softmax reads where nothing is to be seen
-POWER = 15  # steps of the power iteration with which a spectral normalization is built
 OWN_STATE = (random.Random, np.random.Generator, np.random.RandomState)
 
 
@@ -1239,24 +1238,38 @@ class Module(Subject):
             with torch.no_grad():
                 self.arrays[name][row] = 0.0
 
+    def measure(
+        self, scales: Mapping[str, Any] | None = None, values: Mapping[str, Array] | None = None,
+        **how: bool,
+    ) -> Measured:  # fmt: skip
+        """As any subject; new values bring their singular vectors."""
+        given = dict(values or {})
+        kept = (self._vectors(name, value) for name, value in given.items())
+        return super().measure(scales, {**given, **{n: v for own in kept for n, v in own.items()}},
+                               **how)  # fmt: skip
+
     def refresh(self, drawn: Collection[str]) -> dict[str, str]:
-        """Find the singular vectors of new kernels, as spectral normalization does when built."""
-        found: dict[str, str] = {}
-        for part, own in [self.owners[name] for name in drawn]:
-            hooks = [h for h in part._forward_pre_hooks.values()
-                     if isinstance(h, SpectralNorm) and own == f"{h.name}_orig"]  # fmt: skip
-            parts = [*part] if isinstance(part, ParametrizationList) else []
-            norms = {p: p.training for p in parts if isinstance(p, _SpectralNorm)}
-            with torch.no_grad():
-                for _ in range(POWER):
-                    for p in norms:
-                        p.training = True
-                    _ = [hook.compute_weight(part, True) for hook in hooks], norms and part()
-            for p, mode in norms.items():
-                p.training = mode
-            own_names = {f"{hook.name}_{k}" for hook in hooks for k in "uv"}
-            found |= {n: "power iteration" for n, (p, o) in self.owners.items()
-                      if p in norms or (p is part and o in own_names)}  # fmt: skip
+        """Bring up to date what spectral normalization keeps of new kernels."""
+        kept = [self._vectors(name, self.value(name)) for name in drawn]
+        vectors = {n: value for own in kept for n, value in own.items()}
+        for name, value in vectors.items():
+            self.assign(name, value)
+        return dict.fromkeys(vectors, "a singular vector of its kernel")
+
+    def _vectors(self, name: str, value: Array) -> dict[str, Array]:
+        """The singular vectors that spectral normalization keeps of a kernel, by their names."""
+        part, own = self.owners[name]
+        kept = [(part, hook.dim, f"{hook.name}_u", f"{hook.name}_v")
+                for hook in part._forward_pre_hooks.values()
+                if isinstance(hook, SpectralNorm) and own == f"{hook.name}_orig"]  # fmt: skip
+        parts = [*part][:1] if isinstance(part, ParametrizationList) and value.ndim > 1 else []
+        kept += [(p, p.dim, "_u", "_v") for p in parts if isinstance(p, _SpectralNorm)]
+        found: dict[str, Array] = {}
+        for holder, dim, *names in kept:
+            matrix = np.moveaxis(value, dim, 0).reshape(value.shape[dim], -1)
+            left, _, right = np.linalg.svd(matrix, full_matrices=False)
+            ends = dict(zip(names, (left[:, 0], right[0]), strict=True))
+            found |= {n: ends[o] for n, (p, o) in self.owners.items() if p is holder and o in ends}
         return found
 
     def trained(self) -> str:
