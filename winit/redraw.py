@@ -278,7 +278,7 @@ def side(site: Site) -> float:
 
 def orthogonal(site: Site, subject: Subject) -> bool:
     """Whether the shorter side of a kernel, as a matrix, is orthogonal, as no draw is by chance."""
-    if site.kernel.index is None or site.blocks > 1:
+    if site.kernel.index is None:
         return False
     rows = subject.value(site.kernel.name).reshape(-1)[site.kernel.index()]
     rows = rows.reshape(*rows.shape[:2], -1)
@@ -495,7 +495,8 @@ def values(
             continue
         own = named if named and name not in tables else as_given(sites[i], own, subject)
         joined = [k for k in sites[i].kernels if k.joined and subject.value(k.name).any()]
-        index, drawn = draw(sites[i], own, rng)
+        one = own.scheme in MATRICES and own is not plans[i] and not named  # orthogonal as a whole
+        index, drawn = draw(replace(sites[i], blocks=1) if one else sites[i], own, rng)
         drawn = drawn / sites[i].kernel.factor / math.sqrt(1 + len(joined))
         place = (name, -1 if index is None else int(index[index >= 0].min()))
         if place in done:
