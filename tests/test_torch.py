@@ -2712,3 +2712,183 @@ def test_data_beside_a_state_may_not_be_unscaled(shift: float) -> None:
     assert [(f.verdict, f.cure) for f in findings] == (
         [("inputs unscaled", "standardize the inputs")] if shift else []
     )
+
+
+class Fused(nn.Module):
+    """Attention whose three kernels are put side by side when it runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enters, self.leaves, self.head = nn.Linear(12, 32), nn.Linear(32, 32), nn.Linear(32, 3)
+        self.parts = nn.ModuleList(nn.Linear(32, 32) for _ in range(3))
+
+    def forward(self, x: Any) -> Any:
+        h, kernel = self.enters(x), torch.cat([part.weight for part in self.parts])
+        q, k, v = nn.functional.linear(h, kernel).chunk(3, -1)
+        weights = (q @ k.transpose(-1, -2) / 32**0.5).softmax(-1)
+        return self.head((h + self.leaves(weights @ v)).mean(1))
+
+
+class Members(nn.Module):
+    """An ensemble whose kernels are stacked when it runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(nn.Linear(12, 32) for _ in range(4))
+        self.heads = nn.ModuleList(nn.Linear(32, 3) for _ in range(4))
+
+    def forward(self, x: Any) -> Any:
+        kernels, heads = (torch.stack([part.weight for part in parts])
+                          for parts in (self.parts, self.heads))  # fmt: skip
+        h = torch.relu(torch.einsum("ni,mhi->mnh", x, kernels))
+        return torch.einsum("mnh,moh->mno", h, heads).mean(0)
+
+
+@pytest.mark.parametrize(
+    ("module", "scheme"),
+    [(Fused, "auto"), (Fused, "orthogonal"), (Fused, "uniform"), (Members, "auto"),
+     (Members, "uniform")],
+)  # fmt: skip
+def test_kernels_that_a_program_puts_side_by_side_are_all_drawn(module: Any, scheme: str) -> None:
+    torch.manual_seed(0)
+    model, x = module(), torch.randn(16, *[5] * (module is Fused), 12)
+    for part in model.parts:
+        nn.init.zeros_(part.weight) if scheme == "uniform" else nn.init.normal_(part.weight, 0, 5)
+    options = {"limit": 0.3} if scheme == "uniform" else {}
+    text = winit.torch.reinitialize(model, scheme, x=x, rng=0, force=True, **options)
+    drawn = [part.weight.detach().numpy() for part in model.parts]
+    assert len({text[f"parts.{k}.weight"] for k in range(len(drawn))}) == 1
+    assert not any(np.allclose(one, other) for one, other in itertools.pairwise(drawn))
+    for own in drawn:
+        if scheme == "orthogonal":
+            assert np.allclose(own @ own.T, np.eye(32), atol=1e-5)
+        else:
+            std = 0.3 / 3**0.5 if scheme == "uniform" else 1 / own.shape[1] ** 0.5
+            assert own.std() == pytest.approx(std, rel=0.1)
+
+
+class Coupling(nn.Module):
+    """Affine couplings, whose scales are exponentials."""
+
+    def __init__(self, scale: Any) -> None:
+        super().__init__()
+        self.scale = scale
+        self.steps = nn.ModuleList(
+            nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 12)) for _ in range(8)
+        )
+
+    def forward(self, x: Any) -> Any:
+        for step in self.steps:
+            a, b = x.chunk(2, -1)
+            by, shift = step(a).chunk(2, -1)
+            x = torch.cat([b * self.scale(by) + shift, a], -1)
+        return x
+
+
+@pytest.mark.parametrize(
+    ("scale", "small"),
+    [(torch.exp, True), (lambda s: torch.exp(torch.tanh(s)), True), (torch.sigmoid, False),
+     (lambda s: torch.exp(s.clamp(-2, 2)), True), (lambda s: 1 + s, False)],
+)  # fmt: skip
+def test_kernels_of_scales_that_amplify_start_near_0(scale: Any, small: bool) -> None:
+    torch.manual_seed(0)
+    model, x = Coupling(scale), torch.randn(64, 12)
+    text = winit.torch.reinitialize(model, x=x, rng=0)
+    drawn = {text[f"steps.{k}.2.weight"] for k in range(7)}
+    assert ("variance_scaling, scale=0.01" in drawn) == small
+    assert audit(model, x).ok
+    with torch.no_grad():
+        assert float(model(x).square().mean()) < 10 or not small
+
+
+def squares_of_sums(m: Any, x: Any) -> Any:
+    v = m.v(x)
+    return (v.sum(1) ** 2 - (v**2).sum(1)).sum(-1) + m.w(x).sum(1)[:, 0]
+
+
+def bent_branches(m: Any, x: Any) -> Any:
+    h = m.a(x)
+    for branch in m.branches:
+        h = h + F.relu(branch(h))
+    return m.b(h)
+
+
+@pytest.mark.parametrize("kind", ["tables", "branches", "factors"])
+def test_zeros_that_do_not_open_are_drawn(kind: str) -> None:
+    """Branches of zeros open while their biases are random, and not beside biases of 0."""
+    x = X
+    if kind == "tables":
+        module, x = (
+            Made(squares_of_sums, v=nn.Embedding(50, 16), w=nn.Embedding(50, 1)),
+            torch.arange(64).reshape(8, 8) % 50,
+        )
+        left = [module.v]
+    elif kind == "branches":
+        left = [nn.Linear(24, 24) for _ in range(3)]
+        module = Made(bent_branches, a=nn.Linear(12, 24), b=nn.Linear(24, 4))
+        module.branches = nn.ModuleList(left)
+    else:
+        module = Made(lambda m, x: m.c(F.relu(m.a(x)) * m.b(x)), a=nn.Linear(12, 24),
+                      b=nn.Linear(12, 24), c=nn.Linear(24, 4))  # fmt: skip
+        left = [module.a]
+        nn.init.zeros_(module.a.bias)
+    for part in left:
+        nn.init.zeros_(part.weight)
+    report = audit(module, x)
+    if kind == "branches":
+        assert report.ok
+    else:
+        assert report.findings[0].verdict == "dead"
+        assert "at random" in report.findings[0].cure
+    reinitialize(module, x=x, rng=0)
+    assert all(part.weight.any() for part in left) and not audit(module, x).findings
+
+
+def test_zeros_that_open_stay_beside_zeros_that_do_not() -> None:
+    """A branch that ends linearly keeps its zeros."""
+    module = Made(lambda m, x: m.d(m.a(x) + m.b(F.relu(m.a(x))) + F.relu(m.c(x))),
+                  a=nn.Linear(12, 24), b=nn.Linear(24, 24), c=nn.Linear(12, 24),
+                  d=nn.Linear(24, 4))  # fmt: skip
+    nn.init.zeros_(module.b.weight)
+    nn.init.zeros_(module.c.weight)
+    reinitialize(module, x=X, rng=0)
+    assert module.c.weight.any() and not module.b.weight.any()
+
+
+@pytest.mark.parametrize("put", [torch.stack, torch.cat])
+def test_one_of_a_stack_of_parameters_is_that_parameter(put: Any) -> None:
+    class Stacked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = nn.ParameterList([torch.randn(12, 12) / 12**0.5 for _ in range(3)])
+
+        def forward(self, x: Any) -> Any:
+            whole = put(list(self.parts))
+            for one in whole if put is torch.stack else whole.chunk(3):
+                x = torch.tanh(x @ one)
+            return x
+
+    module = Stacked()
+    with torch.no_grad():
+        module.parts[1] *= 100
+    report = audit(module, X)
+    assert [row.name for row in report.rows] == ["parts.0", "parts.1", "parts.2"]
+    assert report.findings[0].changes == ("parts.1",)
+    reinitialize(module, x=X, rng=0)
+    assert audit(module, X).ok and module.parts[1].std() < 1
+
+
+def test_zeros_of_lengths_and_of_fused_kernels_are_judged() -> None:
+    """What opens lies in parameters of other shapes than the kernel's."""
+    module = nn.Sequential(
+        nn.Linear(12, 24), nn.Tanh(), nn.Linear(24, 24), nn.Tanh(), nn.Linear(24, 3)
+    )
+    parametrizations.weight_norm(module[2])
+    nn.init.zeros_(module[2].parametrizations.weight.original0)
+    assert "waits one step" in audit(module, X).notes[0]
+    fused = Fused()
+    for part in fused.parts[:2]:
+        nn.init.zeros_(part.weight)
+    assert audit(fused, torch.randn(16, 5, 12)).rows
+    reinitialize(fused, x=torch.randn(16, 5, 12), rng=0)
+    assert all(part.weight.any() for part in fused.parts)

@@ -1024,18 +1024,21 @@ def _raised(subject: Subject, case: Case, everything: Mapping[str, Array]) -> It
         noise = {name: _opening(case, name, subject) for name in felt}
         yield Change(f"unfreeze {listed(felt)}", values=noise)
     rng = np.random.default_rng(KEY)
-    forced = redraw.values(subject, rng, force=True) if case.fixed else {}
-    everything = {**everything, **{k: v for k, (v, _) in forced.items() if k in case.fixed}}
     zeros = [k for k in case.program.factors if case.closed.kernels[k].zero]
-    own = {k: everything[k] for k in zeros if k in everything and everything[k].any()}
-    if own:
+    forced = redraw.values(subject, rng, force=True) if zeros else {}
+    others = {k: v for k, (v, _) in forced.items() if k in zeros}
+    frozen = {k: v for k, v in others.items() if k in case.fixed}
+    for known in ({**everything, **frozen}, {**others, **everything, **frozen}):
+        own = {k: known[k] for k in zeros if k in known and known[k].any()}
         flat = tuple(k for k, value in own.items() if not np.ptp(value))
         random = tuple(k for k in own if k not in flat)
         said = [f"draw {listed(random)} at random"] * bool(random)
         said += [f"set {listed(flat)} to {own[flat[0]].flat[0]:g}"] if flat else []
-        text, frozen = " and ".join(said), [k for k in own if k in case.fixed]
-        text += f" (by force=True: {listed(frozen)} is frozen)" if frozen else ""
-        yield Change(text, values=own)
+        text, held = " and ".join(said), [k for k in own if k in case.fixed]
+        if held:
+            text += f" (by force=True: {listed(held)} {be('is', 'are', held)} frozen)"
+        if own:
+            yield Change(text, values=own)
     scales = [k for k in zeros if k not in case.owner and k not in case.fixed]
     silent = [k for k in scales if case.m.kernels[k].gradient == 0]
     for some in filter(None, (silent, scales)):  # also where its layer asks for 0
@@ -1096,18 +1099,34 @@ def leveled(subject: Subject, case: Case, change: Change) -> Change:
     return replace(change, text=text) if said else change
 
 
-def level(subject: Subject, values: Mapping[str, Array]) -> dict[str, float]:
-    """By how much to scale new values where a signal grows or fades; nothing elsewhere."""
-    case, change = start(subject), Change(values=values)
-    rule = fault(change.run(subject, case))
+def level(
+    subject: Subject, values: Mapping[str, Array], zeros: Mapping[str, Array]
+) -> dict[str, float]:
+    """By how much to scale new values where a signal grows or fades; nothing elsewhere.
+
+    Of what they leave at 0, `zeros` has other values. Those are taken, with a factor of 1, without
+    which the draw is dead, as where biases that let zeros open are 0 now, too.
+    """
+    # What has opened beside other biases is 0 again.
+    case, change = replace(start(subject), opened={}), Change(values=values)
+    after = change.run(subject, case)
+    rule, times = fault(after), dict[str, float]()
+    if zeros and rule is not None and rule.find in (dead, stuck):
+        sites = [case.program.sites[i] for i in np.flatnonzero(rule.excess(after) > 0)]
+        own = {k.name for site in sites for k in site.kernels} & {*zeros} or {*zeros}
+        times = dict.fromkeys(own, 1.0)
+        change = Change(values={**values, **{name: zeros[name] for name in own}})
+        rule = fault(change.run(subject, case))
+        if rule is not None and rule.find in (dead, stuck):
+            return {}
     if rule is None or rule.find not in (grows, fades, starves, bursts):
-        return {}
+        return times
     made = leveled(subject, case, change)
     if fault(made.run(subject, case)):
-        return {}
-    tops = {k: float(np.abs(v).max(initial=0.0)) for k, v in values.items()}
-    times = {k: float(np.abs(v).max() / tops[k]) for k, v in made.values.items() if tops[k]}
-    return {k: factor for k, factor in times.items() if factor != 1.0}
+        return times
+    tops = {k: float(np.abs(v).max(initial=0.0)) for k, v in change.values.items()}
+    scaled = {k: float(np.abs(v).max() / tops[k]) for k, v in made.values.items() if tops[k]}
+    return times | {k: factor for k, factor in scaled.items() if factor != 1.0}
 
 
 def cure(

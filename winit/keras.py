@@ -259,9 +259,9 @@ def reinitialize(
 
     subject = _subject(model, x, None, None, False, 0)
 
-    def as_trained(_: Any, fresh: Mapping[str, Array]) -> Mapping[str, float]:
+    def as_trained(_: Any, *fresh: Mapping[str, Array]) -> Mapping[str, float]:
         """The draw is tried in training, where batch normalization does what it is there for."""
-        return level(_subject(model, x, None, None, True, 0), fresh)
+        return level(_subject(model, x, None, None, True, 0), *fresh)
 
     return redraw.reinitialize(subject, scheme, rng=rng, force=force, level=as_trained, **options)
 

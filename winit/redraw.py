@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -27,6 +27,7 @@ from winit.program import NORMAL, POINTS, Elementwise, Kernel, Program, Site
 from winit.subject import Subject
 
 Array = NDArray[np.floating[Any]]
+Fresh = Mapping[str, Array]  # new values, by parameter
 
 HEAD = 0.1  # logits of this rms cost 0.005 nats; He's rule costs 0.8, LeCun's 0.4 (ten classes)
 JUMP = 0.6  # of its rms: a function that rises so much within 0.01 has no slope to go by
@@ -387,7 +388,7 @@ def reinitialize(
     *,
     rng: RNG = None,
     force: bool = False,
-    level: Callable[[Subject, Mapping[str, Array]], Mapping[str, float]] | None = None,
+    level: Callable[[Subject, Fresh, Fresh], Mapping[str, float]] | None = None,
     **options: Any,
 ) -> dict[str, str]:
     """Draw every kernel by its site, and put all other parameters at their conventional start.
@@ -413,7 +414,7 @@ def reinitialize(
         Needed for a model that was trained, for what is frozen or was given by the user, and for
         kernels of zeros with which a branch starts at 0.
     level : function, optional
-        Of the model and new values, as `winit.judge.level`: factors for what "auto" draws.
+        As `winit.judge.level`: factors for what "auto" draws, or would if it did not leave zeros.
 
     Returns
     -------
@@ -438,8 +439,11 @@ def reinitialize(
     fresh = {name: value for name, (value, _) in drawn.items()}
     # Only a run tells how alike the terms of a sum are, in a graph how many, how much gates let
     # through, and how far chance leads that is the same in all layers of one kernel.
-    for name, times in (level(subject, fresh) if level and not named else {}).items():
-        drawn[name] = times * fresh[name], f"{drawn[name][1]}, times {times:.2g}"
+    others = spare(subject, draws, drawn) if level and not named else {}
+    zeros = {name: value for name, (value, _) in others.items()}
+    for name, times in (level(subject, fresh, zeros) if level and not named else {}).items():
+        value, text = drawn.get(name) or others[name]
+        drawn[name] = times * value, text + (f", times {times:.2g}" if times != 1.0 else "")
     before = {name: np.array(subject.value(name)) for name in drawn}
     try:
         for name, (value, _) in drawn.items():
@@ -456,8 +460,8 @@ def reinitialize(
     ideals = [own.std for own in plan(subject.program)]
     near = [site.kernel.name for i, site in enumerate(sites) if settled(i, subject, ideals[i])]
     left |= dict.fromkeys(near, "its path starts near 0, or with its bias")
-    zeros = [site.kernel.name for i, site in enumerate(sites) if shut(i, subject, ideals[i])]
-    left |= dict.fromkeys(zeros, "its branch starts at 0")
+    closed = [site.kernel.name for i, site in enumerate(sites) if shut(i, subject, ideals[i])]
+    left |= dict.fromkeys(closed, "its branch starts at 0")
     waves = [site.kernel.name for site in sites if frequencies(site, subject)]
     left |= dict.fromkeys(waves, "the frequencies of waves")
     left |= dict.fromkeys(subject.program.stopped, "no gradient reaches it")
@@ -467,6 +471,14 @@ def reinitialize(
     kept = {} if force else {name: reason for name in left if (reason := subject.kept(name))}
     texts = {name: f"left: {reason}" for name, reason in (left | kept).items()}
     return texts | {name: text for name, (_, text) in drawn.items()} | subject.refresh(drawn)
+
+
+def spare(subject: Subject, rng: Draws, drawn: Collection[str]) -> dict[str, tuple[Array, str]]:
+    """Draws of kernels that are left at 0, though neither given nor frozen."""
+    left = [name for name in subject.used if name not in drawn and not subject.kept(name)
+            and not subject.value(name).any()]  # fmt: skip
+    forced = values(subject, rng, force=True) if left else {}
+    return {name: forced[name] for name in left if name in forced and forced[name][0].any()}
 
 
 def values(
