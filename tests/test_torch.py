@@ -2892,3 +2892,83 @@ def test_zeros_of_lengths_and_of_fused_kernels_are_judged() -> None:
     assert audit(fused, torch.randn(16, 5, 12)).rows
     reinitialize(fused, x=torch.randn(16, 5, 12), rng=0)
     assert all(part.weight.any() for part in fused.parts)
+
+
+def towers(m: Any, x: Any) -> Any:
+    """A user's tower times a film's."""
+    return (m.b(F.relu(m.a(x[:, :6]))) * m.d(F.relu(m.c(x[:, 6:])))).sum(-1)
+
+
+def test_every_factor_of_a_product_is_judged() -> None:
+    """Neither tower is on every path, and yet none can be missing."""
+    module = Made(towers, a=nn.Linear(6, 48), b=nn.Linear(48, 16), c=nn.Linear(6, 48),
+                  d=nn.Linear(48, 16))  # fmt: skip
+    assert audit(module, X).ok
+    nn.init.normal_(module.c.weight, std=1e-3)
+    nn.init.zeros_(module.c.bias)
+    report = audit(module, X)
+    assert report.findings[0].verdict == "shrinking"
+    assert report.findings[0].changes == ("c.weight",)
+    reinitialize(module, x=X, rng=0)
+    assert audit(module, X).ok
+    for last in (module.b, module.d):  # (0.1 / 16)^¼ / √48; of 768 draws five standard deviations
+        assert last.weight.std().item() == pytest.approx((0.1 / 16) ** 0.25 / 48**0.5, rel=0.13)
+
+
+def test_rows_that_are_multiplied_before_a_kernel_are_not_left_small() -> None:
+    module = Made(lambda m, x: m.o(m.u(x[:, 0]) * m.v(x[:, 1])), u=nn.Embedding(50, 32),
+                  v=nn.Embedding(50, 32), o=nn.Linear(32, 1))  # fmt: skip
+    x = torch.randint(0, 50, (64, 2))
+    for table in (module.u, module.v):
+        nn.init.normal_(table.weight, std=0.03)
+    report = audit(module, x)
+    assert report.findings[0].verdict == "shrinking"
+    assert "with normal, std=0.5623" in report.findings[0].cure  # 0.1^¼
+    reinitialize(module, x=x, rng=0)
+    assert audit(module, x).ok
+    # of 1,600 draws five standard deviations
+    assert module.u.weight.std().item() == pytest.approx(0.1**0.25, rel=0.09)
+
+
+def test_an_orthogonal_kernel_whose_result_is_split_stays_orthogonal() -> None:
+    """As between the couplings of a flow, which take half of it each."""
+
+    def run(m: Any, x: Any) -> Any:
+        a, b = (x @ m.turn.weight).chunk(2, -1)
+        return torch.cat([a, b * (1 + torch.tanh(m.by(a)))], -1) @ m.last.weight  # fmt: skip
+
+    module = Made(run, turn=nn.Linear(12, 12, bias=False), by=nn.Linear(6, 6),
+                  last=nn.Linear(12, 12, bias=False))  # fmt: skip
+    nn.init.orthogonal_(module.turn.weight)
+    before = module.turn.weight.detach().clone()
+    reinitialize(module, x=X, rng=0)
+    turn = module.turn.weight.detach()
+    assert torch.allclose(turn @ turn.T, torch.eye(12), atol=1e-5)
+    assert not torch.allclose(turn, before)
+
+
+def test_biases_of_members_that_are_averaged_may_be_equal() -> None:
+    module = Made(
+        lambda m, x: (torch.einsum("ni,mio->mno", x, m.kernel) + m.shift[:, None]).mean(0)
+    )
+    module.kernel = nn.Parameter(torch.randn(4, 12, 4) / 12**0.5)
+    module.shift = nn.Parameter((torch.rand(4) / 5 - 0.1).repeat(4, 1))
+    assert audit(module, X, Y, nn.CrossEntropyLoss()).ok
+    reinitialize(module, x=X, rng=0)
+    assert not module.shift.any() and audit(module, X, Y, nn.CrossEntropyLoss()).ok
+
+
+def test_a_last_kernel_before_a_normalizer_can_be_too_small() -> None:
+    """Beside its bias nothing of it is left, as in a tower of CLIP."""
+
+    def run(m: Any, x: Any) -> Any:
+        a = F.normalize(m.b(F.relu(m.a(x[:, :6]))), dim=-1)
+        return 5 * a @ F.normalize(m.d(F.relu(m.c(x[:, 6:]))), dim=-1).T
+
+    module = Made(run, a=nn.Linear(6, 48), b=nn.Linear(48, 16), c=nn.Linear(6, 48),
+                  d=nn.Linear(48, 16))  # fmt: skip
+    assert audit(module, X, torch.arange(8), nn.CrossEntropyLoss()).ok
+    with torch.no_grad():
+        module.b.weight *= 1e-3
+    report = audit(module, X, torch.arange(8), nn.CrossEntropyLoss())
+    assert report.findings[0].changes == ("b.weight",)
