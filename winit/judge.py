@@ -153,14 +153,14 @@ def start(subject: Subject) -> Case:
     program, owner = subject.program, dict[str, int]()
     spread = np.zeros(len(program.sites))
     for i, site in enumerate(program.sites):
-        # of the longest way here, and of equally long ones the widest
+        # of the widest way here: what a narrow branch adds by chance is not all that arrives
         ways = [
-            (-program.sites[p].depth, spread[p] + HANIN / program.sites[p].units, p)
+            (spread[p] + HANIN / program.sites[p].units, p)
             for p in site.parents
             if p < i and redraw.together(program, p, i)
         ]
         if ways:
-            _, spread[i], p = min(ways)
+            spread[i], p = min(ways)
             spread[i] = 0.0 if program.sites[p].lookup else spread[i]
     for i in redraw.first_places(program):
         owner.setdefault(program.sites[i].scale.name, i)
