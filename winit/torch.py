@@ -35,6 +35,7 @@ try:
     import torch
     import torch.utils.checkpoint
     from torch import Tensor, nn
+    from torch.distributions import Distribution
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.nn.utils.parametrizations import _SpectralNorm
     from torch.nn.utils.parametrize import ParametrizationList
@@ -297,7 +298,7 @@ OWN_STATE = (random.Random, np.random.Generator, np.random.RandomState)
 
 
 def _mapped(tree: Any, f: Callable[[Any], Any]) -> Any:
-    """Nested containers and dataclasses, copied, with f of each tensor and array."""
+    """Nested containers, dataclasses and distributions, copied, with f of each tensor and array."""
     if isinstance(tree, (Tensor, np.ndarray)):
         return f(tree)
     if isinstance(tree, (list, tuple)):
@@ -307,7 +308,7 @@ def _mapped(tree: Any, f: Callable[[Any], Any]) -> Any:
     if isinstance(tree, Mapping):
         for key, part in tree.items():
             made[key] = _mapped(part, f)
-    elif is_dataclass(tree) and not isinstance(tree, type):
+    elif isinstance(tree, Distribution) or (is_dataclass(tree) and not isinstance(tree, type)):
         for key, part in vars(tree).items():
             object.__setattr__(made, key, _mapped(part, f))
     return made
@@ -990,6 +991,11 @@ class Subject(Base):
     def _back(self, run: _Run, made: Any, own: Mapping[str, Tensor]) -> list[bool]:
         """The gradient, of the loss or in a random direction; which outputs it comes from."""
         outputs = _leaves(made, floats=True)
+        if not _leaves(made):
+            raise ValueError(
+                f"{self.name} gives {_checks.shown(made)}, in which no tensor is found: return "
+                "tensors, or lists, tuples, dicts, dataclasses or distributions of them"
+            )
         self.directions = self.directions or [
             self.stream.standard_normal(tuple(t.shape)) for t in outputs
         ]
