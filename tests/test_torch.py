@@ -2972,3 +2972,60 @@ def test_a_last_kernel_before_a_normalizer_can_be_too_small() -> None:
         module.b.weight *= 1e-3
     report = audit(module, X, torch.arange(8), nn.CrossEntropyLoss())
     assert report.findings[0].changes == ("b.weight",)
+    reinitialize(module, x=X, rng=0)
+    # Behind the normalizer it need not be small; of 768 draws five standard deviations.
+    assert module.d.weight.std().item() == pytest.approx(48**-0.5, rel=0.13)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [lambda z: torch.distributions.Categorical(logits=z),
+     lambda z: torch.distributions.Normal(z, torch.ones_like(z))],
+)  # fmt: skip
+def test_distributions_are_outputs(kind: Any) -> None:
+    """As of an actor, or of a head of mean and variance."""
+    module = Made(lambda m, x: kind(m.b(F.relu(m.a(x)))), a=nn.Linear(12, 24), b=nn.Linear(24, 4))
+    assert audit(module, X).ok
+    with torch.no_grad():
+        module.a.weight *= 1e-4
+        module.a.bias.zero_()
+    assert audit(module, X).findings[0].verdict == "shrinking"
+    said = reinitialize(module, x=X, rng=0)
+    assert said["a.weight"] == "lecun_normal" and audit(module, X).ok
+
+
+def test_outputs_in_which_no_tensor_is_found_are_refused() -> None:
+    class Answer:
+        def __init__(self, logits: Tensor) -> None:
+            self.logits = logits
+
+    module = Made(lambda m, x: Answer(m.a(x)), a=nn.Linear(12, 4))
+    with pytest.raises(ValueError, match=r"Made gives .*Answer.*, in which no tensor is found: re"):
+        audit(module, X)
+
+
+def narrow_branches(m: Any, x: Any) -> Any:
+    h = m.enters(x)
+    for wide, down, up in zip(m.wide, m.down, m.up, strict=True):
+        h = F.relu(wide(h))
+        h = h + up(F.gelu(down(h)))
+    return m.leaves(h)
+
+
+def test_what_narrow_branches_add_by_chance_is_not_all_that_arrives() -> None:
+    """Fourteen adapters of eight units that start at 0, behind as many wide ReLU layers."""
+    module = Made(narrow_branches, enters=nn.Linear(12, 64), leaves=nn.Linear(64, 4))
+    module.wide, module.down, module.up = (
+        nn.ModuleList(nn.Linear(*sizes) for _ in range(14))
+        for sizes in ((64, 64), (64, 8), (8, 64))
+    )
+    for part in module.up:
+        nn.init.zeros_(part.weight)
+        nn.init.zeros_(part.bias)
+    for part in module.wide:  # half of it is lost in each layer
+        winit.torch.lecun_normal_(part.weight)
+        nn.init.zeros_(part.bias)
+    assert audit(module, X).findings[0].verdict == "shrinking"
+    said = reinitialize(module, x=X, rng=0)
+    assert audit(module, X).ok and not any(part.weight.any() for part in module.up)
+    assert all("times 1." in said[f"wide.{k}.weight"] for k in range(4))

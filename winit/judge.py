@@ -755,7 +755,7 @@ def _off(case: Case, i: int, stds: Array) -> Array:
     std = case.m.std[i] * (stds / math.sqrt(np.mean(stds**2)) if len(stds) > 1 else 1.0)
     std = np.broadcast_to(std, stds.shape)
     most = HEAD * math.exp(NEAR) / math.sqrt(site.fan_in)
-    small = site.head & (not (site.feeds or site.lookup or site.normalized)) & (std <= most)
+    small = site.head & (not (site.feeds or site.lookup or site.resized)) & (std <= most)
     told = (std > 0) & (std < math.inf) & (ideal > 0) & ~small & bool(site.scale.power)
     return np.log(np.where(told, ideal, 1.0) / np.where(told, std, 1.0))
 

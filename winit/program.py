@@ -161,6 +161,7 @@ class Site:
     feeds: bool = False  # the next step of its loop reads its result alone, as in a rollout
     cut: bool = False  # every path from the inputs to some output leads through it
     normalized: bool = False  # on every path, a normalizer comes before the next site
+    resized: bool = False  # and it is no softmax
     averaged: float = 1.0  # values that were averaged or summed since the roots, at the most
     scales: tuple[str, ...] = ()  # parameters that multiply its result, shifted and moved
     shifts: tuple[str, ...] = ()  # parameters that are added before another site reads it

@@ -1254,8 +1254,9 @@ class Reader:
         lost = any_of(v.lost for v in blunt) & ~last.flows
         cuts = any_of(v.dom for v in heads if v.dom != EVERY)
         bare = last.bare | any_of(d.x.bare for d in drafts)
-        ends = ("normalizer", "softmax")
-        normal = any_of(parents for _, kind, parents in self.roots.values() if kind in ends) & ~bare
+        ends = [(kind, at & ~bare) for _, kind, at in self.roots.values()]
+        lengths = any_of(at for kind, at in ends if kind == "normalizer")
+        normal = any_of(at for kind, at in ends if kind == "softmax") | lengths
         place = {d.number: i for i, d in enumerate(drafts)}
         self.bends |= {(-1, k): (self.bend(v), v.parents) for k, v in enumerate(outputs)
                        if v.level > ROUTING and not v.straight}  # fmt: skip
@@ -1284,7 +1285,8 @@ class Reader:
                                 partners=members(self.partners.get(d.number, 0)),
                                 head=bool(last.parents & mark & ~inner), cut=bool(cuts & mark),
                                 feeds=bool(again & mark) and not self._branch(d.number, layers),
-                                normalized=bool(normal & mark), gate=gate,
+                                normalized=bool(normal & mark),
+                                resized=bool(lengths & mark), gate=gate,
                                 amplifies=bool(self.amplifiers & mark)))  # fmt: skip
         for i, site in enumerate(made):
             befores = {other.before for other in made if i in other.parents}

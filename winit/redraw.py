@@ -139,11 +139,14 @@ def plan(program: Program) -> list[Plan]:
 
 
 def _end(site: Site, sites: Sequence[Site]) -> float:
-    """The rms of what a head gives, or rows that are outputs or factors; 0 for all others.
+    """The rms of what a head gives, or rows that are outputs or factors; 0 for other lookups.
 
-    Of two factors of outputs, or of rows that other rows multiply, each has the fourth root.
+    Before a normalizer nothing is gained by a small one, and its gradient grows. Of two factors of
+    outputs, or of rows that other rows multiply, each has the fourth root.
     """
     others = [sites[p] for p in site.partners]
+    if site.head and site.resized and not site.lookup:  # a small one is as large behind it
+        return 1.0
     if site.head and any(other.head for other in others):  # and the products are added up
         return float((HEAD / site.units) ** 0.25)
     rows = (other.lookup and len(other.kernel.shape) == 2 for other in (site, *others))
@@ -155,7 +158,7 @@ def _end(site: Site, sites: Sequence[Site]) -> float:
 
 
 def _plan(site: Site, run: int, end: float, tables: Mapping[str, float]) -> Plan:
-    if site.lookup and end and not site.normalized:  # rows that make the outputs
+    if site.lookup and end and not site.resized:  # rows that make the outputs
         return Plan("normal", end, {"std": end})
     if tables.get(site.kernel.name, 0.0) > 0:
         return Plan("normal", math.nan, {"std": tables[site.kernel.name]})
