@@ -36,7 +36,7 @@ def test_the_text_has_a_headline_six_columns_and_all_findings_and_notes() -> Non
     report = Audit("m", (GOOD, BAD), (WHOLE, FAULT), ("a note",), loss=2.31, blind=math.log(10))
     lines = str(report).splitlines()
     assert lines[0] == (
-        "m: inputs unscaled, 1 of 2 kernels not good; first loss 2.31 (knowing nothing: 2.3)"
+        "m: inputs unscaled, dead at 1 of 2 kernels; first loss 2.31 (knowing nothing: 2.3)"
     )
     assert lines[1].split("  ")[0] == "kernel" and len(COLUMNS) == 6
     assert lines[2].split() == ["a/kernel", "good", "0.512", "–", "2", "4"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -117,9 +118,9 @@ class Audit:
 
     def _lines(self) -> tuple[str, list[str]]:
         """The headline, and what stands below the table."""
-        bad = sum(row.verdict != "good" for row in self.rows)
-        parts = [finding.verdict for finding in self.findings if not finding.names]
-        parts += [f"{bad} of {len(self.rows)} kernels not good"] if bad else []
+        at = Counter(row.verdict for row in self.rows)
+        parts = [f.verdict + f" at {at[f.verdict]} of {len(self.rows)} kernels" * (f.verdict in at)
+                 for f in self.findings]  # fmt: skip
         state = ", ".join(parts) or ("ok" if self.judged else "nothing was judged")
         blind = "" if math.isnan(self.blind) else f" (knowing nothing: {self.blind:.3g})"
         loss = "" if math.isnan(self.loss) else f"; first loss {self.loss:.3g}{blind}"
