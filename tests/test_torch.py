@@ -2788,7 +2788,9 @@ class Coupling(nn.Module):
 @pytest.mark.parametrize(
     ("scale", "small"),
     [(torch.exp, True), (lambda s: torch.exp(torch.tanh(s)), True), (torch.sigmoid, False),
-     (lambda s: torch.exp(s.clamp(-2, 2)), True), (lambda s: 1 + s, False)],
+     (lambda s: torch.exp(s.clamp(-2, 2)), True), (lambda s: 1 + s, False), (F.softplus, True),
+     (lambda s: 1 / F.softplus(s + 0.5413), True), (lambda s: torch.sigmoid(s - 2), False),
+     (lambda s: 1 / (F.softplus(s + 0.5413) + 1e-3), True)],
 )  # fmt: skip
 def test_kernels_of_scales_that_amplify_start_near_0(scale: Any, small: bool) -> None:
     torch.manual_seed(0)
@@ -2928,6 +2930,41 @@ def test_rows_that_are_multiplied_before_a_kernel_are_not_left_small() -> None:
     assert audit(module, x).ok
     # of 1,600 draws five standard deviations
     assert module.u.weight.std().item() == pytest.approx(0.1**0.25, rel=0.09)
+
+
+def factorization_beside_a_network(m: Any, x: Any) -> Any:
+    rows = m.v(x)
+    pairs = (rows.sum(1) ** 2 - (rows**2).sum(1)).sum(-1, keepdim=True) / 2
+    return m.w(x).sum(1) + pairs + m.c(F.relu(m.b(F.relu(m.a(rows.flatten(1))))))
+
+
+def test_rows_whose_products_are_outputs_start_small_though_a_network_reads_them_too() -> None:
+    """As in a DeepFM, whose pairs of rows of N(0, 1) give outputs of rms 27."""
+    module = Made(factorization_beside_a_network, v=nn.Embedding(500, 16), w=nn.Embedding(500, 1),
+                  a=nn.Linear(160, 64), b=nn.Linear(64, 64), c=nn.Linear(64, 1))  # fmt: skip
+    x, y = torch.randint(0, 500, (64, 10)), torch.randint(0, 2, (64, 1)).float()
+    how = {"y": y, "loss": F.binary_cross_entropy_with_logits}
+    report = audit(module, x, **how)
+    assert report.findings[0].cure.startswith("draw v.weight with normal, std=0.1")
+    texts = reinitialize(module, x=x, rng=0)
+    assert texts["v.weight"] == texts["w.weight"] == "normal, std=0.1"
+    report = audit(module, x, **how)
+    assert report.ok and report.loss < 0.8
+
+
+@pytest.mark.parametrize(("factors", "std"), [(2, (0.1 / 64) ** 0.25), (3, (0.1 / 64) ** (1 / 6))])
+def test_factors_of_outputs_give_them_the_size_of_a_head_together(factors: int, std: float) -> None:
+    def score(m: Any, x: Any) -> Any:
+        one, relation, other = m.e(x[:, 0]), m.r(x[:, 1]), m.e(x[:, 2])
+        return (one * other * (relation if factors > 2 else 1.0)).sum(-1)
+
+    module = Made(score, e=nn.Embedding(200, 64), r=nn.Embedding(9, 64))
+    x = torch.stack([torch.randint(0, n, (400,)) for n in (200, 9, 200)], 1)
+    texts = reinitialize(module, x=x, rng=0)
+    assert texts["e.weight"] == f"normal, std={std:.4g}"
+    # E of a square is 0.1; a fourth moment of 27 over 400 gives a deviation of a quarter
+    with torch.no_grad():
+        assert 0.01 < float(module(x).square().mean()) < 0.3
 
 
 def test_an_orthogonal_kernel_whose_result_is_split_stays_orthogonal() -> None:

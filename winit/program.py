@@ -60,15 +60,24 @@ class Elementwise:
 
     @property
     def amplifies(self) -> bool:
-        """Whether it changes by the same factor from -1 to 0 and on to 1, as exponentials do.
+        """Whether it is positive, and changes by a factor from -1 to 0 and by one more to 1.
 
-        Products with many such factors are as far apart as the exponential of their sum. (The
-        sigmoid's factors are 1.9 and 1.5, and softplus's 2.2 and 1.9.)
+        By the same, as an exponential does, or by any if it is no gate, as softplus and 1/softplus
+        are none: products of many such are as far apart as the exponential of a sum. A gate is flat
+        at both ends, and not wide (the sigmoid's factors are 1.9 and 1.5, and there it ends).
         """
         if not self.positive:
             return False
         down, up = np.diff(np.log(self(np.array([-1.0, 0.0, 1.0]))))
-        return bool(abs(up) >= FACTOR and abs(up - down) <= FACTOR / 10)
+        gate, same = self.tails and not self.wide, abs(up - down) <= FACTOR / 10
+        return bool(min(up * down, up**2) >= FACTOR**2 and (same or not gate))
+
+    @property
+    def wide(self) -> bool:
+        """Whether it is positive and gives more than ten times as much as at 0."""
+        if self.curve is None or not self.positive:
+            return False
+        return bool(self.curve[np.abs(POINTS) <= SEEN].max() > 10 * self(np.zeros(1))[0])
 
     def scales(self, values: Array) -> bool:
         """Whether it is positive, as gates and exponentials are, and moves there.
@@ -92,9 +101,11 @@ class Elementwise:
         the very results at the ends. None where half as much lies beyond as between, as of a root
         or a logarithm, kept from 0: they never end. And None where N(0, 1) finds mostly flat
         slopes, as of 1/√x, all of whose steep ones lie beside its pole. (One with a pole on the
-        grid has no tails.)
+        grid has no tails.) Of one that is wide, its logarithm tells what is steep.
         """
-        curve = POINTS if self.curve is None else self.curve
+        wide, curve = self.wide, POINTS if self.curve is None else self.curve
+        with np.errstate(all="ignore"):
+            curve = np.log(curve) if wide else curve
         if not np.isfinite(curve).all():
             return None
         slope = np.gradient(curve, POINTS)
@@ -107,6 +118,7 @@ class Elementwise:
         low, high = np.sort(curve[found[[0, -1]]])
         if max(low - curve.min(), curve.max() - high) > (high - low) / 2:
             return None
+        low, high = np.exp([low, high]) if wide else (low, high)
         normal = self(NORMAL)
         flat = float(np.mean((normal <= low) | (normal >= high)))
         return (low, high, flat) if flat <= MOSTLY_FLAT else None
@@ -170,6 +182,7 @@ class Site:
     ahead: float = 1.0  # and the one in what it reads
     gate: bool = False  # its result is that of gates alone: positive, and flat at both ends
     amplifies: bool = False  # another signal is multiplied by its exponential, or the like
+    degree: float = 1.0  # above 1 if products or powers of its result reach the outputs as they are
     passed: bool = False  # where its result is 0, another signal passes beside it
     partners: tuple[int, ...] = ()  # sites whose results its own is multiplied by, as keys are
     recurrent: bool = False  # what it reads depends on the state of the loop that it is in

@@ -179,6 +179,7 @@ class Value:
     met: int = 0  # those that meet in it, of sums that were made smaller one
     intact: int = 0  # sites whose result it is, shifted and moved
     nulls: int = 0  # sites where it, or its source, is 0 if their result is
+    raised: int = 0  # sites whose results, squared or multiplied by each other's, are in it
     free: int = 0  # kernels of sites and shifts of which it is a sum, or a function of the sum
     least: float = -math.inf  # the source is not below: 0, or a sign's worth more
     roots: int = 0
@@ -312,6 +313,7 @@ def _union(values: Sequence[Value], source: int) -> Value:
         met=any_of(v.met for v in carriers),
         loops=any_of(v.loops for v in carriers),
         state=any_of(v.state for v in carriers),
+        raised=any_of(v.raised for v in values),
         roots=any_of(v.roots for v in strong),
         origins=any_of(v.origins for v in values),
         flows=any_of(v.flows for v in values),
@@ -334,6 +336,16 @@ def _through(made: Value, factors: Sequence[Value]) -> Value:
     """A product of several sites' results: what leads to any of them is on every path."""
     doms = [v.dom for v in factors if _nulls(v) and v.dom != EVERY]
     return replace(made, dom=any_of(doms)) if len(doms) > 1 else made
+
+
+def _raised(op: Op, known: Sequence[Value], degree: float) -> int:
+    """Sites of which a result is a product, or a power of more than 1, and not by gates."""
+    free = [v for v in known if v.parents and not v.bounded]
+    times = op.kind in ("mul", "contract") and len(free) > 1
+    power = (
+        op.kind == "map" and max([v.degree for v in free], default=math.inf) < degree < GROWN / 2
+    )
+    return any_of(v.parents for v in free) if times or power else 0
 
 
 def _part(places: Array, size: int) -> int | None:
@@ -641,12 +653,14 @@ class Reader:
                 if inputs[k].level > ROUTING and not inputs[k].straight:
                     self.bends[op.number, k] = self.bend(inputs[k]), inputs[k].parents
                 self._pass(op, inputs, k, main)
-            grows = op.kind in ("mul", "div") and first.level > ROUTING and degree != 0
-            for k in main if grows else ():  # not over its own sum, as in a softmax
+            own = degree == 0 and any(v.reduced for v in known)  # over its own sum, as in a softmax
+            times = op.kind in ("mul", "div") and first.level > ROUTING and not own
+            for k in main if times else ():
                 if self.bend(inputs[k]).amplifies:
                     self.amplifiers |= inputs[k].parents
             rises = op.kind != "add" or all(self._rises(op, inputs, k) for k in main)
             return replace(self._mixed(op, known, degree, pending), level=level,
+                           raised=any_of(v.raised for v in known) | _raised(op, known, degree),
                            least=_low(op, known) if rises else -math.inf)  # fmt: skip
         open_ended = not all(v.exact for v in sides)
         scaled = open_ended and len(main) == 1 and self._scaled(op, first, main[0], bool(made_of))
@@ -664,7 +678,12 @@ class Reader:
             made = self._curved(op, inputs, main, made)
         # A function that no longer grows far out, such as tanh, sets a scale of its own.
         bounded = all(v.bounded for v in known) or degree == 0
-        return replace(made, degree=degree or 1.0, bounded=bounded)
+        return replace(
+            made,
+            degree=degree or 1.0,
+            bounded=bounded,
+            raised=made.raised | _raised(op, known, degree),
+        )
 
     def _scaled(self, op: Op, v: Value, k: int, learned: bool) -> bool:
         """Whether numbers that are not known scale what is bent, which is seen before they do."""
@@ -998,8 +1017,9 @@ class Reader:
         made = _through(made, known) if op.kind == "contract" else made
         taken = ahead.pop() if len(ahead) == 1 else 1.0
         sums = op.kind in ("reduce", "contract") and not op.mean
+        raised = made.raised | _raised(op, known, degree)
         return replace(made, degree=degree, reduced=reduced, act=act, free=free, nulls=nulls,
-                       averaged=made.averaged * self._terms(op, inputs), taken=taken,
+                       raised=raised, averaged=made.averaged * self._terms(op, inputs), taken=taken,
                        least=_low(op, known), behind=behind,
                        summing=op.count if sums else 1.0)  # fmt: skip
 
@@ -1287,6 +1307,7 @@ class Reader:
                                 feeds=bool(again & mark) and not self._branch(d.number, layers),
                                 normalized=bool(normal & mark),
                                 resized=bool(lengths & mark), gate=gate,
+                                degree=last.degree if last.raised & mark else 1.0,
                                 amplifies=bool(self.amplifiers & mark)))  # fmt: skip
         for i, site in enumerate(made):
             befores = {other.before for other in made if i in other.parents}

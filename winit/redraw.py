@@ -4,8 +4,8 @@ The kernel after an activation answers for what the activation took away: its ga
 the depth that follows without a normalizer. The first site reads data and takes 1/fan_in, a head
 starts small so that the first loss is that of a network that knows nothing, recurrent kernels are
 orthogonal, and the ends of n branches that are summed are divided by √n. What an exponential makes
-a factor of other signals starts as small, and of two factors of the outputs each at (0.1/units)^¼,
-so that both get a gradient. `winit.judge` compares a model's weights with the same plan.
+a factor of other signals starts as small, and k factors of the outputs at (0.1/units)^(1/2k) each,
+so that all get a gradient. `winit.judge` compares a model's weights with the same plan.
 """
 
 from __future__ import annotations
@@ -142,19 +142,18 @@ def _end(site: Site, sites: Sequence[Site]) -> float:
     """The rms of what a head gives, or rows that are outputs or factors; 0 for other lookups.
 
     Before a normalizer nothing is gained by a small one, and its gradient grows. Of two factors of
-    outputs, or of rows that other rows multiply, each has the fourth root.
+    outputs, or of rows that other rows multiply, each has the fourth root; of three the sixth.
     """
     others = [sites[p] for p in site.partners]
     if site.head and site.resized and not site.lookup:  # a small one is as large behind it
         return 1.0
-    if site.head and any(other.head for other in others):  # and the products are added up
-        return float((HEAD / site.units) ** 0.25)
+    if site.head and (beside := sum(other.head for other in others)):  # and products are added up
+        factors = max(2.0, min(site.degree, 1 + beside))  # where pairs of many are, two
+        return float((HEAD / site.units) ** (0.5 / factors))
     rows = (other.lookup and len(other.kernel.shape) == 2 for other in (site, *others))
     if others and all(rows):  # and no matrices that are picked for the data
         return float(HEAD**0.25)
-    # Beside kernels that give outputs, rows are what passes by them, as in a residual net.
-    passing = site.lookup and not all(other.lookup for other in sites if other.head)
-    return HEAD * (site.head and not passing)
+    return HEAD * (site.head or (site.lookup and site.degree > 1))
 
 
 def _plan(site: Site, run: int, end: float, tables: Mapping[str, float]) -> Plan:
