@@ -2967,6 +2967,19 @@ def test_factors_of_outputs_give_them_the_size_of_a_head_together(factors: int, 
         assert 0.01 < float(module(x).square().mean()) < 0.3
 
 
+def test_a_normalizer_behind_an_exponential_is_no_softmax() -> None:
+    """As in Mamba 2, of whose slopes 2951 % were said to be flat."""
+
+    def run(m: Any, x: Any) -> Any:
+        h = torch.exp(m.a(x)) * m.b(x)
+        return m.c(h / h.square().mean(-1, keepdim=True).sqrt())
+
+    module = Made(run, a=nn.Linear(12, 24), b=nn.Linear(12, 24), c=nn.Linear(24, 3))
+    with torch.no_grad():
+        module.a.weight *= 10  # so that one unit in many rows is all of its length
+    assert np.isnan([row.saturated for row in audit(module, X).rows]).all()
+
+
 def test_an_orthogonal_kernel_whose_result_is_split_stays_orthogonal() -> None:
     """As between the couplings of a flow, which take half of it each."""
 

@@ -942,6 +942,7 @@ class Reader:
             made = _through(self._gated(made, known), known)
         stays = pending or (degree == 0 and made.reduced and any(v.degree for v in known))
         soft = stays and any(v.soft or abs(v.degree) > GROWN / 2 for v in known)
+        soft = soft and min(map(_least, known)) >= 0  # else a normalizer, with exponentials before
         bounded = made.bounded or (degree == 0 and not stays)
         degree = degree if degree or stays else 1.0
         nulls, times = [_nulls(v) for v in known], op.kind == "mul"
