@@ -318,6 +318,31 @@ def test_a_dropout_without_a_seed_gives_one_report() -> None:
     assert str(audit(model, cures=False)) == str(audit(model, cures=False))
 
 
+@pytest.mark.parametrize("act", ["relu", "tanh", "gelu", "relu6"])
+def test_a_dropout_hides_no_activation(act: str) -> None:
+    """It is a choice in JAX, whose mask was taken to let nothing through."""
+
+    def built(drop: bool) -> Any:
+        start = [Input((16,))]
+        inner = [
+            part
+            for _ in range(3)
+            for part in (Dense(32, act), *([layers.Dropout(0.5)] if drop else []))
+        ]
+        return Sequential([*start, *inner, Dense(4)])
+
+    report, plain = audit(built(True), cures=False), audit(built(False), cures=False)
+    assert [row.ideal for row in report.rows] == [row.ideal for row in plain.rows]
+    assert [row.before for row in report.rows] == [row.before for row in plain.rows]
+
+
+def test_saturation_before_a_dropout_is_seen() -> None:
+    large = Initializer("normal", std=10.0, seed=0)
+    model = Sequential([Input((16,)), Dense(32, "tanh", kernel_initializer=large),
+                        layers.Dropout(0.5), Dense(4)])  # fmt: skip
+    assert verdicts(audit(model, cures=False)) == {"saturated"}
+
+
 def test_weights_above_their_ideal_are_not_told_to_grow() -> None:
     large = Initializer("he_normal", seed=0)
     model = Sequential(

@@ -2967,6 +2967,23 @@ def test_factors_of_outputs_give_them_the_size_of_a_head_together(factors: int, 
         assert 0.01 < float(module(x).square().mean()) < 0.3
 
 
+@pytest.mark.parametrize("act", [nn.ReLU6, nn.Sigmoid, nn.Hardsigmoid, nn.Tanh])
+@pytest.mark.parametrize(
+    "mask", [nn.Dropout(0.8), lambda h: h.masked_fill(torch.rand(24) > 0.5, 0.0)]
+)
+def test_what_noise_sets_to_0_is_no_flat_slope(act: Any, mask: Any) -> None:
+    """Of a sigmoid with a dropout of 0.8 80 % of the slopes were said to be flat."""
+    torch.manual_seed(0)
+    module = Made(lambda m, x: m.b(mask(m.act(m.a(x)))), a=nn.Linear(12, 24), act=act(),
+                  b=nn.Linear(24, 3))  # fmt: skip
+    plain = Made(lambda m, x: m.b(m.act(m.a(x))), a=module.a, act=act(), b=module.b)
+    assert audit(module, X).rows[0].saturated == audit(plain, X).rows[0].saturated
+    assert [r.ideal for r in audit(module, X).rows] == [r.ideal for r in audit(plain, X).rows]
+    with torch.no_grad():
+        module.a.weight *= 1000
+    assert audit(module, X, cures=False).rows[0].saturated > 0.8
+
+
 def test_a_normalizer_behind_an_exponential_is_no_softmax() -> None:
     """As in Mamba 2, of whose slopes 2951 % were said to be flat."""
 

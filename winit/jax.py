@@ -435,9 +435,8 @@ class Running(Interpreter):
     def __init__(self, reading: Reading, examples: int, slots: Mapping[int, Any]) -> None:
         super().__init__()
         self.trips, self.ends, self.roots = reading.trips, reading.ends, reading.reader.roots
-        acts = {str(z): reading.reader.bend(d.x) for z, d in reading.sites.items() if not d.lookup}
-        acts |= {f"{i}.{k}": act for (i, k), (act, _) in reading.reader.bends.items()}
-        self.tails = {place: act.tails for place, act in acts.items()}
+        curves = reading.reader.curves(reading.sites.values())
+        self.tails = {place: act.tails for place, (act, *_) in curves.items()}
         self.peaks = reading.reader.peaks
         self.sites = reading.sites
         self.examples, self.slots = examples, slots
@@ -736,7 +735,8 @@ class Subject(Base):
         notes["finite"] = {"x": jnp.stack(ends)}
         if self.loss is not None:
             zero, even, *mean = (self._value(each, None, y) for each in self._constants(outputs, y))
-            even = jnp.where(zero <= 2 * even, zero, even)  # outputs are logits, or shares
+            shares = jnp.stack([(o >= 0).all() for o in outputs]).all()  # or logits
+            even = jnp.where(shares & ~(zero <= 2 * even), even, zero)
             notes |= {"loss": {"x": value}, "blind": {"x": jnp.stack([even, *mean])}}
             if any(self.numbers):
                 notes |= self._beside(outputs, y, zero)

@@ -549,6 +549,13 @@ def effects(case: Case) -> tuple[Array, float, float]:
             flows += [i] * len(felt)
             eased += [effect / scales[i]] * len(felt)
     quarter = max(1, len(told) // 4)
+    sites = case.program.sites  # with all that read the same, as the kernels of an attention do
+    while (
+        quarter < len(flows)
+        and sites[flows[quarter]].kernel.layers == 1
+        and (sites[flows[quarter]].depth == sites[flows[quarter - 1]].depth)
+    ):
+        quarter += 1
     mask[flows[:quarter]] = True
     steps = [effect for effect, trains in zip(told, trained, strict=True) if trains]
     n = max(1, len(steps) // 4)

@@ -170,6 +170,7 @@ class Value:
     pending: bool = False  # degree 0 by a reduction: the last such value is a normalizer's result
     soft: bool = False  # so by exponentials
     scaled: bool = False  # bent, and then multiplied or shifted by parameters that are not known
+    masked: bool = False  # bent, and then set to 0 in places, as by dropout, after it was looked at
     kept: float = 1.0  # how much of it is no padding
     averaged: float = 1.0
     depth: int = 0
@@ -314,6 +315,7 @@ def _union(values: Sequence[Value], source: int) -> Value:
         loops=any_of(v.loops for v in carriers),
         state=any_of(v.state for v in carriers),
         raised=any_of(v.raised for v in values),
+        masked=any(v.masked for v in carriers),
         roots=any_of(v.roots for v in strong),
         origins=any_of(v.origins for v in values),
         flows=any_of(v.flows for v in values),
@@ -359,6 +361,36 @@ def _made_of(op: Op, inputs: Sequence[Value], places: Mapping[int, Any]) -> Any:
     assert op.run is not None
     with np.errstate(all="ignore"):
         return op.run(*(places.get(k, v.number) for k, v in enumerate(inputs)))
+
+
+def _letting(op: Op, inputs: Sequence[Value], k: int) -> list[Value]:
+    """What a mask chooses from, the mask standing where it lets the k-th input through.
+
+    Dropout's is of noise, with zeros beside, for which the number in front of it makes up.
+    """
+    mask, *others = (v for j, v in enumerate(inputs) if j != k)
+    for number in range(len(inputs) - 1):
+        through = [replace(mask, number=float(number)), *inputs[1:]]
+        if float(_made_of(op, through, {k: 3.0})) == 3.0:
+            noise = not (mask.level or mask.powers) and mask.share == 1
+            if noise and all(v.exact and not v.number for v in others):
+                through[k] = _before_last(inputs[k])
+            return through
+    return list(inputs)
+
+
+def _before_last(v: Value) -> Value:
+    """A value before the known number above 1 that multiplied it last."""
+    own = v.straight and v.multiples
+    before = v.multiples[-2].times if len(v.multiples) > 1 else 1.0
+    times = v.multiples[-1].times / before if own else v.ahead
+    if not times > 1:
+        return v
+    multiples = (
+        v.multiples[:-1] if own else [m._replace(curve=m.curve / times) for m in v.multiples]
+    )
+    return replace(v, curve=v.curve / times, bare_curve=v.bare_curve / times,
+                   multiples=tuple(multiples), ahead=v.ahead if own else 1.0)  # fmt: skip
 
 
 def _followed(op: Op, units: Callable[[], Array]) -> list[Array]:
@@ -477,6 +509,7 @@ class Reader:
         # Curves that sums and products read, by operation and place, and of which sites; those of
         # outputs, by their own place, are the operation -1's.
         self.bends: dict[tuple[int, int], tuple[Elementwise, int]] = {}
+        self.masked: set[tuple[int, int]] = set()  # those of them of which zeros hide a part
         self.amplifiers = 0  # sites of whose results the exponentials, or the like, multiply others
         self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
         self.partners: dict[int, int] = {}  # of sites, those whose results multiply theirs
@@ -631,6 +664,9 @@ class Reader:
             return self._alone(op, inputs)
         inputs = [v if k in main or not v.level else replace(v, number=1.0)
                   for k, v in enumerate(inputs)]  # fmt: skip
+        came = inputs[main[0]]
+        if op.kind == "choose" and len(main) == 1 and 0 not in main and not inputs[0].exact:
+            inputs = _letting(op, inputs, main[0])
         sides = [v for k, v in enumerate(inputs) if k not in main]
         made_of = {p for v in sides for p in v.powers}
         self.factors |= made_of if op.kind in ("mul", "div") else set()
@@ -651,7 +687,7 @@ class Reader:
         if len({(v.source, v.layout) for v in known}) > 1:
             for k in main if op.kind in ("mul", "add") else ():  # gates, and ends of branches
                 if inputs[k].level > ROUTING and not inputs[k].straight:
-                    self.bends[op.number, k] = self.bend(inputs[k]), inputs[k].parents
+                    self._keep(op.number, k, inputs[k])
                 self._pass(op, inputs, k, main)
             own = degree == 0 and any(v.reduced for v in known)  # over its own sum, as in a softmax
             times = op.kind in ("mul", "div") and first.level > ROUTING and not own
@@ -663,11 +699,13 @@ class Reader:
                            raised=any_of(v.raised for v in known) | _raised(op, known, degree),
                            least=_low(op, known) if rises else -math.inf)  # fmt: skip
         open_ended = not all(v.exact for v in sides)
-        scaled = open_ended and len(main) == 1 and self._scaled(op, first, main[0], bool(made_of))
+        scaled = open_ended and len(main) == 1 and self._scaled(op, came, main[0], bool(made_of))
         powers = first.powers if level == first.level else self._powers(op, inputs)
         free = first.free | any_of(1 << p for p in made_of if op.kind == "add")
+        noise = open_ended and len(main) == 1 and not made_of and self._masks(op, first)
         made = replace(first, level=level, straight=straight, powers=powers, free=free,
-                       scaled=first.scaled or scaled, kept=first.kept * op.kept)  # fmt: skip
+                       masked=first.masked or noise, scaled=first.scaled or scaled,
+                       kept=first.kept * op.kept)  # fmt: skip
         if pending:
             return replace(made, source=op.number, layout=0) if open_ended else made
         # A shift that is not known stands at 0, a scale at 1, and nothing is masked.
@@ -687,12 +725,28 @@ class Reader:
 
     def _scaled(self, op: Op, v: Value, k: int, learned: bool) -> bool:
         """Whether numbers that are not known scale what is bent, which is seen before they do."""
-        if op.kind not in ("mul", "div", "add") or v.level <= ROUTING:
+        if op.kind not in ("mul", "div", "add", "choose") or v.level <= ROUTING:
             return False
-        act, bent = self.bend(v), learned and not v.straight
-        if bent or (op.kind == "mul" and not learned and act.positive):  # noise, masks
-            self.bends[op.number, k] = act, v.parents
+        act, bent = self.bend(v), learned and op.kind != "choose" and not v.straight
+        if bent or (op.kind == "mul" and not learned and act.positive) or self._masks(op, v):
+            self._keep(op.number, k, v)
         return bent
+
+    def _masks(self, op: Op, v: Value) -> bool:
+        """Whether noise or a mask takes numbers of a curve away, or puts others in their place."""
+        return op.kind in ("mul", "choose") and v.level > ROUTING and bool(self.bend(v).tails)
+
+    def _keep(self, number: int, k: int, v: Value) -> None:
+        """Keep a curve, whose share of flat slopes is measured here: if no zeros hide them."""
+        self.bends[number, k] = self.bend(v), v.parents
+        (self.masked.add if v.masked else self.masked.discard)((number, k))
+
+    def curves(self, drafts: Iterable[Draft]) -> dict[str, tuple[Elementwise, int, float]]:
+        """Where flat slopes are counted: the curve, of which sites, and how much is no padding."""
+        reads = {str(d.z): (self.bend(d.x), d.x.parents, d.x.kept) for d in drafts
+                 if not (d.lookup or d.x.masked)}  # fmt: skip
+        return reads | {f"{i}.{k}": (act, parents, 1.0) for (i, k), (act, parents)
+                        in self.bends.items() if (i, k) not in self.masked}  # fmt: skip
 
     def _curved(self, op: Op, inputs: Sequence[Value], main: Sequence[int], made: Value) -> Value:
         """A function of one source, with its curves after an operation."""
@@ -1005,7 +1059,7 @@ class Reader:
             return self._alone(op, inputs)
         for k, v in enumerate(inputs if op.kind in ("reduce", "join") else ()):
             if v.level > ROUTING and not v.straight:  # later no more is known
-                self.bends[op.number, k] = self.bend(self._used(v)), v.parents
+                self._keep(op.number, k, self._used(v))
         made, acts = _union(known, op.number), {self.acting(v) for v in known if v.level > ROUTING}
         degree = sum(v.degree for v in known) if op.kind == "contract" else made.degree
         reduced = made.reduced or op.kind in ("reduce", "contract")
@@ -1279,8 +1333,9 @@ class Reader:
         lengths = any_of(at for kind, at in ends if kind == "normalizer")
         normal = any_of(at for kind, at in ends if kind == "softmax") | lengths
         place = {d.number: i for i, d in enumerate(drafts)}
-        self.bends |= {(-1, k): (self.bend(v), v.parents) for k, v in enumerate(outputs)
-                       if v.level > ROUTING and not v.straight}  # fmt: skip
+        for k, v in enumerate(outputs):
+            if v.level > ROUTING and not v.straight:
+                self._keep(-1, k, v)
         for k, v in enumerate(heads):
             for n in bits(v.parents):
                 self.behind.setdefault(n, {})[-1 - k] = _behind(v).get(n, 1.0)

@@ -284,10 +284,11 @@ class Subject:
             n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps", "opens", "silent")
         }
         columns: dict[str, Any] = {n: np.array([r[n] for r in rows]) for n in (rows or [_EMPTY])[0]}
-        readers = [(str(d.z), self.reader.bend(d.x), d.x.parents, d.x.kept) for d, _ in sites]
-        readers += [(f"{i}.{k}", *bend, 1.0) for (i, k), bend in self.reader.bends.items()]
-        flat = [(f"flat {i}", tails, parents, kept) for i, act, parents, kept in readers
-                if (tails := act.tails)]  # fmt: skip
+        flat = [
+            (f"flat {i}", tails, parents, kept)
+            for i, (act, parents, kept) in self.reader.curves(self.reader.drafts).items()
+            if (tails := act.tails)
+        ]
         flat += [(f"peak {i}", (-1.0, 1.0, 0.0), parents, 1.0)
                  for i, (_, parents) in self.reader.peaks.items()]  # fmt: skip
         for key, (low, high, normal), parents, kept in flat:  # those before a curve did it

@@ -565,7 +565,8 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             self.known[tensor] = value
             if writes:
                 self.written(tensor, value)
-        self.bent(first, dict(enumerate(operands)))  # of an operation that gives one number
+        # of an operation that gives one number
+        self.bent(first, {2: operands[0]} if name == "masked_fill" else dict(enumerate(operands)))
         if views and results[0].layout is torch.strided:
             shared = self.views.setdefault(results[0].untyped_storage()._cdata, [])
             shared += [TensorWeakRef(t) for t in (*operands[:1], *results)]
@@ -768,7 +769,8 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             self.notes[f"root {d.z}"] = _note(z)
         if x.is_floating_point():
             self.notes[f"x {d.z}"] = _note(x) | _varying(x, place, n)
-            self.flat(d.z, self.reader.bend(d.x), x)
+            if not d.x.masked:
+                self.flat(d.z, self.reader.bend(d.x), x)
         names = [p for p, times in d.kernel.times.items() if p in d.kernel.entries and times == 1]
         whole = [math.prod(self.reader.parameters[p].shape) for p in names] == [w.numel()]
         if not d.lookup and (not whole or len(d.kernel.powers) > 1):  # else std is its parameter's
@@ -778,7 +780,8 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
     def bent(self, number: int, inputs: Mapping[int, Tensor]) -> None:
         """Of the bent inputs of an operation, the share of flat slopes."""
         for k, x in inputs.items():
-            if bend := self.reader.bends.get((number, k)):
+            bend = self.reader.bends.get((number, k))
+            if bend and (number, k) not in self.reader.masked:
                 self.flat(f"{number}.{k}", bend[0], x)
 
     def flat(self, place: Any, act: Elementwise, x: Tensor) -> None:
@@ -970,8 +973,7 @@ class Subject(Base):
                     severed=tuple(n for n in run.program.severed if n not in felt),
                 )
                 for k, t in enumerate(_leaves(outputs, floats=True)):
-                    if bend := run.reader.bends.get((-1, k)):
-                        run.flat(f"-1.{k}", bend[0], t)
+                    run.bent(-1, {k: t})
                 together(run.notes, run.reader, calls)
                 return run
         return self._run(arrays, x)
@@ -1031,9 +1033,10 @@ class Subject(Base):
                 return math.nan
 
         zero, even, *mean = (float(self._value(o, ())) for o in self._constants(made))
-        even = zero if zero <= 2 * even else even  # outputs are logits, or shares
-        notes = {"blind": {"x": np.array([even, *mean])}}
         outputs, known = _leaves(made, floats=True), _leaves(self.targets)
+        shares = all(bool((o >= 0).all()) for o in outputs)  # or logits
+        even = even if shares and not zero <= 2 * even else zero
+        notes = {"blind": {"x": np.array([even, *mean])}}
         paired = [t.numel() for t in known] == [o.numel() for o in outputs]
         wide = [t for t in known if bool(((t < 0) | (t > 1)).any())]  # and no shares
         numbers = [t for t in wide if paired or t.is_floating_point()]
