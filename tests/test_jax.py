@@ -1910,3 +1910,23 @@ def test_rows_times_rows_have_a_scale(
     new = winit.jax.reinitialize(factored, p, x, rng=0)
     assert np.std(new["u"]) == pytest.approx(0.281, rel=0.05)
     assert np.std(new["v"]) == pytest.approx(0.281, rel=0.05)
+
+
+def test_a_loss_that_is_0_already_kills_no_unit() -> None:
+    """As where all triplets keep their margin."""
+    rng = np.random.default_rng(0)
+    draw = lambda *shape: jnp.asarray(rng.standard_normal(shape), jnp.float32)  # noqa: E731
+    params = {"a": draw(20, 64) * 20**-0.5, "b": draw(64, 16) / 8}
+    anchor = draw(32, 20)
+
+    def distances(p: Any, x: Any) -> Any:
+        one, near, far = (jax.nn.relu(part @ p["a"]) @ p["b"] for part in x)
+        return jnp.stack([((one - other) ** 2).sum(-1) for other in (near, far)], -1)
+
+    def margin(outputs: Any, _: Any) -> Any:
+        return jnp.maximum(0.0, outputs[:, 0] - outputs[:, 1] + 1.0).mean()
+
+    x = anchor, anchor + 0.01 * draw(32, 20), 5 * draw(32, 20)
+    report = winit.jax.audit(distances, params, x, np.zeros(32), margin)
+    assert report.loss == 0 and report.ok
+    assert any("the loss of these examples is 0 already" in note for note in report.notes)

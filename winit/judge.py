@@ -117,6 +117,11 @@ class Case:
         return (*self.program.stopped, *self.program.severed, *self.program.unseen, *one)
 
     @property
+    def met(self) -> bool:
+        """Whether the loss is 0, and nothing comes back, as where a margin is met everywhere."""
+        return self.loss == 0 and not np.nan_to_num(self.m.g2).any()
+
+    @property
     def empty(self) -> Array:
         """Sites that read zeros, since the data are zeros, or a state is."""
         zero = [r for r, root in enumerate(self.program.roots)
@@ -317,7 +322,8 @@ def dead(case: Case) -> Array:
 
     Of a kernel that is used at several, none may be alive: some calls only choose. So is one that
     the signal passes by, with a gradient that is 0 but for rounding (a gate that is shut). Where
-    the signal explodes, a loss that clips its outputs sends nothing back, and no unit is at fault.
+    the signal explodes, a loss that clips its outputs sends nothing back, and no unit is at fault;
+    nor is one where the loss is 0 already.
     Nor is a kernel dead whose own gradient comes by a way on which its result is not used, nor one
     that is frozen, and needs no gradient, where its signal passes and another way leads past it.
     """
@@ -331,7 +337,7 @@ def dead(case: Case) -> Array:
     for i in np.flatnonzero((case.m.z2 > 0) & (case.m.g2 == 0) & ~case.m.unfelt):
         if case.m.kernels[names[i]].gradient > 0:  # by another way, as in a derivative
             share[i] = math.nan
-    if (grows(case) > 0).any():
+    if (grows(case) > 0).any() or case.met:
         share[case.m.z2 > 0] = math.nan
     for name in set(names):
         share[names == name] = np.fmin.reduce(share[names == name])
@@ -1322,6 +1328,8 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         far = "" if squared else ", its gradients do not, and the way there is long"
         yield (f"Targets unscaled: E y² is {subject.y2:.2g}, where 1 is usual, and the loss {grow} "
                f"with it{far}: standardize them.")  # fmt: skip
+    if case.met:
+        yield "Cannot tell what comes back: the loss of these examples is 0 already."
     if not trains(subject):
         yield "Nothing can train: every parameter is frozen."
     if not sites:
