@@ -309,11 +309,16 @@ def uncentered(case: Case) -> Array:
 
 
 def _raw(case: Case) -> list[int]:
-    """Sites that read data of a scale, and nothing else, with no normalizer behind them."""
+    """Sites that read data of a scale, and nothing else, with no normalizer behind them.
+
+    One in front of each branch alone is none, as where the trunk of a transformer begins: what the
+    branches add is then as nothing.
+    """
     sites, kinds = case.program.sites, [root.kind for root in case.program.roots]
     spared = {*case.program.severed}  # of what they give only whole numbers are made
     return [i for i in case.first if case.m.x2[i] > 0 and sites[i].kernel.name not in spared
-            and not (sites[i].lookup or sites[i].normalized)
+            and not (sites[i].lookup or (sites[i].normalized and
+                     (sites[i].summed == 1 or sites[i].passed)))
             and all(kinds[r] == "input" for r in sites[i].roots)]  # fmt: skip
 
 
