@@ -460,7 +460,10 @@ def drift(case: Case) -> Array:
         most = [1.0 if program.roots[r].kind == "lookup" else math.inf for r in bearing]
         unit = site.ahead**2
         xs = m.x2[i : i + 1] / unit
-        roots = [min(x2, top) for r, top in zip(bearing, most, strict=True)
+        # A state begins at 0 and is made of what came in: behind its loop no size of it is its own.
+        least = [1 / BOUND if program.roots[r].kind == "state" and not site.recurrent else 0.0
+                 for r in bearing]  # fmt: skip
+        roots = [max(low, min(x2, top)) for r, low, top in zip(bearing, least, most, strict=True)
                  for x2 in read.get(r) or [roots2[r]]]  # fmt: skip
         # A state that is read together with data is not measured apart, and may be of any size.
         roots += [m.x2[i] / unit for r in bearing if np.isnan(roots2[r])]
