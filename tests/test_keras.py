@@ -1020,3 +1020,50 @@ def test_a_draw_is_tried_as_the_model_is_trained() -> None:
     said = winit.reinitialize(model, rng=0)
     assert not [text for text in said.values() if "times" in text]
     assert winit.audit(model).ok and not winit.audit(model, training=False).ok
+
+
+def test_a_deep_recurrent_net_that_shrinks_is_seen() -> None:
+    """Each state is small, and the next layer reads it: its size is no start of its own."""
+    keras.utils.set_random_seed(0)
+    lstm = [layers.LSTM(16, return_sequences=last) for last in (True, True, False)]
+    model = keras.Sequential([keras.Input((12, 8)), *lstm, layers.Dense(5)])
+    assert audit(model, cures=False).ok
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        if "lstm_cell" in variable.path and "kernel" in variable.path:
+            variable.assign(0.01 * rng.standard_normal(variable.shape))
+    (finding,) = audit(model).findings
+    assert finding.verdict == "shrinking" and len(finding.names) == 6
+    assert "at their ideal stds" in finding.cure
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_large_targets_of_one_head_are_no_fault_of_the_layers(depth: int) -> None:
+    """The other head's small gradient is not that of the last layers."""
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    x, labels = rng.standard_normal((32, 20)), rng.integers(0, 5, 32)
+    prices = 100 * rng.standard_normal((32, 1))
+    inputs = h = keras.Input((20,))
+    for _ in range(depth):
+        h = layers.Dense(64, "relu")(h)
+    model = keras.Model(inputs, [layers.Dense(5)(h), layers.Dense(1)(h)])
+    losses = [keras.losses.SparseCategoricalCrossentropy(from_logits=True), "mse"]
+    report = audit(model, x, [labels, prices], losses)
+    assert report.ok and any("Targets unscaled" in note for note in report.notes)
+
+
+def test_bytes_at_the_start_of_a_trunk_are_unscaled() -> None:
+    """Each branch begins with a normalizer, and what it adds is as nothing beside them."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 12))
+    h = layers.Dense(16)(inputs)
+    for _ in range(2):
+        h = h + layers.Dense(16)(layers.Dense(32, "gelu")(layers.LayerNormalization()(h)))
+    h = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(h))
+    model = keras.Model(inputs, layers.Dense(3)(h))
+    pixels = np.random.default_rng(0).uniform(0, 255, (32, 8, 12))
+    report = audit(model, pixels)
+    assert [finding.verdict for finding in report.findings] == ["inputs unscaled"]
+    assert report.findings[0].cure.startswith("standardize the inputs")
+    assert audit(model, pixels / 255).ok

@@ -563,17 +563,11 @@ def effects(case: Case) -> tuple[Array, float, float]:
             flows += [i] * len(felt)
             eased += [effect / scales[i]] * len(felt)
     quarter = max(1, len(told) // 4)
-    sites = case.program.sites  # with all that read the same, as the kernels of an attention do
-    while (
-        quarter < len(flows)
-        and sites[flows[quarter]].kernel.layers == 1
-        and (sites[flows[quarter]].depth == sites[flows[quarter - 1]].depth)
-    ):
-        quarter += 1
     mask[flows[:quarter]] = True
-    steps = [effect for effect, trains in zip(told, trained, strict=True) if trains]
+    steps = [(effect, i) for effect, i, own in zip(told, flows, trained, strict=True) if own]
     n = max(1, len(steps) // 4)
-    first, last = (max(part, default=0.0) for part in (steps[:n], steps[-n:]))
+    ends = [pair for pair in steps[:-n] if case.heads[pair[1]]] + steps[-n:]  # and all heads
+    first, last = (max((e for e, _ in part), default=0.0) for part in (steps[:n], ends))
     if not first * last > 0:
         return mask, 0.0, 0.0
     near = max(eased[:quarter])  # infinite where many scales in a row are small
