@@ -183,6 +183,7 @@ class Site:
     gate: bool = False  # its result is that of gates alone: positive, and flat at both ends
     amplifies: bool = False  # another signal is multiplied by its exponential, or the like
     degree: float = 1.0  # above 1 if products or powers of its result reach the outputs as they are
+    raised: bool = False  # such products or powers reach a kernel
     passed: bool = False  # where its result is 0, another signal passes beside it
     partners: tuple[int, ...] = ()  # sites whose results its own is multiplied by, as keys are
     recurrent: bool = False  # what it reads depends on the state of the loop that it is in

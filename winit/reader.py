@@ -560,7 +560,8 @@ class Reader:
         # The sums of a trunk go on where each is normalized: every one takes a part of the others.
         met = v.met if v.met & self.passed else 0
         v = replace(v, pending=False, soft=False, bounded=v.soft, reduced=False, bare=0, met=met)
-        return replace(v, degree=1.0, roots=root, averaged=1.0, multiples=(), ahead=1.0, taken=1.0)
+        return replace(v, degree=1.0, roots=root, averaged=1.0, multiples=(), ahead=1.0, taken=1.0,
+                       raised=0)  # fmt: skip
 
     def acting(self, v: Value) -> Elementwise:
         """The activation on the way to a value; pooling, moves, joins of equals looked through."""
@@ -1329,6 +1330,7 @@ class Reader:
         lost = any_of(v.lost for v in blunt) & ~last.flows
         cuts = any_of(v.dom for v in heads if v.dom != EVERY)
         bare = last.bare | any_of(d.x.bare for d in drafts)
+        raised = any_of(d.x.raised for d in drafts if d.x.bare == d.x.parents)
         ends = [(kind, at & ~bare) for _, kind, at in self.roots.values()]
         lengths = any_of(at for kind, at in ends if kind == "normalizer")
         normal = any_of(at for kind, at in ends if kind == "softmax") | lengths
@@ -1364,6 +1366,7 @@ class Reader:
                                 normalized=bool(normal & mark),
                                 resized=bool(lengths & mark), gate=gate,
                                 degree=last.degree if last.raised & mark else 1.0,
+                                raised=bool(raised & mark),
                                 amplifies=bool(self.amplifiers & mark)))  # fmt: skip
         for i, site in enumerate(made):
             befores = {other.before for other in made if i in other.parents}

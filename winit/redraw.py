@@ -153,7 +153,7 @@ def _end(site: Site, sites: Sequence[Site]) -> float:
     rows = (other.lookup and len(other.kernel.shape) == 2 for other in (site, *others))
     if others and all(rows):  # and no matrices that are picked for the data
         return float(HEAD**0.25)
-    return HEAD * (site.head or (site.lookup and site.degree > 1))
+    return HEAD * (site.head or (site.lookup and (site.degree > 1 or site.raised)))
 
 
 def _plan(site: Site, run: int, end: float, tables: Mapping[str, float]) -> Plan:
