@@ -2984,6 +2984,78 @@ def test_what_noise_sets_to_0_is_no_flat_slope(act: Any, mask: Any) -> None:
     assert audit(module, X, cures=False).rows[0].saturated > 0.8
 
 
+def test_rows_whose_squares_a_kernel_reads_start_small() -> None:
+    """As in a neural factorization machine, which with rows of N(0, 1) learned nothing of use."""
+
+    def run(m: Any, x: Any) -> Any:
+        rows = m.v(x)
+        return m.b(F.relu(m.a(rows.sum(1) ** 2 - (rows**2).sum(1))))
+
+    module = Made(run, v=nn.Embedding(300, 8), a=nn.Linear(8, 32), b=nn.Linear(32, 1))
+    x = torch.randint(0, 300, (64, 6))
+    nn.init.normal_(module.v.weight, std=1e-3)
+    report = audit(module, x)
+    assert report.findings[0].cure == "draw v.weight with normal, std=0.1"
+    assert reinitialize(module, x=x, rng=0)["v.weight"] == "normal, std=0.1"
+    assert audit(module, x).ok
+
+
+class Branches(nn.Module):
+    """A residual net with learned positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = nn.Parameter(0.1 * torch.randn(5, 24))
+        self.first, self.head = nn.Linear(12, 24), nn.Linear(24, 3)
+        self.steps = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(24), nn.Linear(24, 48), nn.GELU(), nn.Linear(48, 24))
+            for _ in range(3)
+        )
+
+    def forward(self, x: Any) -> Any:
+        h = self.first(x) + self.place
+        for step in self.steps:
+            h = h + step(h)
+        return self.head(h.mean(1))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_what_is_no_number_is_named_and_no_start_of_a_branch(bad: float) -> None:
+    module, x = Branches(), torch.randn(16, 5, 12)
+    with torch.no_grad():
+        module.steps[1][3].weight[3, 5] = bad
+    (finding,) = audit(module, x).findings
+    assert finding.names == ("steps.1.3.weight",)
+    assert finding.cure == "draw steps.1.3.weight again"
+    assert not reinitialize(module, x=x, rng=0)["steps.1.3.weight"].startswith("left")
+    assert audit(module, x).ok
+    with torch.no_grad():
+        module.place[1, 2] = bad
+    assert "give place other values" in audit(module, x).findings[0].cure
+
+
+def test_a_constant_kernel_is_blamed_and_drawn() -> None:
+    module = nn.Sequential(nn.Linear(12, 24), nn.ReLU(), nn.Linear(24, 24), nn.ReLU(),
+                           nn.Linear(24, 24), nn.ReLU(), nn.Linear(24, 3))  # fmt: skip
+    reinitialize(module, x=X, rng=0)
+    nn.init.constant_(module[2].weight, 3.0)
+    (finding,) = audit(module, X).findings
+    assert finding.verdict == "exploding" and finding.names == ("2.weight",)
+    assert finding.cure == "draw 2.weight with he_normal"
+
+
+def test_a_constant_that_costs_nothing_is_not_what_knows_nothing() -> None:
+    """As with the cosine of two views, which any constant outputs make 1."""
+    module = Made(lambda m, x: (m.a(x), m.a(x + 0.1 * torch.randn_like(x))), a=nn.Linear(12, 13))
+
+    def loss(outputs: Any, _: Any) -> Any:
+        one, other = (F.normalize(o, dim=-1) for o in outputs)
+        return 2 - 2 * (one * other).sum(-1).mean()
+
+    report = audit(module, X, torch.zeros(len(X)), loss)
+    assert report.ok and not report.blind < 1
+
+
 def test_a_normalizer_behind_an_exponential_is_no_softmax() -> None:
     """As in Mamba 2, of whose slopes 2951 % were said to be flat."""
 

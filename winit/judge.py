@@ -730,7 +730,10 @@ class Change:
 
 
 def centered(subject: Subject, case: Case) -> dict[str, Array]:
-    """Kernels whose mean does more to a signal with a mean than their spread does, without it."""
+    """Kernels whose mean does more to a signal with a mean than their spread does, without it.
+
+    In place of those that have no spread stands a draw.
+    """
     found = {}
     for name, i in case.owner.items():
         site, weight = case.program.sites[i], case.m.kernels[name]
@@ -740,6 +743,9 @@ def centered(subject: Subject, case: Case) -> dict[str, Array]:
             value, stacked = subject.value(name), site.kernel.part is not None
             layers = value.reshape(len(value) if stacked else site.kernel.layers, -1)
             found[name] = (layers - layers.mean(axis=1, keepdims=True)).reshape(value.shape)
+        elif plain and weight.std == 0 < means < math.inf and case.plans[i].std > 0:
+            noise = np.random.default_rng([*KEY, *name.encode()]).standard_normal
+            found[name] = case.plans[i].std / site.kernel.factor * noise(subject.parameters[name])
     return found
 
 
@@ -1176,6 +1182,9 @@ def cure(
 
 def advice(rule: Rule, case: Case, smaller: str) -> str:
     """What to do where no redraw cures; `smaller` where outputs of 0 cost no more than they may."""
+    lost = [name for name, weight in case.m.kernels.items() if not math.isfinite(weight.std)]
+    if rule.find is not_finite and lost:  # of which no draw is known
+        return f"give {listed(lost)} other values: not all of them are numbers"
     if rule.find is not first_loss:
         return rule.advice
     biased = any(site.shifts for site, head in zip(case.program.sites, case.heads, strict=True)

@@ -219,7 +219,8 @@ def rank(site: Site) -> int:
 def size(i: int, subject: Subject) -> float:
     """The rms of a kernel's entries, as the program multiplies them."""
     kernel = subject.program.sites[i].kernel
-    return math.sqrt(np.mean(subject.value(kernel.name) ** 2)) * kernel.factor
+    rms = math.sqrt(np.mean(subject.value(kernel.name) ** 2)) * kernel.factor
+    return rms if math.isfinite(rms) else math.inf  # with no number in it nothing starts near 0
 
 
 def faint(subject: Subject, plans: Sequence[Plan]) -> set[int]:
