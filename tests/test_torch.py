@@ -1160,9 +1160,16 @@ def test_targets_far_from_unit_scale_are_said_to_be() -> None:
 
 
 def test_trained_modules_need_force() -> None:
+    """A call alone, as to see what shapes come out, trains nothing, though it is counted."""
     module = nn.Sequential(nn.Linear(12, 6), nn.BatchNorm1d(6))
     module(X)
-    with pytest.raises(ValueError, match=r"looks trained .1.num_batches_tracked is 1"):
+    reinitialize(module, x=X)
+    assert not module[1].running_mean.any()
+    module(X).square().sum().backward()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter -= 0.1 * parameter.grad
+    with pytest.raises(ValueError, match=r"looks trained .1.num_batches_tracked is 2"):
         reinitialize(module, x=X)
     reinitialize(module, x=X, force=True)
 

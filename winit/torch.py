@@ -1285,7 +1285,7 @@ class Module(Subject):
         """The sign that the module was trained, or ""."""
         used = self.used
         for n, a in self.arrays.items():
-            if n.endswith("num_batches_tracked") and a:
+            if n.endswith("num_batches_tracked") and a and self._moved(n):
                 return f"{n} is {int(a)}"
             # that says 0, or it was told
             fresh = self.owners[n][0]._buffers.get("num_batches_tracked") is not None
@@ -1294,6 +1294,15 @@ class Module(Subject):
                 if start and np.ptp(self.value(n)):
                     return f"{n} is not {start[1]}"
         return ""
+
+    def _moved(self, counter: str) -> bool:
+        """Whether a layer that counts batches may have learned: a call alone moves no scale."""
+        part, own = self.owners[counter]
+        names = [f"{counter.removesuffix(own)}{n}" for n, p in part._parameters.items()
+                 if p is not None and p.requires_grad]  # fmt: skip
+        starts = {n: self.start(n) for n in names if n in self.arrays}
+        return not starts or any(s is None or (self.value(n) != s[0]).any()
+                                 for n, s in starts.items())  # fmt: skip
 
 
 def _check(name: str, arrays: Mapping[str, Tensor]) -> None:
