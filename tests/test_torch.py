@@ -2974,10 +2974,15 @@ def test_factors_of_outputs_give_them_the_size_of_a_head_together(factors: int, 
         assert 0.01 < float(module(x).square().mean()) < 0.3
 
 
-@pytest.mark.parametrize("act", [nn.ReLU6, nn.Sigmoid, nn.Hardsigmoid, nn.Tanh])
+NOISE = nn.Dropout(0.8), nn.Dropout(0.8, inplace=True), lambda h: h * (torch.rand(24) > 0.5)
+
+
 @pytest.mark.parametrize(
-    "mask", [nn.Dropout(0.8), lambda h: h.masked_fill(torch.rand(24) > 0.5, 0.0)]
-)
+    ("act", "mask"),
+    [*itertools.product([nn.ReLU6, nn.Hardsigmoid], NOISE),  # where torch allows it in place
+     *itertools.product([nn.Sigmoid, nn.Tanh], NOISE[::2]),
+     (nn.Tanh, lambda h: h.masked_fill(torch.rand(24) > 0.5, 0.0))],
+)  # fmt: skip
 def test_what_noise_sets_to_0_is_no_flat_slope(act: Any, mask: Any) -> None:
     """Of a sigmoid with a dropout of 0.8 80 % of the slopes were said to be flat."""
     torch.manual_seed(0)

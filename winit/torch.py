@@ -539,6 +539,9 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         options = {k: v for k, v in kwargs.items() if k != "out"}
         operands, first, product = _leaves([args, [*options.values()]]), self.count, None
         told, lying = [self.value(t) for t in operands], [*map(self.lying, operands)]
+        read = list(operands)
+        if writes and told and self.reader.bend(told[0]).tails:  # it is measured as it was
+            read[0] = read[0].detach().clone()
         if kind == "contract" and not writes:
             result, product = _computed(func, name, args, kwargs)
         else:
@@ -566,7 +569,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             if writes:
                 self.written(tensor, value)
         # of an operation that gives one number
-        self.bent(first, {2: operands[0]} if name == "masked_fill" else dict(enumerate(operands)))
+        self.bent(first, {2: read[0]} if name == "masked_fill" else dict(enumerate(read)))
         if views and results[0].layout is torch.strided:
             shared = self.views.setdefault(results[0].untyped_storage()._cdata, [])
             shared += [TensorWeakRef(t) for t in (*operands[:1], *results)]
