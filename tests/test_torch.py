@@ -3068,6 +3068,27 @@ def test_a_constant_that_costs_nothing_is_not_what_knows_nothing() -> None:
     assert report.ok and not report.blind < 1
 
 
+@pytest.mark.parametrize("tied", [False, True])
+def test_what_is_added_to_a_tied_table_is_as_small(tied: bool) -> None:
+    """Of tokens below positions of N(0, 1) a GPT learned next to nothing with SGD."""
+
+    def run(m: Any, x: Any) -> Any:
+        rows = m.words(x[..., 0]) + m.kinds(x[..., 1]) + m.places(torch.arange(6))
+        return m.head(m.norm(rows + m.inner(rows)))
+
+    module = Made(run, words=nn.Embedding(40, 32), kinds=nn.Embedding(2, 32),
+                  places=nn.Embedding(6, 32), inner=nn.Linear(32, 32), norm=nn.LayerNorm(32),
+                  head=nn.Linear(32, 40, bias=False))  # fmt: skip
+    if tied:
+        module.head.weight = module.words.weight
+    texts = reinitialize(module, x=torch.randint(0, 2, (16, 6, 2)), rng=0)
+    sizes = [t.weight.std().item() for t in (module.words, module.kinds, module.places)]
+    if tied:
+        assert texts["words.weight"] == texts["kinds.weight"] == "uniform, limit=0.05"
+        assert texts["places.weight"].startswith("scaled to the rows beside it, std=0.02")
+    assert sizes == pytest.approx([0.05 / 3**0.5 if tied else 1.0] * 3, rel=0.4)
+
+
 def test_a_normalizer_behind_an_exponential_is_no_softmax() -> None:
     """As in Mamba 2, of whose slopes 2951 % were said to be flat."""
 

@@ -134,6 +134,9 @@ def plan(program: Program) -> list[Plan]:
     picked = {site.kernel.name for site in program.sites if site.lookup}
     read = {site.kernel.name for site in program.sites if not site.lookup}
     own = dict.fromkeys(picked - read, program.table) | dict.fromkeys(picked & read, math.nan)
+    for site in program.sites:  # what meets the rows of a tied table is as small
+        beside = [program.sites[p].kernel.name for p in site.parents if program.sites[p].lookup]
+        own |= dict.fromkeys(beside, math.nan) if {*beside} & picked & read else {}
     ends = [_end(site, program.sites) for site in program.sites]
     return [_plan(*each, own) for each in zip(program.sites, runs(program), ends, strict=True)]
 
@@ -406,7 +409,8 @@ def reinitialize(
         from 0 or below: shifts always, kernels unless forced. Zeros beside which another signal
         passes, or a given bias is the result, stay so, unless forced, and so do a branch's last
         kernel near 0 and a kernel of few numbers, such as an identity. Orthogonal kernels are drawn
-        so, tables no larger than they are. Then the draw is run once, and where the signal grows or
+        so, tables no larger than they are, and positions that would drown new rows are scaled down
+        to these. Then the draw is run once, and where the signal grows or
         fades all the same, kernels are scaled until it stays level. A parameter is left if a
         function of it, such as softplus, is the kernel. In PyTorch and JAX, what no reset of the
         layer draws was given, and stays, such as an output's log-odds or a scale of 0.1: constants,
@@ -540,11 +544,27 @@ def values(
                 made := _beside(other, sites[i], plans[i], subject, rng, force=force)
             ):
                 found[other.name] = made
+    found |= _added_to_rows(subject, found)
     starts = {name: subject.start(name) for name in subject.parameters if name not in found}
     found |= {name: start for name, start in starts.items() if start is not None}
     return {
         k: found[k] for k in subject.parameters if k in found and (force or not subject.kept(k))
     }
+
+
+def _added_to_rows(
+    subject: Subject, found: Mapping[str, tuple[Array, str]]
+) -> dict[str, tuple[Array, str]]:
+    """Learned positions and the like, brought to the size of new rows that they would drown."""
+    made, biases = dict[str, tuple[Array, str]](), {*subject.program.shifts}
+    for site in subject.program.sites:
+        rows = [found[k.name][0] for k in site.kernels if site.lookup and k.name in found]
+        added = {*site.shifts} - {*found} - subject.used - biases if rows else set()
+        for name in (n for n in added if len(subject.parameters[n]) > 1):
+            value, most = subject.value(name), math.sqrt(np.mean(rows[0] ** 2))
+            if (size := math.sqrt(np.mean(value**2))) > 2 * most:
+                made[name] = value * (most / size), f"scaled to the rows beside it, std={most:.4g}"
+    return made
 
 
 def _beside(
