@@ -1037,6 +1037,17 @@ def test_a_deep_recurrent_net_that_shrinks_is_seen() -> None:
     assert "at their ideal stds" in finding.cure
 
 
+@pytest.mark.parametrize("layer", [layers.LSTM, layers.GRU, layers.SimpleRNN])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_states_of_small_rows_are_as_small_by_nature(layer: Any, depth: int) -> None:
+    keras.utils.set_random_seed(0)
+    stack = [layer(16, return_sequences=k < depth - 1) for k in range(depth)]
+    model = keras.Sequential(
+        [keras.Input((12,), dtype="int32"), layers.Embedding(50, 16), *stack, layers.Dense(2)]
+    )
+    assert audit(model, np.random.default_rng(0).integers(0, 50, (32, 12)), cures=False).ok
+
+
 @pytest.mark.parametrize("depth", [1, 2, 4])
 def test_large_targets_of_one_head_are_no_fault_of_the_layers(depth: int) -> None:
     """The other head's small gradient is not that of the last layers."""

@@ -455,16 +455,18 @@ def drift(case: Case) -> Array:
     roots2 = np.maximum(m.root2, case.meant)
     read = {r: [m.x2[i] for i in case.first if program.sites[i].roots == (r,)]
             for r, root in enumerate(program.roots) if root.kind == "input"}  # fmt: skip
+    low = min([1.0, *(x2 for x2, root in zip(m.root2, program.roots, strict=True)
+                      if x2 > 0 and root.kind in ("input", "lookup"))]) / BOUND  # fmt: skip
     for i, site in enumerate(program.sites):
         bearing = [r for r in site.roots if program.roots[r].kind != "softmax"]
         most = [1.0 if program.roots[r].kind == "lookup" else math.inf for r in bearing]
         unit = site.ahead**2
         xs = m.x2[i : i + 1] / unit
-        # A state begins at 0 and is made of what came in: behind its loop no size of it is its own.
-        least = [1 / BOUND if program.roots[r].kind == "state" and not site.recurrent else 0.0
-                 for r in bearing]  # fmt: skip
-        roots = [max(low, min(x2, top)) for r, low, top in zip(bearing, least, most, strict=True)
+        roots = [min(x2, top) for r, top in zip(bearing, most, strict=True)
                  for x2 in read.get(r) or [roots2[r]]]  # fmt: skip
+        if not site.recurrent:  # a state is made of what came in, and no small one is a start
+            state = [program.roots[r].kind == "state" for r in bearing for _ in read.get(r) or [r]]
+            roots = [max(x2, low * own) for x2, own in zip(roots, state, strict=True)]
         # A state that is read together with data is not measured apart, and may be of any size.
         roots += [m.x2[i] / unit for r in bearing if np.isnan(roots2[r])]
         if site.recurrent and site.steps == site.kernel.layers:
