@@ -450,6 +450,10 @@ def test_a_trained_model_is_refused_unless_forced(sign: str) -> None:
         model.get_layer("relu").bias.assign(np.full(32, 0.1))
     else:
         model.get_layer("norm").moving_mean.assign(np.full(32, 0.1))
+        reinitialize(model, rng=0)  # as after a call, to see what shapes come out
+        assert not model.get_layer("norm").moving_mean.numpy().any()
+        model.get_layer("norm").moving_mean.assign(np.full(32, 0.1))
+        model.get_layer("norm").trainable = False
     before = model.get_weights()
     with pytest.raises(ValueError, match=r"looks trained .*force=True"):
         reinitialize(model, rng=0)

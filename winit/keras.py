@@ -336,6 +336,9 @@ class _Model:
         if int(steps):
             return f"its optimizer took {int(steps)} steps"
         for name in sorted(self.variables.keys() - self.used):
+            beside = getattr(self.owner(name), "trainable_variables", ())
+            if beside and not self.variables[name].trainable:
+                continue  # a call alone moves statistics, and scales beside them tell of training
             start, asked = self.start(name), _asked(self.owner(name), self.variables[name])
             known = asked is None or isinstance(asked, CONSTANTS)  # of draws nobody knows the start
             if start is not None and known and not np.allclose(self.value(name), start[0]):
