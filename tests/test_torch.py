@@ -3043,7 +3043,38 @@ def test_what_is_no_number_is_named_and_no_start_of_a_branch(bad: float) -> None
     assert audit(module, x).ok
     with torch.no_grad():
         module.place[1, 2] = bad
-    assert "give place other values" in audit(module, x).findings[0].cure
+    (finding,) = audit(module, x).findings
+    assert "Not all numbers of place are finite" in finding.reason
+    assert "give place other values" in finding.cure
+
+
+@pytest.mark.parametrize("bad", [math.nan, -math.inf])
+def test_what_is_no_number_is_found_where_no_example_meets_it(bad: float) -> None:
+    module = nn.Sequential(nn.Embedding(100, 16), nn.Flatten(), nn.Linear(96, 32), nn.ReLU(),
+                           nn.Linear(32, 5))  # fmt: skip
+    x = torch.randint(0, 90, (64, 6))
+    with torch.no_grad():
+        module[0].weight[95, 2] = bad
+    (finding,) = audit(module, x).findings
+    assert finding.verdict == "exploding" and finding.cure == "draw 0.weight again"
+    reinitialize(module, x=x, rng=0)
+    assert audit(module, x).ok
+    with torch.no_grad():
+        module[2].bias[3] = bad
+    assert audit(module, x).findings[0].changes == ("2.bias",)
+
+
+def test_a_mask_that_is_added_may_be_an_input() -> None:
+    """As `nn.Transformer.generate_square_subsequent_mask` makes it, of 0 and -inf."""
+    module = Made(lambda m, x, mask: m.head(m.layer(x, src_mask=mask)), head=nn.Linear(16, 3),
+                  layer=nn.TransformerEncoderLayer(16, 2, 32, batch_first=True))  # fmt: skip
+    x, mask = torch.randn(8, 5, 16), nn.Transformer.generate_square_subsequent_mask(5)
+    assert audit(module, (x, mask)).ok
+    reinitialize(module, x=(x, mask), rng=0)
+    assert audit(module, (x, mask)).ok
+    assert audit(module, (100 * x, mask)).findings[0].cure == "standardize the inputs"
+    with pytest.raises(ValueError, match="only a mask that is added may have -inf"):
+        audit(module, (x - mask[0, 1], mask))
 
 
 def test_a_constant_kernel_is_blamed_and_drawn() -> None:

@@ -22,7 +22,7 @@ from jax.extend import core
 from jax.interpreters import partial_eval
 from jax.sharding import Mesh, NamedSharding
 
-from winit import _checks, reader
+from winit import _checks, reader, subject
 from winit._checks import RNG
 from winit.reader import Contract, Draft, Op, Reader, Value
 from winit.subject import BLOCK, KEY, PEAK, Note, spread, squares, together
@@ -897,8 +897,9 @@ def _check_inputs(x: Any) -> None:
     for leaf in leaves:
         if not jnp.issubdtype(leaf.dtype, jnp.number) and leaf.dtype != bool:
             raise TypeError(f"x must hold arrays of numbers, got {_checks.shown(leaf)}")
-        if not np.isfinite(leaf.astype(np.float64)).all():
-            raise ValueError("x must hold finite values")
+        wide = leaf.astype(np.float64)
+        if not (np.isfinite(wide).all() or ((wide == 0) | (wide == -np.inf)).all()):
+            raise ValueError(subject.INFINITE)
     if not any(leaf.ndim for leaf in leaves) or not all(leaf.size for leaf in leaves):
         raise ValueError(f"x must be arrays of at least one example, got {_checks.shown(x)}")
 

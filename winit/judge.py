@@ -263,11 +263,12 @@ def not_finite(case: Case) -> Array:
     A signal first overflows near the inputs, a gradient near the outputs.
     """
     m, huge = case.m, np.isinf(case.m.g2) | np.isinf(case.m.effect)
-    if m.finite and not huge.any():
+    if m.finite and not (huge.any() or _lost(case)):
         return np.array([-math.inf])
     first = np.isinf(m.z2) & (np.cumsum(np.isinf(m.z2)) == 1)
     last = huge & (np.cumsum(huge[::-1])[::-1] == 1)
-    lost = np.array([site.scale.name in _lost(case) for site in case.program.sites], dtype=bool)
+    names = _lost(case)  # also where these examples do not come by, as at a row that none picks
+    lost = np.array([site.scale.name in names for site in case.program.sites], dtype=bool)
     found = next((bad for bad in (lost, first, last) if bad.any()), None)
     return np.array([math.inf]) if found is None else np.where(found, math.inf, math.nan)
 
@@ -820,7 +821,7 @@ def blamed(
     one that alone cures it and brings more than all the others. Where they were not tried, or none
     alone ends an overflow, a kernel's own factor speaks.
     """
-    if rule.find is not_finite and (lost := _lost(case)):
+    if rule.find is not_finite and (lost := [name for name in _lost(case) if name in case.owner]):
         return lost
     before = rule.level(case)
     if not (tried and before < math.inf):
@@ -842,8 +843,9 @@ def blamed(
 
 
 def _lost(case: Case) -> list[str]:
-    """Kernels with entries that are no numbers."""
-    return [name for name in case.owner if not math.isfinite(case.m.kernels[name].std)]
+    """Parameters with entries that are no numbers; those that never change may be masks."""
+    return [name for name, weight in case.m.kernels.items()
+            if not math.isfinite(weight.std) and name not in case.program.frozen]  # fmt: skip
 
 
 def _apart(
@@ -1184,9 +1186,8 @@ def cure(
 
 def advice(rule: Rule, case: Case, smaller: str) -> str:
     """What to do where no redraw cures; `smaller` where outputs of 0 cost no more than they may."""
-    lost = [name for name, weight in case.m.kernels.items() if not math.isfinite(weight.std)]
-    if rule.find is not_finite and lost:  # of which no draw is known
-        return f"give {listed(lost)} other values: not all of them are numbers"
+    if rule.find is not_finite and (lost := _lost(case)):  # of which no draw is known
+        return f"give {listed(lost)} other values"
     if rule.find is not first_loss:
         return rule.advice
     biased = any(site.shifts for site, head in zip(case.program.sites, case.heads, strict=True)
@@ -1225,6 +1226,8 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
         told_of = [label(n, factors[n]) for n in named if n in factors]
         layers = tuple(k for k in told_of if k not in named)
         reason += f" It is {listed(layers)}." if layers else ""
+        lost = _lost(case) if rule.find is not_finite else []
+        reason += f" Not all numbers of {listed(lost)} are finite." if lost else ""
         changed = tuple(dict.fromkeys((*change.scales, *change.values))) if change else ()
         findings = [Finding(rule.verdict, names, reason, text, rule.meaning, changed)]
         for other in RULES:  # what follows from it

@@ -290,6 +290,8 @@ def orthogonal(site: Site, subject: Subject) -> bool:
     rows = subject.value(site.kernel.name).reshape(-1)[site.kernel.index()]
     rows = rows.reshape(*rows.shape[:2], -1)
     rows = rows if rows.shape[1] <= rows.shape[2] else rows.swapaxes(1, 2)
+    if not np.isfinite(rows).all():
+        return False
     some = rows[:, :32] / (np.sqrt(np.mean(rows[:, :1] ** 2)) or 1.0)
     squares = some @ some.swapaxes(1, 2) / rows.shape[2]
     return rows.shape[1] > 1 and bool(np.allclose(squares, np.eye(some.shape[1]), atol=1e-3))
@@ -297,7 +299,7 @@ def orthogonal(site: Site, subject: Subject) -> bool:
 
 def smaller(plan: Plan, table: Array) -> Plan:
     """The plan for a table that was drawn smaller: rows of any scale are as good, and it stays."""
-    std = float(np.std(table))
+    std = float(np.std(table)) if np.isfinite(table).all() else math.nan
     return Plan("normal", plan.std, {"std": std}) if 0 < std < 0.9 * plan.drawn else plan
 
 

@@ -29,6 +29,7 @@ WIDE = 16
 FEW = 16  # of so many different numbers at most a kernel is a pattern: an identity, an upsampling
 ROUNDED = 1e-4  # of the largest entry of a gradient: so far apart are those that are equal
 NOTES = ("x", "z", "g", "w", "flat")  # of a site: what is read and given, and of the gradient
+INFINITE = "x must hold finite values; only a mask that is added may have -inf, beside zeros"
 PEAK = 0.99  # of a row of a softmax: its slopes, p (1 - p), are then 1/25 of the steepest at most
 
 # What a run notes, by kind and value: how many numbers ("n"), sums over blocks of their squares
@@ -123,9 +124,8 @@ class Subject:
 
     def standard(self, array: Any) -> Any:
         """An input of floats brought to mean 0 and std 1, each column of a table; others as is."""
-        if "float" not in str(array.dtype):
+        if "float" not in str(array.dtype) or not np.isfinite(wide := self.numpy(array)).all():
             return array
-        wide = self.numpy(array)
         axis = 0 if wide.ndim == 2 and len(wide) > 1 else None
         std = wide.std(axis=axis)
         return self.like((wide - wide.mean(axis=axis)) / np.where(std > 0, std, 1.0), array)
@@ -181,18 +181,18 @@ class Subject:
         if (start := self.start(name)) is None:
             return ""
         value, resets = self.value(name), self.resets(name)
-        if not (own := value[value != start[0]]).size:
+        if not (own := value[value != start[0]]).size or not np.isfinite(own).all():
             return ""
         reads = [site for site in sites if name in site.shifts]
         draws = [np.abs(reset).max() for reset in resets]
         draws = draws or [1 / math.sqrt(max(site.fan_in, 1.0)) for site in reads]
         flat, size = not np.ptp(own), float(np.abs(own).max())
-        last = size < math.inf and any(site.head for site in reads)
+        last = any(site.head for site in reads)
         far = size > 3 * max(draws, default=0.0)
         alone = flat and (own.size > 1 or far)
         always = bool(resets) and not np.ptp(resets)
         if size > CROSSED and not last:  # a fault, or where a gate or a scale begins
-            meant = far and size < math.inf and self._scales(name, own)
+            meant = far and self._scales(name, own)
         else:
             meant = always or alone or (far and bool(resets or last))
         if not meant:

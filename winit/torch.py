@@ -1345,8 +1345,10 @@ def _arguments(module: nn.Module, x: Any, arrays: Mapping[str, Tensor]) -> tuple
         if t.layout is not torch.strided:
             raise ValueError(f"x holds a sparse tensor ({t.layout}), and only dense ones are "
                              "measured: give its to_dense(), or hold it as a buffer")  # fmt: skip
-        if t.is_floating_point() and not torch.isfinite(t).all():
-            raise ValueError("x must hold finite values")
+        if t.is_floating_point() and not (
+            t.isfinite().all() or ((t == 0) | (t == -math.inf)).all()
+        ):
+            raise ValueError(subject.INFINITE)
     if not any(t.ndim for t in _leaves(x)) or not all(t.numel() for t in _leaves(x)):
         raise ValueError(f"x must hold tensors of at least one example, got {_checks.shown(x)}")
     args, kwargs = ((), dict(x)) if words else (x if type(x) is tuple else (x,), {})
