@@ -899,7 +899,7 @@ def _check_inputs(x: Any) -> None:
             raise TypeError(f"x must hold arrays of numbers, got {_checks.shown(leaf)}")
         wide = leaf.astype(np.float64)
         if not (np.isfinite(wide).all() or ((wide == 0) | (wide == -np.inf)).all()):
-            raise ValueError(subject.INFINITE)
+            raise ValueError(f"{subject.INFINITE}, got {wide[~np.isfinite(wide)][0]}")
     if not any(leaf.ndim for leaf in leaves) or not all(leaf.size for leaf in leaves):
         raise ValueError(f"x must be arrays of at least one example, got {_checks.shown(x)}")
 

@@ -564,7 +564,7 @@ def _added_to_rows(
         added = {*site.shifts} - {*found} - subject.used - biases if rows else set()
         for name in (n for n in added if len(subject.parameters[n]) > 1):
             value, most = subject.value(name), math.sqrt(np.mean(rows[0] ** 2))
-            if (size := math.sqrt(np.mean(value**2))) > 2 * most:
+            if 2 * most < (size := math.sqrt(np.mean(value**2))) < math.inf:
                 made[name] = value * (most / size), f"scaled to the rows beside it, std={most:.4g}"
     return made
 

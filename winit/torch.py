@@ -1348,7 +1348,7 @@ def _arguments(module: nn.Module, x: Any, arrays: Mapping[str, Tensor]) -> tuple
         if t.is_floating_point() and not (
             t.isfinite().all() or ((t == 0) | (t == -math.inf)).all()
         ):
-            raise ValueError(subject.INFINITE)
+            raise ValueError(f"{subject.INFINITE}, got {t[~t.isfinite()][0].item()}")
     if not any(t.ndim for t in _leaves(x)) or not all(t.numel() for t in _leaves(x)):
         raise ValueError(f"x must hold tensors of at least one example, got {_checks.shown(x)}")
     args, kwargs = ((), dict(x)) if words else (x if type(x) is tuple else (x,), {})
