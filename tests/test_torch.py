@@ -3064,6 +3064,16 @@ def test_what_is_no_number_is_found_where_no_example_meets_it(bad: float) -> Non
     assert audit(module, x).findings[0].changes == ("2.bias",)
 
 
+def test_a_frozen_kernel_with_no_number_in_it_is_named() -> None:
+    module = nn.Sequential(nn.Linear(12, 24), nn.ReLU(), nn.Linear(24, 3))
+    with torch.no_grad():
+        module[0].weight[3, 2] = math.nan
+    module[0].requires_grad_(False)
+    (finding,) = audit(module, X).findings
+    assert finding.names == ("0.weight",)
+    assert "Not all numbers of 0.weight are finite" in finding.reason
+
+
 def test_a_mask_that_is_added_may_be_an_input() -> None:
     """As `nn.Transformer.generate_square_subsequent_mask` makes it, of 0 and -inf."""
     module = Made(lambda m, x, mask: m.head(m.layer(x, src_mask=mask)), head=nn.Linear(16, 3),

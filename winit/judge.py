@@ -843,9 +843,10 @@ def blamed(
 
 
 def _lost(case: Case) -> list[str]:
-    """Parameters with entries that are no numbers; those that never change may be masks."""
+    """Parameters with entries that are no numbers; other than kernels, frozen ones may be masks."""
+    masks = {*case.program.frozen} - {*case.owner}
     return [name for name, weight in case.m.kernels.items()
-            if not math.isfinite(weight.std) and name not in case.program.frozen]  # fmt: skip
+            if not math.isfinite(weight.std) and name not in masks]  # fmt: skip
 
 
 def _apart(
