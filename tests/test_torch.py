@@ -2996,6 +2996,17 @@ def test_what_noise_sets_to_0_is_no_flat_slope(act: Any, mask: Any) -> None:
     assert audit(module, X, cures=False).rows[0].saturated > 0.8
 
 
+@pytest.mark.parametrize("act", [nn.ReLU, nn.Tanh, nn.GELU])
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.8])
+def test_kernels_behind_a_dropout_are_drawn_for_the_activation(act: Any, p: float) -> None:
+    parts = [(nn.Linear(12 if not k else 32, 32), act()) for k in range(3)]
+    plain = nn.Sequential(*[part for pair in parts for part in pair], nn.Linear(32, 3))
+    noisy = nn.Sequential(*[q for pair in parts for q in (*pair, nn.Dropout(p))], plain[-1])
+    rows, others = audit(plain, X, cures=False).rows, audit(noisy, X, cures=False).rows
+    assert [row.before for row in rows] == [row.before for row in others]
+    assert [row.ideal for row in rows] == [row.ideal for row in others]
+
+
 def test_rows_whose_squares_a_kernel_reads_start_small() -> None:
     """As in a neural factorization machine, which with rows of N(0, 1) learned nothing of use."""
 

@@ -379,6 +379,25 @@ def _letting(op: Op, inputs: Sequence[Value], k: int) -> list[Value]:
     return list(inputs)
 
 
+def _behind_noise(op: Op, inputs: Sequence[Value], main: Sequence[int]) -> Sequence[Value]:
+    """What lets a signal through, where dropout or a mask takes a part of it.
+
+    What dropout leaves is larger by as much as it takes: that is no known number.
+    """
+    if op.kind == "choose" and len(main) == 1 and 0 not in main and not inputs[0].exact:
+        return _letting(op, inputs, main[0])
+    if op.kind != "mul":
+        return inputs
+    return [replace(v, number=1.0) if k not in main and _drops(v) else v
+            for k, v in enumerate(inputs)]  # fmt: skip
+
+
+def _drops(v: Value) -> bool:
+    """Whether it is noise of zeros and one number, whose mean is 1 but for chance."""
+    noise = not (v.level or v.powers) and 0 < v.share < 1 and v.number > 1
+    return noise and abs(math.log(v.share * v.number)) < math.log(NUMBER) / 2
+
+
 def _before_last(v: Value) -> Value:
     """A value before the known number above 1 that multiplied it last."""
     own = v.straight and v.multiples
@@ -666,8 +685,7 @@ class Reader:
         inputs = [v if k in main or not v.level else replace(v, number=1.0)
                   for k, v in enumerate(inputs)]  # fmt: skip
         came = inputs[main[0]]
-        if op.kind == "choose" and len(main) == 1 and 0 not in main and not inputs[0].exact:
-            inputs = _letting(op, inputs, main[0])
+        inputs = _behind_noise(op, inputs, main)
         sides = [v for k, v in enumerate(inputs) if k not in main]
         made_of = {p for v in sides for p in v.powers}
         self.factors |= made_of if op.kind in ("mul", "div") else set()
