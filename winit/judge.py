@@ -83,32 +83,40 @@ class Case:
     opened: Mapping[str, Array] = field(default_factory=dict)
     meant: Array = field(default_factory=lambda: np.zeros(1))
 
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """Those of the program."""
+        return self.program.sites
+
     def each(self, name: str) -> Array:
         """One of the sites' properties, for each site."""
-        found = [getattr(site, name) for site in self.program.sites]
+        found = [getattr(site, name) for site in self.sites]
         return np.array(found) if found else np.zeros(0, dtype=bool)
+
+    def roots(self, *kinds: str) -> Array:
+        """Which of the roots are of such a kind."""
+        return np.array([root.kind in kinds for root in self.program.roots], dtype=bool)
 
     @property
     def order(self) -> list[int]:
         """The sites that answer for kernels and lookups, each once, those near the inputs first."""
-        return sorted(self.owner.values(), key=lambda i: (self.program.sites[i].depth, i))
+        return sorted(self.owner.values(), key=lambda i: (self.sites[i].depth, i))
 
     def parts(self, i: int) -> dict[int, int]:
         """Of a stack of kernels that one parameter is, the sites that use its parts."""
-        name, sites = self.program.sites[i].scale.name, enumerate(self.program.sites)
-        return {k.part: j for j, site in sites
-                if (k := site.scale).name == name and k.part is not None}  # fmt: skip
+        kernels = [(j, site.scale) for j, site in enumerate(self.sites)]
+        name = kernels[i][1].name
+        return {k.part: j for j, k in kernels if k.name == name and k.part is not None}
 
     @property
     def kernels(self) -> list[int]:
         """Those of them that multiply."""
-        return [i for i in self.order if not self.program.sites[i].lookup]
+        return [i for i in self.order if not self.sites[i].lookup]
 
     @property
     def first(self) -> list[int]:
         """The sites that read data and nothing else."""
-        inside = (i for i, site in enumerate(self.program.sites) if not site.parents)
-        return [i for i in inside if self.program.sites[i].reads_data]
+        return [i for i, site in enumerate(self.sites) if site.reads_data and not site.parents]
 
     @property
     def mute(self) -> tuple[str, ...]:
@@ -124,10 +132,9 @@ class Case:
     @property
     def empty(self) -> Array:
         """Sites that read zeros, since the data are zeros, or a state is."""
-        zero = [r for r, root in enumerate(self.program.roots)
-                if root.kind in ("input", "state") and self.m.root2[r] == 0]  # fmt: skip
-        raw = [set(site.roots) <= set(zero) for site in self.program.sites]
-        return np.asarray(np.array(raw, dtype=bool) & self.each("reads_data") & (self.m.x2 == 0))
+        zero = self.roots("input", "state") & (self.m.root2 == 0)
+        raw = np.array([zero[[*site.roots]].all() for site in self.sites], dtype=bool)
+        return np.asarray(raw & self.each("reads_data") & (self.m.x2 == 0))
 
     @property
     def heads(self) -> Array:
@@ -157,16 +164,11 @@ def start(subject: Subject) -> Case:
     """The model as it is, once what starts at 0 has given way."""
     program, owner = subject.program, dict[str, int]()
     spread = np.zeros(len(program.sites))
-    for i, site in enumerate(program.sites):
+    for i, parents in enumerate(redraw.followed(program)):
         # of the widest way here: what a narrow branch adds by chance is not all that arrives
-        ways = [
-            (spread[p] + HANIN / program.sites[p].units, p)
-            for p in site.parents
-            if p < i and redraw.together(program, p, i)
-        ]
-        if ways:
-            spread[i], p = min(ways)
-            spread[i] = 0.0 if program.sites[p].lookup else spread[i]
+        ways = [(spread[p] + HANIN / program.sites[p].units, p) for p in parents]
+        least, p = min(ways, default=(0.0, i))
+        spread[i] = 0.0 if program.sites[p].lookup else least
     for i in redraw.first_places(program):
         owner.setdefault(program.sites[i].scale.name, i)
     m = subject.measure()
@@ -182,13 +184,14 @@ def _meaning(case: Case, subject: Subject) -> Case:
 
     By their ideals, and by standardizing data that are too small.
     """
-    kinds = np.array([root.kind for root in case.program.roots], dtype=object)
-    low = (kinds == "normalizer") & (case.m.root2 > 0) & (case.m.root2 < 1 / BOUND)
+    low = case.roots("normalizer") & (case.m.root2 > 0) & (case.m.root2 < 1 / BOUND)
+    if not low.any():
+        return case
     larger = dict[str, Array]()
-    for name, i in case.owner.items() if low.any() else ():
-        off = _off(case, i, case.m.kernels[name].stds).max()
-        larger |= {name: np.exp(off / case.program.sites[i].scale.power)} if off > 0 else {}
-    tiny = low.any() and any(0 < x2 < LOW for x2 in case.m.input2.values())
+    for name, i in case.owner.items():
+        if (off := _off(case, i, case.m.kernels[name].stds).max()) > 0:
+            larger[name] = np.exp(off / case.sites[i].scale.power)
+    tiny = any(0 < x2 < LOW for x2 in case.m.input2.values())
     if not (larger or tiny):
         return case
     found = subject.measure(larger, case.opened, standardized=tiny).root2
@@ -224,7 +227,7 @@ def _partial(case: Case) -> list[str]:
     if not shut(case):
         return []
     some = [i for i in case.kernels if 0 < case.m.opens[i].sum() < case.m.opens[i].size]
-    found = [(i, case.program.sites[i]) for i in some]
+    found = [(i, case.sites[i]) for i in some]
     plain = [site.kernel for i, site in found
              if site.groups == 1 == len(site.kernels) and case.m.x2[i] > 0]  # fmt: skip
     return [k.name for k in plain if k.trainable and k.name not in case.opened
@@ -235,17 +238,17 @@ def _opening(case: Case, name: str, subject: Subject) -> Array:
     """Noise in place of zeros, the same for inputs and for units that nothing tells apart."""
     rng = np.random.default_rng([*KEY, *name.encode()])
     value, i = OPENED * rng.standard_normal(subject.parameters[name]), case.owner.get(name)
-    main = i is not None and case.program.sites[i].kernel.name == name
+    main = i is not None and case.sites[i].kernel.name == name
     if case.m.kernels[name].tied and not main:
         value = np.broadcast_to(value[(0,) * (value.ndim - 1)], value.shape).copy()
-    if i is None or not main or (index := case.program.sites[i].kernel.index) is None:
+    if i is None or not main or (index := case.sites[i].kernel.index) is None:
         return value
     at, alike = index(), (case.m.distinct == 1) & (case.each("units") > 1)
-    noise, parents = value.reshape(-1)[at], list(case.program.sites[i].parents)
+    noise, parents = value.reshape(-1)[at], list(case.sites[i].parents)
     noise = noise[:, :1] if alike[i] else noise
     noise = noise[:, :, :1] if parents and alike[parents].all() else noise
     opens, zero = case.m.opens[i], case.m.kernels[name].zero
-    own = i in case.program.sites[i].partners  # a packed kernel: its parts multiply each other
+    own = i in case.sites[i].partners  # a packed kernel: its parts multiply each other
     if (own or not zero) and len(at) == 1 and len(opens) == len(at[0]):  # and the rest stays
         opens = opens.reshape(1, -1, *[1] * (at.ndim - 2))
         noise = np.where(opens, noise, subject.value(name).reshape(-1)[at])
@@ -268,7 +271,7 @@ def not_finite(case: Case) -> Array:
     first = np.isinf(m.z2) & (np.cumsum(np.isinf(m.z2)) == 1)
     last = huge & (np.cumsum(huge[::-1])[::-1] == 1)
     names = _lost(case)  # also where these examples do not come by, as at a row that none picks
-    lost = np.array([site.scale.name in names for site in case.program.sites], dtype=bool)
+    lost = np.array([site.scale.name in names for site in case.sites], dtype=bool)
     found = next((bad for bad in (lost, first, last) if bad.any()), None)
     return np.array([math.inf]) if found is None else np.where(found, math.inf, math.nan)
 
@@ -278,16 +281,15 @@ def unscaled(case: Case) -> Array:
 
     What is only made whole numbers of, as the bits of a hash, has no scale to speak of.
     """
-    sites, kinds = case.program.sites, [root.kind for root in case.program.roots]
-    x2 = np.full(len(sites), math.nan)
-    for i in _raw(case):
-        x2[i] = case.m.x2[i]
+    sites, data, x2 = case.sites, case.roots("input"), np.full(len(case.sites), math.nan)
+    raw = _raw(case)
+    x2[raw] = case.m.x2[raw]
     for i, site in enumerate(sites):  # columns beside a table's rows, or beside what a kernel gives
         if not (site.parents and site.reads_data):
             continue
         # What reads data, too, as a cell of its own state and them, is large because they are.
         beside = [case.m.z2[p] for p in site.parents if not sites[p].reads_data]
-        large = [case.m.root2[r] for r in site.roots if kinds[r] == "input"]
+        large = [case.m.root2[r] for r in site.roots if data[r]]
         if max(large, default=0.0) > HIGH > max(beside, default=0.0):
             x2[i] = math.nan if site.lookup or site.normalized else max(1.0, case.m.x2[i])
     return np.log(np.maximum(LOW / x2, x2 / HIGH))
@@ -298,15 +300,13 @@ def uncentered(case: Case) -> Array:
 
     Where other data come in that vary, as beside a mask, these tell the examples apart.
     """
-    share = np.full(len(case.program.sites), math.nan)
+    share = np.full(len(case.sites), math.nan)
     lookups = case.each("lookup")
-    beside = np.where(lookups, case.m.z_share, case.m.x_share)[
-        [*case.first, *np.flatnonzero(lookups)]
-    ]
-    if not (beside >= VARIES).any():
-        for i in _raw(case):
-            share[i] = case.m.x_share[i] if case.m.x_share[i] > EQUAL else math.nan
-    return np.log(VARIES / share)
+    shares = np.where(lookups, case.m.z_share, case.m.x_share)
+    beside = shares[[*case.first, *np.flatnonzero(lookups)]]
+    raw = [] if (beside >= VARIES).any() else _raw(case)
+    share[raw] = case.m.x_share[raw]
+    return np.log(VARIES / np.where(share > EQUAL, share, math.nan))
 
 
 def _raw(case: Case) -> list[int]:
@@ -315,12 +315,11 @@ def _raw(case: Case) -> list[int]:
     One in front of each branch alone is none, as where the trunk of a transformer begins: what the
     branches add is then as nothing.
     """
-    sites, kinds = case.program.sites, [root.kind for root in case.program.roots]
-    spared = {*case.program.severed}  # of what they give only whole numbers are made
-    return [i for i in case.first if case.m.x2[i] > 0 and sites[i].kernel.name not in spared
-            and not (sites[i].lookup or (sites[i].normalized and
-                     (sites[i].summed == 1 or sites[i].passed)))
-            and all(kinds[r] == "input" for r in sites[i].roots)]  # fmt: skip
+    data, whole = case.roots("input"), case.program.severed  # only whole numbers are made of it
+    found = [(i, case.sites[i]) for i in case.first if case.m.x2[i] > 0]
+    return [i for i, site in found if not site.lookup and data[[*site.roots]].all()
+            and not (site.normalized and (site.summed == 1 or site.passed))
+            and site.kernel.name not in whole]  # fmt: skip
 
 
 def dead(case: Case) -> Array:
@@ -333,11 +332,11 @@ def dead(case: Case) -> Array:
     Nor is a kernel dead whose own gradient comes by a way on which its result is not used, nor one
     that is frozen, and needs no gradient, where its signal passes and another way leads past it.
     """
-    names = np.array([site.kernel.name for site in case.program.sites])
+    names = np.array([site.kernel.name for site in case.sites])
     waits = np.array([case.closed.kernels[name].gradient == 0 for name in names], dtype=bool)
     share = np.where((case.m.z2 == 0) | (case.m.g2 == 0), 1.0, case.m.dead)
     share[case.m.unfelt & ~case.each("cut") & ~waits] = 1.0
-    frozen = np.array([not site.kernel.trainable for site in case.program.sites], dtype=bool)
+    frozen = np.array([not site.kernel.trainable for site in case.sites], dtype=bool)
     idle = np.isin(names, case.mute) | frozen & ~case.each("cut")
     share[idle & (case.m.z2 > 0) | case.empty] = math.nan  # of zeros as data the notes speak
     for i in np.flatnonzero((case.m.z2 > 0) & (case.m.g2 == 0) & ~case.m.unfelt):
@@ -357,7 +356,7 @@ def stays(case: Case) -> list[str]:
     experts in one array so does one that is 0 at both of its ends.
     """
     still: dict[str, bool] = {}
-    for i, site in enumerate(case.program.sites):
+    for i, site in enumerate(case.sites):
         k, silent = site.kernel, case.m.silent[i]
         if k.trainable and len(site.kernels) == 1 and not site.lookup:
             # Of queries and keys in one kernel what is silent was 0 on both sides.
@@ -365,7 +364,7 @@ def stays(case: Case) -> list[str]:
             packed = i in site.partners and some and silent.mean() <= MOSTLY
             stays = bool(packed or case.m.still[i]) and case.m.x2[i] > 0
             still[k.name] = stays and still.get(k.name, True)  # at each place
-    parts = [k for site, z2 in zip(case.program.sites, case.m.z2, strict=True) if z2 > 0
+    parts = [k for site, z2 in zip(case.sites, case.m.z2, strict=True) if z2 > 0
              for k in site.kernels[1:] if k.trainable]  # fmt: skip
     weights = {k.name: case.m.kernels[k.name] for k in parts}
     whole = [name for name, weight in weights.items() if weight.zero and weight.gradient == 0]
@@ -380,7 +379,7 @@ def stuck(case: Case) -> Array:
 def severed(case: Case) -> Array:
     """Kernels before whole numbers that all the rest is made of: no gradient passes those."""
     lost = set(case.mute) & set(case.program.severed)
-    own = (site.kernel for site in case.program.sites)
+    own = (site.kernel for site in case.sites)
     return np.array([1.0 if k.name in lost and k.trainable else math.nan for k in own])
 
 
@@ -395,7 +394,7 @@ def equal_rows(case: Case) -> list[str]:
 
     Biases of members that are averaged are no loss, though as equal.
     """
-    known = {*(site.kernel.name for site in case.program.sites), *case.program.shifts}
+    known = {*(site.kernel.name for site in case.sites), *case.program.shifts}
     others = {n: w for n, w in case.m.kernels.items() if n not in known}
     return [n for n, w in others.items() if w.tied and n not in case.program.frozen]
 
@@ -410,7 +409,7 @@ def copies(case: Case) -> list[list[str]]:
     found: dict[Any, list[str]] = {}
     for name, i in case.owner.items():
         weight = case.m.kernels[name]
-        alike = case.program.sites[i].scale.shape, weight.std, weight.rms
+        alike = case.sites[i].scale.shape, weight.std, weight.rms
         if weight.std > 0 and weight.std < math.inf and not math.isnan(weight.rms):
             found.setdefault(alike, []).append(name)
     return [names for names in found.values() if len(names) > 1]
@@ -427,7 +426,7 @@ def inseparable(case: Case) -> Array:
     """Kernels that start equal and get the same gradient, as copies of a module side by side."""
     found = {n for same in copies(case) for n in same for other in same
              if n != other and same_gradient(case.m, n, other)}  # fmt: skip
-    return np.array([1.0 if s.scale.name in found else math.nan for s in case.program.sites])
+    return np.array([1.0 if s.scale.name in found else math.nan for s in case.sites])
 
 
 def saturated(case: Case) -> Array:
@@ -438,7 +437,7 @@ def saturated(case: Case) -> Array:
 def collapsed(case: Case) -> Array:
     """Heads at which all examples look alike, though the inputs differ."""
     told = case.heads & (case.m.z2 > 0) & (case.entering > COLLAPSED)
-    scales = {n for s in case.program.sites if s.passed for n in s.scales}
+    scales = {n for s in case.sites if s.passed for n in s.scales}
     scales -= {*case.program.frozen}
     opens = [case.m.kernels[n].rms ** 2 for n in scales if 0 < case.m.kernels[n].rms < 1]
     share = case.m.z_share / min(opens, default=1.0)  # what training opens, as a LayerScale
@@ -452,7 +451,7 @@ def drift(case: Case) -> Array:
     In a loop the last step speaks, of stacked layers each; a state that sums its input up sets out
     from its first step. Where one kernel alone carries the state, E z² over E x² is its memory.
     """
-    program, m, drifts = case.program, case.m, np.zeros(len(case.program.sites))
+    program, m, drifts = case.program, case.m, np.zeros(len(case.sites))
     roots2 = np.maximum(m.root2, case.meant)
     read = {r: [m.x2[i] for i in case.first if program.sites[i].roots == (r,)]
             for r, root in enumerate(program.roots) if root.kind == "input"}  # fmt: skip
@@ -491,8 +490,8 @@ def drift(case: Case) -> Array:
 
 def judged(case: Case) -> Array:
     """Where every path leads through, or the state of a loop that reads new data."""
-    alone = np.array([site.kernel.layers == 1 for site in case.program.sites], dtype=bool)
-    sites = case.program.sites
+    alone = np.array([site.kernel.layers == 1 for site in case.sites], dtype=bool)
+    sites = case.sites
     # The first branches beside a trunk begin with what every path leads through: if nothing sets
     # the trunk's scale anew before the end, as a normalizer does.
     ends = {root for site in sites if site.head for root in site.roots}
@@ -553,11 +552,11 @@ def effects(case: Case) -> tuple[Array, float, float]:
 
     For the former, those behind a scale that training opens, as a LayerScale, count without it.
     """
-    stopped, mask = case.mute, np.zeros(len(case.program.sites), dtype=bool)
+    stopped, mask = case.mute, np.zeros(len(case.sites), dtype=bool)
     flows, told, eased, trained = list[int](), list[float](), list[float](), list[bool]()
     scales = opening_scales(case)
     for i in case.order:
-        kernel, effect = case.program.sites[i].kernel, case.m.effect[i]
+        kernel, effect = case.sites[i].kernel, case.m.effect[i]
         name = kernel.name
         if name not in stopped and effect >= 0:
             felt = case.m.kernels[name].felt  # each layer on its own
@@ -585,7 +584,7 @@ def opening_scales(case: Case) -> list[float]:
     noise stands that is smaller than their ideal, or near 0: its own, and those through which every
     later site reads it.
     """
-    sites = case.program.sites
+    sites = case.sites
     behind = [dict[Any, float]() for _ in sites]
     for i in reversed(range(len(sites))):
         nexts = [j for j in range(i + 1, len(sites)) if i in sites[j].parents]
@@ -739,7 +738,7 @@ def centered(subject: Subject, case: Case) -> dict[str, Array]:
     """
     found = {}
     for name, i in case.owner.items():
-        site, weight = case.program.sites[i], case.m.kernels[name]
+        site, weight = case.sites[i], case.m.kernels[name]
         plain = len(site.kernels) == 1 and not site.lookup
         means = (weight.rms**2 - weight.std**2) * site.fan_in
         if plain and 0 < weight.std < math.inf and weight.std**2 < means < math.inf:
@@ -757,7 +756,7 @@ def suspects(case: Case, means: Mapping[str, Array]) -> dict[str, Array]:
     found = {}
     near = min(NEAR, math.log(BOUND) / 2 / max(len(case.kernels), 1))
     for name, i in sorted(case.owner.items(), key=lambda pair: pair[1]):
-        site, stds = case.program.sites[i], case.m.kernels[name].stds
+        site, stds = case.sites[i], case.m.kernels[name].stds
         parts = case.parts(i)
         off = _off(case, i, stds)
         if len(parts) > 1:
@@ -773,7 +772,7 @@ def suspects(case: Case, means: Mapping[str, Array]) -> dict[str, Array]:
 
 def _off(case: Case, i: int, stds: Array) -> Array:
     """ln of a kernel's ideal std over its own, layer by layer; 0 where nothing can be told."""
-    site, ideal = case.program.sites[i], case.plans[i].std
+    site, ideal = case.sites[i], case.plans[i].std
     if site.lookup and case.m.z2[i] > 1.0:
         ideal = case.plans[i].drawn
     std = case.m.std[i] * (stds / math.sqrt(np.mean(stds**2)) if len(stds) > 1 else 1.0)
@@ -786,7 +785,7 @@ def _off(case: Case, i: int, stds: Array) -> Array:
 
 def _places(case: Case, names: list[str], factors: Mapping[str, Array]) -> list[int]:
     """Where these kernels are used; of a stack those parts that are to change."""
-    found = [(i, s.scale) for i, s in enumerate(case.program.sites) if s.scale.name in names]
+    found = [(i, s.scale) for i, s in enumerate(case.sites) if s.scale.name in names]
     return [i for i, k in found if k.part is None or np.ndim(f := factors.get(k.name, 1.0)) == 0
             or abs(math.log(np.ravel(f)[k.part])) > NEAR]  # fmt: skip
 
@@ -912,7 +911,7 @@ def _given(subject: Subject, case: Case) -> dict[str, tuple[Array, str]]:
 
 def _groups(case: Case, named: list[str], factors: Mapping[str, Array]) -> list[list[str]]:
     """Kernels to put right together, each time without what is frozen first."""
-    sites = {name: case.program.sites[case.owner[name]] for name in factors}
+    sites = {name: case.sites[case.owner[name]] for name in factors}
     heads = [name for name, site in sites.items() if site.head]
     tails = [name for name, site in sites.items() if _ends_branch(site)]
     ends = tails if len(named) > 1 and set(tails) & set(named) else []
@@ -936,7 +935,7 @@ def changes(
 ) -> Iterator[Change]:  # fmt: skip
     """Cures to try, the smallest first."""
     first = Change("standardize the inputs", standardized=rule.find in (unscaled, uncentered))
-    found, sites = [first] * first.standardized, case.program.sites
+    found, sites = [first] * first.standardized, case.sites
 
     def told(change: Change) -> Change:
         both = first.standardized and change is not first
@@ -992,7 +991,7 @@ def changes(
 
 def _bare(subject: Subject, case: Case) -> list[str]:
     """Parameters of two axes that are no kernels, as learned tokens."""
-    mains = {site.kernel.name for site in case.program.sites}
+    mains = {site.kernel.name for site in case.sites}
     others = {n: subject.parameters[n] for n in case.m.kernels if n not in mains}
     return [n for n, shape in others.items()
             if len(shape) > 1 < shape[-1] and n not in case.program.frozen]  # fmt: skip
@@ -1020,7 +1019,7 @@ def _redrawn(subject: Subject, names: list[str], std: float) -> Change:
 
 def _differs(subject: Subject, case: Case, values: Mapping[str, Array]) -> bool:
     """Whether these values change more than the draws of kernels; a new spectrum is more."""
-    sites = {k: case.program.sites[i] for k, i in case.owner.items()}
+    sites = {k: case.sites[i] for k, i in case.owner.items()}
     rest = {k: value for k, value in values.items() if k not in sites
             or (sites[k].scale.spectral and not redraw.orthogonal(sites[k], subject))}  # fmt: skip
     return any(np.any(value != subject.value(k)) for k, value in rest.items())
@@ -1028,7 +1027,7 @@ def _differs(subject: Subject, case: Case, values: Mapping[str, Array]) -> bool:
 
 def _quieted(subject: Subject, case: Case) -> Iterator[Change]:
     """Outputs nearer to 0, by the last kernels and shifts as they are."""
-    last = [site for site, head in zip(case.program.sites, case.heads, strict=True) if head]
+    last = [site for site, head in zip(case.sites, case.heads, strict=True) if head]
     shifts = {n: 0 * subject.value(n) for site in last for n in site.shifts
               if n in subject.parameters and subject.value(n).any()}  # fmt: skip
     kernels = {site.scale.name: subject.value(site.scale.name) for site in last}
@@ -1077,13 +1076,15 @@ def _ends_branch(site: Site) -> bool:
     return site.summed > 2 and not (site.reads_data or site.looped or site.lookup)
 
 
-def _next(case: Case, i: int) -> tuple[int, ...]:
-    """The nearest sites that read a site's result."""
-    sites = case.program.sites
-    read = [j for j, site in enumerate(sites) if i in site.parents and i < j and not site.lookup]
-    read = [j for j in read if redraw.together(case.program, i, j)]
-    first = min((sites[j].depth for j in read), default=0)
-    return tuple(j for j in read if sites[j].depth == first)
+def _meeting(case: Case) -> dict[tuple[int, ...], list[int]]:
+    """Kernels that the same sites are the nearest to read, by these sites."""
+    before, found = redraw.followed(case.program), dict[tuple[int, ...], list[int]]()
+    for i in case.kernels:
+        read = [j for j, site in enumerate(case.sites) if i in before[j] and not site.lookup]
+        first = min((case.sites[j].depth for j in read), default=0)
+        near = tuple(j for j in read if case.sites[j].depth == first)
+        found.setdefault(near, []).append(i)
+    return {near: group for near, group in found.items() if near}
 
 
 def leveled(subject: Subject, case: Case, change: Change) -> Change:
@@ -1092,7 +1093,7 @@ def leveled(subject: Subject, case: Case, change: Change) -> Change:
     Not by a hundred or more: that is no kernel's fault, but a state's, say, that doubles each step.
     And no kernel of gates: a larger one shuts some of them, where larger news do no harm.
     """
-    sites, drawn = case.program.sites, change.values
+    sites, drawn = case.sites, change.values
     owned: dict[int, list[str]] = {}
     for name, i in case.owner.items():
         free = sites[i].scale.power and not sites[i].gate
@@ -1104,11 +1105,7 @@ def leveled(subject: Subject, case: Case, change: Change) -> Change:
     for _ in range(ROUNDS):
         after = change.run(subject, case)
         off = np.clip(drift(after), -50.0, 50.0)
-        beside: dict[tuple[int, ...], list[int]] = {}  # sites that the same ones read
-        for i in case.kernels:
-            if near := _next(case, i):
-                beside.setdefault(near, []).append(i)
-        for near, group in beside.items():
+        for near, group in _meeting(case).items():
             step = np.mean(off[group]) - np.mean(off[[*near]])
             sizes = np.log(np.clip(np.nan_to_num(after.m.z2[group], nan=1.0), 1e-300, 1e300))
             apart = np.clip(sizes - np.logaddexp.reduce(sizes) + math.log(len(sizes)), -50.0, 50.0)
@@ -1138,7 +1135,7 @@ def level(
     after = change.run(subject, case)
     rule, times = fault(after), dict[str, float]()
     if zeros and rule is not None and rule.find in (dead, stuck):
-        sites = [case.program.sites[i] for i in np.flatnonzero(rule.excess(after) > 0)]
+        sites = [case.sites[i] for i in np.flatnonzero(rule.excess(after) > 0)]
         own = {k.name for site in sites for k in site.kernels} & {*zeros} or {*zeros}
         times = dict.fromkeys(own, 1.0)
         change = Change(values={**values, **{name: zeros[name] for name in own}})
@@ -1191,7 +1188,7 @@ def advice(rule: Rule, case: Case, smaller: str) -> str:
         return f"give {listed(lost)} other values"
     if rule.find is not first_loss:
         return rule.advice
-    biased = any(site.shifts for site, head in zip(case.program.sites, case.heads, strict=True)
+    biased = any(site.shifts for site, head in zip(case.sites, case.heads, strict=True)
                  if head)  # fmt: skip
     mean = MEAN if biased else WITHOUT
     mean = mean if power(case.m) < 1 else f"{rule.advice}, or {mean}"
@@ -1239,7 +1236,7 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
         for name, run in tried.items():
             rows = [replace(row, elasticity=_elasticity(case, run, factors[name]))
                     if site.scale.name == name else row
-                    for row, site in zip(rows, case.program.sites, strict=True)]  # fmt: skip
+                    for row, site in zip(rows, case.sites, strict=True)]  # fmt: skip
     # Of tables that make the outputs a first loss tells, unless they lie near 0.
     ideals = np.array([own.std for own in case.plans])
     scaled = (ideals <= redraw.CLOSED * case.m.std) & math.isfinite(case.loss)
@@ -1273,7 +1270,7 @@ def _elasticity(case: Case, run: Case, factor: Array) -> float:
 def _rows(case: Case) -> list[Row]:
     known = [f.name for f in fields(Measured) if f.name in {f.name for f in fields(Row)}]
     rows, drifts = [], drift(case)
-    for i, (site, own) in enumerate(zip(case.program.sites, case.plans, strict=True)):
+    for i, (site, own) in enumerate(zip(case.sites, case.plans, strict=True)):
         found: dict[str, Any] = {key: float(getattr(case.m, key)[i]) for key in known}
         found["std"] = float(case.closed.std[i])
         found |= {
@@ -1294,14 +1291,14 @@ def trains(subject: Subject) -> bool:
 def _partly(case: Case) -> list[str]:
     """Kernels of which a part of the units is dead, at every place that they have."""
     shares: dict[str, float] = {}
-    for site, share in zip(case.program.sites, case.m.dead, strict=True):
+    for site, share in zip(case.sites, case.m.dead, strict=True):
         shares[site.kernel.name] = min(share, shares.get(site.kernel.name, 1.0))
     return [name for name, share in shares.items() if PARTLY <= share <= MOSTLY]
 
 
 def _notes(subject: Subject, case: Case) -> Iterator[str]:
     """What is no fault and worth knowing; what could not be told, and why."""
-    program, m, sites = case.program, case.m, case.program.sites
+    program, m, sites = case.program, case.m, case.sites
     parts = {k.name: k.trainable for site in sites for k in site.kernels}
     before = case.closed.kernels
     waits = [k for k in parts if parts[k] and before[k].gradient == 0 < m.kernels[k].gradient]

@@ -92,16 +92,17 @@ def gain(step: Elementwise, depth: int) -> float:
     return float(gains[np.argmin(ranges)]) / unit
 
 
-def together(program: Program, p: int, i: int) -> bool:
-    """Whether the scale of one site's result still counts at another that follows it."""
-    return bool(set(program.sites[i].roots) & set(program.sites[p].roots))
+def followed(program: Program) -> list[list[int]]:
+    """For each site, those that it follows and whose results' scale still counts there."""
+    sites = program.sites
+    return [[p for p in site.parents if p < i and {*site.roots} & {*sites[p].roots}]
+            for i, site in enumerate(sites)]  # fmt: skip
 
 
 def runs(program: Program) -> list[int]:
     """For each site, the most sites that follow each other through it without a new root."""
     before, after = [1] * len(program.sites), [1] * len(program.sites)
-    pairs = [(p, i) for i, site in enumerate(program.sites) for p in site.parents if p < i]
-    pairs = [pair for pair in pairs if together(program, *pair)]
+    pairs = [(p, i) for i, parents in enumerate(followed(program)) for p in parents]
     for p, i in pairs:
         before[i] = max(before[i], before[p] + 1)
     for p, i in reversed(pairs):
