@@ -9,7 +9,7 @@ rule objects to the run that it makes, or none but that of the first loss, and t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import Callable, Collection, Iterator, Mapping, Sized
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -92,6 +92,10 @@ class Case:
         """One of the sites' properties, for each site."""
         found = [getattr(site, name) for site in self.sites]
         return np.array(found) if found else np.zeros(0, dtype=bool)
+
+    def scaled_by(self, names: Collection[str]) -> Array:
+        """Which of the sites have their scale of such a parameter."""
+        return np.array([site.scale.name in names for site in self.sites], dtype=bool)
 
     def roots(self, *kinds: str) -> Array:
         """Which of the roots are of such a kind."""
@@ -266,13 +270,13 @@ def not_finite(case: Case) -> Array:
     A signal first overflows near the inputs, a gradient near the outputs.
     """
     m, huge = case.m, np.isinf(case.m.g2) | np.isinf(case.m.effect)
-    if m.finite and not (huge.any() or _lost(case)):
+    names = _lost(case)  # also where these examples do not come by, as at a row that none picks
+    if m.finite and not (huge.any() or names):
         return np.array([-math.inf])
     first = np.isinf(m.z2) & (np.cumsum(np.isinf(m.z2)) == 1)
     last = huge & (np.cumsum(huge[::-1])[::-1] == 1)
-    names = _lost(case)  # also where these examples do not come by, as at a row that none picks
-    lost = np.array([site.scale.name in names for site in case.sites], dtype=bool)
-    found = next((bad for bad in (lost, first, last) if bad.any()), None)
+    bad = (case.scaled_by(names), first, last)
+    found = next((sites for sites in bad if sites.any()), None)
     return np.array([math.inf]) if found is None else np.where(found, math.inf, math.nan)
 
 
@@ -378,9 +382,8 @@ def stuck(case: Case) -> Array:
 
 def severed(case: Case) -> Array:
     """Kernels before whole numbers that all the rest is made of: no gradient passes those."""
-    lost = set(case.mute) & set(case.program.severed)
-    own = (site.kernel for site in case.sites)
-    return np.array([1.0 if k.name in lost and k.trainable else math.nan for k in own])
+    lost = [s.kernel.trainable and s.kernel.name in case.program.severed for s in case.sites]
+    return np.where(np.array(lost, dtype=bool), 1.0, math.nan)
 
 
 def symmetric(case: Case) -> Array:
@@ -426,7 +429,7 @@ def inseparable(case: Case) -> Array:
     """Kernels that start equal and get the same gradient, as copies of a module side by side."""
     found = {n for same in copies(case) for n in same for other in same
              if n != other and same_gradient(case.m, n, other)}  # fmt: skip
-    return np.array([1.0 if s.scale.name in found else math.nan for s in case.sites])
+    return np.where(case.scaled_by(found), 1.0, math.nan)
 
 
 def saturated(case: Case) -> Array:
@@ -451,31 +454,25 @@ def drift(case: Case) -> Array:
     In a loop the last step speaks, of stacked layers each; a state that sums its input up sets out
     from its first step. Where one kernel alone carries the state, E z² over E x² is its memory.
     """
-    program, m, drifts = case.program, case.m, np.zeros(len(case.sites))
+    m, drifts, kinds = case.m, np.zeros(len(case.sites)), [r.kind for r in case.program.roots]
     roots2 = np.maximum(m.root2, case.meant)
-    read = {r: [m.x2[i] for i in case.first if program.sites[i].roots == (r,)]
-            for r, root in enumerate(program.roots) if root.kind == "input"}  # fmt: skip
-    low = min([1.0, *(x2 for x2, root in zip(m.root2, program.roots, strict=True)
-                      if x2 > 0 and root.kind in ("input", "lookup"))]) / BOUND  # fmt: skip
-    for i, site in enumerate(program.sites):
-        bearing = [r for r in site.roots if program.roots[r].kind != "softmax"]
-        most = [1.0 if program.roots[r].kind == "lookup" else math.inf for r in bearing]
-        unit = site.ahead**2
-        xs = m.x2[i : i + 1] / unit
-        roots = [min(x2, top) for r, top in zip(bearing, most, strict=True)
-                 for x2 in read.get(r) or [roots2[r]]]  # fmt: skip
-        if not site.recurrent:  # a state is made of what came in, and no small one is a start
-            state = [program.roots[r].kind == "state" for r in bearing for _ in read.get(r) or [r]]
-            roots = [max(x2, low * own) for x2, own in zip(roots, state, strict=True)]
-        # A state that is read together with data is not measured apart, and may be of any size.
-        roots += [m.x2[i] / unit for r in bearing if np.isnan(roots2[r])]
-        if site.recurrent and site.steps == site.kernel.layers:
-            xs = m.x_steps[i] / unit
-        elif site.recurrent:
-            xs = m.x_steps[i][-1:] / unit
-            if site.looped and site.summed > 1:
-                roots = [value for value in m.x_steps[i][:-1] / unit if value > 0][:1]
-                xs = np.fmax(xs, roots or xs)
+    read = {r: [m.x2[i] for i in case.first if case.sites[i].roots == (r,)]
+            for r, kind in enumerate(kinds) if kind == "input"}  # fmt: skip
+    low = min([1.0, *m.root2[case.roots("input", "lookup") & (m.root2 > 0)]]) / BOUND
+    for i, site in enumerate(case.sites):
+        unit, roots = site.ahead**2, list[float]()
+        for r in (r for r in site.roots if kinds[r] != "softmax"):
+            most = 1.0 if kinds[r] == "lookup" else math.inf
+            # A state is made of what came in, and no small one is a start.
+            least = low if kinds[r] == "state" and not site.recurrent else 0.0
+            roots += [max(min(x2, most), least) for x2 in read.get(r) or [roots2[r]]]
+            # One that is read together with data is not measured apart, and may be of any size.
+            roots += [m.x2[i] / unit] if np.isnan(roots2[r]) else []
+        steps = m.x_steps[i] if site.recurrent else m.x2[i : i + 1]
+        xs = (steps if site.steps == site.kernel.layers else steps[-1:]) / unit
+        if site.recurrent and site.looped and site.summed > 1:
+            roots = [value for value in m.x_steps[i][:-1] / unit if value > 0][:1]
+            xs = np.fmax(xs, roots or xs)
         roots = [root for root in roots if 0 < root < math.inf]
         if roots and not np.isnan(xs).all():
             up = max(0.0, math.log(max(np.nanmax(xs), 1e-300) / max(roots)))
@@ -490,7 +487,6 @@ def drift(case: Case) -> Array:
 
 def judged(case: Case) -> Array:
     """Where every path leads through, or the state of a loop that reads new data."""
-    alone = np.array([site.kernel.layers == 1 for site in case.sites], dtype=bool)
     sites = case.sites
     # The first branches beside a trunk begin with what every path leads through: if nothing sets
     # the trunk's scale anew before the end, as a normalizer does.
@@ -498,8 +494,8 @@ def judged(case: Case) -> Array:
     splits = [s.cut and s.summed > 1 and s.scale.name not in case.opened and bool(ends & {*s.roots})
               for s in sites]  # fmt: skip
     trunk = [bool(site.parents) and all(splits[p] for p in site.parents) for site in sites]
-    loops = case.each("recurrent") & case.each("looped") & alone
-    told = case.each("cut") | loops | np.array(trunk, dtype=bool)
+    loops = [site.recurrent and site.looped and site.kernel.layers == 1 for site in sites]
+    told = case.each("cut") | np.array(loops, dtype=bool) | np.array(trunk, dtype=bool)
     return np.asarray(told & ~case.each("lookup"))
 
 
@@ -552,29 +548,25 @@ def effects(case: Case) -> tuple[Array, float, float]:
 
     For the former, those behind a scale that training opens, as a LayerScale, count without it.
     """
-    stopped, mask = case.mute, np.zeros(len(case.sites), dtype=bool)
-    flows, told, eased, trained = list[int](), list[float](), list[float](), list[bool]()
-    scales = opening_scales(case)
+    mask, scales = np.zeros(len(case.sites), dtype=bool), opening_scales(case)
+    found = list[tuple[int, float, float]]()  # sites, effects, those without the scales
     for i in case.order:
-        kernel, effect = case.sites[i].kernel, case.m.effect[i]
-        name = kernel.name
-        if name not in stopped and effect >= 0:
+        name, effect = case.sites[i].kernel.name, case.m.effect[i]
+        if name not in case.mute and effect >= 0:
             felt = case.m.kernels[name].felt  # each layer on its own
-            trained += [kernel.trainable] * len(felt)
-            told += list(effect * (felt / felt.sum() if 0 < felt.sum() < math.inf else felt))
-            flows += [i] * len(felt)
-            eased += [effect / scales[i]] * len(felt)
-    quarter = max(1, len(told) // 4)
-    mask[flows[:quarter]] = True
-    steps = [(effect, i) for effect, i, own in zip(told, flows, trained, strict=True) if own]
+            shares = felt / felt.sum() if 0 < felt.sum() < math.inf else felt
+            found += [(i, own, effect / scales[i]) for own in effect * shares]
+    quarter = found[: max(1, len(found) // 4)]
+    mask[[i for i, _, _ in quarter]] = True
+    steps = [(i, effect) for i, effect, _ in found if case.sites[i].kernel.trainable]
     n = max(1, len(steps) // 4)
-    ends = [pair for pair in steps[:-n] if case.heads[pair[1]]] + steps[-n:]  # and all heads
-    first, last = (max((e for e, _ in part), default=0.0) for part in (steps[:n], ends))
+    ends = [(i, effect) for i, effect in steps[:-n] if case.heads[i]] + steps[-n:]  # and all heads
+    first, last = (max((effect for _, effect in part), default=0.0) for part in (steps[:n], ends))
     if not first * last > 0:
         return mask, 0.0, 0.0
-    near = max(eased[:quarter])  # infinite where many scales in a row are small
-    most = math.log(max(told) / near) if 0 < near < math.inf else 0.0
-    return mask, most, math.log(last / first)
+    near = max(eased for _, _, eased in quarter)  # infinite where many scales in a row are small
+    most = max(effect for _, effect, _ in found)
+    return mask, math.log(most / near) if 0 < near < math.inf else 0.0, math.log(last / first)
 
 
 def opening_scales(case: Case) -> list[float]:
@@ -587,12 +579,12 @@ def opening_scales(case: Case) -> list[float]:
     sites = case.sites
     behind = [dict[Any, float]() for _ in sites]
     for i in reversed(range(len(sites))):
-        nexts = [j for j in range(i + 1, len(sites)) if i in sites[j].parents]
-        found = [behind[j] for j in nexts] if not sites[i].head else []
-        common = set.intersection(*map(set, found)) if found else set()
-        behind[i] = {key: f for key, f in found[0].items() if key in common} if found else {}
-        weights = {n: case.m.kernels[n] for n in sites[i].scales if n not in case.program.frozen}
-        behind[i] |= {(i, n): min(1.0, w.rms**2) for n, w in weights.items() if w.rms > 0}
+        nexts = [behind[j] for j in range(i + 1, len(sites)) if i in sites[j].parents]
+        if nexts and not sites[i].head:
+            shared = [key for key in nexts[0] if all(key in other for other in nexts)]
+            behind[i] = {key: nexts[0][key] for key in shared}
+        rms = {n: case.m.kernels[n].rms for n in sites[i].scales if n not in case.program.frozen}
+        behind[i] |= {(i, n): min(1.0, own**2) for n, own in rms.items() if own > 0}
         name, ideal = sites[i].kernel.name, case.plans[i].std
         part = case.m.kernels[name].std / ideal if 0 < ideal < math.inf else 1.0
         if name in case.opened or (sites[i].passed and 0 < part * redraw.CLOSED <= 1):
@@ -600,19 +592,22 @@ def opening_scales(case: Case) -> list[float]:
     return [math.prod(found.values()) for found in behind]
 
 
+def steep(case: Case, bound: float) -> float:
+    """ln of a bound on effects, or as far as they differ in good draws."""
+    return max(math.log(bound), SPREADS * math.sqrt(case.spread.max(initial=0.0)))
+
+
 def starves(case: Case) -> Array:
     """The first kernels, if redrawing them does next to nothing beside redrawing others."""
     mask, most, _ = effects(case)
-    bound = max(math.log(STEEP), SPREADS * math.sqrt(case.spread.max(initial=0.0)))
-    return np.where(mask, most - bound, math.nan)
+    return np.where(mask, most - steep(case, STEEP), math.nan)
 
 
 def bursts(case: Case) -> Array:
     """The first kernels, if redrawing them does far more than redrawing the last."""
     mask, _, last = effects(case)
-    top = STEEP_NORMALIZED if case.each("normalized").any() else STEEP
-    bound = max(math.log(top), SPREADS * math.sqrt(case.spread.max(initial=0.0)))
-    return np.where(mask, -last - bound, math.nan)
+    bound = STEEP_NORMALIZED if case.each("normalized").any() else STEEP
+    return np.where(mask, -last - steep(case, bound), math.nan)
 
 
 @dataclass(frozen=True)
@@ -775,8 +770,7 @@ def _off(case: Case, i: int, stds: Array) -> Array:
     site, ideal = case.sites[i], case.plans[i].std
     if site.lookup and case.m.z2[i] > 1.0:
         ideal = case.plans[i].drawn
-    std = case.m.std[i] * (stds / math.sqrt(np.mean(stds**2)) if len(stds) > 1 else 1.0)
-    std = np.broadcast_to(std, stds.shape)
+    std = case.m.std[i] * (stds / math.sqrt(np.mean(stds**2)) if len(stds) > 1 else np.ones(1))
     most = HEAD * math.exp(NEAR) / math.sqrt(site.fan_in)
     small = site.head & (not (site.feeds or site.lookup or site.resized)) & (std <= most)
     told = (std > 0) & (std < math.inf) & (ideal > 0) & ~small & bool(site.scale.power)
