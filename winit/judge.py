@@ -726,6 +726,9 @@ class Change:
         return subject.measure(self.scales, values, standardized=self.standardized)
 
 
+STANDARDIZE = Change("standardize the inputs", standardized=True)
+
+
 def centered(subject: Subject, case: Case) -> dict[str, Array]:
     """Kernels whose mean does more to a signal with a mean than their spread does, without it.
 
@@ -885,11 +888,14 @@ def _unshifted(
 
 def _asking(subject: Subject, names: list[str]) -> str:
     """What `winit.reinitialize` must be told before it does a cure."""
-    kept, sign = tuple(name for name in names if subject.kept(name)), subject.trained()
-    if kept:
-        is_ = be("is", "are", kept)
-        return f" (by force=True: {listed(kept)} {is_} {subject.kept(kept[0])})"
+    if kept := [name for name in names if subject.kept(name)]:
+        return _forced(kept, subject.kept(kept[0]))
+    sign = subject.trained()
     return f" (by force=True, since the model looks trained: {sign})" if sign else ""
+
+
+def _forced(names: list[str], reason: str) -> str:
+    return f" (by force=True: {listed(names)} {be('is', 'are', names)} {reason})" if names else ""
 
 
 def be(one: str, several: str, names: Sized) -> str:
@@ -909,97 +915,99 @@ def _groups(case: Case, named: list[str], factors: Mapping[str, Array]) -> list[
     heads = [name for name, site in sites.items() if site.head]
     tails = [name for name, site in sites.items() if _ends_branch(site)]
     ends = tails if len(named) > 1 and set(tails) & set(named) else []
-    wholes = [ends, named, [*named, *heads], list(factors)]
-    wholes = [[n for n in names if n in sites] for names in wholes]
-    free = [[n for n in names if sites[n].scale.trainable] for names in wholes]
-    pairs = zip(free, wholes, strict=True)
-    return [names for pair in pairs for names in pair[pair[0] == pair[1] :]]
+    found = list[list[str]]()
+    for names in (ends, named, [*named, *heads], factors):
+        whole = [n for n in factors if n in names]
+        free = [n for n in whole if sites[n].scale.trainable]
+        found += [free, whole] if free != whole else [whole]
+    return [names for names in found if names]
 
 
-def _standardized(case: Case, rule: Rule) -> Iterator[Change]:
-    """Other inputs where they are rather large or small, as columns may be beside a table."""
-    apart = [abs(math.log(x2)) for x2 in case.m.input2.values() if x2 > 0]
-    if rule.scaled and max(apart, default=0.0) > math.log(HIGH) / 2:
-        yield Change("standardize the inputs", standardized=True)
+def _put_right(
+    subject: Subject, case: Case, rule: Rule, names: list[str], factors: Mapping[str, Array],
+    means: Mapping[str, Array],
+) -> Change:  # fmt: skip
+    """These kernels at their ideal stds, and in which words."""
+    at = sorted(case.owner[name] for name in names)
+    sites = [case.sites[i] for i in at]
+    changed = [i for i in _places(case, names, factors) if case.parts(i) or i in at] or at
+    schemes = {str(case.plans[i]) + redraw.more(case.sites[i].kernel) for i in changed}
+    who, ends = spans(case, names, factors), min(site.summed for site in sites)
+    ideal = "its ideal std" if len(names) == 1 else "their ideal stds"
+    # How far the kernels are from what n branches ask for, in ln.
+    apart = [abs(np.log(factors[n] * math.sqrt(max(ends - 1, 1)))).max() for n in names]
+    if rule.find is grows and all(map(_ends_branch, sites)) and max(apart) < math.log(2):
+        text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
+    elif any(not site.kernel.power or redraw.generated(site) for site in sites):  # no draw
+        text = f"scale {who}, which brings the kernels to {ideal}"
+    else:
+        text = f"draw {who} " + (f"with {min(schemes)}" if len(schemes) == 1 else f"at {ideal}")
+    values = {name: means[name] for name in names if name in means}
+    return Change(text + _asking(subject, names), {n: factors[n] for n in names}, values)
 
 
 def changes(
     subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, Array],
     means: Mapping[str, Array],
 ) -> Iterator[Change]:  # fmt: skip
-    """Cures to try, the smallest first."""
-    first = Change("standardize the inputs", standardized=rule.find in (unscaled, uncentered))
-    found, sites = [first] * first.standardized, case.sites
+    """Cures to try, the smallest first; each with other inputs where these are at fault."""
+    found = _changes(subject, case, rule, named, factors, means)
+    if rule.find not in (unscaled, uncentered):
+        yield from found
+        return
+    yield STANDARDIZE
+    for change in found:
+        yield replace(change, text=f"{STANDARDIZE.text} and {change.text}", standardized=True)
 
-    def told(change: Change) -> Change:
-        both = first.standardized and change is not first
-        text = f"{first.text} and {change.text}" if both else change.text
-        return replace(change, text=text, standardized=first.standardized)
 
+def _changes(
+    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, Array],
+    means: Mapping[str, Array],
+) -> Iterator[Change]:  # fmt: skip
     for names in _groups(case, named, factors):
-        at = sorted({case.owner[name] for name in names})
-        names = [name for name in factors if case.owner[name] in at]
-        changed = [i for i in _places(case, names, factors) if case.parts(i) or i in at] or at
-        schemes = {str(case.plans[i]) + redraw.more(sites[i].kernel) for i in changed}
-        who = spans(case, names, factors)
-        ideal = "its ideal std" if len(names) == 1 else "their ideal stds"
-        text = f"draw {who} with {min(schemes)}" if len(schemes) == 1 else f"draw {who} at {ideal}"
-        if any(not sites[i].kernel.power or redraw.generated(sites[i]) for i in at):  # no draw
-            text = f"scale {who}, which brings the kernels to {ideal}"
-        ends = min((sites[i].summed for i in at), default=1)
-        much = [float(abs(np.log(factors[n] * math.sqrt(max(ends - 1, 1)))).max()) for n in names]
-        by = all(_ends_branch(sites[i]) for i in at) and max(much, default=1.0) < math.log(2)
-        if by and rule.find is grows:
-            text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
-        text += _asking(subject, names)
-        values = {name: means[name] for name in names if name in means}
-        found += [Change(text, {name: factors[name] for name in names}, values)] * bool(at)
-    bare = equal_rows(case) or (_large(subject, case) if rule.scaled else [])
-    if bare := bare or (_repeated(subject, case) if rule.find is symmetric else []):
-        found += [_redrawn(subject, bare, std) for std in (OPENED, 1.0)]
-    yield from map(told, found)  # before anything is drawn, which takes as long as many runs
-    yield from _standardized(case, rule)
-    found = []
+        yield _put_right(subject, case, rule, names, factors, means)
+    bare = equal_rows(case) or _bare(subject, case, rule)
+    for std in (OPENED, 1.0) if bare else ():
+        yield _redrawn(subject, bare, std)
+    # Rather large or small, as columns may be beside a table.
+    apart = [abs(math.log(x2)) for x2 in case.m.input2.values() if x2 > 0]
+    if rule.scaled and max(apart, default=0.0) > math.log(HIGH) / 2:
+        yield STANDARDIZE
+    # From here on something is drawn, which takes as long as many runs.
     drawn = redraw.values(subject, np.random.default_rng(KEY))
     values = {k: v for k, (v, _) in drawn.items() if v.any() or k not in case.opened}
     given = _given(subject, case)
     everything = values | {n: value for n, (value, _) in given.items()}
-    found += _apart(subject, case, rule, {**drawn, **given}, everything, list(given))
-    text = "draw the whole model again (reinitialize)"
-    whole = [Change(text, values=values)]
-    if given:
-        text += f" by force=True, since {listed(given)} {be('was', 'were', given)} given"
-        whole.append(Change(text, values=everything))
+    yield from _apart(subject, case, rule, {**drawn, **given}, everything, list(given))
+    whole = Change("draw the whole model again (reinitialize)", values=values)
     # Another draw of the same is no cure, though chance may let it pass.
-    alike = rule.scaled and not factors and not _differs(subject, case, values)
-    found += whole[alike:]
-
-    yield from map(told, found)
-    if (rule.scaled or rule.find is dead) and (
-        last := leveled(subject, case, told(whole[-1]))
-    ).text != whole[-1].text:
-        yield last
+    if not rule.scaled or factors or _differs(subject, case, values):
+        yield whole
+    if given:
+        text = f"{whole.text} by force=True, since {listed(given)} {be('was', 'were', given)} given"
+        whole = Change(text, values=everything)
+        yield whole
+    if rule.scaled or rule.find is dead:
+        last = leveled(subject, case, whole)
+        if last.text != whole.text:
+            yield last
     if rule.find is first_loss:
         yield from _quieted(subject, case)
 
 
-def _bare(subject: Subject, case: Case) -> list[str]:
-    """Parameters of two axes that are no kernels, as learned tokens."""
+def _bare(subject: Subject, case: Case, rule: Rule) -> list[str]:
+    """Parameters of two axes that are no kernels, as learned tokens, and may be at fault.
+
+    They are larger than signals, or half of their rows or more are copies.
+    """
     mains = {site.kernel.name for site in case.sites}
-    others = {n: subject.parameters[n] for n in case.m.kernels if n not in mains}
-    return [n for n, shape in others.items()
-            if len(shape) > 1 < shape[-1] and n not in case.program.frozen]  # fmt: skip
-
-
-def _large(subject: Subject, case: Case) -> list[str]:
-    """Those of them that are larger than signals."""
-    return [n for n in _bare(subject, case) if case.m.kernels[n].rms > CROSSED]
-
-
-def _repeated(subject: Subject, case: Case) -> list[str]:
-    """Those of them of which half of the rows or more are copies."""
-    rows = {n: subject.value(n) for n in _bare(subject, case)}
-    rows = {n: value.reshape(-1, value.shape[-1]) for n, value in rows.items()}
+    shapes = {n: subject.parameters[n] for n in case.m.kernels if n not in mains}
+    found = [n for n, shape in shapes.items()
+             if len(shape) > 1 < shape[-1] and n not in case.program.frozen]  # fmt: skip
+    if rule.scaled:
+        return [n for n in found if case.m.kernels[n].rms > CROSSED]
+    rows = {n: subject.value(n).reshape(-1, shapes[n][-1])
+            for n in found if rule.find is symmetric}  # fmt: skip
     return [n for n, own in rows.items() if len(np.unique(own, axis=0)) <= ALIKE * len(own)]
 
 
@@ -1053,10 +1061,8 @@ def _raised(subject: Subject, case: Case, everything: Mapping[str, Array]) -> It
         random = tuple(k for k in own if k not in flat)
         said = [f"draw {listed(random)} at random"] * bool(random)
         said += [f"set {listed(flat)} to {own[flat[0]].flat[0]:g}"] if flat else []
-        text, held = " and ".join(said), [k for k in own if k in case.fixed]
-        if held:
-            text += f" (by force=True: {listed(held)} {be('is', 'are', held)} frozen)"
         if own:
+            text = " and ".join(said) + _forced([k for k in own if k in case.fixed], "frozen")
             yield Change(text, values=own)
     scales = [k for k in zeros if k not in case.owner and k not in case.fixed]
     silent = [k for k in scales if case.m.kernels[k].gradient == 0]
