@@ -705,6 +705,8 @@ def fault(case: Case) -> Rule | None:
 
 # ------------------------------------------------------------------ blame and cure
 
+Start = tuple[Array, str]  # of a parameter, and its name
+
 
 @dataclass(frozen=True)
 class Change:
@@ -726,7 +728,24 @@ class Change:
         return subject.measure(self.scales, values, standardized=self.standardized)
 
 
+Changes = Iterator[Change]
 STANDARDIZE = Change("standardize the inputs", standardized=True)
+
+
+@dataclass(frozen=True)
+class Search:
+    """For a cure of what a rule found.
+
+    `named` did it, `factors` bring all kernels that are away from their ideal to it, and those in
+    `means` are put in place of kernels first.
+    """
+
+    subject: Subject
+    case: Case
+    rule: Rule
+    named: list[str]
+    factors: Mapping[str, Array]
+    means: Mapping[str, Array]
 
 
 def centered(subject: Subject, case: Case) -> dict[str, Array]:
@@ -845,20 +864,16 @@ def _lost(case: Case) -> list[str]:
             if not math.isfinite(weight.std) and name not in masks]  # fmt: skip
 
 
-def _apart(
-    subject: Subject, case: Case, rule: Rule, starts: Mapping[str, tuple[Array, str]],
-    everything: Mapping[str, Array], given: list[str],
-) -> Iterator[Change]:  # fmt: skip
+def _apart(search: Search, starts: Mapping[str, Start], given: Mapping[str, Start]) -> Changes:
     """Other values for what is no kernel that was drawn: zeros, shifts, single numbers."""
+    subject, case, rule = search.subject, search.case, search.rule
     if rule.find in (dead, stuck):
-        yield from _raised(subject, case, everything)
-    lost = {k: everything[k] for k in _lost(case) if k in everything}
+        yield from _raised(subject, case, starts)
+    lost = {k: starts[k][0] for k in _lost(case) if k in starts}
     if rule.find is not_finite and lost:
         yield Change(f"draw {listed(lost)} again", values=lost)
     if rule.scaled or rule.find is dead:
-        some = given if rule.find is first_loss else list(everything)
-        few = rule.find not in (dead, saturated)  # where small ones do nothing
-        yield from _unshifted(subject, case, starts, some, given, few)
+        yield from _unshifted(search, given if rule.find is first_loss else starts, given)
     single = [n for n in case.program.factors if n not in case.owner
               and math.prod(subject.parameters[n]) == 1]  # fmt: skip
     for value in (1.0, 0.0) if single and rule.scaled else ():  # such as a temperature
@@ -866,22 +881,21 @@ def _apart(
         yield Change(f"set {listed(single)} to {value:g}", values=same)
 
 
-def _unshifted(
-    subject: Subject, case: Case, starts: Mapping[str, tuple[Array, str]], some: list[str],
-    given: list[str], few: bool,
-) -> Iterator[Change]:  # fmt: skip
+def _unshifted(search: Search, starts: Mapping[str, Start], given: Collection[str]) -> Changes:
     """Shifts at their conventional start: those that a signal never crosses, given ones, all."""
-    shifts = [n for n in some if n not in case.program.factors
-              and np.any(starts[n][0] != subject.value(n))]  # fmt: skip
+    subject, program = search.subject, search.case.program
+    shifts = [n for n, (start, _) in starts.items() if n not in program.factors
+              and np.any(start != subject.value(n))]  # fmt: skip
     far = [n for n in shifts if n not in given and np.abs(subject.value(n)).max() > CROSSED]
     chosen = [n for n in shifts if n in given]
-    tried = (far, chosen, far + chosen if few else shifts)
+    small = search.rule.find in (dead, saturated)  # for these, small ones count, too
+    tried = (far, chosen, shifts if small else far + chosen)
     for names in filter(None, [names for i, names in enumerate(tried) if names not in tried[:i]]):
         text = f"set {listed(names)} to the conventional start ({starts[names[0]][1]})"
         values = {n: starts[n][0] for n in names}
         yield Change(text + _asking(subject, names), values=values)
-    asked = tuple(n for n in case.program.shifts if n not in (*case.program.factors, *shifts)
-                  and np.abs(subject.value(n)).max() > CROSSED)  # fmt: skip
+    asked = [n for n in program.shifts if n not in (*program.factors, *shifts)
+             and np.abs(subject.value(n)).max() > CROSSED]  # fmt: skip
     if asked:  # by the layers themselves
         yield Change(f"set {listed(asked)} to 0", values={n: 0 * subject.value(n) for n in asked})
 
@@ -903,14 +917,15 @@ def be(one: str, several: str, names: Sized) -> str:
     return one if len(names) == 1 else several
 
 
-def _given(subject: Subject, case: Case) -> dict[str, tuple[Array, str]]:
+def _given(subject: Subject, case: Case) -> dict[str, Start]:
     """The conventional starts of shifts and scales that were given otherwise."""
     kept = [n for n in subject.parameters if subject.kept(n).startswith("given")]
     return {n: start for n in kept if n not in case.owner and (start := subject.start(n))}
 
 
-def _groups(case: Case, named: list[str], factors: Mapping[str, Array]) -> list[list[str]]:
+def _groups(search: Search) -> list[list[str]]:
     """Kernels to put right together, each time without what is frozen first."""
+    case, named, factors = search.case, search.named, search.factors
     sites = {name: case.sites[case.owner[name]] for name in factors}
     heads = [name for name, site in sites.items() if site.head]
     tails = [name for name, site in sites.items() if _ends_branch(site)]
@@ -923,11 +938,9 @@ def _groups(case: Case, named: list[str], factors: Mapping[str, Array]) -> list[
     return [names for names in found if names]
 
 
-def _put_right(
-    subject: Subject, case: Case, rule: Rule, names: list[str], factors: Mapping[str, Array],
-    means: Mapping[str, Array],
-) -> Change:  # fmt: skip
+def _put_right(search: Search, names: list[str]) -> Change:
     """These kernels at their ideal stds, and in which words."""
+    case, factors = search.case, search.factors
     at = sorted(case.owner[name] for name in names)
     sites = [case.sites[i] for i in at]
     changed = [i for i in _places(case, names, factors) if case.parts(i) or i in at] or at
@@ -936,36 +949,30 @@ def _put_right(
     ideal = "its ideal std" if len(names) == 1 else "their ideal stds"
     # How far the kernels are from what n branches ask for, in ln.
     apart = [abs(np.log(factors[n] * math.sqrt(max(ends - 1, 1)))).max() for n in names]
-    if rule.find is grows and all(map(_ends_branch, sites)) and max(apart) < math.log(2):
+    if search.rule.find is grows and all(map(_ends_branch, sites)) and max(apart) < math.log(2):
         text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
     elif any(not site.kernel.power or redraw.generated(site) for site in sites):  # no draw
         text = f"scale {who}, which brings the kernels to {ideal}"
     else:
         text = f"draw {who} " + (f"with {min(schemes)}" if len(schemes) == 1 else f"at {ideal}")
-    values = {name: means[name] for name in names if name in means}
-    return Change(text + _asking(subject, names), {n: factors[n] for n in names}, values)
+    values = {name: value for name, value in search.means.items() if name in names}
+    return Change(text + _asking(search.subject, names), {n: factors[n] for n in names}, values)
 
 
-def changes(
-    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, Array],
-    means: Mapping[str, Array],
-) -> Iterator[Change]:  # fmt: skip
+def changes(search: Search) -> Changes:
     """Cures to try, the smallest first; each with other inputs where these are at fault."""
-    found = _changes(subject, case, rule, named, factors, means)
-    if rule.find not in (unscaled, uncentered):
-        yield from found
+    if search.rule.find not in (unscaled, uncentered):
+        yield from _changes(search)
         return
     yield STANDARDIZE
-    for change in found:
+    for change in _changes(search):
         yield replace(change, text=f"{STANDARDIZE.text} and {change.text}", standardized=True)
 
 
-def _changes(
-    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, Array],
-    means: Mapping[str, Array],
-) -> Iterator[Change]:  # fmt: skip
-    for names in _groups(case, named, factors):
-        yield _put_right(subject, case, rule, names, factors, means)
+def _changes(search: Search) -> Changes:
+    subject, case, rule = search.subject, search.case, search.rule
+    for names in _groups(search):
+        yield _put_right(search, names)
     bare = equal_rows(case) or _bare(subject, case, rule)
     for std in (OPENED, 1.0) if bare else ():
         yield _redrawn(subject, bare, std)
@@ -974,18 +981,17 @@ def _changes(
     if rule.scaled and max(apart, default=0.0) > math.log(HIGH) / 2:
         yield STANDARDIZE
     # From here on something is drawn, which takes as long as many runs.
-    drawn = redraw.values(subject, np.random.default_rng(KEY))
-    values = {k: v for k, (v, _) in drawn.items() if v.any() or k not in case.opened}
-    given = _given(subject, case)
-    everything = values | {n: value for n, (value, _) in given.items()}
-    yield from _apart(subject, case, rule, {**drawn, **given}, everything, list(given))
+    drawn, given = redraw.values(subject, np.random.default_rng(KEY)), _given(subject, case)
+    starts = {k: new for k, new in drawn.items() if new[0].any() or k not in case.opened}
+    values = {k: value for k, (value, _) in starts.items()}
+    yield from _apart(search, starts | given, given)
     whole = Change("draw the whole model again (reinitialize)", values=values)
     # Another draw of the same is no cure, though chance may let it pass.
-    if not rule.scaled or factors or _differs(subject, case, values):
+    if not rule.scaled or search.factors or _differs(subject, case, values):
         yield whole
     if given:
         text = f"{whole.text} by force=True, since {listed(given)} {be('was', 'were', given)} given"
-        whole = Change(text, values=everything)
+        whole = Change(text, values=values | {k: value for k, (value, _) in given.items()})
         yield whole
     if rule.scaled or rule.find is dead:
         last = leveled(subject, case, whole)
@@ -1027,7 +1033,7 @@ def _differs(subject: Subject, case: Case, values: Mapping[str, Array]) -> bool:
     return any(np.any(value != subject.value(k)) for k, value in rest.items())
 
 
-def _quieted(subject: Subject, case: Case) -> Iterator[Change]:
+def _quieted(subject: Subject, case: Case) -> Changes:
     """Outputs nearer to 0, by the last kernels and shifts as they are."""
     last = [site for site, head in zip(case.sites, case.heads, strict=True) if head]
     shifts = {n: 0 * subject.value(n) for site in last for n in site.shifts
@@ -1044,21 +1050,19 @@ def _quieted(subject: Subject, case: Case) -> Iterator[Change]:
             yield Change(f"{small}, and {down}", values=values | shifts)
 
 
-def _raised(subject: Subject, case: Case, everything: Mapping[str, Array]) -> Iterator[Change]:
+def _raised(subject: Subject, case: Case, starts: Mapping[str, Start]) -> Changes:
     """Other values for the zeros that never give way, be it that they are frozen."""
     felt = tuple(name for name in case.fixed if case.m.kernels[name].gradient > 0)
     if felt:
         noise = {name: _opening(case, name, subject) for name in felt}
         yield Change(f"unfreeze {listed(felt)}", values=noise)
-    rng = np.random.default_rng(KEY)
     zeros = [k for k in case.program.factors if case.closed.kernels[k].zero]
-    forced = redraw.values(subject, rng, force=True) if zeros else {}
-    others = {k: v for k, (v, _) in forced.items() if k in zeros}
-    frozen = {k: v for k, v in others.items() if k in case.fixed}
-    for known in ({**everything, **frozen}, {**others, **everything, **frozen}):
-        own = {k: known[k] for k in zeros if k in known and known[k].any()}
-        flat = tuple(k for k, value in own.items() if not np.ptp(value))
-        random = tuple(k for k in own if k not in flat)
+    forced = redraw.values(subject, np.random.default_rng(KEY), force=True) if zeros else {}
+    frozen = {k: new for k, new in forced.items() if k in case.fixed}
+    for known in ({**starts, **frozen}, {**forced, **starts, **frozen}):
+        own = {k: known[k][0] for k in zeros if k in known and known[k][0].any()}
+        flat = [k for k, value in own.items() if not np.ptp(value)]
+        random = [k for k in own if k not in flat]
         said = [f"draw {listed(random)} at random"] * bool(random)
         said += [f"set {listed(flat)} to {own[flat[0]].flat[0]:g}"] if flat else []
         if own:
@@ -1152,21 +1156,18 @@ def level(
     return times | {k: factor for k, factor in scaled.items() if factor != 1.0}
 
 
-def cure(
-    subject: Subject, case: Case, rule: Rule, named: list[str], factors: Mapping[str, Array],
-    means: Mapping[str, Array],
-) -> Change | None:  # fmt: skip
+def cure(search: Search) -> Change | None:
     """The first change after which nothing is wrong, or else nothing but the first loss.
 
     Or else one that puts kernels right and takes most off a first loss, if not enough.
     """
-    part = None
+    case, rule, part = search.case, search.rule, None
     # It may raise the first loss by half, or to half of what is too high.
     most = max(1.5 * case.loss, LOSS / 2 * case.m.blind)
     if rule.find is first_loss:  # no hair's breadth under the bound, where outputs of 0 cost less
         most = np.fmax(LOSS / 2 * case.m.blind, 1.5 * case.m.even)
-    for change in changes(subject, case, rule, named, factors, means):
-        after = change.run(subject, case)
+    for change in changes(search):
+        after = change.run(search.subject, case)
         left = fault(after)
         if left is None and not after.loss > most:
             return change
@@ -1176,7 +1177,7 @@ def cure(
         if rule.find is not first_loss:
             text = f"{change.text}; for the first loss, {advice(left, after, SMALLER)}"
             part = replace(change, text=text)
-        elif change.scales and {*change.scales} <= {*factors} and after.loss * LOSS < case.loss:
+        elif change.scales and after.loss * LOSS < case.loss:
             text = f"{change.text}, which brings it to {after.loss:.3g}, and "
             part = replace(change, text=text + advice(left, after, SMALLER))
     return part
@@ -1208,7 +1209,7 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
         named = blamed(case, rule, factors, tried)
         behind = TARGETS if subject.y2 < LOW else BEHIND
         if cures:
-            change = cure(subject, case, rule, named, factors, means)
+            change = cure(Search(subject, case, rule, named, factors, means))
             text = change.text if change else f"no redraw cures this: {advice(rule, case, behind)}"
             named = [] if rule.find is collapsed else named
             named = list(change.scales) if change and change.scales else named
