@@ -206,14 +206,12 @@ def opening(case: Case, subject: Subject, change: Change | None = None) -> Case:
     """The run, with a change or without, once what starts at 0 has given way to noise."""
     change, new = change or Change(), dict[str, Array]()
     for _ in range(ROUNDS):
-        weights = {name: case.m.kernels[name] for name in case.program.factors}
-        give = [name for name, weight in weights.items() if weight.zero and weight.gradient > 0
-                and name not in case.fixed] + _partial(case)  # fmt: skip
+        felt = [n for n, w in case.m.kernels.items()
+                if w.zero and w.gradient > 0 and n not in case.fixed]  # fmt: skip
+        give = [n for n in felt if n in case.program.factors] + _partial(case)
         if not give and shut(case):  # what is only added, as biases and a learned token
-            weights = {name: w for name, w in case.m.kernels.items() if name not in case.opened}
-            added = [name for name, w in weights.items() if w.zero and w.gradient > 0
-                     and name not in (*case.fixed, *case.program.frozen)]  # fmt: skip
-            give = [name for name in added if len(subject.parameters[name]) > 1] or added
+            added = [n for n in felt if n not in (*case.opened, *case.program.frozen)]
+            give = [n for n in added if len(subject.parameters[n]) > 1] or added
         if not give:
             break
         new |= {name: _opening(case, name, subject) for name in give}
@@ -228,13 +226,10 @@ def shut(case: Case) -> bool:
 
 def _partial(case: Case) -> list[str]:
     """Kernels of which a part is 0 and opens, where a place is shut."""
-    if not shut(case):
-        return []
-    some = [i for i in case.kernels if 0 < case.m.opens[i].sum() < case.m.opens[i].size]
-    found = [(i, case.sites[i]) for i in some]
-    plain = [site.kernel for i, site in found
-             if site.groups == 1 == len(site.kernels) and case.m.x2[i] > 0]  # fmt: skip
-    return [k.name for k in plain if k.trainable and k.name not in case.opened
+    some = [i for i in case.kernels if case.m.opens[i].any() and not case.m.opens[i].all()]
+    plain = [case.sites[i].kernel for i in some if case.m.x2[i] > 0
+             and case.sites[i].groups == 1 == len(case.sites[i].kernels)]  # fmt: skip
+    return [k.name for k in plain if shut(case) and k.trainable and k.name not in case.opened
             and not case.m.kernels[k.name].zero]  # fmt: skip
 
 
@@ -341,13 +336,11 @@ def dead(case: Case) -> Array:
     share = np.where((case.m.z2 == 0) | (case.m.g2 == 0), 1.0, case.m.dead)
     share[case.m.unfelt & ~case.each("cut") & ~waits] = 1.0
     frozen = np.array([not site.kernel.trainable for site in case.sites], dtype=bool)
-    idle = np.isin(names, case.mute) | frozen & ~case.each("cut")
-    share[idle & (case.m.z2 > 0) | case.empty] = math.nan  # of zeros as data the notes speak
-    for i in np.flatnonzero((case.m.z2 > 0) & (case.m.g2 == 0) & ~case.m.unfelt):
-        if case.m.kernels[names[i]].gradient > 0:  # by another way, as in a derivative
-            share[i] = math.nan
-    if (grows(case) > 0).any() or case.met:
-        share[case.m.z2 > 0] = math.nan
+    fine = np.isin(names, case.mute) | frozen & ~case.each("cut")
+    moved = np.array([case.m.kernels[name].gradient > 0 for name in names], dtype=bool)
+    fine |= (case.m.g2 == 0) & ~case.m.unfelt & moved  # by another way, as in a derivative
+    fine |= (grows(case) > 0).any() or case.met
+    share[fine & (case.m.z2 > 0) | case.empty] = math.nan  # of zeros as data the notes speak
     for name in set(names):
         share[names == name] = np.fmin.reduce(share[names == name])
     return share - MOSTLY
@@ -503,13 +496,13 @@ def grows(case: Case) -> Array:
     """A signal that explodes; where no loss tells what is too much, outputs too large for any."""
     made = case.m.z2 * case.each("times") ** 2
     outputs = np.where(case.heads & math.isnan(case.m.blind), np.log(made), math.nan)
-    return np.fmax(np.where(judged(case), far(case, 1.0), math.nan), outputs) - case.bounds
+    return np.asarray(np.fmax(far(case, 1.0), outputs) - case.bounds)
 
 
 def fades(case: Case) -> Array:
     """A signal that shrinks; a mean over n may lose n by nature."""
     low = case.bounds + np.log(np.maximum(case.each("averaged"), 1.0))
-    return np.where(judged(case), far(case, -1.0) - low, math.nan)
+    return np.asarray(far(case, -1.0) - low)
 
 
 def uneven(case: Case) -> Array:
@@ -530,7 +523,7 @@ def far(case: Case, sign: float) -> Array:
     x2 = np.where(recurrent, [np.fmax.reduce(own, initial=x2) for x2, own in steps], case.m.x2)
     level = np.log(np.clip(x2 / case.each("ahead") ** 2, 1e-300, 1e300))
     found = np.where(recurrent & (sign < 0), np.inf, sign * level)
-    return np.minimum(sign * drift(case), found)
+    return np.where(judged(case), np.minimum(sign * drift(case), found), math.nan)
 
 
 def first_loss(case: Case) -> Array:
