@@ -24,7 +24,7 @@ from winit import _checks, activations, initializers, theory
 from winit._checks import RNG, Draws
 from winit.activations import Activation
 from winit.program import NORMAL, POINTS, Elementwise, Kernel, Program, Site
-from winit.subject import Subject
+from winit.subject import Subject, matrices
 
 Array = NDArray[np.floating[Any]]
 Fresh = Mapping[str, Array]  # new values, by parameter
@@ -220,9 +220,8 @@ def rank(site: Site) -> int:
     return found if found**2 == square and all(found in shape for shape in shapes) else 0
 
 
-def size(i: int, subject: Subject) -> float:
+def size(kernel: Kernel, subject: Subject) -> float:
     """The rms of a kernel's entries, as the program multiplies them."""
-    kernel = subject.program.sites[i].kernel
     rms = math.sqrt(np.mean(subject.value(kernel.name) ** 2)) * kernel.factor
     return rms if math.isfinite(rms) else math.inf  # with no number in it nothing starts near 0
 
@@ -234,7 +233,7 @@ def faint(subject: Subject, plans: Sequence[Plan]) -> set[int]:
     """
     sites = subject.program.sites
     near = {i for i, site in enumerate(sites) if not (site.cut or site.looped)
-            and 0 < size(i, subject) * CLOSED <= plans[i].std}  # fmt: skip
+            and 0 < size(site.kernel, subject) * CLOSED <= plans[i].std}  # fmt: skip
     pairs = [(p, i) for i in near for p in sites[i].parents if p in near and not sites[p].passed]
     found = {i for pair in pairs for i in pair}
     return found | {p for i in near for p in sites[i].partners if p in near}
@@ -247,7 +246,7 @@ def shut(i: int, subject: Subject, ideal: float) -> bool:
     """
     sites = subject.program.sites
     site, nexts = sites[i], [other for other in sites if i in other.parents]
-    own = size(i, subject)
+    own = size(site.kernel, subject)
     # What a loop adds to its state at every step is no branch beside it.
     if site.looped or own > (ideal / CLOSED if site.passed and ideal > 0 else 0.0):
         return False
@@ -263,7 +262,7 @@ def shut(i: int, subject: Subject, ideal: float) -> bool:
 def settled(i: int, subject: Subject, ideal: float) -> bool:
     """Whether a kernel on a path beside others is near 0, or 0 beside a given bias."""
     site = subject.program.sites[i]
-    own = size(i, subject)
+    own = size(site.kernel, subject)
     needed = site.cut and not site.partners  # a factor may start with its bias
     if needed or site.looped or site.lookup or not own * CLOSED <= ideal:
         return False
@@ -288,8 +287,7 @@ def orthogonal(site: Site, subject: Subject) -> bool:
     """Whether the shorter side of a kernel, as a matrix, is orthogonal, as no draw is by chance."""
     if site.kernel.index is None:
         return False
-    rows = subject.value(site.kernel.name).reshape(-1)[site.kernel.index()]
-    rows = rows.reshape(*rows.shape[:2], -1)
+    rows = matrices(subject.value(site.kernel.name), site.kernel.index())
     rows = rows if rows.shape[1] <= rows.shape[2] else rows.swapaxes(1, 2)
     if not np.isfinite(rows).all():
         return False
@@ -298,21 +296,16 @@ def orthogonal(site: Site, subject: Subject) -> bool:
     return rows.shape[1] > 1 and bool(np.allclose(squares, np.eye(some.shape[1]), atol=1e-3))
 
 
-def smaller(plan: Plan, table: Array) -> Plan:
-    """The plan for a table that was drawn smaller: rows of any scale are as good, and it stays."""
-    std = float(np.std(table)) if np.isfinite(table).all() else math.nan
-    return Plan("normal", plan.std, {"std": std}) if 0 < std < 0.9 * plan.drawn else plan
-
-
 def as_given(site: Site, plan: Plan, subject: Subject) -> Plan:
     """A plan that keeps what a kernel's values tell: rows that are small, orthogonal kernels."""
-    if math.isnan(plan.std) or "limit" in plan.options:
-        return smaller(plan, subject.value(site.kernel.name))
+    value = subject.value(site.kernel.name)
+    if math.isnan(plan.std) or "limit" in plan.options:  # rows of any scale are as good
+        small = np.isfinite(value).all() and 0 < value.std() < 0.9 * plan.drawn
+        return Plan("normal", plan.std, {"std": float(value.std())}) if small else plan
     if plan.scheme in MATRICES or "std" in plan.options or not orthogonal(site, subject):
         return plan
     # Of a head the size is meant, as of a flow's last kernel.
-    rms = math.sqrt(np.mean(subject.value(site.kernel.name) ** 2)) * site.kernel.factor
-    std = rms if site.head else plan.std
+    std = size(site.kernel, subject) if site.head else plan.std
     return Plan("orthogonal", std, {"gain": std * math.sqrt(side(site))})
 
 
@@ -462,25 +455,32 @@ def reinitialize(
         for name, value in before.items():
             subject.assign(name, value)
         raise
-    sites = subject.program.sites
-    left = dict.fromkeys(subject.parameters, "no convention is known")
-    left |= dict.fromkeys(subject.program.unused, "no site uses it")
-    parts = [k.name for site in sites if generated(site) for k in site.kernels]
-    left |= dict.fromkeys(parts, "it makes a kernel together with others")
-    ideals = [own.std for own in plan(subject.program)]
-    near = [site.kernel.name for i, site in enumerate(sites) if settled(i, subject, ideals[i])]
-    left |= dict.fromkeys(near, "its path starts near 0, or with its bias")
-    closed = [site.kernel.name for i, site in enumerate(sites) if shut(i, subject, ideals[i])]
-    left |= dict.fromkeys(closed, "its branch starts at 0")
-    waves = [site.kernel.name for site in sites if frequencies(site, subject)]
-    left |= dict.fromkeys(waves, "the frequencies of waves")
-    left |= dict.fromkeys(subject.program.stopped, "no gradient reaches it")
-    bent = [site.kernel.name for site in sites if site.kernel.bent]
-    left |= dict.fromkeys(bent, "a function of it is the kernel")
-    left |= dict.fromkeys(subject.program.guarded, "a quotient, a root or a logarithm rests on it")
+    left = _left(subject)
     kept = {} if force else {name: reason for name in left if (reason := subject.kept(name))}
     texts = {name: f"left: {reason}" for name, reason in (left | kept).items()}
     return texts | {name: text for name, (_, text) in drawn.items()} | subject.refresh(drawn)
+
+
+def _left(subject: Subject) -> dict[str, str]:
+    """Why what is not drawn was left, for all parameters; the last reason counts."""
+    program, plans = subject.program, plan(subject.program)
+    mains = [(i, site, site.kernel.name) for i, site in enumerate(program.sites)]
+    reasons = {
+        "no convention is known": subject.parameters,
+        "no site uses it": program.unused,
+        "it makes a kernel together with others": [
+            k.name for site in program.sites if generated(site) for k in site.kernels
+        ],
+        "its path starts near 0, or with its bias": [
+            name for i, _, name in mains if settled(i, subject, plans[i].std)
+        ],
+        "its branch starts at 0": [name for i, _, name in mains if shut(i, subject, plans[i].std)],
+        "the frequencies of waves": [name for _, s, name in mains if frequencies(s, subject)],
+        "no gradient reaches it": program.stopped,
+        "a function of it is the kernel": [name for _, s, name in mains if s.kernel.bent],
+        "a quotient, a root or a logarithm rests on it": program.guarded,
+    }
+    return {name: reason for reason, names in reasons.items() for name in names}
 
 
 def spare(subject: Subject, rng: Draws, drawn: Collection[str]) -> dict[str, tuple[Array, str]]:

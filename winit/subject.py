@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from winit.program import Array, Measured, Program, Site, Weight
 from winit.reader import Draft, Reader, any_of, bits
@@ -61,6 +62,12 @@ def same_rows(values: Array, within: float = 0.0) -> Array:
     with np.errstate(all="ignore"):  # the first two tell most often
         pairs = ((np.abs(some - some[:1]).max(), np.abs(some).max()) for some in (rows[:2], rows))
         return np.array(all(bool(apart <= within * most) for apart, most in pairs))
+
+
+def matrices(value: Array, index: NDArray[np.int64]) -> Array:
+    """A kernel's entries in a parameter, as (groups, outputs, what reaches an output)."""
+    rows = value.reshape(-1)[index]
+    return rows.reshape(*rows.shape[:2], -1)
 
 
 def spread(values: Array, layers: int = 1) -> Note:
@@ -214,8 +221,7 @@ class Subject:
             return ""
         for site in self.program.sites:
             if site.kernel.name == name and site.kernel.index:
-                rows = value.reshape(-1)[site.kernel.index()]
-                rows = rows.reshape(*rows.shape[:2], -1)
+                rows = matrices(value, site.kernel.index())
                 if any(len(np.unique(part, axis=0)) < len(part) for part in rows):
                     return ""
         return f"given, made of {len(numbers)} numbers"
