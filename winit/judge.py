@@ -210,7 +210,7 @@ def opening(case: Case, subject: Subject, change: Change | None = None) -> Case:
                 if w.zero and w.gradient > 0 and n not in case.fixed]  # fmt: skip
         give = [n for n in felt if n in case.program.factors] + _partial(case)
         if not give and shut(case):  # what is only added, as biases and a learned token
-            added = [n for n in felt if n not in (*case.opened, *case.program.frozen)]
+            added = [n for n in felt if n not in case.program.frozen]
             give = [n for n in added if len(subject.parameters[n]) > 1] or added
         if not give:
             break
@@ -381,8 +381,8 @@ def severed(case: Case) -> Array:
 
 def symmetric(case: Case) -> Array:
     """Sites of which half of the units or more are copies, in signal and gradient."""
-    units = case.each("units")
-    return np.where((units > 1) & (case.m.z2 > 0), ALIKE + 1e-9 - case.m.distinct / units, math.nan)
+    share = case.m.distinct / case.each("units")  # 1 of a single one
+    return np.where(case.m.z2 > 0, ALIKE + 1e-9 - share, math.nan)
 
 
 def equal_rows(case: Case) -> list[str]:
@@ -802,8 +802,7 @@ def _places(case: Case, names: list[str], factors: Mapping[str, Array]) -> list[
 def label(name: str, factor: Array) -> str:
     """A kernel, with those of its layers that are to change."""
     off = np.flatnonzero(abs(np.log(factor)) > NEAR)
-    some = np.ndim(factor) and 0 < len(off) < factor.size
-    return f"{name}[{listed(map(str, off))}]" if some else name
+    return f"{name}[{listed(map(str, off))}]" if 0 < len(off) < factor.size else name
 
 
 def spans(case: Case, names: list[str], factors: Mapping[str, Array]) -> str:
@@ -1131,15 +1130,15 @@ def level(
     case, change = replace(start(subject), opened={}), Change(values=values)
     after = change.run(subject, case)
     rule, times = fault(after), dict[str, float]()
-    if zeros and rule is not None and rule.find in (dead, stuck):
+    if zeros and rule and rule.find in (dead, stuck):
         sites = [case.sites[i] for i in np.flatnonzero(rule.excess(after) > 0)]
         own = {k.name for site in sites for k in site.kernels} & {*zeros} or {*zeros}
         times = dict.fromkeys(own, 1.0)
         change = Change(values={**values, **{name: zeros[name] for name in own}})
         rule = fault(change.run(subject, case))
-        if rule is not None and rule.find in (dead, stuck):
+        if rule and rule.find in (dead, stuck):
             return {}
-    if rule is None or rule.find not in (grows, fades, starves, bursts):
+    if not (rule and rule.find in (grows, fades, starves, bursts)):
         return times
     made = leveled(subject, case, change)
     if fault(made.run(subject, case)):
@@ -1194,32 +1193,31 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
     case = start(subject)
     rows, change, findings = _rows(case), None, list[Finding]()
     if rule := fault(case):
-        means, tried, text = centered(subject, case) if rule.scaled else {}, dict[str, Case](), ""
-        factors = suspects(case, means) if rule.scaled else {}
-        if cures:
-            alone = {k: {k: means[k]} if k in means else {} for k in factors}
-            tried = {k: Change("", {k: f}, alone[k]).run(subject, case) for k, f in factors.items()}
-        named = blamed(case, rule, factors, tried)
-        behind = TARGETS if subject.y2 < LOW else BEHIND
+        means = centered(subject, case) if rule.scaled else {}
+        factors, tried = suspects(case, means) if rule.scaled else {}, dict[str, Case]()
+        for name, factor in factors.items() if cures else ():
+            alone = {k: value for k, value in means.items() if k == name}
+            tried[name] = Change("", {name: factor}, alone).run(subject, case)
+        named, text = blamed(case, rule, factors, tried), ""
         if cures:
             change = cure(Search(subject, case, rule, named, factors, means))
+            behind = TARGETS if subject.y2 < LOW else BEHIND
             text = change.text if change else f"no redraw cures this: {advice(rule, case, behind)}"
             named = [] if rule.find is collapsed else named
             named = list(change.scales) if change and change.scales else named
-        excess = rule.excess(case)
-        at = _places(case, named, factors)
+        excess, at = rule.excess(case), _places(case, named, factors)
         if not (rule.moved and at):
             at = list(np.flatnonzero(excess > 0)) if len(excess) == len(rows) else []
         at = [] if rule.whole else at
         told = asdict(rows[int(excess.argmax())]) if rows else {}
         losses = {"loss": case.loss, "blind": case.m.blind, "stuck": listed(stays(case)),
                   "tied": listed(equal_rows(case))}  # fmt: skip
-        names, reason = tuple(rows[i].name for i in at), rule.reason.format(**told, **losses)
-        told_of = [label(n, factors[n]) for n in named if n in factors]
-        layers = tuple(k for k in told_of if k not in named)
+        reason = rule.reason.format(**told, **losses)
+        layers = [said for n in named if n in factors and (said := label(n, factors[n])) != n]
         reason += f" It is {listed(layers)}." if layers else ""
-        lost = _lost(case) if rule.find is not_finite else []
-        reason += f" Not all numbers of {listed(lost)} are finite." if lost else ""
+        if rule.find is not_finite and (lost := _lost(case)):
+            reason += f" Not all numbers of {listed(lost)} are finite."
+        names = tuple(rows[i].name for i in at)
         changed = tuple(dict.fromkeys((*change.scales, *change.values))) if change else ()
         findings = [Finding(rule.verdict, names, reason, text, rule.meaning, changed)]
         for other in RULES:  # what follows from it
@@ -1227,10 +1225,9 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
                 findings += [Finding(other.verdict, (), other.reason.format(**losses), text)]
         for i in at:
             rows[i] = replace(rows[i], verdict=rule.verdict)
-        for name, run in tried.items():
-            rows = [replace(row, elasticity=_elasticity(case, run, factors[name]))
-                    if site.scale.name == name else row
-                    for row, site in zip(rows, case.sites, strict=True)]  # fmt: skip
+        for i, site in enumerate(case.sites):
+            if run := tried.get(name := site.scale.name):
+                rows[i] = replace(rows[i], elasticity=_elasticity(case, run, factors[name]))
     # Of tables that make the outputs a first loss tells, unless they lie near 0.
     ideals = np.array([own.std for own in case.plans])
     scaled = (ideals <= redraw.CLOSED * case.m.std) & math.isfinite(case.loss)
@@ -1262,17 +1259,14 @@ def _elasticity(case: Case, run: Case, factor: Array) -> float:
 
 
 def _rows(case: Case) -> list[Row]:
-    known = [f.name for f in fields(Measured) if f.name in {f.name for f in fields(Row)}]
     rows, drifts = [], drift(case)
+    known = {f.name for f in fields(Measured)} & {f.name for f in fields(Row)} - {"std"}
     for i, (site, own) in enumerate(zip(case.sites, case.plans, strict=True)):
-        found: dict[str, Any] = {key: float(getattr(case.m, key)[i]) for key in known}
-        found["std"] = float(case.closed.std[i])
-        found |= {
-            key: getattr(site, key) for key in ("name", "fan_in", "fan_out", "units", "groups")
-        }
-        found |= {"shape": site.kernel.shape, "ideal": own.std, "scheme": str(own)}
+        found: dict[str, Any] = {k: float(getattr(case.m, k)[i]) for k in known}
+        found |= {k: getattr(site, k) for k in ("name", "fan_in", "fan_out", "units", "groups")}
         found |= {k: redraw.activation(getattr(site, k)).name for k in ("before", "after")}
-        rows.append(Row(**found, drift=float(drifts[i])))
+        rows.append(Row(**found, shape=site.kernel.shape, std=float(case.closed.std[i]),
+                        ideal=own.std, scheme=str(own), drift=float(drifts[i])))  # fmt: skip
     return rows
 
 
@@ -1299,21 +1293,17 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
     flat = [name for name, i in case.owner.items() if sites[i].units > 1
             and not (before[name].std or before[name].zero or sites[i].kernels[1:])]  # fmt: skip
     made = dict.fromkeys(k.name for site in sites if redraw.generated(site) for k in site.kernels)
-    empty = [site.name for site, nothing in zip(sites, case.empty, strict=True) if nothing]
+    empty = [sites[i].name for i in np.flatnonzero(case.empty)]
+    single = [n for n in program.single if n in case.mute]
+    opened = f"{listed(sorted(case.opened))} is no longer 0"
+    noise = f"for which the table has noise of std {OPENED}"
     said = (
-        (
-            waits,
-            f"waits one step, until {listed(sorted(case.opened))} is no longer 0, for which "
-            f"the table has noise of std {OPENED}.",
-        ),
+        (waits, f"waits one step, until {opened}, {noise}."),
         (flat, "all its weights are equal, and only their gradients take its units apart."),
         (made, "make kernels together, and std and ideal are of what they make."),
         (case.fixed, "frozen at 0: it never moves, and gives nothing to what it multiplies."),
         (program.stopped, "no gradient comes back: the model stops it, or uses no result of it."),
-        (
-            [n for n in program.single if n in case.mute],
-            "no gradient comes back, since its softmax is over one entry.",
-        ),
+        (single, "no gradient comes back, since its softmax is over one entry."),
         (program.unseen, "no gradient comes back: the loss does not see what it gives."),
         (program.unused, "no place was found that uses it, so it is not judged."),
         (program.beside, "outputs are made of it, but it is no kernel, so it is not judged."),
@@ -1326,8 +1316,7 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         if not any(same_gradient(case.closed, *pair) for pair in pairs):
             yield f"{listed(same)}: start equal; their gradients differ, and they part."
         elif not any(same_gradient(m, *pair) for pair in pairs):
-            yield (f"{listed(same)}: start equal, and part only once "
-                   f"{listed(sorted(case.opened))} is no longer 0.")  # fmt: skip
+            yield f"{listed(same)}: start equal, and part only once {opened}."
     # A loss that scales its targets is small. Where nobody knows what knowing nothing costs, only a
     # squared error is known for what it is.
     squared, grows = power(m) > 1, power(m) > (1 if math.isnan(m.blind) else 0)
