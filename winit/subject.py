@@ -284,15 +284,16 @@ class Subject:
             tied = bool(value["rows"] and back["rows"] and total > 0)
             top = float(back["top"])
             kernels[n] = Weight(math.sqrt(mean), total, zero, stds, felt, rms, top, tied)
-        sites = list(zip(self.reader.drafts, self.program.sites, strict=True))
-        rows = [self._row(d, s, kernels, notes) for d, s in sites]
+        drafts = self.reader.drafts
+        pairs = zip(drafts, self.program.sites, strict=True)
+        rows = [self._row(draft, site, kernels, notes) for draft, site in pairs]
         steps: Any = {
             n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps", "opens", "silent")
         }
         columns: dict[str, Any] = {n: np.array([r[n] for r in rows]) for n in (rows or [_EMPTY])[0]}
         flat = [
             (f"flat {i}", tails, parents, kept)
-            for i, (act, parents, kept) in self.reader.curves(self.reader.drafts).items()
+            for i, (act, parents, kept) in self.reader.curves(drafts).items()
             if (tails := act.tails)
         ]
         flat += [(f"peak {i}", (-1.0, 1.0, 0.0), parents, 1.0)
@@ -301,7 +302,7 @@ class Subject:
             share = float(np.max(notes[key]["x"])) if key in notes else math.nan  # of all steps
             share = (share - (0.0 if low < 0 < high else 1 - kept)) / kept  # zeros that pad
             share = (share - normal) / (1.0 - normal)
-            done = [bool(parents >> d.number & 1) for d, _ in sites]
+            done = [bool(parents >> d.number & 1) for d in drafts]
             columns["saturated"][done] = np.fmax(columns["saturated"][done], share)
         loss, tried, others, growth = (np.ravel(notes.get(k, {"x": math.nan})["x"])
                                        for k in ("loss", "blind", "others", "growth"))  # fmt: skip
@@ -344,17 +345,18 @@ class Subject:
         for k in site.kernels:
             if k.after:
                 std *= kernels[k.name].rms
-        units = [_units(note) for note in (z, g) if note is not None]
-        marks = [note["x"].reshape(-1, note["x"].shape[-1]) for note in (z, g) if note is not None]
-        dead = math.nan
+        found = [note for note in (z, g) if note is not None]
+        units, dead = [_units(note) for note in found], math.nan
         if g is not None and (g2 > 0 or z2 > 0) and g2 < math.inf:
             dead = float(np.mean(units[-1] <= SILENT * units[-1].mean()))
         uneven = _uneven(units[0], site.groups) if units and d.contract.apart else 0.0
         zero = [part == 0 for part in units] if len(units) == 2 else [np.zeros(0, dtype=bool)] * 2
         silent = zero[0] & zero[1]
-        pruned = silent if not silent.all() else silent[:0]  # equal, and yet not tied
-        told = [m[..., ~pruned] if len(pruned) else m for m in marks]
-        distinct = _distinct([m for part in told for m in part]) + pruned.sum()
+        pruned = silent & (not silent.all())  # equal, and yet not tied
+        marks = [note["x"].reshape(-1, note["x"].shape[-1]) for note in found]
+        if len(pruned):
+            marks = [part[:, ~pruned] for part in marks]
+        distinct = _distinct([m for part in marks for m in part]) + pruned.sum()
         return _EMPTY | {"uneven": uneven, "x2": x2, "z2": z2, "g2": g2,
                          "x_share": x_share, "z_share": z_share,
                          "dead": dead, "distinct": distinct,
