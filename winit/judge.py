@@ -18,7 +18,7 @@ import numpy as np
 from winit import redraw
 from winit.program import Array, Measured, Program, Site
 from winit.report import Audit, Finding, Row, listed
-from winit.subject import CROSSED, WIDE, Subject
+from winit.subject import CROSSED, WIDE, Start, Subject
 
 # Second moments, against where the signal set out: ten in rms, which one learning rate can bridge.
 BOUND = 100.0
@@ -697,8 +697,6 @@ def fault(case: Case) -> Rule | None:
 
 
 # ------------------------------------------------------------------ blame and cure
-
-Start = tuple[Array, str]  # of a parameter, and its name
 
 
 @dataclass(frozen=True)

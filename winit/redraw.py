@@ -24,7 +24,7 @@ from winit import _checks, activations, initializers, theory
 from winit._checks import RNG, Draws
 from winit.activations import Activation
 from winit.program import NORMAL, POINTS, Elementwise, Kernel, Program, Site
-from winit.subject import Subject, matrices
+from winit.subject import Start, Subject, matrices
 
 Array = NDArray[np.floating[Any]]
 Fresh = Mapping[str, Array]  # new values, by parameter
@@ -439,14 +439,14 @@ def reinitialize(
         )
     named = None if scheme == "auto" else Plan(scheme, math.nan, options)
     drawn = values(subject, draws, named, force=force)
-    fresh = {name: value for name, (value, _) in drawn.items()}
     # Only a run tells how alike the terms of a sum are, in a graph how many, how much gates let
     # through, and how far chance leads that is the same in all layers of one kernel.
-    others = spare(subject, draws, drawn) if level and not named else {}
-    zeros = {name: value for name, (value, _) in others.items()}
-    for name, times in (level(subject, fresh, zeros) if level and not named else {}).items():
-        value, text = drawn.get(name) or others[name]
-        drawn[name] = times * value, text + (f", times {times:.2g}" if times != 1.0 else "")
+    if level and not named:
+        others = spare(subject, draws, drawn)
+        fresh, zeros = ({k: value for k, (value, _) in new.items()} for new in (drawn, others))
+        for name, times in level(subject, fresh, zeros).items():
+            value, text = drawn.get(name) or others[name]
+            drawn[name] = times * value, text + (f", times {times:.2g}" if times != 1.0 else "")
     before = {name: np.array(subject.value(name)) for name in drawn}
     try:
         for name, (value, _) in drawn.items():
@@ -483,7 +483,7 @@ def _left(subject: Subject) -> dict[str, str]:
     return {name: reason for reason, names in reasons.items() for name in names}
 
 
-def spare(subject: Subject, rng: Draws, drawn: Collection[str]) -> dict[str, tuple[Array, str]]:
+def spare(subject: Subject, rng: Draws, drawn: Collection[str]) -> dict[str, Start]:
     """Draws of kernels that are left at 0, though neither given nor frozen."""
     left = [name for name in subject.used if name not in drawn and not subject.kept(name)
             and not subject.value(name).any()]  # fmt: skip
@@ -493,33 +493,32 @@ def spare(subject: Subject, rng: Draws, drawn: Collection[str]) -> dict[str, tup
 
 def values(
     subject: Subject, rng: Draws, named: Plan | None = None, *, force: bool = False
-) -> dict[str, tuple[Array, str]]:
+) -> dict[str, Start]:
     """New values and their text, for every parameter that is not to be left alone."""
-    sites, plans = subject.program.sites, plan(subject.program)
-    found: dict[str, tuple[Array, str]] = {}
-    done, tables = set[tuple[str, int]](), {site.kernel.name for site in sites if site.lookup}
-    added, stopped = {name for site in sites for name in site.shifts}, subject.program.stopped
-    weak = faint(subject, plans)
+    program, sites, plans = subject.program, subject.program.sites, plan(subject.program)
+    found, done = dict[str, Start](), set[tuple[str, int]]()
+    tables = {site.kernel.name for site in sites if site.lookup}
+    added = {name for site in sites for name in site.shifts}
     pairs = [0 if added & {k.name for k in site.kernels} else rank(site) for site in sites]
     parts = {k.name for site, pair in zip(sites, pairs, strict=True)
              if generated(site) and not pair for k in site.kernels}  # fmt: skip
-    for i in first_places(subject.program):
-        name, own = sites[i].kernel.name, plans[i]
-        if generated(sites[i]) and (inner := 0 if named else pairs[i]):
-            # so that the product has the plan's
-            std = math.sqrt(own.std / (sites[i].times * sites[i].ahead) / math.sqrt(inner))
-            for kernel in sites[i].kernels:
+    weak = faint(subject, plans)
+    for i in first_places(program):
+        site, own, name, made = sites[i], plans[i], sites[i].kernel.name, generated(sites[i])
+        if made and pairs[i] and not named:  # so that the product has the plan's
+            std = math.sqrt(own.std / (site.times * site.ahead) / math.sqrt(pairs[i]))
+            for kernel in site.kernels:
                 drawn = initializers.normal(kernel.shape, std=std, rng=rng)
                 found[kernel.name] = drawn, f"normal, std={std:.4g}"
         given = i not in weak and (shut(i, subject, own.std) or settled(i, subject, own.std))
-        given |= frequencies(sites[i], subject) or name in (*stopped, *subject.program.guarded)
-        if name in parts or generated(sites[i]) or sites[i].kernel.bent or (given and not force):
+        given |= frequencies(site, subject) or name in (*program.stopped, *program.guarded)
+        if name in parts or made or site.kernel.bent or (given and not force):
             continue
-        own = named if named and name not in tables else as_given(sites[i], own, subject)
-        joined = [k for k in sites[i].kernels if k.joined and subject.value(k.name).any()]
+        own = named if named and name not in tables else as_given(site, own, subject)
+        joined = [k for k in site.kernels if k.joined and subject.value(k.name).any()]
         one = own.scheme in MATRICES and own is not plans[i] and not named  # orthogonal as a whole
-        index, drawn = draw(replace(sites[i], blocks=1) if one else sites[i], own, rng)
-        drawn = drawn / sites[i].kernel.factor / math.sqrt(1 + len(joined))
+        index, drawn = draw(replace(site, blocks=1) if one else site, own, rng)
+        drawn = drawn / site.kernel.factor / math.sqrt(1 + len(joined))
         place = (name, -1 if index is None else int(index[index >= 0].min()))
         if place in done:
             continue
@@ -529,37 +528,32 @@ def values(
         if name in tables:  # rows of zeros among others stand for nothing, as padding does
             rows = subject.value(name).reshape(len(whole), -1).any(axis=1)
             whole[~rows & rows.any()] = 0.0
-        said = str(own) + more(sites[i].kernel)
+        said = str(own) + more(site.kernel)
         words = dict.fromkeys([*filter(None, text.split("; ")), said])
         found[name] = whole, "; ".join(words)
         for other in joined:
-            at, part = draw(replace(sites[i], kernels=(other,)), own, rng)
+            at, part = draw(replace(site, kernels=(other,)), own, rng)
             part = part / other.factor / math.sqrt(1 + len(joined))
             found[other.name] = laid(subject.value(other.name), at, part), said
-        for other in (k for k in sites[i].kernels[1:] if k.beside):
+        for other in (k for k in site.kernels[1:] if k.beside):
             at, part = other.index() if other.index else None, drawn
             if index is None:
-                at, part = draw(replace(sites[i], kernels=(other,)), own, rng)
+                at, part = draw(replace(site, kernels=(other,)), own, rng)
             old = found[other.name][0] if other.name in found else subject.value(other.name)
             found[other.name] = laid(old, at, part), said
-        for other in sites[i].kernels[1:]:
-            if other.name not in found and (
-                made := _beside(other, sites[i], plans[i], subject, rng, force=force)
-            ):
-                found[other.name] = made
+        for other in (k for k in site.kernels[1:] if k.name not in found):
+            if start := _beside(other, site, plans[i], subject, rng, force=force):
+                found[other.name] = start
     found |= _added_to_rows(subject, found)
-    starts = {name: subject.start(name) for name in subject.parameters if name not in found}
-    found |= {name: start for name, start in starts.items() if start is not None}
-    return {
-        k: found[k] for k in subject.parameters if k in found and (force or not subject.kept(k))
-    }
+    found |= {k: start for k in subject.parameters
+              if k not in found and (start := subject.start(k))}  # fmt: skip
+    free = [k for k in subject.parameters if k in found and (force or not subject.kept(k))]
+    return {k: found[k] for k in free}
 
 
-def _added_to_rows(
-    subject: Subject, found: Mapping[str, tuple[Array, str]]
-) -> dict[str, tuple[Array, str]]:
+def _added_to_rows(subject: Subject, found: Mapping[str, Start]) -> dict[str, Start]:
     """Learned positions and the like, brought to the size of new rows that they would drown."""
-    made, biases = dict[str, tuple[Array, str]](), {*subject.program.shifts}
+    made, biases = dict[str, Start](), {*subject.program.shifts}
     for site in subject.program.sites:
         rows = [found[k.name][0] for k in site.kernels if site.lookup and k.name in found]
         added = {*site.shifts} - {*found} - subject.used - biases if rows else set()
@@ -572,9 +566,9 @@ def _added_to_rows(
 
 def _beside(
     kernel: Kernel, site: Site, plan: Plan, subject: Subject, rng: Draws, *, force: bool
-) -> tuple[Array, str] | None:
+) -> Start | None:
     """The start of a parameter that only takes part in making the effective kernel."""
-    if (start := subject.start(kernel.name)) is not None:
+    if start := subject.start(kernel.name):
         return start
     # At most a base, two factors and a length: what more of them do is not known.
     lengths = math.prod(kernel.shape) in (1, site.units) and len(site.kernels) <= 4

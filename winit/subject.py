@@ -38,6 +38,7 @@ PEAK = 0.99  # of a row of a softmax: its slopes, p (1 - p), are then 1/25 of th
 # a gradient by a parameter the largest entry, too ("top").
 Note = Mapping[str, Array]
 Notes = Mapping[str, Note]
+Start = tuple[Array, str]  # a parameter's new values, and what they are called
 BLOCK = 512  # so many squares are added up in float32, the rest in float64
 CHUNK = 2**16  # numbers that stay in a processor's cache as float64
 
@@ -153,7 +154,7 @@ class Subject:
         """Set a parameter, in its own dtype and layout."""
         self.arrays[name] = self.like(value, self.arrays[name])
 
-    def start(self, name: str) -> tuple[Array, str] | None:
+    def start(self, name: str) -> Start | None:
         """The conventional start of what is no kernel, and its name; None if there is none.
 
         Without a layer that knows, it is that of biases. A divisor, a threshold, a scale has none.
