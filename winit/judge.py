@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sized
 from dataclasses import asdict, dataclass, field, fields, replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -88,14 +89,10 @@ class Case:
         """Those of the program."""
         return self.program.sites
 
-    def each(self, name: str) -> Array:
-        """One of the sites' properties, for each site."""
-        found = [getattr(site, name) for site in self.sites]
-        return np.array(found) if found else np.zeros(0, dtype=bool)
-
-    def scaled_by(self, names: Collection[str]) -> Array:
-        """Which of the sites have their scale of such a parameter."""
-        return np.array([site.scale.name in names for site in self.sites], dtype=bool)
+    def each(self, asked: str | Callable[[Site], Any]) -> Array:
+        """For each site one of its properties, or what a function says of it."""
+        ask = attrgetter(asked) if isinstance(asked, str) else asked
+        return np.array([ask(site) for site in self.sites] or np.zeros(0, dtype=bool))
 
     def roots(self, *kinds: str) -> Array:
         """Which of the roots are of such a kind."""
@@ -137,7 +134,7 @@ class Case:
     def empty(self) -> Array:
         """Sites that read zeros, since the data are zeros, or a state is."""
         zero = self.roots("input", "state") & (self.m.root2 == 0)
-        raw = np.array([zero[[*site.roots]].all() for site in self.sites], dtype=bool)
+        raw = self.each(lambda site: zero[[*site.roots]].all())
         return np.asarray(raw & self.each("reads_data") & (self.m.x2 == 0))
 
     @property
@@ -270,8 +267,8 @@ def not_finite(case: Case) -> Array:
         return np.array([-math.inf])
     first = np.isinf(m.z2) & (np.cumsum(np.isinf(m.z2)) == 1)
     last = huge & (np.cumsum(huge[::-1])[::-1] == 1)
-    bad = (case.scaled_by(names), first, last)
-    found = next((sites for sites in bad if sites.any()), None)
+    lost = case.each(lambda site: site.scale.name in names)
+    found = next((bad for bad in (lost, first, last) if bad.any()), None)
     return np.array([math.inf]) if found is None else np.where(found, math.inf, math.nan)
 
 
@@ -332,12 +329,12 @@ def dead(case: Case) -> Array:
     that is frozen, and needs no gradient, where its signal passes and another way leads past it.
     """
     names = np.array([site.kernel.name for site in case.sites])
-    waits = np.array([case.closed.kernels[name].gradient == 0 for name in names], dtype=bool)
+    waits = case.each(lambda site: case.closed.kernels[site.kernel.name].gradient == 0)
     share = np.where((case.m.z2 == 0) | (case.m.g2 == 0), 1.0, case.m.dead)
     share[case.m.unfelt & ~case.each("cut") & ~waits] = 1.0
-    frozen = np.array([not site.kernel.trainable for site in case.sites], dtype=bool)
+    frozen = case.each(lambda site: not site.kernel.trainable)
     fine = np.isin(names, case.mute) | frozen & ~case.each("cut")
-    moved = np.array([case.m.kernels[name].gradient > 0 for name in names], dtype=bool)
+    moved = case.each(lambda site: case.m.kernels[site.kernel.name].gradient > 0)
     fine |= (case.m.g2 == 0) & ~case.m.unfelt & moved  # by another way, as in a derivative
     fine |= (grows(case) > 0).any() or case.met
     share[fine & (case.m.z2 > 0) | case.empty] = math.nan  # of zeros as data the notes speak
@@ -361,9 +358,8 @@ def stays(case: Case) -> list[str]:
             packed = i in site.partners and some and silent.mean() <= MOSTLY
             stays = bool(packed or case.m.still[i]) and case.m.x2[i] > 0
             still[k.name] = stays and still.get(k.name, True)  # at each place
-    parts = [k for site, z2 in zip(case.sites, case.m.z2, strict=True) if z2 > 0
-             for k in site.kernels[1:] if k.trainable]  # fmt: skip
-    weights = {k.name: case.m.kernels[k.name] for k in parts}
+    weights = {k.name: case.m.kernels[k.name] for i, site in enumerate(case.sites)
+               if case.m.z2[i] > 0 for k in site.kernels[1:] if k.trainable}  # fmt: skip
     whole = [name for name, weight in weights.items() if weight.zero and weight.gradient == 0]
     return whole + [f"a part of {name}" for name, stays in still.items() if stays]
 
@@ -375,8 +371,9 @@ def stuck(case: Case) -> Array:
 
 def severed(case: Case) -> Array:
     """Kernels before whole numbers that all the rest is made of: no gradient passes those."""
-    lost = [s.kernel.trainable and s.kernel.name in case.program.severed for s in case.sites]
-    return np.where(np.array(lost, dtype=bool), 1.0, math.nan)
+    moved = case.each(lambda site: site.kernel.trainable)
+    lost = case.each(lambda site: site.kernel.name in case.program.severed)
+    return np.where(moved & lost, 1.0, math.nan)
 
 
 def symmetric(case: Case) -> Array:
@@ -406,7 +403,7 @@ def copies(case: Case) -> list[list[str]]:
     for name, i in case.owner.items():
         weight = case.m.kernels[name]
         alike = case.sites[i].scale.shape, weight.std, weight.rms
-        if weight.std > 0 and weight.std < math.inf and not math.isnan(weight.rms):
+        if 0 < weight.std < math.inf and not math.isnan(weight.rms):
             found.setdefault(alike, []).append(name)
     return [names for names in found.values() if len(names) > 1]
 
@@ -422,7 +419,7 @@ def inseparable(case: Case) -> Array:
     """Kernels that start equal and get the same gradient, as copies of a module side by side."""
     found = {n for same in copies(case) for n in same for other in same
              if n != other and same_gradient(case.m, n, other)}  # fmt: skip
-    return np.where(case.scaled_by(found), 1.0, math.nan)
+    return np.where(case.each(lambda site: site.scale.name in found), 1.0, math.nan)
 
 
 def saturated(case: Case) -> Array:
@@ -433,8 +430,7 @@ def saturated(case: Case) -> Array:
 def collapsed(case: Case) -> Array:
     """Heads at which all examples look alike, though the inputs differ."""
     told = case.heads & (case.m.z2 > 0) & (case.entering > COLLAPSED)
-    scales = {n for s in case.sites if s.passed for n in s.scales}
-    scales -= {*case.program.frozen}
+    scales = {n for s in case.sites if s.passed for n in s.scales} - {*case.program.frozen}
     opens = [case.m.kernels[n].rms ** 2 for n in scales if 0 < case.m.kernels[n].rms < 1]
     share = case.m.z_share / min(opens, default=1.0)  # what training opens, as a LayerScale
     return np.where(told, np.log(COLLAPSED / np.maximum(share, 1e-30)), math.nan)
@@ -480,16 +476,14 @@ def drift(case: Case) -> Array:
 
 def judged(case: Case) -> Array:
     """Where every path leads through, or the state of a loop that reads new data."""
-    sites = case.sites
     # The first branches beside a trunk begin with what every path leads through: if nothing sets
     # the trunk's scale anew before the end, as a normalizer does.
-    ends = {root for site in sites if site.head for root in site.roots}
-    splits = [s.cut and s.summed > 1 and s.scale.name not in case.opened and bool(ends & {*s.roots})
-              for s in sites]  # fmt: skip
-    trunk = [bool(site.parents) and all(splits[p] for p in site.parents) for site in sites]
-    loops = [site.recurrent and site.looped and site.kernel.layers == 1 for site in sites]
-    told = case.each("cut") | np.array(loops, dtype=bool) | np.array(trunk, dtype=bool)
-    return np.asarray(told & ~case.each("lookup"))
+    ends = {root for site in case.sites if site.head for root in site.roots}
+    splits = case.each(lambda s: s.cut and s.summed > 1 and s.scale.name not in case.opened
+                       and bool(ends & {*s.roots}))  # fmt: skip
+    trunk = case.each(lambda s: bool(s.parents) and all(splits[p] for p in s.parents))
+    loops = case.each(lambda s: s.recurrent and s.looped and s.kernel.layers == 1)
+    return np.asarray((case.each("cut") | loops | trunk) & ~case.each("lookup"))
 
 
 def grows(case: Case) -> Array:
