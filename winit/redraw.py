@@ -277,23 +277,21 @@ def frequencies(site: Site, subject: Subject) -> bool:
     return first and site.kernel.name in subject.program.waves
 
 
-def side(site: Site) -> float:
-    """The longer side of a kernel as a matrix, which an orthogonal one's gain is the length of."""
-    rows = site.kernel.shape if site.kernel.index is None else site.kernel.index().shape[1:]
-    return float(max(rows[0], math.prod(rows[1:])))
+def orthogonal(site: Site, subject: Subject) -> int:
+    """The longer side of a kernel, as a matrix, if it is orthogonal, as no draw is by chance; or 0.
 
-
-def orthogonal(site: Site, subject: Subject) -> bool:
-    """Whether the shorter side of a kernel, as a matrix, is orthogonal, as no draw is by chance."""
+    The gain is std times its root.
+    """
     if site.kernel.index is None:
-        return False
+        return 0
     rows = matrices(subject.value(site.kernel.name), site.kernel.index())
     rows = rows if rows.shape[1] <= rows.shape[2] else rows.swapaxes(1, 2)
     if not np.isfinite(rows).all():
-        return False
+        return 0
     some = rows[:, :32] / (np.sqrt(np.mean(rows[:, :1] ** 2)) or 1.0)
     squares = some @ some.swapaxes(1, 2) / rows.shape[2]
-    return rows.shape[1] > 1 and bool(np.allclose(squares, np.eye(some.shape[1]), atol=1e-3))
+    alike = rows.shape[1] > 1 and np.allclose(squares, np.eye(some.shape[1]), atol=1e-3)
+    return rows.shape[2] if alike else 0
 
 
 def as_given(site: Site, plan: Plan, subject: Subject) -> Plan:
@@ -302,11 +300,11 @@ def as_given(site: Site, plan: Plan, subject: Subject) -> Plan:
     if math.isnan(plan.std) or "limit" in plan.options:  # rows of any scale are as good
         small = np.isfinite(value).all() and 0 < value.std() < 0.9 * plan.drawn
         return Plan("normal", plan.std, {"std": float(value.std())}) if small else plan
-    if plan.scheme in MATRICES or "std" in plan.options or not orthogonal(site, subject):
+    if plan.scheme in MATRICES or "std" in plan.options or not (n := orthogonal(site, subject)):
         return plan
     # Of a head the size is meant, as of a flow's last kernel.
     std = size(site.kernel, subject) if site.head else plan.std
-    return Plan("orthogonal", std, {"gain": std * math.sqrt(side(site))})
+    return Plan("orthogonal", std, {"gain": std * math.sqrt(n)})
 
 
 def draw(site: Site, plan: Plan, rng: Draws) -> tuple[NDArray[np.int64] | None, Array]:
