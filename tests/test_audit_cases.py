@@ -318,16 +318,18 @@ def test_a_dropout_without_a_seed_gives_one_report() -> None:
     assert str(audit(model, cures=False)) == str(audit(model, cures=False))
 
 
+NOISES = layers.Dropout, layers.GaussianNoise, layers.GaussianDropout
+
+
+@pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("act", ["relu", "tanh", "gelu", "relu6"])
-def test_a_dropout_hides_no_activation(act: str) -> None:
-    """It is a choice in JAX, whose mask was taken to let nothing through."""
+def test_noise_hides_no_activation(act: str, noise: Any) -> None:
+    """Dropout is a choice in JAX, whose mask was taken to let nothing through."""
 
     def built(drop: bool) -> Any:
         start = [Input((16,))]
         inner = [
-            part
-            for _ in range(3)
-            for part in (Dense(32, act), *([layers.Dropout(0.5)] if drop else []))
+            part for _ in range(3) for part in (Dense(32, act), *([noise(0.5)] if drop else []))
         ]
         return Sequential([*start, *inner, Dense(4)])
 

@@ -2974,7 +2974,8 @@ def test_factors_of_outputs_give_them_the_size_of_a_head_together(factors: int, 
         assert 0.01 < float(module(x).square().mean()) < 0.3
 
 
-NOISE = nn.Dropout(0.8), nn.Dropout(0.8, inplace=True), lambda h: h * (torch.rand(24) > 0.5)
+NOISE = (nn.Dropout(0.8), nn.Dropout(0.8, inplace=True), lambda h: h * (torch.rand(24) > 0.5),
+         lambda h: h + torch.randn_like(h))  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -2983,7 +2984,7 @@ NOISE = nn.Dropout(0.8), nn.Dropout(0.8, inplace=True), lambda h: h * (torch.ran
      *itertools.product([nn.Sigmoid, nn.Tanh], NOISE[::2]),
      (nn.Tanh, lambda h: h.masked_fill(torch.rand(24) > 0.5, 0.0))],
 )  # fmt: skip
-def test_what_noise_sets_to_0_is_no_flat_slope(act: Any, mask: Any) -> None:
+def test_noise_leaves_the_share_of_flat_slopes(act: Any, mask: Any) -> None:
     """Of a sigmoid with a dropout of 0.8 80 % of the slopes were said to be flat."""
     torch.manual_seed(0)
     module = Made(lambda m, x: m.b(mask(m.act(m.a(x)))), a=nn.Linear(12, 24), act=act(),
@@ -2996,12 +2997,25 @@ def test_what_noise_sets_to_0_is_no_flat_slope(act: Any, mask: Any) -> None:
     assert audit(module, X, cures=False).rows[0].saturated > 0.8
 
 
+class Noise(nn.Module):
+    """Numbers of N(0, 1) of this size, added to a signal or to what multiplies it."""
+
+    def __init__(self, size: float, times: bool) -> None:
+        super().__init__()
+        self.size, self.times = size, times
+
+    def forward(self, h: Any) -> Any:
+        noise = self.size * torch.randn_like(h)
+        return h * (1 + noise) if self.times else h + noise
+
+
 @pytest.mark.parametrize("act", [nn.ReLU, nn.Tanh, nn.GELU])
-@pytest.mark.parametrize("p", [0.1, 0.5, 0.8])
-def test_kernels_behind_a_dropout_are_drawn_for_the_activation(act: Any, p: float) -> None:
+@pytest.mark.parametrize("noise", [*map(nn.Dropout, (0.1, 0.5, 0.8)),
+                                   *map(Noise, (0.1, 1.0, 0.3), (False, False, True))])  # fmt: skip
+def test_kernels_behind_noise_are_drawn_for_the_activation(act: Any, noise: nn.Module) -> None:
     parts = [(nn.Linear(12 if not k else 32, 32), act()) for k in range(3)]
     plain = nn.Sequential(*[part for pair in parts for part in pair], nn.Linear(32, 3))
-    noisy = nn.Sequential(*[q for pair in parts for q in (*pair, nn.Dropout(p))], plain[-1])
+    noisy = nn.Sequential(*[q for pair in parts for q in (*pair, noise)], plain[-1])
     rows, others = audit(plain, X, cures=False).rows, audit(noisy, X, cures=False).rows
     assert [row.before for row in rows] == [row.before for row in others]
     assert [row.ideal for row in rows] == [row.ideal for row in others]

@@ -170,7 +170,7 @@ class Value:
     pending: bool = False  # degree 0 by a reduction: the last such value is a normalizer's result
     soft: bool = False  # so by exponentials
     scaled: bool = False  # bent, and then multiplied or shifted by parameters that are not known
-    masked: bool = False  # bent, and then set to 0 in places, as by dropout, after it was looked at
+    masked: bool = False  # bent, and then noisy, as by dropout, after it was looked at
     kept: float = 1.0  # how much of it is no padding
     averaged: float = 1.0
     depth: int = 0
@@ -398,6 +398,11 @@ def _drops(v: Value) -> bool:
     return noise and abs(math.log(v.share * v.number)) < math.log(NUMBER) / 2
 
 
+def _noise(sides: Sequence[Value]) -> bool:
+    """Whether arrays are no parameters, and of no known numbers, as what a noise adds."""
+    return not any(v.powers or v.share < 1 for v in sides)
+
+
 def _before_last(v: Value) -> Value:
     """A value before the known number above 1 that multiplied it last."""
     own = v.straight and v.multiples
@@ -528,7 +533,7 @@ class Reader:
         # Curves that sums and products read, by operation and place, and of which sites; those of
         # outputs, by their own place, are the operation -1's.
         self.bends: dict[tuple[int, int], tuple[Elementwise, int]] = {}
-        self.masked: set[tuple[int, int]] = set()  # those of them of which zeros hide a part
+        self.masked: set[tuple[int, int]] = set()  # those of them of which noise hides a part
         self.amplifiers = 0  # sites of whose results the exponentials, or the like, multiply others
         self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
         self.partners: dict[int, int] = {}  # of sites, those whose results multiply theirs
@@ -694,8 +699,8 @@ class Reader:
         lone = main == [0] or (op.kind == "mul" and len(main) == 1)
         if len(main) == 1:
             self._beside(op, inputs, main[0])
-        straight = lone if op.kind in ("mul", "div") else op.kind in ("affine", "add", "move")
-        straight = (straight or (op.kind == "choose" and 0 not in main)) and all(
+        linear = lone if op.kind in ("mul", "div") else op.kind in ("affine", "add", "move")
+        straight = (linear or (op.kind == "choose" and 0 not in main)) and all(
             inputs[k].straight for k in main
         )
         pending = straight and all(inputs[k].pending for k in main)
@@ -730,7 +735,8 @@ class Reader:
         # A shift that is not known stands at 0, a scale at 1, and nothing is masked.
         # But one number for all, which a redraw leaves, stands as it is.
         kept = op.kind in ("mul", "div") and made_of and all(map(self._known, sides))
-        skips = open_ended and len(main) == 1 and straight and op.kind != "affine" and not kept
+        unknown = straight or (linear and _noise(sides))
+        skips = open_ended and len(main) == 1 and unknown and op.kind != "affine" and not kept
         if op.kind != "move" and not skips:
             made = self._curved(op, inputs, main, made)
         # A function that no longer grows far out, such as tanh, sets a scale of its own.
@@ -752,11 +758,12 @@ class Reader:
         return bent
 
     def _masks(self, op: Op, v: Value) -> bool:
-        """Whether noise or a mask takes numbers of a curve away, or puts others in their place."""
-        return op.kind in ("mul", "choose") and v.level > ROUTING and bool(self.bend(v).tails)
+        """Whether noise or a mask changes a curve's numbers, by which its flat slopes are seen."""
+        own = op.kind in ("add", "mul", "choose")
+        return own and v.level > ROUTING and bool(self.bend(v).tails)
 
     def _keep(self, number: int, k: int, v: Value) -> None:
-        """Keep a curve, whose share of flat slopes is measured here: if no zeros hide them."""
+        """Keep a curve, whose share of flat slopes is measured here: if no noise hides them."""
         self.bends[number, k] = self.bend(v), v.parents
         (self.masked.add if v.masked else self.masked.discard)((number, k))
 
