@@ -39,6 +39,20 @@ def one_on_data(scale: float) -> tuple[Any, ...]:
     return one(), x.astype("float32")
 
 
+def function_of_jax(std: float) -> dict[str, Any]:
+    """Three ReLU layers as a function: the std of He is .35 and .25."""
+    normal = np.random.default_rng(0).standard_normal
+    shapes = [(16, 32), (32, 32), (32, 32), (32, 3)]
+    params = [std * normal(shape).astype("float32") for shape in shapes]
+
+    def f(params: Any, x: Any) -> Any:
+        for w in params[:-1]:
+            x = keras.ops.relu(x @ w)
+        return x @ params[-1]
+
+    return {"f": f, "params": params, "x": normal((8, 16)).astype("float32")}
+
+
 def broken() -> None:
     """A factory that fails."""
     raise RuntimeError("no such data")
@@ -102,6 +116,16 @@ def test_a_factory_gives_a_model_or_a_model_with_data(capsys: pytest.CaptureFixt
         assert "inputs unscaled" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("std", "end"), [(0.25, OK), (0.001, NOT_OK)])
+def test_a_factory_gives_a_function_of_jax(
+    std: float, end: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = json.dumps({"std": std})
+    call = ["audit", f"{__name__}:function_of_jax", "--no-cures", "--arguments", arguments]
+    assert main(call) == end
+    assert capsys.readouterr().out.startswith("f: " + ("ok" if end == OK else "shrinking"))
+
+
 def test_a_factory_may_stand_in_a_file_and_import_what_lies_beside_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,9 +174,9 @@ def test_modules_of_pytorch_come_with_their_inputs(
         (f"{__name__}:silent", "RuntimeError: raised without a message"),
         (
             f"{__name__}:nothing",
-            "must return a model, a tuple (model, x, y, loss) or a dict of these, got None",
+            "a dict with f, params and x, as winit.jax.audit takes them, got None",
         ),
-        (f"{__name__}:five", "or a dict of these, got (<Sequential"),
+        (f"{__name__}:five", "as winit.jax.audit takes them, got (<Sequential"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_line(

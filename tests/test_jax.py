@@ -496,8 +496,10 @@ def test_bad_input_is_refused_in_words() -> None:
         winit.jax.audit(f, p, x, rng="zero")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="trainable must be a function, got 'w0'"):
         winit.jax.audit(f, p, x, trainable="w0")  # type: ignore[arg-type]
-    for none in (x[:0], 3.0, None):
-        with pytest.raises(ValueError, match="x must be arrays of at least one example"):
+    with pytest.raises(TypeError, match="loss must be a function, got 'mse'"):
+        winit.jax.audit(f, p, x, x, "mse")  # type: ignore[arg-type]
+    for none in (x[:0], 3.0, None, x.tolist()):
+        with pytest.raises(ValueError, match="x must be arrays of at least one example, and no li"):
             winit.jax.audit(f, p, none)
     for made in ("hi", jnp.zeros(()), None):
         with pytest.raises(TypeError, match="f must return arrays, examples first"):

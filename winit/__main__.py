@@ -21,7 +21,11 @@ from winit import _checks
 
 OK, NOT_OK, UNREADABLE = 0, 1, 2
 ORDER = ("model", "x", "y", "loss")
-GIVES = "a model, a tuple (model, x, y, loss) or a dict of these"
+FUNCTION = ("f", "params", "x")
+GIVES = (
+    "a model, a tuple (model, x, y, loss) or a dict of these; of a function of JAX a dict with "
+    "f, params and x, as winit.jax.audit takes them"
+)
 MODEL = f"a file.keras; or module:factory or file.py:factory, which gives {GIVES}"
 
 
@@ -89,7 +93,7 @@ def _imported(module: str) -> Any:
 
 
 def _made(factory: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What a factory gives, by the names that `winit.audit` has for it."""
+    """What a factory gives, by the names that `winit.audit` or `winit.jax.audit` has for it."""
     from winit.frameworks import bridge
 
     if bridge(factory) is not None:  # a model that stands there already
@@ -99,6 +103,8 @@ def _made(factory: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     named = dict(zip(ORDER, made, strict=False)) if isinstance(made, (tuple, list)) else made
     named = named if isinstance(named, dict) else {"model": named}
     few = not isinstance(made, (tuple, list)) or 0 < len(made) <= len(ORDER)
+    if few and {*FUNCTION} <= {*named} <= {*FUNCTION, *ORDER[2:], "trainable"}:
+        return named
     if not few or set(named) - {*ORDER, "training"} or named.get("model") is None:
         raise ValueError(f"the factory must return {GIVES}, got {_checks.shown(made)}")
     model = named["model"]
@@ -136,7 +142,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import winit
 
     try:
-        report = winit.audit(**_loaded(asked), rng=asked.seed, cures=not asked.no_cures)
+        found = _loaded(asked)
+        audit = importlib.import_module("winit.jax").audit if "f" in found else winit.audit
+        report = audit(**found, rng=asked.seed, cures=not asked.no_cures)
     except (Exception, SystemExit) as error:  # of a file, factory or model of the user's: any
         said = str(error) or "raised without a message"
         print(f"{asked.model}: {type(error).__name__}: {said}", file=sys.stderr)

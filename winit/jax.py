@@ -901,7 +901,8 @@ def _check_inputs(x: Any) -> None:
         if not (np.isfinite(wide).all() or ((wide == 0) | (wide == -np.inf)).all()):
             raise ValueError(f"{subject.INFINITE}, got {wide[~np.isfinite(wide)][0]}")
     if not any(leaf.ndim for leaf in leaves) or not all(leaf.size for leaf in leaves):
-        raise ValueError(f"x must be arrays of at least one example, got {_checks.shown(x)}")
+        what = "x must be arrays of at least one example, and no lists of numbers"
+        raise ValueError(f"{what}, got {_checks.shown(x)}")
 
 
 def _outputs(made: Any) -> Any:
@@ -922,6 +923,8 @@ class Function(Subject):
             raise TypeError(f"f must be a function of (params, x), got {_checks.shown(f)}")
         if (loss is None) != (y is None):
             raise ValueError("a loss needs targets and targets a loss: give both y and loss")
+        if loss is not None:
+            _checks.function(loss, "loss")
         _check_inputs(x)
         leaves, self.tree = jax.tree_util.tree_flatten_with_path(params)
         self.leaves = {jax.tree_util.keystr(p, simple=True, separator="/"): v for p, v in leaves}
