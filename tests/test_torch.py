@@ -970,6 +970,17 @@ def test_frequencies_of_waves_stay() -> None:
     assert not reinitialize(module, x=X, rng=0, force=True)["a.weight"].startswith("left")
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-4])
+def test_frequencies_that_nobody_chose_are_drawn(scale: float) -> None:
+    """Waves of these are one number for all examples, and stayed so."""
+    waves = Made(lambda m, z: torch.cat([z.sin(), z.cos()], 1))
+    module = nn.Sequential(nn.Linear(12, 12, bias=False), waves, nn.Linear(24, 4))
+    with torch.no_grad():
+        module[0].weight *= scale
+    assert not reinitialize(module, x=X, rng=0)["0.weight"].startswith("left")
+    assert audit(module, X).ok
+
+
 def test_outputs_are_judged_where_nobody_knows_what_knowing_nothing_costs() -> None:
     """As for the likelihood of counts, whose loss takes the exponential of the outputs."""
     module, counts = mlp().eval(), torch.full((8, 4), 30.0)

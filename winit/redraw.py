@@ -271,10 +271,14 @@ def settled(i: int, subject: Subject, ideal: float) -> bool:
     return (own > 0 and not site.cut) or any(v.any() for v in [*map(subject.value, given), *starts])
 
 
-def frequencies(site: Site, subject: Subject) -> bool:
-    """Whether waves are taken of what a kernel gives of the data: how fast was chosen for these."""
+def frequencies(site: Site, subject: Subject, ideal: float) -> bool:
+    """Whether waves are taken of what a kernel gives of the data: how fast was chosen for these.
+
+    Nobody chooses waves that hardly turn.
+    """
     first = site.reads_data and not site.parents and not site.lookup
-    return first and site.kernel.name in subject.program.waves
+    turns = size(site.kernel, subject) * CLOSED > ideal
+    return first and turns and site.kernel.name in subject.program.waves
 
 
 def orthogonal(site: Site, subject: Subject) -> int:
@@ -473,7 +477,9 @@ def _left(subject: Subject) -> dict[str, str]:
             name for i, _, name in mains if settled(i, subject, plans[i].std)
         ],
         "its branch starts at 0": [name for i, _, name in mains if shut(i, subject, plans[i].std)],
-        "the frequencies of waves": [name for _, s, name in mains if frequencies(s, subject)],
+        "the frequencies of waves": [
+            name for i, s, name in mains if frequencies(s, subject, plans[i].std)
+        ],
         "no gradient reaches it": program.stopped,
         "a function of it is the kernel": [name for _, s, name in mains if s.kernel.bent],
         "a quotient, a root or a logarithm rests on it": program.guarded,
@@ -509,7 +515,7 @@ def values(
                 drawn = initializers.normal(kernel.shape, std=std, rng=rng)
                 found[kernel.name] = drawn, f"normal, std={std:.4g}"
         given = i not in weak and (shut(i, subject, own.std) or settled(i, subject, own.std))
-        given |= frequencies(site, subject) or name in (*program.stopped, *program.guarded)
+        given |= frequencies(site, subject, own.std) or name in (*program.stopped, *program.guarded)
         if name in parts or made or site.kernel.bent or (given and not force):
             continue
         own = named if named and name not in tables else as_given(site, own, subject)
