@@ -84,6 +84,23 @@ def argmax_between(seed: int) -> starts.Case:
     return starts.classify(f, starts.normal(seed, 32, 16), params=params)
 
 
+def rounded_weights(seed: int, through: Any = jnp.round) -> starts.Case:
+    """The weights of a sound network, rounded to 1/16, whose rounding lets no gradient through."""
+    new = starts.draw(seed)
+    params = {"w0": new(1 / 16, 16, 64), "w1": new(2 / 64, 64, 64), "head": new(1 / 64, 64, 10)}
+
+    def f(p: Any, x: Any) -> Any:
+        q = {name: through(16 * w) / 16 for name, w in p.items()}
+        return jax.nn.relu(jax.nn.relu(x @ q["w0"]) @ q["w1"]) @ q["head"]
+
+    return starts.classify(f, starts.normal(seed, 32, 16), params=params)
+
+
+def stopped_weights(seed: int) -> starts.Case:
+    """A sound network whose gradients are all stopped."""
+    return rounded_weights(seed, jax.lax.stop_gradient)
+
+
 def equal_copies(seed: int) -> starts.Case:
     """The mean of two networks that start as copies of one."""
     new = starts.draw(seed)
@@ -165,6 +182,15 @@ SEVERED = starts.Start(
     blame=("first",),
     curable=False,
 )
+ROUNDED = starts.Start(
+    *("rounded_weights", "jax", "here", rounded_weights, "dead", "no gradient passes a rounding"),
+    blame=("w0", "w1", "head"),
+    curable=False,
+)
+STOPPED = starts.Start(
+    *("stopped_weights", "jax", "here", stopped_weights, "dead", "the model stops all gradients"),
+    curable=False,
+)
 # It looks for copies within a layer, not beside it.
 COPIES = starts.Start(
     *("equal_copies", "jax", "here", equal_copies, "symmetric", "two copies are averaged"),
@@ -185,7 +211,7 @@ CENTER = starts.Start(
     *("off_center", "jax", "here", off_center, "inputs unscaled", "a mean hides the differences"),
     curable=False,
 )
-UNSEEN = {s.name: s for s in (NEVER, SEVERED, COPIES, MEMBER, TOKENS, CENTER)}
+UNSEEN = {s.name: s for s in (NEVER, SEVERED, ROUNDED, STOPPED, COPIES, MEMBER, TOKENS, CENTER)}
 STARTS = {s.name: s for s in (*starts.STARTS, AGAIN)}
 
 pytestmark = [
@@ -318,6 +344,8 @@ RULED = {
     "dead": "eqx_conv_dead",
     "stuck": "low_rank_of_zeros",
     "severed": "argmax_between",
+    "rounded": "rounded_weights",
+    "idle": "stopped_weights",
     "tied": "equal_tokens",
     "symmetric": "convolution_ones",
     "inseparable": "equal_copies",

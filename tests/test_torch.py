@@ -981,6 +981,29 @@ def test_frequencies_that_nobody_chose_are_drawn(scale: float) -> None:
     assert audit(module, X).ok
 
 
+@pytest.mark.parametrize("names", [["a"], ["a", "b"]])
+def test_rounded_kernels_are_dead(names: list[str]) -> None:
+    """Weights of a few bits, with no way around their rounding, never change, and were good."""
+
+    def run(m: Any, x: Tensor, through: bool) -> Tensor:
+        for name in ("a", "b"):
+            w = getattr(m, name).weight
+            whole = (16 * w).round() / 16
+            whole = w + (whole - w).detach() if through else whole
+            x = F.relu(x @ (whole if name in names else w).mT)
+        return m.c(x)
+
+    for through in (False, True):
+        module = Made(lambda m, x, through=through: run(m, x, through), a=nn.Linear(12, 32),
+                      b=nn.Linear(32, 32), c=nn.Linear(32, 3))  # fmt: skip
+        nn.init.kaiming_normal_(module.a.weight)
+        nn.init.kaiming_normal_(module.b.weight)
+        report = audit(module, X)
+        assert report.ok == through
+        found = [(f.verdict, f.names) for f in report.findings]
+        assert through or found == [("dead", tuple(f"{n}.weight" for n in names))]
+
+
 def test_outputs_are_judged_where_nobody_knows_what_knowing_nothing_costs() -> None:
     """As for the likelihood of counts, whose loss takes the exponential of the outputs."""
     module, counts = mlp().eval(), torch.full((8, 4), 30.0)

@@ -376,6 +376,26 @@ def severed(case: Case) -> Array:
     return np.where(moved & lost, 1.0, math.nan)
 
 
+def rounded(case: Case) -> Array:
+    """Kernels to which nothing comes of the gradient at their results: they are made by a step.
+
+    A direction alone, as of weights with a norm, may have a gradient of 0 too: of one number it is
+    a sign.
+    """
+    silent = case.each(lambda site: case.m.kernels[site.kernel.name].gradient == 0)
+    own = case.each(lambda site: site.kernel.trainable and not site.kernel.normed)
+    mute = case.each(lambda site: site.kernel.name in case.mute)
+    felt = (case.m.z2 > 0) & (case.m.g2 > 0)
+    return np.where(silent & own & felt & ~mute, 1.0, math.nan)
+
+
+def idle(case: Case) -> Array:
+    """A loss that sends nothing to any parameter, since the model lets nothing back."""
+    free = [w for n, w in case.m.kernels.items() if n not in case.program.frozen]
+    moved = any(weight.gradient for weight in free) or not (free and case.program.stopped)
+    return np.array([math.nan if moved or case.met or math.isnan(case.loss) else 1.0])
+
+
 def symmetric(case: Case) -> Array:
     """Sites of which half of the units or more are copies, in signal and gradient."""
     share = case.m.distinct / case.each("units")  # 1 of a single one
@@ -660,6 +680,13 @@ RULES = (
          "numbers, as of an argmax or a comparison.",
          "No optimizer moves what gets no gradient.", "take a softmax in place of an argmax, or "
          "pass the gradient around the whole numbers (straight through)", scaled=False),
+    Rule(rounded, "dead", "A gradient comes back to what it gives, and none to it: a function that "
+         "is flat, as a rounding is, makes the kernel.",
+         "No optimizer moves what gets no gradient.",
+         "pass the gradient around the rounding (straight through)", scaled=False),
+    Rule(idle, "dead", "The model stops every gradient, and no parameter gets any of the loss's.",
+         "No optimizer moves what gets no gradient.", "let the gradient of some kernels pass",
+         scaled=False, whole=True),
     Rule(tied, "symmetric", "All rows of {tied} are equal, and get equal gradients.",
          "No optimizer parts them.", UNTIE, scaled=False, whole=True),
     Rule(symmetric, "symmetric", "Of {units} units {distinct:.0f} differ, in signal and gradient.",
