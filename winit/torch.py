@@ -41,6 +41,7 @@ try:
     from torch.nn.utils.parametrize import ParametrizationList
     from torch.nn.utils.spectral_norm import SpectralNorm
     from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_flatten, tree_unflatten
     from torch.utils.weak import TensorWeakRef, WeakTensorKeyDictionary
 except ModuleNotFoundError as error:
     reason = "winit.torch needs PyTorch: https://pytorch.org/get-started shows how to install it"
@@ -438,27 +439,22 @@ def _about(func: Any) -> tuple[str, str, bool, bool]:
     return name, kind, schema.is_mutable, views
 
 
-def _runner(func: Any, args: Any, kwargs: Any, slots: Sequence[tuple[int, Any, Any]]) -> Any:
+def _runner(func: Any, leaves: Sequence[Any], spec: Any, kwargs: Any, slots: Sequence[int]) -> Any:
     """The operation in NumPy: a list of results, of arrays at these places of its arguments."""
+    given = [leaves[k] for k in slots]
     dtypes = [a.dtype if isinstance(a, Tensor) and not a.is_floating_point() else None
-              for *_, a in slots]  # fmt: skip
-    places, kept = [(i, j) for i, j, _ in slots], {i for i, *_ in slots}
-    bare = [a if i not in kept else list(a) if isinstance(a, (list, tuple)) else None
-            for i, a in enumerate(args)]  # fmt: skip
-    for i, j in places:
-        if j is not None:
-            bare[i][j] = None  # type: ignore[index]
+              for a in given]  # fmt: skip
+    bare: list[Any] = list(leaves)
+    for k in slots:  # else they were kept alive
+        bare[k] = None
 
     def run(*numbers: Any) -> list[Any]:
-        filled: list[Any] = [list(a) if isinstance(a, list) else a for a in bare]
-        for (i, j), dtype, number in zip(places, dtypes, numbers, strict=True):
+        filled = list(bare)
+        for k, dtype, number in zip(slots, dtypes, numbers, strict=True):
             tensor = torch.from_numpy(np.array(number, order="C"))  # else no view of any shape
-            tensor = tensor.to(dtype) if dtype and number.dtype.kind == "f" else tensor
-            if j is None:
-                filled[i] = tensor
-            else:
-                filled[i][j] = tensor
-        return [np.asarray(m) for m in _leaves(func.overloadpacket(*filled, **kwargs))]
+            filled[k] = tensor.to(dtype) if dtype and number.dtype.kind == "f" else tensor
+        made = func.overloadpacket(*tree_unflatten(filled, spec), **kwargs)
+        return [np.asarray(m) for m in _leaves(made)]
 
     return run
 
@@ -609,21 +605,21 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         results: list[Tensor],
     ) -> list[Value]:  # fmt: skip
         """An operation of one of the reader's kinds."""
-        slots, inputs, left = [], list[Value](), iter(told)
+        slots, inputs, left = list[int](), list[Value](), iter(told)
         args = [abs(a) if isinstance(a, complex) else a for a in args]  # turns, and keeps sizes
-        for i, arg in enumerate(args):
-            for j, a in enumerate(arg) if isinstance(arg, (list, tuple)) else [(None, arg)]:
-                number = kind in ("add", "mul", "div", "choose") and type(a) in (int, float)
-                if isinstance(a, Tensor) or (number and i < 3):
-                    v = next(left) if isinstance(a, Tensor) else self.value(a)
-                    if kind != "move" or not i or v.level or v.powers:  # others stay where they are
-                        slots.append((i, j, a))
-                        inputs.append(v)
+        leaves, spec = tree_flatten(args)
+        for k, a in enumerate(leaves):
+            number = kind in ("add", "mul", "div", "choose") and type(a) in (int, float)
+            if isinstance(a, Tensor) or (number and k < 3):
+                v = next(left) if isinstance(a, Tensor) else self.value(a)
+                if kind != "move" or not k or v.level or v.powers:  # others stay where they are
+                    slots.append(k)
+                    inputs.append(v)
         inputs += left  # by keyword
-        run = _runner(func, args, kwargs, slots)
+        run, read = _runner(func, leaves, spec, kwargs, slots), [leaves[k] for k in slots]
         whole = not any(t.is_floating_point() or t.is_complex() for t in results)
-        shapes = [tuple(getattr(a, "shape", ())) for *_, a in slots]
-        whole_in = max((a.numel() for *_, a in slots if isinstance(a, Tensor)), default=1)
+        shapes = [tuple(getattr(a, "shape", ())) for a in read]
+        whole_in = max((a.numel() for a in read if isinstance(a, Tensor)), default=1)
         sums = name in SUMS and results[0].numel() > 0
         count = max(1.0, whole_in / results[0].numel()) if sums else 1.0
         if name.startswith("avg_pool"):
