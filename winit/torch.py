@@ -1252,32 +1252,31 @@ class Module(Subject):
     ) -> Measured:  # fmt: skip
         """As any subject; new values bring their singular vectors."""
         given = dict(values or {})
-        kept = (self._vectors(name, value) for name, value in given.items())
-        return super().measure(scales, {**given, **{n: v for own in kept for n, v in own.items()}},
-                               **how)  # fmt: skip
+        return super().measure(scales, given | self._vectors(given), **how)
 
     def refresh(self, drawn: Collection[str]) -> dict[str, str]:
         """Bring up to date what spectral normalization keeps of new kernels."""
-        kept = [self._vectors(name, self.value(name)) for name in drawn]
-        vectors = {n: value for own in kept for n, value in own.items()}
+        vectors = self._vectors({name: self.value(name) for name in drawn})
         for name, value in vectors.items():
             self.assign(name, value)
         return dict.fromkeys(vectors, "a singular vector of its kernel")
 
-    def _vectors(self, name: str, value: Array) -> dict[str, Array]:
-        """The singular vectors that spectral normalization keeps of a kernel, by their names."""
-        part, own = self.owners[name]
-        kept = [(part, hook.dim, f"{hook.name}_u", f"{hook.name}_v")
-                for hook in part._forward_pre_hooks.values()
-                if isinstance(hook, SpectralNorm) and own == f"{hook.name}_orig"]  # fmt: skip
-        parts = [*part][:1] if isinstance(part, ParametrizationList) and value.ndim > 1 else []
-        kept += [(p, p.dim, "_u", "_v") for p in parts if isinstance(p, _SpectralNorm)]
+    def _vectors(self, values: Mapping[str, Array]) -> dict[str, Array]:
+        """The singular vectors that spectral normalization keeps of kernels, by their names."""
         found: dict[str, Array] = {}
-        for holder, dim, *names in kept:
-            matrix = np.moveaxis(value, dim, 0).reshape(value.shape[dim], -1)
-            left, _, right = np.linalg.svd(matrix, full_matrices=False)
-            ends = dict(zip(names, (left[:, 0], right[0]), strict=True))
-            found |= {n: ends[o] for n, (p, o) in self.owners.items() if p is holder and o in ends}
+        for name, value in values.items():
+            part, own = self.owners[name]
+            kept = [(part, hook.dim, f"{hook.name}_u", f"{hook.name}_v")
+                    for hook in part._forward_pre_hooks.values()
+                    if isinstance(hook, SpectralNorm) and own == f"{hook.name}_orig"]  # fmt: skip
+            parts = [*part][:1] if isinstance(part, ParametrizationList) and value.ndim > 1 else []
+            kept += [(p, p.dim, "_u", "_v") for p in parts if isinstance(p, _SpectralNorm)]
+            for holder, dim, *names in kept:
+                matrix = np.moveaxis(value, dim, 0).reshape(value.shape[dim], -1)
+                left, _, right = np.linalg.svd(matrix, full_matrices=False)
+                ends = dict(zip(names, (left[:, 0], right[0]), strict=True))
+                found |= {n: ends[o] for n, (p, o) in self.owners.items()
+                          if p is holder and o in ends}  # fmt: skip
         return found
 
     def trained(self) -> str:
