@@ -519,12 +519,10 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
 
     def emit(self, kind: str, inputs: Sequence[Value], run: Any = None, **more: Any) -> Value:
         """What is known of an operation's first result; none of them is looked up yet."""
-        outputs, shapes = more.pop("outputs", 1), more.pop("shapes", [()] * len(inputs))
-        first, self.count = self.count, self.count + outputs
-        stops = more.pop("stops", False) or not torch.is_grad_enabled()
-        self.made = self.reader.apply(
-            Op(kind, first, run, outputs, shapes, stops=stops, **more), inputs
-        )
+        op = Op(kind, self.count, run, **{"shapes": [()] * len(inputs)} | more)
+        self.count += op.outputs
+        op = op if torch.is_grad_enabled() else replace(op, stops=True)
+        self.made = self.reader.apply(op, inputs)
         return self.made[0]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
