@@ -322,6 +322,11 @@ def _leaves(tree: Any, floats: bool = False) -> list[Any]:
     return [t for t in found if t.is_floating_point()] if floats else found
 
 
+def _filled(tree: Any, new: Callable[[Tensor], Any]) -> Any:
+    """Nested containers with other tensors of floats."""
+    return _mapped(tree, lambda t: new(t) if t.is_floating_point() else t)
+
+
 def _lies(tensor: Tensor) -> Any:
     """How it lies in its storage."""
     return tensor.dtype, tensor.shape, tensor.stride(), tensor.storage_offset()
@@ -1023,13 +1028,13 @@ class Subject(Base):
         """What constants cost, and how the loss grows with targets that are numbers."""
 
         def other(c: float) -> float:
-            filled = _mapped(made, lambda o: torch.full_like(o, c) if o.is_floating_point() else o)
             try:
-                return float(self._value(filled, ()))
+                return float(self._value(_filled(made, lambda o: torch.full_like(o, c)), ()))
             except ValueError:  # no outputs that this loss takes
                 return math.nan
 
-        zero, even, *mean = (float(self._value(o, ())) for o in self._constants(made))
+        constants = self._constants(made)
+        zero, even, *mean = (float(self._value(o, ())) for o in constants)
         outputs, known = _leaves(made, floats=True), _leaves(self.targets)
         shares = all(bool((o >= 0).all()) for o in outputs)  # or logits
         even = even if shares and not zero <= 2 * even else zero
@@ -1043,7 +1048,7 @@ class Subject(Base):
             half = (t if id(t) not in at else t / 2 if t.is_floating_point() else t // 2
                     for t in known)  # fmt: skip
             targets = _mapped(self.targets, lambda _: next(half))
-            low = float(self._value(self._constants(made)[0], (), targets))
+            low = float(self._value(constants[0], (), targets))
             notes |= {"others": {"x": np.array([other(c) for c in self.others()])},
                       "growth": {"x": np.array(zero / low if low else math.nan)}}  # fmt: skip
         return notes
@@ -1070,16 +1075,15 @@ class Subject(Base):
     def _constants(self, made: Any) -> list[Any]:
         """Outputs that know nothing: 0, even shares, and the mean of targets that are no marks."""
 
-        def filled(new: Callable[[Tensor], Any]) -> Any:
-            return _mapped(made, lambda o: new(o) if o.is_floating_point() else o)
+        def even(o: Tensor) -> Tensor:
+            return torch.full_like(o, 1 / max(2, o.shape[-1] if o.ndim > 1 else 2))
 
-        even = filled(lambda o: torch.full_like(o, 1 / max(2, o.shape[-1] if o.ndim > 1 else 2)))
-        tries = [filled(torch.zeros_like), even]
+        tries = [_filled(made, torch.zeros_like), _filled(made, even)]
         outputs, targets = _leaves(made, floats=True), _leaves(self.targets)
         if [o.numel() for o in outputs] == [t.numel() for t in targets] and not self.marks:
             pairs = zip(outputs, targets, strict=True)
             means = iter([t.reshape(o.shape).to(o.dtype).mean(0).expand(o.shape) for o, t in pairs])
-            tries.append(filled(lambda o: next(means)))
+            tries.append(_filled(made, lambda _: next(means)))
         return tries
 
 
