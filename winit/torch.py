@@ -282,7 +282,7 @@ KINDS = {  # of operations that are neither elementwise nor reductions by PyTorc
     "index_select reflection_pad1d reflection_pad2d replication_pad2d upsample_nearest2d",
     "join": "cat stack index_put index_add index_copy scatter scatter_add masked_scatter",
     "reduce": "avg_pool2d avg_pool3d _adaptive_avg_pool2d max_pool2d_with_indices cumsum sort topk "
-    "max_pool3d_with_indices adaptive_max_pool2d logsumexp",
+    "max_pool3d_with_indices adaptive_max_pool2d",
     "contract": "mm bmm mv dot vdot addmm addmv baddbmm convolution _trilinear",
     "constant": "bernoulli normal uniform exponential zero",
 }
@@ -433,8 +433,7 @@ def _followed(
 def _about(func: Any) -> tuple[str, str, bool, bool]:
     """An operation's name and kind, whether it writes, and whether it gives views."""
     schema = func._schema
-    name = schema.name.partition("::")[2]
-    name = name if name.endswith("__") else name.removesuffix("_")
+    name = schema.name.partition("::")[2].removesuffix("_")
     views = not schema.is_mutable and any(r.alias_info is not None for r in schema.returns)
     if name.endswith("_like") or name.startswith(("new_", "rand")):
         return name, "constant", schema.is_mutable, views
