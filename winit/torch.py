@@ -135,29 +135,28 @@ def _kernel(name: str, tensor: Tensor, layout: dict[str, Any]) -> _Kernel:
 
 def _of_layer(name: str, tensor: Tensor, layer: nn.Module) -> _Kernel:
     """A kernel of one of PyTorch's layers."""
-    layout: dict[str, Any] | None = None
-    if not re.fullmatch(KERNELS, name.rpartition(".")[2]):
-        pass
-    elif isinstance(layer, (nn.Embedding, nn.EmbeddingBag)):  # an output is an entry of one row
-        places, row = tensor[:, None, :, None], layer.padding_idx
-        return _kernel(name, tensor, DEFAULTS)._replace(
-            places=places, fans=(1.0, float(tensor.shape[1])), zero_row=row
-        )
-    elif isinstance(layer, nn.modules.conv._ConvNd):
-        layout = {key: getattr(layer, key) for key in ("groups", "stride", "transposed")}
-    elif isinstance(layer, nn.MultiheadAttention):
-        layout = {"blocks": 3 if name.endswith("in_proj_weight") else 1}
-    elif isinstance(layer, (nn.RNNBase, nn.RNNCellBase)):
-        layout = {"blocks": max(1, len(tensor) // layer.hidden_size)}  # 1 for an LSTM's projection
-    elif isinstance(layer, nn.Bilinear):  # a matrix for the products of its two inputs
-        return _kernel(name, tensor.view(len(tensor), -1), DEFAULTS)
-    elif isinstance(layer, nn.Linear):
-        layout = {}
-    if layout is None:
-        raise ValueError(
-            f"how {type(layer).__name__} uses {name} is not known: pass the tensor itself with its "
-            "layout (such as transposed=True for x @ w), or the model to winit.torch.reinitialize"
-        )
+    match layer if re.fullmatch(KERNELS, name.rpartition(".")[2]) else None:
+        case nn.Embedding() | nn.EmbeddingBag():  # an output is an entry of one row
+            places, row = tensor[:, None, :, None], layer.padding_idx
+            return _kernel(name, tensor, DEFAULTS)._replace(
+                places=places, fans=(1.0, float(tensor.shape[1])), zero_row=row
+            )
+        case nn.modules.conv._ConvNd():
+            layout = {key: getattr(layer, key) for key in ("groups", "stride", "transposed")}
+        case nn.MultiheadAttention():
+            layout = {"blocks": 3 if name.endswith("in_proj_weight") else 1}
+        case nn.RNNBase() | nn.RNNCellBase():  # 1 for an LSTM's projection
+            layout = {"blocks": max(1, len(tensor) // layer.hidden_size)}
+        case nn.Bilinear():  # a matrix for the products of its two inputs
+            return _kernel(name, tensor.view(len(tensor), -1), DEFAULTS)
+        case nn.Linear():
+            layout = {}
+        case _:
+            raise ValueError(
+                f"how {type(layer).__name__} uses {name} is not known: pass the tensor itself with "
+                "its layout (such as transposed=True for x @ w), or the model to "
+                "winit.torch.reinitialize"
+            )
     return _kernel(name, tensor, DEFAULTS | layout)
 
 
