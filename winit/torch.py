@@ -1031,8 +1031,7 @@ class Subject(Base):
             except ValueError:  # no outputs that this loss takes
                 return math.nan
 
-        constants = self._constants(made)
-        zero, even, *mean = (float(self._value(o, ())) for o in constants)
+        zero, even, *mean = (float(self._value(o, ())) for o in self._constants(made))
         outputs, known = _leaves(made, floats=True), _leaves(self.targets)
         shares = all(bool((o >= 0).all()) for o in outputs)  # or logits
         even = even if shares and not zero <= 2 * even else zero
@@ -1046,7 +1045,7 @@ class Subject(Base):
             half = (t if id(t) not in at else t / 2 if t.is_floating_point() else t // 2
                     for t in known)  # fmt: skip
             targets = _mapped(self.targets, lambda _: next(half))
-            low = float(self._value(constants[0], (), targets))
+            low = float(self._value(_filled(made, torch.zeros_like), (), targets))
             notes |= {"others": {"x": np.array([other(c) for c in self.others()])},
                       "growth": {"x": np.array(zero / low if low else math.nan)}}  # fmt: skip
         return notes
