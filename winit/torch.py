@@ -959,24 +959,26 @@ class Subject(Base):
                 outputs = self.function(given, inputs)
             run.settle()
             run.inside = False
-            if run.fused and self.fused:  # once more, step by step
-                self.fused = False
-            else:
-                told = [run.known.get(t, Value()) for t in _leaves(outputs, floats=True)]
-                calls, told = run.reader.loops(told)
-                seen = self._back(run, outputs, own)
-                run.program = run.reader.program(told, [*self._remarks(run)], seen)
-                felt = {n for n in self.weights if run.notes[f"weight {n}"]["x"].any()}
-                run.program = replace(  # functions have derivatives of their own
-                    run.program,
-                    stopped=tuple(n for n in run.program.stopped if n not in felt),
-                    severed=tuple(n for n in run.program.severed if n not in felt),
-                )
-                for k, t in enumerate(_leaves(outputs, floats=True)):
-                    run.bent(-1, {k: t})
-                together(run.notes, run.reader, calls)
+            if not (run.fused and self.fused):
+                self._read(run, outputs, own)
                 return run
+        self.fused = False  # once more, step by step
         return self._run(arrays, x)
+
+    def _read(self, run: _Run, outputs: Any, own: Mapping[str, Tensor]) -> None:
+        """The program of a run and, back from its outputs, the rest of its notes."""
+        ends = _leaves(outputs, floats=True)
+        calls, told = run.reader.loops([run.known.get(t, Value()) for t in ends])
+        seen = self._back(run, outputs, own)
+        program = run.reader.program(told, [*self._remarks(run)], seen)
+        felt = {n for n in self.weights if run.notes[f"weight {n}"]["x"].any()}
+        run.program = replace(  # functions have derivatives of their own
+            program,
+            stopped=tuple(n for n in program.stopped if n not in felt),
+            severed=tuple(n for n in program.severed if n not in felt),
+        )
+        run.bent(-1, dict(enumerate(ends)))
+        together(run.notes, run.reader, calls)
 
     def entries(self) -> list[str]:
         """The inputs' names."""
