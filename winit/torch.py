@@ -534,13 +534,13 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         kwargs, (name, kind, writes, views) = kwargs or {}, _about(func)
         self.fused |= name.startswith(FUSED)
         options = {k: v for k, v in kwargs.items() if k != "out"}
-        operands, first, product = _leaves([args, [*options.values()]]), self.count, None
+        operands, first, product = _leaves([args, [*options.values()]]), self.count, list[Any]()
         told, lying = [self.value(t) for t in operands], [*map(self.lying, operands)]
         read = list(operands)
         if writes and told and self.reader.bend(told[0]).tails:  # it is measured as it was
             read[0] = read[0].detach().clone()
         if kind == "contract" and not writes:
-            result, product = _computed(func, name, args, kwargs)
+            result, *product = _computed(func, name, args, kwargs)
         else:
             result = func(*args, **kwargs)
         results = _leaves(result)
@@ -705,12 +705,11 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
 
     def product(self, name: str, args: Any, told: list[Value], product: Any, result: Any) -> Value:
         """A contraction, and the bias that is added to it."""
-        a, b, z = product
-        shift, sides, count = None, told[:2], a.shape[-1]
+        a, b, z, bias = product
+        sides, count = told[1:3] if name in ADDED else told[:2], a.shape[-1]
         contracts: list[Contract | None] = [None, None]
         if name == "convolution":
             contracts[1], count = _convolution(b, args[3], args[6], args[8]), 1
-            shift = told[2] if len(told) > 2 else None
             if args[6]:
                 grouped = (args[8], len(b) // args[8], *b.shape[1:])
                 sides[1] = self.emit("move", [sides[1]], lambda e: [e.reshape(grouped)],
@@ -720,7 +719,6 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             contracts[1] = Contract(((), (0,), (1, 2), ()), tuple(b.shape), units=(1,),
                                     examples_x=(0,), examples_z=(0,))  # fmt: skip
         else:
-            shift, sides = (told[0], told[1:3]) if name in ADDED else (None, sides)
             stack = (0,) * (a.ndim == 3)
             summed = (a.ndim - 1,), (len(stack),)
             contracts = [*reader.products((a.shape, b.shape), summed, (stack, stack))]
@@ -750,10 +748,10 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             share = float((shares * (shares > subject.PEAK)).sum() / shares.sum())
             share = (share - alone) / (1 - alone) if alone < 1 else 0.0
             self.notes[f"peak {number}"] = {"x": np.array(max(share, 0.0))}
-        if shift is None:
+        if bias is None:
             return made
-        bias = args[0] if name in ADDED else args[2]
-        return self.emit("add", [made, shift], np.add, shapes=[tuple(z.shape), tuple(bias.shape)])
+        shift, shapes = told[0 if name in ADDED else 2], [tuple(z.shape), tuple(bias.shape)]
+        return self.emit("add", [made, shift], np.add, shapes=shapes)
 
     def site(self, d: Draft, x: Tensor, w: Tensor, z: Tensor, result: Tensor) -> None:
         """Measure what a site reads, its kernel and what it makes."""
@@ -804,22 +802,22 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             self.notes[f"g {z}"] = _note(back[k], units)
 
 
-def _computed(func: Any, name: str, args: Any, kwargs: Any) -> tuple[Tensor, Any]:
-    """A product, and its two sides with what they make before a bias is added."""
+def _computed(func: Any, name: str, args: Any, kwargs: Any) -> tuple[Tensor, ...]:
+    """A product; its two sides, what they make, and the bias that is then added, or None."""
     if name == "convolution":
         x, w, bias, *rest = args
         z = func(x, w, None, *rest)
-        return z if bias is None else z + bias.view(-1, *[1] * (w.ndim - 2)), (x, w, z)
+        return z if bias is None else z + bias.view(-1, *[1] * (w.ndim - 2)), x, w, z, bias
     if name in ADDED:
         c, a, b = args
         z, alpha, beta = ADDED[name](a, b), kwargs.get("alpha", 1), kwargs.get("beta", 1)
-        return (alpha * z if beta == 0 else torch.add(beta * c, z, alpha=alpha)), (a, b, z)
+        return alpha * z if beta == 0 else torch.add(beta * c, z, alpha=alpha), a, b, z, c
     if name == "_trilinear":  # a kernel for the products of two signals
         a, w, b = args[:3]
         both = (a[:, :, None] * b[:, None, :]).flatten(1)
-        return (z := both @ w.flatten(1).T), (both, w, z)
+        return (z := both @ w.flatten(1).T), both, w, z, None
     z = func(*args, **kwargs)
-    return z, (*args[:2], z)
+    return z, *args[:2], z, None
 
 
 # ------------------------------------------------------------------ a model of PyTorch
