@@ -520,13 +520,18 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         whole = not (tensor.is_floating_point() or known.exact or known.share < 1)
         return replace(known, number=1.0) if whole else known  # no fraction, which would be 0
 
-    def emit(self, kind: str, inputs: Sequence[Value], run: Any = None, **more: Any) -> Value:
+    def emit(self, *op: Any, **more: Any) -> Value:
         """What is known of an operation's first result; none of them is looked up yet."""
+        return self.apply(*op, **more)[0]
+
+    def apply(
+        self, kind: str, inputs: Sequence[Value], run: Any = None, **more: Any
+    ) -> list[Value]:
+        """What is known of an operation's results."""
         op = Op(kind, self.count, run, **{"shapes": [()] * len(inputs)} | more)
         self.count += op.outputs
         op = op if torch.is_grad_enabled() else replace(op, stops=True)
-        self.made = self.reader.apply(op, inputs)
-        return self.made[0]
+        return self.reader.apply(op, inputs)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operation, and take down what is known of its results."""
@@ -644,10 +649,11 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         parts = reader.equal_parts(args[0].numel(), results[0].numel()) if takes else 1
         kept = args[0].numel() / results[0].numel() if name == "constant_pad_nd" else 1.0
         label = f"{name}{[a for a in args if not isinstance(a, Tensor)]}"
-        self.emit(kind, inputs, run if moves else single, outputs=len(results), shapes=shapes,
-                  whole=whole, stops=name == "detach", count=count, parts=parts, label=label,
-                  kept=min(kept, 1.0), mean=name.startswith(("mean", "avg_pool")))  # fmt: skip
-        return self.made
+        return self.apply(
+            kind, inputs, run if moves else single, outputs=len(results), shapes=shapes,
+            whole=whole, stops=name == "detach", count=count, parts=parts, label=label,
+            kept=min(kept, 1.0), mean=name.startswith(("mean", "avg_pool")),
+        )  # fmt: skip
 
     def special(self, name: str, args: Any, told: list[Value], result: Tensor) -> Value | None:
         """A fused operation, by what it is made of."""
