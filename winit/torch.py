@@ -678,23 +678,21 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             unit = emit("div", [x, emit("reduce", [x])], np.divide, shapes=[shape, ()])
             return emit("mul", [unit, told[1]], np.multiply, shapes=[shape, args[1].shape])
         if name in NORMS:
-            left = iter(told)
-            given: list[Any] = [next(left) if isinstance(a, Tensor) else None for a in args]
             kept = name == "native_batch_norm" and not args[5]  # by statistics of before
             y = emit("mul", [x, Value()], np.multiply) if kept else x
             y = y if kept else emit("div", [x, emit("reduce", [x])], np.divide)
-            scale, shift = [*given, None][NORMS[name] : NORMS[name] + 2]
-            y = emit("mul", [y, scale], np.multiply) if scale else y
-            return emit("add", [y, shift], np.add) if shift else y
+            affine = ("mul", np.multiply), ("add", np.add)
+            for (kind, run), a in zip(affine, args[NORMS[name] :], strict=False):
+                y = emit(kind, [y, self.value(a)], run) if isinstance(a, Tensor) else y
+            return y
         if name in ("embedding", "_embedding_bag"):
             return self.lookup(0, args[0], args[1], told, result)
         if name in ("index", "index_select") and not x.level and x.powers:
-            picks = args[2:] if name == "index_select" else args[1]
-            at = [i for i, p in enumerate(picks) if p is not None]
-            whole = picks[at[0]].dtype not in (torch.bool, torch.uint8)
-            if len(at) == 1 and told[1].level == reader.ROUTING and whole:
-                axis = args[1] if name == "index_select" else at[0]
-                return self.lookup(axis, args[0], picks[at[0]], told, result)
+            picks = [args[1:]] if name == "index_select" else enumerate(args[1])
+            (axis, rows), *others = ((a, p) for a, p in picks if p is not None)
+            whole = rows.dtype not in (torch.bool, torch.uint8)
+            if not others and told[1].level == reader.ROUTING and whole:
+                return self.lookup(axis, args[0], rows, told, result)
         return None
 
     def lookup(self, axis: int, w: Tensor, picks: Tensor, told: list[Value], z: Tensor) -> Value:
