@@ -1191,13 +1191,15 @@ class Module(Subject):
             raise ValueError(f"{type(module).__name__} does not run on x: {said}") from error
         held = {id(p) for p in module.parameters()}
         missed = [n for n in trainable if id(arrays[n]) not in held and n not in buffers]
-        note = f"{', '.join(missed)}: not registered in the module, so no optimizer gets it."
         packed = [path.removesuffix(".") or self.name for path, part in found
                   if ".quantized" in type(part).__module__ and hasattr(part, "weight")]  # fmt: skip
-        other = f"{', '.join(packed)}: quantized, neither judged nor drawn."
-        notes = (*self.program.notes, *[note] * bool(missed), *[other] * bool(packed))
+        about = ((missed, "not registered in the module, so no optimizer gets it."),
+                 (packed, "quantized, neither judged nor drawn."))  # fmt: skip
+        notes = [f"{', '.join(names)}: {text}" for names, text in about if names]
         unused = tuple(n for n in self.program.unused if n not in buffers)
-        self.program = replace(self.program, unused=unused, notes=notes, table=1.0)
+        self.program = replace(
+            self.program, unused=unused, notes=(*self.program.notes, *notes), table=1.0
+        )
 
     def entries(self) -> list[str]:
         """Keywords, or places among the arguments."""
