@@ -394,24 +394,15 @@ def _varying(values: Tensor, place: Place | None, examples: int) -> dict[str, An
     return {"v": _note(wide - wide.mean(axis + 1, keepdim=True))["x"]}
 
 
-class Lying(NamedTuple):
-    """Where the examples lie in a tensor, and how it lies in memory."""
-
-    place: Place
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    storage: int
-
-
 def _followed(
-    x: Lying, examples: int, name: str, kind: str, args: Any, out: Tensor
+    x: Tensor, place: Place, examples: int, name: str, kind: str, args: Any, out: Tensor
 ) -> Place | None:
     """Where the examples lie in an operation's result, or None where that is not known."""
-    (axis, inner), size, rank = x.place, x.shape[x.place[0]], len(x.shape)
+    (axis, inner), size, rank = place, x.shape[place[0]], x.ndim
     if out.layout is not torch.strided:
         return None
-    if x.storage == out.untyped_storage()._cdata:  # a view: they stay in memory
-        step = inner * x.strides[axis]
+    if x.untyped_storage()._cdata == out.untyped_storage()._cdata:  # a view: they stay in memory
+        step = inner * x.stride(axis)
         sizes = [(n, a) for a, n in enumerate(out.stride()) if 0 < n <= step and step % n == 0]
         wide = [(n, a) for n, a in sizes if n * out.shape[a] >= step * examples]
         n, a = max(wide, default=(1, -1))
@@ -540,7 +531,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         self.fused |= name.startswith(FUSED)
         options = {k: v for k, v in kwargs.items() if k != "out"}
         operands, first, product = _leaves([args, [*options.values()]]), self.count, list[Any]()
-        told, lying = [self.value(t) for t in operands], [*map(self.lying, operands)]
+        told, lying = [self.value(t) for t in operands], self.lying(operands)
         read = list(operands)
         if writes and told and self.reader.bend(told[0]).tails:  # it is measured as it was
             read[0] = read[0].detach().clone()
@@ -577,17 +568,14 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             shared += [TensorWeakRef(t) for t in (*operands[:1], *results)]
         return result
 
-    def lying(self, x: Tensor) -> Lying | None:
-        """Where the examples lie in an operand, which an operation may turn."""
-        if (place := self.places.get(x)) is None:
-            return None
-        return Lying(place, tuple(x.shape), x.stride(), x.untyped_storage()._cdata)
+    def lying(self, operands: Sequence[Tensor]) -> list[tuple[Tensor, Place]]:
+        """Where the examples lie in operands, which an operation may turn."""
+        return [(x.detach(), self.places[x]) for x in operands if x in self.places]
 
     def follow(self, lying: Any, name: str, kind: str, args: Any, results: Any) -> None:
         """Where the examples lie in results, if all that they are made of says the same."""
-        known = [x for x in lying if x]
         for out in results:
-            found = {_followed(x, self.examples, name, kind, args, out) for x in known}
+            found = {_followed(x, at, self.examples, name, kind, args, out) for x, at in lying}
             if len(found) == 1 and (place := found.pop()):
                 self.places[out] = place
 
@@ -604,7 +592,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
                 old = [] if tensor.nbytes >= storage.nbytes() else [self.known.get(other, Value())]
                 self.known[other] = self.emit("join", [*old, value])
                 self.bent(self.count - 1, {len(old): tensor})
-                self.follow([self.lying(tensor)], "", "move", (), [other])
+                self.follow(self.lying([tensor]), "", "move", (), [other])
 
     def plain(
         self, func: Any, name: str, kind: str, args: Any, kwargs: Any, told: list[Value],
