@@ -453,15 +453,15 @@ def _runner(func: Any, leaves: Sequence[Any], spec: Any, kwargs: Any, slots: Seq
     return run
 
 
-def _convolution(w: Tensor, stride: Sequence[int], transposed: bool, groups: int) -> Contract:
+def _convolution(
+    shape: tuple[int, ...], stride: Sequence[int], transposed: bool, groups: int
+) -> Contract:
     """A convolution's kernel; of a transposed one its groups stand in front."""
-    steps, shape, ends = math.prod(stride), tuple(w.shape), (0,)
-    if not transposed:
-        return Contract(((), (0,), (1,), range(2, w.ndim)), shape, groups, stride_out=steps,
-                        units=(1,), examples_x=ends, examples_z=ends)  # fmt: skip
-    return Contract(((0,), (2,), (1,), range(3, w.ndim + 1)),
-                    (groups, shape[0] // groups, *shape[1:]), stride_in=steps,
-                    units=(1,), examples_x=ends, examples_z=ends)  # fmt: skip
+    front, steps = int(transposed), math.prod(stride)
+    order = range(front), (2 * front,), (1,), range(front + 2, len(shape))
+    split, stride_in, stride_out = (1, steps, 1) if transposed else (groups, 1, steps)
+    return Contract(order, shape, split, stride_in, stride_out,
+                    units=(1,), examples_x=(0,), examples_z=(0,))  # fmt: skip
 
 
 def _exp(values: Any) -> Any:
@@ -701,10 +701,11 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         sides, count = told[1:3] if name in ADDED else told[:2], a.shape[-1]
         contracts: list[Contract | None] = [None, None]
         if name == "convolution":
-            contracts[1], count = _convolution(b, args[3], args[6], args[8]), 1
-            if args[6]:
-                grouped = (args[8], len(b) // args[8], *b.shape[1:])
-                sides[1] = self.emit("move", [sides[1]], lambda e: [e.reshape(grouped)],
+            stride, transposed, groups = args[3], args[6], args[8]
+            shape = (groups, len(b) // groups, *b.shape[1:]) if transposed else tuple(b.shape)
+            contracts[1], count = _convolution(shape, stride, transposed, groups), 1
+            if transposed:
+                sides[1] = self.emit("move", [sides[1]], lambda e: [e.reshape(shape)],
                                      shapes=[tuple(b.shape)])  # fmt: skip
         elif name == "_trilinear":
             sides = [self.emit("mul", told[::2], np.multiply), told[1]]
