@@ -515,9 +515,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         """What is known of an operation's first result; none of them is looked up yet."""
         return self.apply(*op, **more)[0]
 
-    def apply(
-        self, kind: str, inputs: Sequence[Value], run: Any = None, **more: Any
-    ) -> list[Value]:
+    def apply(self, kind: str, inputs: Any, run: Any = None, **more: Any) -> list[Value]:
         """What is known of an operation's results."""
         op = Op(kind, self.count, run, **{"shapes": [()] * len(inputs)} | more)
         self.count += op.outputs
@@ -548,8 +546,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             made = [self.product(name, args, told, product, results[0])]
         else:
             single = self.special(name, args, told, results[0])
-            known = func, name, kind, args, options, told, results
-            made = [single] if single else self.plain(*known)
+            made = [single] if single else self.plain(func, args, options, told, results)
             made += [self.emit("reduce", told[:1]) for _ in results[len(made) :]]
         self.follow(lying, name, kind, args, results)
         for tensor, value in zip(results, made, strict=False):
@@ -595,11 +592,10 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
                 self.follow(self.lying([tensor]), "", "move", (), [other])
 
     def plain(
-        self, func: Any, name: str, kind: str, args: Any, kwargs: Any, told: list[Value],
-        results: list[Tensor],
-    ) -> list[Value]:  # fmt: skip
+        self, func: Any, args: Any, kwargs: Any, told: list[Value], results: list[Tensor]
+    ) -> list[Value]:
         """An operation of one of the reader's kinds."""
-        slots, inputs, left = list[int](), list[Value](), iter(told)
+        (name, kind, *_), slots, inputs, left = _about(func), list[int](), list[Value](), iter(told)
         args = [abs(a) if isinstance(a, complex) else a for a in args]  # turns, and keeps sizes
         leaves, spec = tree_flatten(args)
         for k, a in enumerate(leaves):
