@@ -815,18 +815,16 @@ def _computed(func: Any, name: str, args: Any, kwargs: Any) -> tuple[Tensor, ...
 @contextmanager
 def _apart(seed: int, fused: bool) -> Iterator[None]:
     """What a run sets, put back after it: random states, modes, and who computes what."""
-    states = random.getstate(), np.random.get_state()  # noqa: NPY002
     checkpoint = torch.utils.checkpoint.CheckpointFunction
-    with ExitStack() as stack:
-        stack.callback(random.setstate, states[0])
-        stack.callback(np.random.set_state, states[1])
-        for context in (
-            torch.random.fork_rng(),
-            torch.inference_mode(False),
-            torch.enable_grad(),
-            sdpa_kernel(SDPBackend.MATH),
-        ):
-            stack.enter_context(context)
+    with (
+        torch.random.fork_rng(),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        sdpa_kernel(SDPBackend.MATH),
+        ExitStack() as stack,
+    ):
+        stack.callback(random.setstate, random.getstate())
+        stack.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         if not fused:
@@ -1031,9 +1029,11 @@ class Subject(Base):
         self.y2 = max((float(t.double().square().mean()) for t in numbers), default=math.nan)
         if numbers:
             at = {id(t) for t in numbers}
-            half = (t if id(t) not in at else t / 2 if t.is_floating_point() else t // 2
-                    for t in known)  # fmt: skip
-            targets = _mapped(self.targets, lambda _: next(half))
+
+            def half(t: Tensor) -> Tensor:
+                return t if id(t) not in at else t / 2 if t.is_floating_point() else t // 2
+
+            targets = _mapped(self.targets, half)
             low = float(self._value(_filled(made, torch.zeros_like), (), targets))
             notes |= {"others": {"x": np.array([other(c) for c in self.others()])},
                       "growth": {"x": np.array(zero / low if low else math.nan)}}  # fmt: skip
