@@ -642,7 +642,6 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
     def special(self, name: str, args: Any, told: list[Value], result: Tensor) -> Value | None:
         """A fused operation, by what it is made of."""
         x, emit = told[0], self.emit
-        shape = tuple(args[0].shape) if isinstance(args[0], Tensor) else ()
         if name in ("_softmax", "_safe_softmax"):
             e = emit("map", [x], _exp)
             made = emit("div", [e, emit("reduce", [e])], np.divide)
@@ -656,11 +655,12 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         if name == "glu":
             axis = args[1] if len(args) > 1 else -1
             a, b = (emit("move", [x], lambda v, k=k: [np.split(v, 2, axis)[k]], label=f"glu {k}",
-                         parts=2, shapes=[shape]) for k in (0, 1))  # fmt: skip
+                         parts=2, shapes=[args[0].shape]) for k in (0, 1))  # fmt: skip
             return emit("mul", [a, emit("map", [b], lambda v: 1 / (1 + _exp(-v)))], np.multiply)
         if name == "_weight_norm_interface":
-            unit = emit("div", [x, emit("reduce", [x])], np.divide, shapes=[shape, ()])
-            return emit("mul", [unit, told[1]], np.multiply, shapes=[shape, args[1].shape])
+            v, g = (a.shape for a in args[:2])
+            unit = emit("div", [x, emit("reduce", [x])], np.divide, shapes=[v, ()])
+            return emit("mul", [unit, told[1]], np.multiply, shapes=[v, g])
         if name in NORMS:
             kept = name == "native_batch_norm" and not args[5]  # by statistics of before
             y = emit("mul", [x, Value()], np.multiply) if kept else x
