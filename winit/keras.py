@@ -38,6 +38,9 @@ except ModuleNotFoundError as error:
 
 if TYPE_CHECKING:
     from winit.report import Audit
+    from winit.subject import Subject as Base
+else:
+    Base = object
 
 __all__ = ["Initializer", "audit", "reinitialize"]
 
@@ -266,17 +269,11 @@ def reinitialize(
     return redraw.reinitialize(subject, scheme, rng=rng, force=force, level=as_trained, **options)
 
 
-class _Model:
+class _Model(Base):
     """What only Keras knows of a model's variables; goes before a framework's `Subject`."""
 
     model: Any
     variables: dict[str, Any]
-    arrays: dict[str, Any]
-    program: Any
-    used: set[str]
-    like: Any
-    value: Any
-    pattern: Any
 
     def owner(self, name: str) -> Any:
         """The layer that holds a variable."""
