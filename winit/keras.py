@@ -282,6 +282,10 @@ class _Model(Base):
                  for v in layer._trainable_variables + layer._non_trainable_variables)  # fmt: skip
         return next((layer for layer, v in holds if v is variable), None)
 
+    def asked(self, name: str) -> Any:
+        """The initializer that the layer was given for a variable, or None."""
+        return getattr(self.owner(name), f"{self.variables[name].name}_initializer", None)
+
     def assign(self, name: str, value: Array) -> None:
         """Set a variable."""
         variable = self.variables[name]
@@ -294,7 +298,7 @@ class _Model(Base):
         own, shape = variable.name, tuple(variable.shape)
         if own == "bias" and getattr(layer, "unit_forget_bias", False):
             return np.repeat([0.0, 1.0, 0.0, 0.0], shape[0] // 4), "zeros, forget gate 1"
-        asked = _asked(layer, variable)
+        asked = self.asked(name)
         if isinstance(asked, CONSTANTS):
             value = np.array(keras.ops.convert_to_numpy(asked(shape)), dtype=np.float64)
             text = "zeros" if not value.any() else "ones" if (value == 1).all() else "as asked for"
@@ -311,7 +315,7 @@ class _Model(Base):
         layer, variable, kernel = self.owner(name), self.variables[name], name in self.used
         if layer is not None and (not layer.trainable or (kernel and not variable.trainable)):
             return "frozen"
-        asked = _asked(layer, variable)
+        asked = self.asked(name)
         # One number for all is a fault, but for a single unit.
         given = isinstance(asked, keras.initializers.Constant) and (
             np.size(asked.value) > 1 or variable.shape[-1] == 1
@@ -336,7 +340,7 @@ class _Model(Base):
             beside = getattr(self.owner(name), "trainable_variables", ())
             if beside and not self.variables[name].trainable:
                 continue  # a call alone moves statistics, and scales beside them tell of training
-            start, asked = self.start(name), _asked(self.owner(name), self.variables[name])
+            start, asked = self.start(name), self.asked(name)
             known = asked is None or isinstance(asked, CONSTANTS)  # of draws nobody knows the start
             if start is not None and known and not np.allclose(self.value(name), start[0]):
                 return f"{name} is not {start[1]}"
@@ -487,8 +491,3 @@ def _loss(model: Any, y: Any, loss: Any) -> Any:
             raise ValueError(f"loss must be one of Keras's, such as 'mse', got {name!r}") from None
     names = getattr(model, "output_names", None)
     return lambda outputs, y: CompileLoss(loss, output_names=names)(y, outputs)
-
-
-def _asked(layer: Any, variable: Any) -> Any:
-    """The initializer that a layer was given for a variable, or None."""
-    return getattr(layer, f"{variable.name}_initializer", None)
