@@ -704,6 +704,8 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
                 sides[1] = self.emit("move", [sides[1]], lambda e: [e.reshape(shape)],
                                      shapes=[tuple(b.shape)])  # fmt: skip
         elif name == "_trilinear":
+            if place := self.places.get(args[0]):
+                self.places[a] = place
             sides = [self.emit("mul", told[::2], np.multiply), told[1]]
             contracts[1] = Contract(((), (0,), (1, 2), ()), tuple(b.shape), units=(1,),
                                     examples_x=(0,), examples_z=(0,))  # fmt: skip
@@ -726,8 +728,6 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         made = self.emit("contract", sides, contract=contracts, count=count, shape=tuple(z.shape))
         made, number = replace(made, dom=reader.EVERY) if idle else made, self.count - 1
         if d := self.reader.found.get(number):
-            if name == "_trilinear" and (place := self.places.get(args[0])):
-                self.places[product[0]] = place
             self.site(d, product[1 - d.side], product[d.side], z, result)
             if torch._C._current_graph_task_id() >= 0:  # no signal on its way to the outputs
                 self.derived, made = True, replace(made, dom=made.dom & ~(1 << d.number))
@@ -739,8 +739,8 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             self.notes[f"peak {number}"] = {"x": np.array(max(share, 0.0))}
         if bias is None:
             return made
-        shift, shapes = told[0 if name in ADDED else 2], [tuple(z.shape), tuple(bias.shape)]
-        return self.emit("add", [made, shift], np.add, shapes=shapes)
+        shapes = [tuple(z.shape), tuple(bias.shape)]
+        return self.emit("add", [made, self.value(bias)], np.add, shapes=shapes)
 
     def site(self, d: Draft, x: Tensor, w: Tensor, z: Tensor, result: Tensor) -> None:
         """Measure what a site reads, its kernel and what it makes."""
