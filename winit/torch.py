@@ -122,8 +122,9 @@ def _kernel(name: str, tensor: Tensor, layout: dict[str, Any]) -> _Kernel:
     if shape[0] % split[0] or shape[1] % split[1]:
         raise ValueError(f"{name} of shape {shape} does not divide into {groups=} and {blocks=}")
     if turned:
-        view = tensor.view(groups, -1, blocks, shape[1] // blocks, *shape[2:])
-    places = view.movedim(1, 3) if turned else tensor.view(groups, blocks, -1, *shape[1:])
+        places = tensor.view(groups, -1, blocks, shape[1] // blocks, *shape[2:]).movedim(1, 3)
+    else:
+        places = tensor.view(groups, blocks, -1, *shape[1:])
     each = _checks.entries(stride, _checks.MOST_AXES) or [stride] * (len(shape) - 2)
     if len(each) != len(shape) - 2:
         raise ValueError(f"stride must have {len(shape) - 2} entries, got {_checks.shown(stride)}")
@@ -206,7 +207,6 @@ def _law(scheme: str, options: dict[str, Any], fans: tuple[float, float]) -> tup
 
 
 def _draw(kernel: _Kernel, kind: str, std: float, generator: Generator) -> None:
-    """Fill a tensor."""
     tensor, places = kernel.tensor, kernel.places
     if not std:
         nn.init.zeros_(tensor)
