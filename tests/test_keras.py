@@ -615,6 +615,33 @@ def test_a_mask_among_the_inputs_leaves_all_where_no_data_are_given() -> None:
     assert audit(model, [part.astype("f4") for part in data]).ok
 
 
+class Own(keras.layers.Layer):
+    """A dense layer as people write it, which says of no variable how it starts."""
+
+    def __init__(self, units: int, bias: Any = 0.0) -> None:
+        super().__init__()
+        self.units, self.begins = units, np.broadcast_to(bias, units)
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.w = self.add_weight(shape=(shape[-1], self.units), name="w")
+        self.b = self.add_weight(shape=(self.units,), name="b")
+        self.b.assign(self.begins)
+
+    def call(self, x: Any) -> Any:
+        return keras.ops.matmul(x, self.w) + self.b
+
+
+@pytest.mark.parametrize("head", [0.0, [1.0, 2.0, 3.0]])
+def test_biases_of_own_layers_are_told_by_what_they_do(head: Any) -> None:
+    """One that kills all units was left, since its name is not bias; an output's was given."""
+    parts = Own(32), layers.ReLU(), Own(32, -20.0), layers.ReLU(), Own(3, head)
+    model = keras.Sequential([keras.Input((16,)), *parts])
+    assert {f.verdict for f in audit(model, cures=False).findings} == {"dead"}
+    texts = reinitialize(model, rng=0)
+    assert texts[parts[2].b.path] == "zeros" and audit(model).ok
+    assert texts[parts[4].b.path].startswith("left: given" if np.any(head) else "zeros")
+
+
 def state(model: keras.Model) -> list[Any]:
     """Everything that an audit could have changed, masks that layers keep included."""
     values = [np.array(v.numpy()) for v in model.variables]

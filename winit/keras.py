@@ -293,7 +293,14 @@ class _Model(Base):
         self.arrays[name] = variable.value
 
     def start(self, name: str) -> tuple[Array, str] | None:
-        """The conventional start of what is no kernel, and its name; None if there is none."""
+        """The conventional start of what is no kernel, and its name; None if there is none.
+
+        Where a layer does not say it, as one of the user's own may not, it is that of biases.
+        """
+        return self.declared(name) or super().start(name)
+
+    def declared(self, name: str) -> tuple[Array, str] | None:
+        """The start that a layer, or a variable's name, says."""
         layer, variable = self.owner(name), self.variables[name]
         own, shape = variable.name, tuple(variable.shape)
         if own == "bias" and getattr(layer, "unit_forget_bias", False):
@@ -326,7 +333,7 @@ class _Model(Base):
         if own and (not kernel or table):
             return "given by an initializer of its own"
         if not kernel:
-            return ""
+            return "" if self.declared(name) else self.given(name)
         if isinstance(variable.constraint, keras.constraints.NonNeg):
             return "given, none below 0"
         return "given as a constant" if given else self.pattern(name)
@@ -340,7 +347,7 @@ class _Model(Base):
             beside = getattr(self.owner(name), "trainable_variables", ())
             if beside and not self.variables[name].trainable:
                 continue  # a call alone moves statistics, and scales beside them tell of training
-            start, asked = self.start(name), self.asked(name)
+            start, asked = self.declared(name), self.asked(name)
             known = asked is None or isinstance(asked, CONSTANTS)  # of draws nobody knows the start
             if start is not None and known and not np.allclose(self.value(name), start[0]):
                 return f"{name} is not {start[1]}"
