@@ -1932,3 +1932,16 @@ def test_a_loss_that_is_0_already_kills_no_unit() -> None:
     report = winit.jax.audit(distances, params, x, np.zeros(32), margin)
     assert report.loss == 0 and report.ok
     assert any("the loss of these examples is 0 already" in note for note in report.notes)
+
+
+def test_parameters_without_entries_are_none() -> None:
+    params = {**kernels((6, 8), (8, 3)), "none": np.zeros((6, 0), np.float32)}
+
+    def f(p: Any, x: Any) -> Any:
+        h = jnp.concatenate([x @ p["w0"], x @ p["none"]], axis=1)
+        return jax.nn.relu(h) @ p["w1"]
+
+    report = winit.jax.audit(f, params, data(16, 6), cures=False)
+    assert [row.name for row in report.rows] == ["w0", "w1"]
+    new = winit.jax.reinitialize(f, params, data(16, 6), rng=0)
+    assert new["none"] is params["none"] and new["w0"] is not params["w0"]

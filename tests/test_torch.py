@@ -970,6 +970,28 @@ def test_frequencies_of_waves_stay() -> None:
     assert not reinitialize(module, x=X, rng=0, force=True)["a.weight"].startswith("left")
 
 
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors:UserWarning")
+def test_parameters_without_entries_are_none() -> None:
+    """MobileBERT has one if its embeddings are as wide as its layers: it was called not finite."""
+    net = Made(lambda m, x: m.c(torch.cat([m.a(x), m.b(x)], 1).relu()), a=nn.Linear(12, 8),
+               b=nn.Linear(12, 0, bias=False), c=nn.Linear(8, 3))  # fmt: skip
+    report, texts = audit(net, X), reinitialize(net, x=X, rng=0)
+    assert report.ok and not report.notes
+    assert [row.name for row in report.rows] == ["a.weight", "c.weight"]
+    assert list(texts) == ["a.weight", "a.bias", "c.weight", "c.bias"]
+
+
+def test_outputs_too_small_to_square_are_shrinking() -> None:
+    """MobileNetV2 of transformers in evaluation, whose normalization then divides by 1."""
+    with torch.no_grad():
+        layers = [nn.Linear(12, 12, bias=False) for _ in range(12)]
+        for layer in layers:
+            layer.weight.normal_(0, 0.0056)
+    report = audit(nn.Sequential(*layers), X, cures=False)
+    assert report.rows[-1].z2 < 1e-40
+    assert [f.verdict for f in report.findings] == ["shrinking"]
+
+
 @pytest.mark.parametrize("scale", [0.0, 1e-4])
 def test_frequencies_that_nobody_chose_are_drawn(scale: float) -> None:
     """Waves of these are one number for all examples, and stayed so."""

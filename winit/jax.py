@@ -928,7 +928,8 @@ class Function(Subject):
         _check_inputs(x)
         leaves, self.tree = jax.tree_util.tree_flatten_with_path(params)
         self.leaves = {jax.tree_util.keystr(p, simple=True, separator="/"): v for p, v in leaves}
-        arrays = {n: v for n, v in self.leaves.items() if isinstance(v, (jax.Array, np.ndarray))}
+        kinds = jax.Array, np.ndarray
+        arrays = {n: v for n, v in self.leaves.items() if isinstance(v, kinds) and v.size}
         if not arrays:
             raise ValueError("params must hold at least one array")
         chosen = None

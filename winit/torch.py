@@ -289,6 +289,7 @@ KIND = {name: kind for kind, names in KINDS.items() for name in names.split()}
 ADDED = {"addmm": torch.mm, "addmv": torch.mv, "baddbmm": torch.bmm}
 NORMS = {"native_layer_norm": 2, "native_group_norm": 1, "native_batch_norm": 1}
 NORMS["_fused_rms_norm"] = 2  # where their scales stand among the arguments
+FAINT = 1e-15  # of outputs' length: by what is less, float32 could not square their gradient
 SUMS = ("sum", "mean", "index_add", "scatter_add", "index_put")
 FUSED = ("mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn", "_thnn_fused")
 MEASURED = (*NOTES, "peak", "root")
@@ -494,7 +495,8 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             return Value(number=float(operand), exact=True)
         if operand in self.known:
             return self.known[operand]  # type: ignore[no-any-return]
-        if operand.requires_grad and operand.is_leaf and not operand.is_meta:
+        own = operand.requires_grad and operand.is_leaf
+        if own and not operand.is_meta and operand.numel():
             self.strangers.append(f"one of shape {tuple(operand.shape)}")
         return self.constant(operand)
 
@@ -1044,8 +1046,8 @@ class Subject(Base):
             total = torch.zeros(())
             for d, o in zip(self.directions, outputs, strict=True):
                 norm = _wide(o).square().sum().sqrt()
-                wide = o.to(norm.dtype)
-                total = total + (self.like(d, wide) * wide).sum() / (norm if norm > 0 else 1.0)
+                wide, norm = o.to(norm.dtype), max(norm, FAINT) if norm > 0 else 1.0
+                total = total + (self.like(d, wide) * wide).sum() / norm
             return total
         try:
             value = self.loss(made, self.targets if targets is None else targets)
@@ -1155,6 +1157,7 @@ class Module(Subject):
                     seen.add(id(t))
                     arrays[path + name], self.owners[path + name] = t, (part, name)
         _check(type(module).__name__, arrays)
+        arrays = {n: t for n, t in arrays.items() if t.numel()}  # what is empty is no kernel
         self.known = dict[str, list[Array]]()
         args, words = self.asked = _arguments(module, x, arrays)
 
