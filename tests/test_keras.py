@@ -642,6 +642,29 @@ def test_biases_of_own_layers_are_told_by_what_they_do(head: Any) -> None:
     assert texts[parts[4].b.path].startswith("left: given" if np.any(head) else "zeros")
 
 
+@pytest.mark.parametrize(
+    ("kernel", "recurrent", "verdict"),
+    [(None, 0.001, "shrinking"), (5.0, None, "saturated"), (None, None, None)],
+)
+def test_masks_hide_nothing_of_a_recurrent_layer(
+    kernel: float | None, recurrent: float | None, verdict: str | None
+) -> None:
+    """A state that stays at padding was taken for a way past its kernel, and hid its curve."""
+    tokens = np.random.default_rng(0).integers(1, 50, (32, 12))
+    reports = []
+    for mask in (True, False):
+        keras.utils.set_random_seed(0)
+        given = {"kernel_initializer": kernel, "recurrent_initializer": recurrent}
+        rnn = {k: keras.initializers.RandomNormal(stddev=v) for k, v in given.items() if v}
+        parts = [layers.Embedding(50, 16, "normal", mask_zero=mask), layers.SimpleRNN(32, **rnn)]
+        model = keras.Sequential([keras.Input((12,), dtype="int32"), *parts, layers.Dense(5)])
+        model.layers[0].embeddings.assign(20 * model.layers[0].embeddings)
+        reports.append(audit(model, tokens, cures=False))
+    assert [f.verdict for f in reports[0].findings] == [verdict] * (verdict is not None)
+    assert [row.verdict for row in reports[0].rows] == [row.verdict for row in reports[1].rows]
+    assert [row.ideal for row in reports[0].rows[1:]] == [row.ideal for row in reports[1].rows[1:]]
+
+
 def state(model: keras.Model) -> list[Any]:
     """Everything that an audit could have changed, masks that layers keep included."""
     values = [np.array(v.numpy()) for v in model.variables]

@@ -442,7 +442,7 @@ WHEN_USED = {
     "jax": {"winit.judge", "winit.redraw"},
     "torch": {"winit.judge"},
     "keras": {"winit.judge"},  # and the bridge of its backend, by a name that is computed
-    "__main__": {"keras", "winit", "winit.frameworks", "winit.keras"},
+    "__main__": {"keras", "winit", "winit.frameworks", "winit.jax", "winit.keras"},
     "__init__": {f"winit.{name}" for name in AT_LOADING},
 }
 

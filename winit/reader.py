@@ -709,10 +709,12 @@ class Reader:
         degree = self._degree(op, inputs, dict(zip(main, (v.degree for v in known), strict=True)))
         level = PICKED if first.level == ROUTING and made_of else first.level
         if len({(v.source, v.layout) for v in known}) > 1:
-            for k in main if op.kind in ("mul", "add") else ():  # gates, and ends of branches
+            # gates, ends of branches, and what a mask of the data picks
+            for k in main if op.kind in ("mul", "add", "choose") else ():
                 if inputs[k].level > ROUTING and not inputs[k].straight:
                     self._keep(op.number, k, inputs[k])
-                self._pass(op, inputs, k, main)
+                if op.kind != "choose":
+                    self._pass(op, inputs, k, main)
             own = degree == 0 and any(v.reduced for v in known)  # over its own sum, as in a softmax
             times = op.kind in ("mul", "div") and first.level > ROUTING and not own
             for k in main if times else ():
@@ -1020,6 +1022,8 @@ class Reader:
             self.carried |= {made.met} if any(v.state & 1 for v in known) else set()
         elif op.kind == "mul":
             made = _through(self._gated(made, known), known)
+        elif op.kind == "choose":  # a state that stays where there are no data is no way for it
+            made = replace(made, state=reduce(and_, (v.state for v in known)))
         stays = pending or (degree == 0 and made.reduced and any(v.degree for v in known))
         soft = stays and any(v.soft or abs(v.degree) > GROWN / 2 for v in known)
         soft = soft and min(map(_least, known)) >= 0  # else a normalizer, with exponentials before
