@@ -665,6 +665,15 @@ def test_masks_hide_nothing_of_a_recurrent_layer(
     assert [row.ideal for row in reports[0].rows[1:]] == [row.ideal for row in reports[1].rows[1:]]
 
 
+@pytest.mark.parametrize("at", [0.0, 0.5])
+def test_a_point_that_is_the_same_for_all_examples_is_not_collapsed(at: float) -> None:
+    """As where a network is 0 at a point by construction, f(x) - f(0)."""
+    parts = [layers.Dense(32, "tanh"), layers.Dense(32, "tanh"), layers.Dense(1)]
+    net, x = keras.Sequential([keras.Input((4,)), *parts]), keras.Input((4,))
+    model = keras.Model(x, net(x) - net(0 * x + at))
+    assert audit(model, cures=False).ok
+
+
 def state(model: keras.Model) -> list[Any]:
     """Everything that an audit could have changed, masks that layers keep included."""
     values = [np.array(v.numpy()) for v in model.variables]

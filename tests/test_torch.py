@@ -970,6 +970,61 @@ def test_frequencies_of_waves_stay() -> None:
     assert not reinitialize(module, x=X, rng=0, force=True)["a.weight"].startswith("left")
 
 
+class ActorCritic(nn.Module):
+    """As of CleanRL: two networks of their own, the actor's last kernel with a gain of 0.01."""
+
+    def __init__(self, critic: bool) -> None:
+        super().__init__()
+        sizes = {"actor": (4, 0.01)} | ({"critic": (1, 1.0)} if critic else {})
+        self.nets = nn.ModuleDict({name: self.net(*size) for name, size in sizes.items()})
+
+    def net(self, units: int, gain: float) -> nn.Module:
+        layers = nn.Linear(12, 64), nn.Linear(64, 64), nn.Linear(64, units)
+        for layer, size in zip(layers, (math.sqrt(2), math.sqrt(2), gain), strict=True):
+            nn.init.orthogonal_(layer.weight, size)
+            nn.init.zeros_(layer.bias)
+        return nn.Sequential(layers[0], nn.Tanh(), layers[1], nn.Tanh(), layers[2])
+
+    def forward(self, x: Tensor) -> Any:
+        return tuple(net(x) for net in self.nets.values())
+
+
+@pytest.mark.parametrize("critic", [True, False])
+@pytest.mark.parametrize("seed", [0, 4, 7])
+def test_actor_and_critic_are_asked_apart_and_advantages_are_no_costs(
+    critic: bool, seed: int
+) -> None:
+    """Effects of networks that never meet say nothing; nor does a mean of 0 but for rounding."""
+    torch.manual_seed(seed)
+    module, x = ActorCritic(critic), torch.randn(64, 12)
+    gains, returns, actions = torch.randn(64), torch.randn(64), torch.randint(4, (64,))
+    gains = (gains - gains.mean()) / gains.std()
+
+    def loss(made: Any, y: Any) -> Any:
+        policy = torch.distributions.Categorical(logits=made[0])
+        value = sum((0.5 * (out[:, 0] - y[2]) ** 2).mean() for out in made[1:])
+        return value - (policy.log_prob(y[0]) * y[1]).mean()
+
+    assert audit(module, x, (actions, gains, returns), loss).ok
+    module.nets["actor"][0].weight.data *= 1e-6
+    report = audit(module, x, (actions, gains, returns), loss, cures=False)
+    assert {n for f in report.findings for n in f.names} >= {"nets.actor.0.weight"}
+
+
+def test_equal_weights_that_are_symmetric_are_not_said_to_part() -> None:
+    """A note said of them that their gradients take their units apart."""
+    module = nn.Sequential(nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(),
+                           nn.Linear(16, 1))  # fmt: skip
+    for layer in module[::2]:
+        nn.init.constant_(layer.weight, 0.1)
+        nn.init.zeros_(layer.bias)
+    report = audit(module, X)
+    assert {f.verdict for f in report.findings} == {"symmetric"}
+    named = {n for f in report.findings for n in f.names}
+    assert not [note for note in report.notes if "take its units" in note and any(
+        name in note for name in named)]  # fmt: skip
+
+
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors:UserWarning")
 def test_parameters_without_entries_are_none() -> None:
     """MobileBERT has one if its embeddings are as wide as its layers: it was called not finite."""

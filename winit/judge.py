@@ -151,14 +151,16 @@ class Case:
         return np.maximum(math.log(BOUND), SPREADS * np.sqrt(self.spread) + self.spread / 2)
 
     @property
-    def entering(self) -> float:
-        """How much varies over the examples where they enter, before or behind the first kernels.
+    def entering(self) -> Array:
+        """How much varies over the examples where they enter on the way to each site.
 
-        NaN where that was not followed.
+        That is before or behind the first kernels; NaN where that was not followed.
         """
         entries = self.each("reads_data") | self.each("lookup")
-        shares = np.fmax(self.m.x_share, self.m.z_share)[entries]
-        return float(np.fmax.reduce(shares, initial=math.nan))
+        found = np.where(entries, np.fmax(self.m.x_share, self.m.z_share), math.nan)
+        for i, site in enumerate(self.sites):
+            found[i] = np.fmax.reduce([found[p] for p in site.parents], initial=found[i])
+        return found
 
 
 def start(subject: Subject) -> Case:
@@ -550,30 +552,54 @@ def power(m: Measured) -> float:
     return float(np.round(np.log2(m.growth))) if m.growth > 0 else math.nan
 
 
-def effects(case: Case) -> tuple[Array, float, float]:
-    """The first kernels; ln of the largest effect, and of the last that is trained, over theirs.
+def effects(case: Case) -> tuple[Array, Array]:
+    """At the first kernels, ln of the largest effect, and of the last that is trained, over theirs.
 
-    For the former, those behind a scale that training opens, as a LayerScale, count without it.
+    NaN elsewhere. Each network is asked apart. For the former, kernels behind a scale that training
+    opens, as a LayerScale, count without it.
     """
-    mask, scales = np.zeros(len(case.sites), dtype=bool), opening_scales(case)
-    found = list[tuple[int, float, float]]()  # sites, effects, those without the scales
+    largest, last = np.full((2, len(case.sites)), math.nan)
+    scales = opening_scales(case)
+    for network in networks(case):
+        found = list[tuple[int, float, float]]()  # sites, effects, those without the scales
+        for i in network:
+            name, effect = case.sites[i].kernel.name, case.m.effect[i]
+            if name not in case.mute and effect >= 0:
+                felt = case.m.kernels[name].felt  # each layer on its own
+                shares = felt / felt.sum() if 0 < felt.sum() < math.inf else felt
+                found += [(i, own, effect / scales[i]) for own in effect * shares]
+        quarter = found[: max(1, len(found) // 4)]
+        steps = [(i, effect) for i, effect, _ in found if case.sites[i].kernel.trainable]
+        n = max(1, len(steps) // 4)
+        heads = [(i, effect) for i, effect in steps[:-n] if case.heads[i]]  # all are the last
+        begun, ended = (max((effect for _, effect in part), default=0.0)
+                        for part in (steps[:n], heads + steps[-n:]))  # fmt: skip
+        if begun * ended > 0:
+            near = max(eased for _, _, eased in quarter)  # infinite where many scales are small
+            most = max(effect for _, effect, _ in found)
+            ratios = most / near if 0 < near < math.inf else 1.0, ended / begun
+            for i, *_ in quarter:
+                largest[i], last[i] = np.log(ratios)
+    return largest, last
+
+
+def networks(case: Case) -> list[list[int]]:
+    """Sites in the order of `Case.order`, by the networks that they are of, as actor and critic.
+
+    Those are of one that read each other's results, are multiplied, share a kernel, or are summed.
+    """
+    owner = list(range(len(case.sites)))
+    uses: dict[str, int] = {}
+    for i, site in enumerate(case.sites):
+        summed = ["a sum at the end"] if site.head and site.summed > 1 else []
+        same = [uses.setdefault(key, i) for key in (f"kernel {site.kernel.name}", *summed)]
+        for other in (*site.parents, *site.partners, *same):
+            old, new = owner[other], owner[i]
+            owner = [new if known == old else known for known in owner]
+    found: dict[int, list[int]] = {}
     for i in case.order:
-        name, effect = case.sites[i].kernel.name, case.m.effect[i]
-        if name not in case.mute and effect >= 0:
-            felt = case.m.kernels[name].felt  # each layer on its own
-            shares = felt / felt.sum() if 0 < felt.sum() < math.inf else felt
-            found += [(i, own, effect / scales[i]) for own in effect * shares]
-    quarter = found[: max(1, len(found) // 4)]
-    mask[[i for i, _, _ in quarter]] = True
-    steps = [(i, effect) for i, effect, _ in found if case.sites[i].kernel.trainable]
-    n = max(1, len(steps) // 4)
-    ends = [(i, effect) for i, effect in steps[:-n] if case.heads[i]] + steps[-n:]  # and all heads
-    first, last = (max((effect for _, effect in part), default=0.0) for part in (steps[:n], ends))
-    if not first * last > 0:
-        return mask, 0.0, 0.0
-    near = max(eased for _, _, eased in quarter)  # infinite where many scales in a row are small
-    most = max(effect for _, effect, _ in found)
-    return mask, math.log(most / near) if 0 < near < math.inf else 0.0, math.log(last / first)
+        found.setdefault(owner[i], []).append(i)
+    return [*found.values()]
 
 
 def opening_scales(case: Case) -> list[float]:
@@ -606,15 +632,13 @@ def steep(case: Case, bound: float) -> float:
 
 def starves(case: Case) -> Array:
     """The first kernels, if redrawing them does next to nothing beside redrawing others."""
-    mask, most, _ = effects(case)
-    return np.where(mask, most - steep(case, STEEP), math.nan)
+    return effects(case)[0] - steep(case, STEEP)
 
 
 def bursts(case: Case) -> Array:
     """The first kernels, if redrawing them does far more than redrawing the last."""
-    mask, _, last = effects(case)
     bound = STEEP_NORMALIZED if case.each("normalized").any() else STEEP
-    return np.where(mask, -last - steep(case, bound), math.nan)
+    return -effects(case)[1] - steep(case, bound)
 
 
 @dataclass(frozen=True)
@@ -1309,7 +1333,8 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
     parts = {k.name: k.trainable for site in sites for k in site.kernels}
     before = case.closed.kernels
     waits = [k for k in parts if parts[k] and before[k].gradient == 0 < m.kernels[k].gradient]
-    flat = [name for name, i in case.owner.items() if sites[i].units > 1
+    alike = (symmetric(case) > 0) | (inseparable(case) > 0)  # then the finding says it
+    flat = [name for name, i in case.owner.items() if sites[i].units > 1 and not alike[i]
             and not (before[name].std or before[name].zero or sites[i].kernels[1:])]  # fmt: skip
     made = dict.fromkeys(k.name for site in sites if redraw.generated(site) for k in site.kernels)
     empty = [sites[i].name for i in np.flatnonzero(case.empty)]
@@ -1338,6 +1363,7 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
             yield f"{listed(same)}: start equal, and part only once {opened}."
     # A loss that scales its targets is small. Where nobody knows what knowing nothing costs, only a
     # squared error is known for what it is.
+    entering = np.fmax.reduce(case.entering, initial=math.nan)
     squared, grows = power(m) > 1, power(m) > (1 if math.isnan(m.blind) else 0)
     if subject.y2 > HIGH and case.loss > math.sqrt(subject.y2) / 2 and grows:
         grow = "and its gradients grow" if squared else "grows"
@@ -1352,8 +1378,8 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         yield "Cannot tell anything: no place was found where data meets a kernel."
     elif case.each("lookup").all():
         yield "Cannot tell how a signal travels: rows are looked up, and meet no kernel."
-    elif np.isnan([case.entering, *case.m.z_share[case.heads & (case.m.z2 > 0)]]).any():
+    elif np.isnan([entering, *case.m.z_share[case.heads & (case.m.z2 > 0)]]).any():
         yield "Cannot tell whether examples come to look alike: where they lie was not followed."
-    elif not case.entering > COLLAPSED:
+    elif not entering > COLLAPSED:
         yield "Cannot tell whether examples come to look alike: the given ones hardly differ."
     yield from program.notes

@@ -22,7 +22,8 @@ KEY = 0x77696E6974  # the audit's own branch of every seed: its noise is nobody'
 SILENT = 2.0**-46
 # Where another constant costs a quarter of it, nobody knows what knowing nothing costs: so with
 # likelihoods, which may be negative. These are tried, and the targets' own rms, up and down.
-UNKNOWN, TRIED = 0.25, (1.0, 10.0)
+# So where all cost no more than float32 rounds, as where advantages have a mean of 0.
+UNKNOWN, TRIED, CANCELED = 0.25, (1.0, 10.0), 1e-6
 # A unit signal lies on both sides of a shift so large; what it never crosses is a fault.
 CROSSED = 3.0
 # Groups of fewer units may fade by chance.
@@ -308,6 +309,7 @@ class Subject:
         loss, tried, others, growth = (np.ravel(notes.get(k, {"x": math.nan})["x"])
                                        for k in ("loss", "blind", "others", "growth"))  # fmt: skip
         blind = float(min(tried[tried > 0], default=math.nan))
+        known = (others >= UNKNOWN * blind).all() and (others > CANCELED).any()
         root2 = {i: self._second(notes, f"root {i}")[0] for i in self.reader.roots}
         inputs = {name: root2[i] for i, name in self.reader.root_names.items()}
         return Measured(
@@ -315,7 +317,7 @@ class Subject:
             **steps,
             root2=np.array(list(root2.values())),
             loss=float(loss[0]),
-            blind=math.nan if (others < UNKNOWN * blind).any() else blind,
+            blind=blind if known or np.isnan(others).all() else math.nan,
             even=float(tried[0]),
             growth=float(growth[0]),
             input2=inputs,
