@@ -1531,6 +1531,21 @@ def test_an_expert_that_is_0_at_both_ends_never_moves(both: bool, ok: bool) -> N
     assert winit.jax.audit(f, winit.jax.reinitialize(f, p, x, rng=0), x).ok
 
 
+@pytest.mark.parametrize(("both", "ok"), [(True, False), (False, True)])
+def test_so_does_one_that_the_model_takes_out_of_the_array(both: bool, ok: bool) -> None:
+    """Of a kernel with several places one that lives excused the rest."""
+    _, p, x = experts(0.0, 0.0 if both else 1.0)
+
+    def f(p: Any, x: Any) -> Any:
+        shares = jax.nn.softmax(x @ p["route"]).T[..., None]
+        each = zip(shares, p["a"], p["b"], strict=True)
+        return (x + sum(share * (jax.nn.gelu(x @ a) @ b) for share, a, b in each)) @ p["out"]
+
+    report = winit.jax.audit(f, p, x, cures=False)
+    assert [finding.verdict for finding in report.findings] == ["dead"] * (not ok)
+    assert winit.jax.audit(f, winit.jax.reinitialize(f, p, x, rng=0), x).ok
+
+
 def test_one_expert_whose_branch_begins_near_0_is_no_fault() -> None:
     f, p, x = experts(1.0, 0.003)
     assert winit.jax.audit(f, p, x).ok

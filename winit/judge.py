@@ -351,7 +351,7 @@ def stays(case: Case) -> list[str]:
     Of a packed kernel of zeros queries and keys stay 0: each multiplies the other's gradient. Of
     experts in one array so does one that is 0 at both of its ends.
     """
-    still: dict[str, bool] = {}
+    still: dict[tuple[str, int | None], bool] = {}
     for i, site in enumerate(case.sites):
         k, silent = site.kernel, case.m.silent[i]
         if k.trainable and len(site.kernels) == 1 and not site.lookup:
@@ -359,11 +359,12 @@ def stays(case: Case) -> list[str]:
             some = silent.sum() >= WIDE or (silent.size and silent.mean() >= PARTLY)
             packed = i in site.partners and some and silent.mean() <= MOSTLY
             stays = bool(packed or case.m.still[i]) and case.m.x2[i] > 0
-            still[k.name] = stays and still.get(k.name, True)  # at each place
+            still[k.name, k.part] = stays and still.get((k.name, k.part), True)  # at each place
     weights = {k.name: case.m.kernels[k.name] for i, site in enumerate(case.sites)
                if case.m.z2[i] > 0 for k in site.kernels[1:] if k.trainable}  # fmt: skip
     whole = [name for name, weight in weights.items() if weight.zero and weight.gradient == 0]
-    return whole + [f"a part of {name}" for name, stays in still.items() if stays]
+    parts = dict.fromkeys(name for (name, _), stays in still.items() if stays)
+    return whole + [f"a part of {name}" for name in parts]
 
 
 def stuck(case: Case) -> Array:

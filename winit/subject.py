@@ -432,7 +432,8 @@ def _uneven(units: Array, groups: int) -> float:
 
 def _still(d: Draft, site: Site, silent: Array) -> bool:
     """Whether all units are silent at one place of an axis of the kernel, as one expert's are."""
-    if not silent.any() or silent.all() or site.kernel.index is None:
+    alone = silent.all() and site.kernel.part is None  # then it is dead as a whole
+    if not silent.any() or alone or site.kernel.index is None:
         return False
     at = site.kernel.index()
     units = at.reshape(math.prod(at.shape[:2]), -1)
