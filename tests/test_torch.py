@@ -970,6 +970,32 @@ def test_frequencies_of_waves_stay() -> None:
     assert not reinitialize(module, x=X, rng=0, force=True)["a.weight"].startswith("left")
 
 
+@pytest.mark.parametrize(("size", "kept"), [(1.0, True), (100.0, False)])
+def test_positions_that_drown_the_signal_are_drawn(size: float, kept: bool) -> None:
+    """The audit said so, and `reinitialize` left them."""
+    module = Made(lambda m, x: m.c(m.b(m.a(x) + m.pos).relu().mean(1)), a=nn.Linear(16, 32),
+                  b=nn.Linear(32, 32), c=nn.Linear(32, 5),
+                  pos=nn.Parameter(size * torch.randn(1, 8, 32)))  # fmt: skip
+    x = torch.randn(32, 8, 16)
+    assert audit(module, x).ok == kept
+    assert reinitialize(module, x=x, rng=0)["pos"].startswith("left") == kept
+    assert audit(module, x).ok and (module.pos.std() < 0.03) == (not kept)
+
+
+def test_learned_queries_that_are_equal_are_drawn() -> None:
+    def run(m: Any, x: Tensor) -> Tensor:
+        queries = m.q(m.latents).expand(len(x), -1, -1)
+        return m.out((m.latents + F.scaled_dot_product_attention(queries, m.k(x), m.v(x))).mean(1))
+
+    parts = {"q": nn.Linear(32, 32), "k": nn.Linear(16, 32), "v": nn.Linear(16, 32)}
+    latents = nn.Parameter(torch.full((6, 32), 0.3))
+    module = Made(run, **parts, out=nn.Linear(32, 5), latents=latents)
+    x = torch.randn(32, 8, 16)
+    assert {f.verdict for f in audit(module, x, cures=False).findings} == {"symmetric"}
+    assert reinitialize(module, x=x, rng=0)["latents"] == "normal, std=0.02"
+    assert audit(module, x).ok
+
+
 class ActorCritic(nn.Module):
     """As of CleanRL: two networks of their own, the actor's last kernel with a gain of 0.01."""
 

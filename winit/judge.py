@@ -1163,25 +1163,33 @@ def leveled(subject: Subject, case: Case, change: Change) -> Change:
 
 
 def level(
-    subject: Subject, values: Mapping[str, Array], zeros: Mapping[str, Array]
+    subject: Subject, values: Mapping[str, Array], others: Mapping[str, Array]
 ) -> dict[str, float]:
     """By how much to scale new values where a signal grows or fades; nothing elsewhere.
 
-    Of what they leave at 0, `zeros` has other values. Those are taken, with a factor of 1, without
-    which the draw is dead, as where biases that let zeros open are 0 now, too.
+    `others` are for what they leave. Those are taken, with a factor of 1, without which the draw is
+    dead, as zeros where biases that let them open are 0 now, too; and in the place of learned
+    tokens that drown the signal, or are all equal.
     """
     # What has opened beside other biases is 0 again.
     case, change = replace(start(subject), opened={}), Change(values=values)
     after = change.run(subject, case)
     rule, times = fault(after), dict[str, float]()
+    zeros = {name for name in others if name in subject.used and not subject.value(name).any()}
     if zeros and rule and rule.find in (dead, stuck):
         sites = [case.sites[i] for i in np.flatnonzero(rule.excess(after) > 0)]
-        own = {k.name for site in sites for k in site.kernels} & {*zeros} or {*zeros}
+        own = {k.name for site in sites for k in site.kernels} & zeros or zeros
         times = dict.fromkeys(own, 1.0)
-        change = Change(values={**values, **{name: zeros[name] for name in own}})
+        change = Change(values={**values, **{name: others[name] for name in own}})
         rule = fault(change.run(subject, case))
         if rule and rule.find in (dead, stuck):
             return {}
+    bare = equal_rows(after) or _bare(subject, after, rule) if rule else []
+    if tokens := {name: others[name] for name in bare if name in others}:
+        drawn = Change(values={**change.values, **tokens})
+        left = fault(drawn.run(subject, case))
+        if left is None or left is not rule:  # else they are not at fault
+            rule, change, times = left, drawn, times | dict.fromkeys(tokens, 1.0)
     if not (rule and rule.find in (grows, fades, starves, bursts)):
         return times
     made = leveled(subject, case, change)

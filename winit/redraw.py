@@ -32,6 +32,7 @@ Fresh = Mapping[str, Array]  # new values, by parameter
 HEAD = 0.1  # logits of this rms cost 0.005 nats; He's rule costs 0.8, LeCun's 0.4 (ten classes)
 JUMP = 0.6  # of its rms: a function that rises so much within 0.01 has no slope to go by
 CLOSED = 30  # a branch whose last kernel is so much smaller than it would be drawn starts near 0
+TOKENS = 0.02  # the std of learned tokens and positions, as in BERT
 EMBEDDING = 0.05  # the limit of uniform draws, as in Keras
 DEEPEST, SUMMED = 10_000, 100  # layers that a gain is found for, and for a table
 GRID = np.linspace(-6.0, 9.0, 301)  # where functions are compared: beyond the kink of ReLU6
@@ -408,8 +409,9 @@ def reinitialize(
         passes, or a given bias is the result, stay so, unless forced, and so do a branch's last
         kernel near 0 and a kernel of few numbers, such as an identity. Orthogonal kernels are drawn
         so, tables no larger than they are, and positions that would drown new rows are scaled down
-        to these. Then the draw is run once, and where the signal grows or
-        fades all the same, kernels are scaled until it stays level. A parameter is left if a
+        to these. Then the draw is run once. Where the signal grows or fades all the same, kernels
+        are scaled until it stays level, and learned tokens or positions that drown it, or are all
+        equal, are drawn from N(0, 0.02²). A parameter is left if a
         function of it, such as softplus, is the kernel. In PyTorch and JAX, what no reset of the
         layer draws was given, and stays, such as an output's log-odds or a scale of 0.1: constants,
         and what is three times beyond its draws (in JAX, beside an output's kernel, beyond
@@ -488,11 +490,16 @@ def _left(subject: Subject) -> dict[str, str]:
 
 
 def spare(subject: Subject, rng: Draws, drawn: Collection[str]) -> dict[str, Start]:
-    """Draws of kernels that are left at 0, though neither given nor frozen."""
+    """Draws of what is left though neither given nor frozen: kernels of zeros, learned tokens."""
+    mains = {site.kernel.name for site in subject.program.sites}
+    tokens = [name for name, shape in subject.parameters.items() if len(shape) > 1 < shape[-1]
+              and name not in {*drawn, *mains} and not subject.kept(name)]  # fmt: skip
     left = [name for name in subject.used if name not in drawn and not subject.kept(name)
             and not subject.value(name).any()]  # fmt: skip
     forced = values(subject, rng, force=True) if left else {}
-    return {name: forced[name] for name in left if name in forced and forced[name][0].any()}
+    zeros = {name: forced[name] for name in left if name in forced and forced[name][0].any()}
+    own = {n: initializers.normal(subject.parameters[n], std=TOKENS, rng=rng) for n in tokens}
+    return {name: (value, f"normal, std={TOKENS}") for name, value in own.items()} | zeros
 
 
 def values(
