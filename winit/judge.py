@@ -587,16 +587,16 @@ def effects(case: Case) -> tuple[Array, Array]:
 def networks(case: Case) -> list[list[int]]:
     """Sites in the order of `Case.order`, by the networks that they are of, as actor and critic.
 
-    Those are of one that read each other's results, are multiplied, share a kernel, or are summed.
+    Those are of one that read each other's results, are multiplied, or share a kernel or an output.
     """
     owner = list(range(len(case.sites)))
-    uses: dict[str, int] = {}
+    uses: dict[tuple[str, int], int] = {}
     for i, site in enumerate(case.sites):
-        summed = ["a sum at the end"] if site.head and site.summed > 1 else []
-        same = [uses.setdefault(key, i) for key in (f"kernel {site.kernel.name}", *summed)]
-        for other in (*site.parents, *site.partners, *same):
+        keys = (site.kernel.name, -1), *(("output", k) for k in site.outputs)
+        for other in (*site.parents, *site.partners, *(uses.setdefault(key, i) for key in keys)):
             old, new = owner[other], owner[i]
-            owner = [new if known == old else known for known in owner]
+            if old != new:
+                owner = [new if known == old else known for known in owner]
     found: dict[int, list[int]] = {}
     for i in case.order:
         found.setdefault(owner[i], []).append(i)

@@ -1391,6 +1391,7 @@ class Reader:
             made.append(replace(site, name=name, parents=members(d.x.parents),
                                 partners=members(self.partners.get(d.number, 0)),
                                 head=bool(last.parents & mark & ~inner), cut=bool(cuts & mark),
+                                outputs=tuple(k for k, v in enumerate(heads) if v.parents & mark),
                                 feeds=bool(again & mark) and not self._branch(d.number, layers),
                                 normalized=bool(normal & mark),
                                 resized=bool(lengths & mark), gate=gate,
