@@ -702,14 +702,14 @@ def test_bounds_of_the_inputs_are_those_of_the_judge_to_the_last_digit(
 ) -> None:
     """The rule of `winit.judge` is asked for the same second moments: on the bounds, and beside."""
     (rule,) = [rule for rule in judge.RULES if rule.find is judge.unscaled]
-    site = SimpleNamespace(roots=(0,), lookup=False, normalized=False, parents=())
+    site = SimpleNamespace(roots=(0,), lookup=False, normalized=False, parents=(), reads_data=True)
     site.kernel = SimpleNamespace(name="W")
     root, alarms = SimpleNamespace(kind="input"), []
-    program = SimpleNamespace(sites=[site], roots=[root], severed=())
+    program: Any = SimpleNamespace(sites=[site], roots=[root], severed=())
     for scale in (0.01, np.nextafter(0.01, 1), np.nextafter(10, 1), 10, np.nextafter(10, 11), 10.1):
         found = engine("run", {"scale": float(scale), "width": 16, "depth": 2})
-        measured = SimpleNamespace(x2=[found["inputs"]])
-        case: Any = SimpleNamespace(program=program, first=[0], m=measured)
+        measured: Any = SimpleNamespace(x2=np.array([found["inputs"]]))
+        case = judge.Case(program, [], np.zeros(1), {}, measured, measured, math.nan, ())
         alarms.append(bool((rule.excess(case) > 0).any()))
         assert (found["verdict"] == "inputs unscaled") == alarms[-1], scale
     assert alarms == [False] * 4 + [True] * 2
