@@ -1037,6 +1037,17 @@ def test_actor_and_critic_are_asked_apart_and_advantages_are_no_costs(
     assert {n for f in report.findings for n in f.names} >= {"nets.actor.0.weight"}
 
 
+def test_constants_that_a_loss_cannot_take_leave_the_cost_of_knowing_nothing() -> None:
+    """As of -10, whose logarithm is no number."""
+    module, y = mlp().eval(), 5 + torch.rand(8, 4)
+
+    def loss(out: Tensor, y: Tensor) -> Tensor:
+        return ((torch.log1p(out) - torch.log1p(y)) ** 2).mean()
+
+    module[3].weight.data *= 0.01
+    assert audit(module, X, y, loss, cures=False).blind > 0
+
+
 def test_equal_weights_that_are_symmetric_are_not_said_to_part() -> None:
     """A note said of them that their gradients take their units apart."""
     module = nn.Sequential(nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(),

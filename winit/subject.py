@@ -309,7 +309,7 @@ class Subject:
         loss, tried, others, growth = (np.ravel(notes.get(k, {"x": math.nan})["x"])
                                        for k in ("loss", "blind", "others", "growth"))  # fmt: skip
         blind = float(min(tried[tried > 0], default=math.nan))
-        known = (others >= UNKNOWN * blind).all() and (others > CANCELED).any()
+        unknown = (others < UNKNOWN * blind).any() or (np.abs(others) <= CANCELED).all()
         root2 = {i: self._second(notes, f"root {i}")[0] for i in self.reader.roots}
         inputs = {name: root2[i] for i, name in self.reader.root_names.items()}
         return Measured(
@@ -317,7 +317,7 @@ class Subject:
             **steps,
             root2=np.array(list(root2.values())),
             loss=float(loss[0]),
-            blind=blind if known or np.isnan(others).all() else math.nan,
+            blind=math.nan if unknown else blind,
             even=float(tried[0]),
             growth=float(growth[0]),
             input2=inputs,
