@@ -1037,6 +1037,19 @@ def test_actor_and_critic_are_asked_apart_and_advantages_are_no_costs(
     assert {n for f in report.findings for n in f.names} >= {"nets.actor.0.weight"}
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_advantages_that_only_the_loss_knows_are_no_costs_either(seed: int) -> None:
+    torch.manual_seed(seed)
+    module, x = ActorCritic(False), torch.randn(64, 12)
+    actions, gains = torch.randint(4, (64,)), torch.randn(64)
+    gains = gains - gains.mean()
+
+    def loss(made: Any, y: Tensor) -> Tensor:
+        return -(F.log_softmax(made[0], 1).gather(1, y[:, None])[:, 0] * gains).mean()
+
+    assert audit(module, x, actions, loss).ok
+
+
 def test_constants_that_a_loss_cannot_take_leave_the_cost_of_knowing_nothing() -> None:
     """As of -10, whose logarithm is no number."""
     module, y = mlp().eval(), 5 + torch.rand(8, 4)

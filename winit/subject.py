@@ -309,7 +309,8 @@ class Subject:
         loss, tried, others, growth = (np.ravel(notes.get(k, {"x": math.nan})["x"])
                                        for k in ("loss", "blind", "others", "growth"))  # fmt: skip
         blind = float(min(tried[tried > 0], default=math.nan))
-        unknown = (others < UNKNOWN * blind).any() or (np.abs(others) <= CANCELED).all()
+        nothing = blind <= CANCELED and not (np.abs(others) > CANCELED).any()
+        unknown = nothing or (others < UNKNOWN * blind).any()
         root2 = {i: self._second(notes, f"root {i}")[0] for i in self.reader.roots}
         inputs = {name: root2[i] for i, name in self.reader.root_names.items()}
         return Measured(
