@@ -1183,6 +1183,42 @@ def test_a_branch_that_begins_near_zero_stays() -> None:
     assert not reinitialize(module, x=X, rng=0)["up.weight"].startswith("left")
 
 
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("join", [torch.add, torch.sub, lambda a, b: torch.cat([a, b], -1)])
+def test_small_nets_that_are_joined_are_drawn_if_nothing_passes_beside(
+    join: Any, shared: bool
+) -> None:
+    """As of a siamese network: by each net the other passes, and is as small."""
+    torch.manual_seed(0)
+
+    def small() -> nn.Sequential:
+        net = nn.Sequential(nn.Linear(12, 24), nn.ReLU(), nn.Linear(24, 24), nn.ReLU())
+        nn.init.normal_(net[2].weight, std=1e-4)
+        return net
+
+    def forward(m: Any, x: Tensor) -> Any:
+        return m.head(F.relu(m.inner(join(m.a(x), m.b(x.flip(0))))))
+
+    a, wide = small(), 24 + 24 * (join not in (torch.add, torch.sub))
+    module = Made(forward, a=a, b=a if shared else small(), inner=nn.Linear(wide, 24),
+                  head=nn.Linear(24, 4))  # fmt: skip
+    assert not audit(module, X, Y, F.cross_entropy).ok
+    said = reinitialize(module, x=X, rng=0)
+    assert {said["a.2.weight"], said.get("b.2.weight", said["a.2.weight"])} == {"he_normal"}
+    assert audit(module, X, Y, F.cross_entropy).ok
+
+
+def test_an_adapter_keeps_its_small_start_beside_what_passes() -> None:
+    """And so does a second one, though all but the base is near 0."""
+    torch.manual_seed(0)
+    parts = {name: nn.Linear(12, 12) for name in ("base", "a", "b", "head")}
+    module = Made(lambda m, x: m.head(m.base(x) + m.a(x) + m.b(x)), **parts)
+    for name in "ab":
+        nn.init.normal_(parts[name].weight, std=1e-4)
+    said = reinitialize(module, x=X, rng=0)
+    assert all(said[f"{name}.weight"] == "left: its branch starts at 0" for name in "ab")
+
+
 def test_the_last_kernel_keeps_its_scale_if_it_is_orthogonal() -> None:
     module = nn.Sequential(nn.Linear(12, 12), nn.Linear(12, 12, bias=False))
     nn.init.orthogonal_(module[1].weight, 0.5)

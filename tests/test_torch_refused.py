@@ -132,3 +132,10 @@ def test_draws_without_a_seed_are_others_whatever_the_frameworks_seed_is() -> No
     assert all(
         "rng=None" in (f.__doc__ or "") for f in (winit.reinitialize, winit.torch.reinitialize)
     )
+
+
+@pytest.mark.parametrize("f", [lambda o, y: o.detach().sum(), lambda o, y: torch.ones(())])
+def test_a_loss_sends_a_gradient_back_to_the_outputs(f: Any) -> None:
+    words = r"depend on the outputs and send a gradient back to them: .* constant, or detaches them"
+    with pytest.raises(ValueError, match=words):
+        winit.audit(net(), X, Y, f)

@@ -1416,6 +1416,7 @@ class Reader:
             tuple(made),
             tuple(roots),
             last.depth,
+            direct=tuple(k for k, v in enumerate(heads) if v.origins),
             unused=tuple(n for p, n in apart if not last.flows >> p & 1),
             beside=tuple(n for p, n in apart if last.flows >> p & 1),
             factors=tuple(n for p, n in named if p in self.factors or n in used),

@@ -228,16 +228,32 @@ def size(kernel: Kernel, subject: Subject) -> float:
 
 
 def faint(subject: Subject, plans: Sequence[Plan]) -> set[int]:
-    """Branches' kernels near 0 that read one near 0, or are multiplied by what one gives.
+    """Branches' kernels near 0 that do not start so by convention, which is for the last alone.
 
-    By convention the last alone starts there.
+    They read one near 0, are multiplied by what one gives, or all ways beside them are near 0, too.
     """
     sites = subject.program.sites
     near = {i for i, site in enumerate(sites) if not (site.cut or site.looped)
             and 0 < size(site.kernel, subject) * CLOSED <= plans[i].std}  # fmt: skip
     pairs = [(p, i) for i in near for p in sites[i].parents if p in near and not sites[p].passed]
     found = {i for pair in pairs for i in pair}
-    return found | {p for i in near for p in sites[i].partners if p in near}
+    found |= {p for i in near for p in sites[i].partners if p in near}
+    return found | {i for i in near - found if _only_way(subject.program, i, near)}
+
+
+def _only_way(program: Program, i: int, near: Collection[int]) -> bool:
+    """Whether some output that a site reaches gets nothing without it and what is beside it."""
+    after, before = {i}, {i}
+    for j, site in enumerate(program.sites):
+        after |= {j} if after & {*site.parents} else set()
+    for j in range(i, -1, -1):
+        before |= {*program.sites[j].parents} if j in before else set()
+    shut, open_ = {i, *near} - (after | before) | {i}, set[int]()
+    for j, site in enumerate(program.sites):
+        if j not in shut and (site.reads_data or site.lookup or open_ & {*site.parents}):
+            open_.add(j)
+    reached = {k for j in after for k in program.sites[j].outputs}
+    return bool(reached - {*program.direct} - {k for j in open_ for k in program.sites[j].outputs})
 
 
 def shut(i: int, subject: Subject, ideal: float) -> bool:
