@@ -3464,3 +3464,20 @@ def test_what_narrow_branches_add_by_chance_is_not_all_that_arrives() -> None:
     said = reinitialize(module, x=X, rng=0)
     assert audit(module, X).ok and not any(part.weight.any() for part in module.up)
     assert all("times 1." in said[f"wide.{k}.weight"] for k in range(4))
+
+
+@pytest.mark.parametrize("join", [lambda a, b: torch.cat([a, b], 1), lambda a, b: (a, b)])
+def test_outputs_side_by_side_in_one_tensor_are_judged_apart(join: Any) -> None:
+    """As of an actor and a critic: each column of the output has its own way."""
+    torch.manual_seed(0)
+
+    def net() -> nn.Sequential:
+        return nn.Sequential(nn.Linear(12, 64), nn.Tanh(), nn.Linear(64, 64, bias=False), nn.Tanh(),
+                             nn.Linear(64, 4, bias=False))  # fmt: skip
+
+    module = Made(lambda m, x: join(m.actor(x), m.critic(x)), actor=net(), critic=net())
+    assert audit(module, X).ok
+    nn.init.normal_(module.critic[2].weight, std=1e-4)
+    finding = audit(module, X).findings[0]
+    assert (finding.verdict, finding.names) == ("shrinking", ("critic.2.weight",))
+    assert finding.cure.startswith("draw critic.2.weight with")

@@ -175,6 +175,7 @@ class Value:
     averaged: float = 1.0
     depth: int = 0
     dom: int = EVERY  # sites on every path to it
+    parts: tuple[Value, ...] = ()  # values that stand in it side by side
     parents: int = 0
     bare: int = 0  # the parents that no normalizer separates from it
     met: int = 0  # those that meet in it, of sums that were made smaller one
@@ -1103,7 +1104,9 @@ class Reader:
         taken = ahead.pop() if len(ahead) == 1 else 1.0
         sums = op.kind in ("reduce", "contract") and not op.mean
         raised = made.raised | _raised(op, known, degree)
-        return replace(made, degree=degree, reduced=reduced, act=act, free=free, nulls=nulls,
+        parts = {(v.dom, v.parents, v.origins): v for own in joins for v in own.parts or (own,)
+                 if v.level > ROUTING and op.kind == "join"}  # fmt: skip
+        return replace(made, degree=degree, reduced=reduced, act=act, parts=(*parts.values(),), free=free, nulls=nulls,
                        raised=raised, averaged=made.averaged * self._terms(op, inputs), taken=taken,
                        least=_low(op, known), behind=behind,
                        summing=op.count if sums else 1.0)  # fmt: skip
@@ -1282,7 +1285,7 @@ class Reader:
         def moved(v: Value) -> Value:
             behind = any_of(1 << n | reach[n] for n in bits(v.parents))
             new = any_of(root for own, roots, root in states if behind & own and v.roots & roots)
-            v = replace(v, roots=v.roots | new)
+            v = replace(v, roots=v.roots | new, parts=tuple(map(moved, v.parts)))
             return replace(v, dom=at(v.dom), parents=at(v.parents), bare=at(v.bare), met=at(v.met))
 
         for d in self.found.values():
@@ -1357,12 +1360,13 @@ class Reader:
         read = any_of(v.flows for v, sees in zip(outputs, seen, strict=True) if sees)
         blunt = [v for v in (*outputs, *(d.x for d in drafts)) if v.level == ROUTING]
         lost = any_of(v.lost for v in blunt) & ~last.flows
-        cuts = any_of(v.dom for v in heads if v.dom != EVERY)
+        ends = [part for v in heads for part in v.parts or (v,)]  # columns are outputs, too
+        cuts = any_of(v.dom for v in ends if v.dom != EVERY)
         bare = last.bare | any_of(d.x.bare for d in drafts)
         raised = any_of(d.x.raised for d in drafts if d.x.bare == d.x.parents)
-        ends = [(kind, at & ~bare) for _, kind, at in self.roots.values()]
-        lengths = any_of(at for kind, at in ends if kind == "normalizer")
-        normal = any_of(at for kind, at in ends if kind == "softmax") | lengths
+        stops = [(kind, at & ~bare) for _, kind, at in self.roots.values()]
+        lengths = any_of(at for kind, at in stops if kind == "normalizer")
+        normal = any_of(at for kind, at in stops if kind == "softmax") | lengths
         place = {d.number: i for i, d in enumerate(drafts)}
         for k, v in enumerate(outputs):
             if v.level > ROUTING and not v.straight:
@@ -1391,7 +1395,7 @@ class Reader:
             made.append(replace(site, name=name, parents=members(d.x.parents),
                                 partners=members(self.partners.get(d.number, 0)),
                                 head=bool(last.parents & mark & ~inner), cut=bool(cuts & mark),
-                                outputs=tuple(k for k, v in enumerate(heads) if v.parents & mark),
+                                outputs=tuple(k for k, v in enumerate(ends) if v.parents & mark),
                                 feeds=bool(again & mark) and not self._branch(d.number, layers),
                                 normalized=bool(normal & mark),
                                 resized=bool(lengths & mark), gate=gate,
@@ -1416,7 +1420,7 @@ class Reader:
             tuple(made),
             tuple(roots),
             last.depth,
-            direct=tuple(k for k, v in enumerate(heads) if v.origins),
+            direct=tuple(k for k, v in enumerate(ends) if v.origins),
             unused=tuple(n for p, n in apart if not last.flows >> p & 1),
             beside=tuple(n for p, n in apart if last.flows >> p & 1),
             factors=tuple(n for p, n in named if p in self.factors or n in used),
