@@ -3481,3 +3481,23 @@ def test_outputs_side_by_side_in_one_tensor_are_judged_apart(join: Any) -> None:
     finding = audit(module, X).findings[0]
     assert (finding.verdict, finding.names) == ("shrinking", ("critic.2.weight",))
     assert finding.cure.startswith("draw critic.2.weight with")
+
+
+def test_relative_positions_that_short_inputs_do_not_reach_are_not_dead() -> None:
+    """As in DeBERTa: a projected table of all distances is the kernel, of which few are gathered."""
+
+    def attended(m: Any, x: Tensor) -> Any:
+        place = torch.arange(x.shape[1])
+        apart = (place[:, None] - place + 64).expand(len(x), -1, -1)
+        q, k, v = m.q(x), m.k(x), m.v(x)
+        near = q @ k.mT + torch.gather(q @ m.p(m.norm(m.table)).T, 2, apart)
+        return m.head((x + m.o(torch.softmax(near / 28**0.5, -1) @ v)).mean(1))
+
+    torch.manual_seed(0)
+    parts = {name: nn.Linear(16, 16) for name in "qkvpo"}
+    module = Made(attended, **parts, norm=nn.LayerNorm(16), head=nn.Linear(16, 4),
+                  table=nn.Parameter(torch.randn(128, 16) / 50))  # fmt: skip
+    x = torch.randn(8, 3, 16)
+    report = audit(module, x)
+    row = next(row for row in report.rows if row.name == "table")
+    assert report.ok and 0.95 < row.dead < 1

@@ -329,6 +329,8 @@ def dead(case: Case) -> Array:
     nor is one where the loss is 0 already.
     Nor is a kernel dead whose own gradient comes by a way on which its result is not used, nor one
     that is frozen, and needs no gradient, where its signal passes and another way leads past it.
+    Of a kernel that several parameters make, as of learned positions that another one reads, all
+    must be: these examples may reach few of them.
     """
     names = np.array([site.kernel.name for site in case.sites])
     waits = case.each(lambda site: case.closed.kernels[site.kernel.name].gradient == 0)
@@ -339,6 +341,8 @@ def dead(case: Case) -> Array:
     moved = case.each(lambda site: case.m.kernels[site.kernel.name].gradient > 0)
     fine |= (case.m.g2 == 0) & ~case.m.unfelt & moved  # by another way, as in a derivative
     fine |= (grows(case) > 0).any() or case.met
+    made = case.each(lambda site: site.kernel.index is None and len(site.kernels) > 1)
+    fine |= made & (case.m.dead < 1)
     share[fine & (case.m.z2 > 0) | case.empty] = math.nan  # of zeros as data the notes speak
     for name in set(names):
         share[names == name] = np.fmin.reduce(share[names == name])
