@@ -3484,7 +3484,7 @@ def test_outputs_side_by_side_in_one_tensor_are_judged_apart(join: Any) -> None:
 
 
 def test_relative_positions_that_short_inputs_do_not_reach_are_not_dead() -> None:
-    """As in DeBERTa: a projected table of all distances is the kernel, of which few are gathered."""
+    """As in DeBERTa: a projected table of all distances is the kernel: few are gathered."""
 
     def attended(m: Any, x: Tensor) -> Any:
         place = torch.arange(x.shape[1])
@@ -3501,3 +3501,34 @@ def test_relative_positions_that_short_inputs_do_not_reach_are_not_dead() -> Non
     report = audit(module, x)
     row = next(row for row in report.rows if row.name == "table")
     assert report.ok and 0.95 < row.dead < 1
+
+
+def test_a_number_behind_a_normalizer_is_in_front_of_what_reads_it() -> None:
+    """As d^-½ in front of T5's tied table, whose rows are of size 1: nothing shrinks."""
+
+    def tied(m: Any, x: Tensor) -> Any:
+        h = m.table(x)
+        h = m.norm(h + m.up(F.relu(m.down(m.inner(h)))))
+        return h * 256**-0.5 @ m.table.weight.T
+
+    torch.manual_seed(0)
+    module = Made(tied, table=nn.Embedding(50, 256), inner=nn.RMSNorm(256), norm=nn.RMSNorm(256),
+                  down=nn.Linear(256, 256), up=nn.Linear(256, 256))  # fmt: skip
+    x = torch.randint(0, 50, (8, 12))
+    assert audit(module, x).ok
+    said = reinitialize(module, x=x, rng=0)
+    assert said["table.weight"] == "uniform, limit=0.8" and audit(module, x).ok
+    scaled = Made(lambda m, x: m.head(m.norm(m.a(x)) * 16.0), norm=nn.RMSNorm(12, eps=0.0),
+                  a=nn.Linear(12, 12), head=nn.Linear(12, 4, bias=False))  # fmt: skip
+    assert audit(scaled, X).rows[1].ideal == pytest.approx(0.1 / math.sqrt(12))
+
+
+def test_a_number_inside_a_normalizer_is_a_part_of_it() -> None:
+    def forward(m: Any, x: Tensor) -> Any:
+        h = m.a(x)
+        return m.head(h * 0.01 * (h * 0.01).square().mean(-1, keepdim=True).rsqrt() * m.gain)
+
+    module = Made(forward, a=nn.Linear(12, 12), head=nn.Linear(12, 4, bias=False),
+                  gain=nn.Parameter(torch.ones(12)))  # fmt: skip
+    report = audit(module, X)
+    assert report.ok and report.rows[1].ideal == pytest.approx(0.1 / math.sqrt(12))

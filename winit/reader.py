@@ -585,8 +585,7 @@ class Reader:
         # The sums of a trunk go on where each is normalized: every one takes a part of the others.
         met = v.met if v.met & self.passed else 0
         v = replace(v, pending=False, soft=False, bounded=v.soft, reduced=False, bare=0, met=met)
-        return replace(v, degree=1.0, roots=root, averaged=1.0, multiples=(), ahead=1.0, taken=1.0,
-                       raised=0)  # fmt: skip
+        return replace(v, degree=1.0, roots=root, averaged=1.0, multiples=(), taken=1.0, raised=0)
 
     def acting(self, v: Value) -> Elementwise:
         """The activation on the way to a value; pooling, moves, joins of equals looked through."""
@@ -734,7 +733,7 @@ class Reader:
                        masked=first.masked or noise, scaled=first.scaled or scaled,
                        kept=first.kept * op.kept)  # fmt: skip
         if pending:
-            return replace(made, source=op.number, layout=0) if open_ended else made
+            return self._normalized(op, inputs, main, made, open_ended)
         # A shift that is not known stands at 0, a scale at 1, and nothing is masked.
         # But one number for all, which a redraw leaves, stands as it is.
         kept = op.kind in ("mul", "div") and made_of and all(map(self._known, sides))
@@ -750,6 +749,21 @@ class Reader:
             bounded=bounded,
             raised=made.raised | _raised(op, known, degree),
         )
+
+    def _normalized(
+        self, op: Op, inputs: Sequence[Value], main: Sequence[int], made: Value, open_ended: bool
+    ) -> Value:
+        """What a normalizer gives, after one more operation on each of its numbers.
+
+        What is learned or not known is a part of it; a number that makes it smaller is one in front
+        of what reads it.
+        """
+        if open_ended:
+            return replace(made, source=op.number, layout=0, curve=POINTS, bare_curve=POINTS,
+                           ahead=1.0)  # fmt: skip
+        times = len(main) == 1 and (op.kind == "mul" or (op.kind == "div" and main == [0]))
+        less = times and float(_made_of(op, inputs, {main[0]: 1.0})) < 1
+        return self._curved(op, inputs, main, made) if less else made
 
     def _scaled(self, op: Op, v: Value, k: int, learned: bool) -> bool:
         """Whether numbers that are not known scale what is bent, which is seen before they do."""
@@ -1106,9 +1120,9 @@ class Reader:
         raised = made.raised | _raised(op, known, degree)
         parts = {(v.dom, v.parents, v.origins): v for own in joins for v in own.parts or (own,)
                  if v.level > ROUTING and op.kind == "join"}  # fmt: skip
-        return replace(made, degree=degree, reduced=reduced, act=act, parts=(*parts.values(),), free=free, nulls=nulls,
+        return replace(made, degree=degree, reduced=reduced, act=act, free=free, nulls=nulls,
                        raised=raised, averaged=made.averaged * self._terms(op, inputs), taken=taken,
-                       least=_low(op, known), behind=behind,
+                       least=_low(op, known), behind=behind, parts=tuple(parts.values()),
                        summing=op.count if sums else 1.0)  # fmt: skip
 
     def _terms(self, op: Op, inputs: Sequence[Value]) -> float:

@@ -140,7 +140,10 @@ def plan(program: Program) -> list[Plan]:
         beside = [program.sites[p].kernel.name for p in site.parents if program.sites[p].lookup]
         own |= dict.fromkeys(beside, math.nan) if {*beside} & picked & read else {}
     ends = [_end(site, program.sites) for site in program.sites]
-    return [_plan(*each, own) for each in zip(program.sites, runs(program), ends, strict=True)]
+    ahead = {site.kernel.name: site.ahead for site in program.sites if not site.lookup}
+    sites = [replace(site, ahead=ahead.get(site.kernel.name, 1.0)) if site.lookup else site
+             for site in program.sites]  # fmt: skip
+    return [_plan(*each, own) for each in zip(sites, runs(program), ends, strict=True)]
 
 
 def _end(site: Site, sites: Sequence[Site]) -> float:
@@ -168,7 +171,9 @@ def _plan(site: Site, run: int, end: float, tables: Mapping[str, float]) -> Plan
         return Plan("normal", math.nan, {"std": tables[site.kernel.name]})
     if site.kernel.name in tables:  # where a head has the same weights, its logits stay below 1
         limit = min(EMBEDDING, math.sqrt(3 / site.kernel.shape[-1]))
-        return Plan("uniform", math.nan if site.lookup else limit / math.sqrt(3), {"limit": limit})
+        if site.lookup:
+            return Plan("uniform", math.nan, {"limit": limit / site.ahead})
+        return Plan("uniform", limit / math.sqrt(3), {"limit": limit})
     if site.scale.spectral or (site.recurrent and site.looped and site.summed > 1):
         side = max(site.fan_in, site.units / site.groups / site.blocks)
         return Plan("orthogonal", 1 / math.sqrt(side))

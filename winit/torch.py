@@ -1057,8 +1057,8 @@ class Subject(Base):
         if not isinstance(value, Tensor) or value.ndim:
             raise ValueError(f"loss must return a single number, got {_checks.shown(value)}")
         if any(o.requires_grad for o in outputs) and not value.requires_grad:
-            raise ValueError("loss must depend on the outputs and send a gradient back to them: this "
-                             "one is constant, or detaches them")  # fmt: skip
+            raise ValueError("loss must depend on the outputs and send a gradient back to them: "
+                             "this one is constant, or detaches them")  # fmt: skip
         return value
 
     def _constants(self, made: Any) -> list[Any]:
