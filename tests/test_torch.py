@@ -3532,3 +3532,49 @@ def test_a_number_inside_a_normalizer_is_a_part_of_it() -> None:
                   gain=nn.Parameter(torch.ones(12)))  # fmt: skip
     report = audit(module, X)
     assert report.ok and report.rows[1].ideal == pytest.approx(0.1 / math.sqrt(12))
+
+
+@pytest.mark.parametrize("f", [
+    lambda u: u - (u > 1).float(),
+    lambda u: u * (1 - (u > 1).to(u.dtype)),
+    lambda u: torch.sigmoid(u) + ((u > 0).type_as(u) - torch.sigmoid(u)).detach(),
+])  # fmt: skip
+def test_a_comparison_made_a_number_is_one(f: Any) -> None:
+    """As of neurons that spike, and are reset by what they send."""
+    module = Made(lambda m, x: m.b(f(m.a(x))), a=nn.Linear(12, 24), b=nn.Linear(24, 4))
+    assert audit(module, X).ok
+    assert reinitialize(module, x=X, rng=0)["b.weight"] == "variance_scaling, scale=0.01"
+
+
+def test_kernels_in_a_slice_of_a_list_are_judged() -> None:
+    """A slice of an nn.ParameterList is a list of its own."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        for w in m.w[:-1]:
+            x = torch.tanh(x @ w)
+        return x @ m.w[-1]
+
+    torch.manual_seed(0)
+    wide = [torch.randn(n, k) / n**0.5 for n, k in ((12, 24), (24, 24), (24, 4))]
+    module = Made(forward, w=nn.ParameterList(wide))
+    report = audit(module, X)
+    assert report.ok and len(report.rows) == 3 and not report.notes
+    module.w[1].data *= 1e-4
+    assert audit(module, X).findings[0].names == ("w.1",)
+
+
+def test_kernels_standardized_by_a_batch_norm_are_read() -> None:
+    """As in networks without normalizers of signals, whose gains are multiplied first."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        w, gain = m.w.reshape(1, 16, -1), (m.gain * 27**-0.5).view(-1)
+        w = F.batch_norm(w, None, None, weight=gain, training=True, momentum=0.0)
+        return m.head(F.relu(F.conv2d(x, w.reshape_as(m.w))).mean((2, 3)))
+
+    torch.manual_seed(0)
+    module = Made(forward, w=nn.Parameter(torch.randn(16, 3, 3, 3)), head=nn.Linear(16, 4),
+                  gain=nn.Parameter(torch.ones(16, 1, 1, 1)))  # fmt: skip
+    x = torch.randn(8, 3, 8, 8)
+    report = audit(module, x)
+    assert report.ok and report.rows[0].std == pytest.approx(27**-0.5, rel=0.01)
+    assert reinitialize(module, x=x, rng=0)["gain"] == "constant, value=1"

@@ -626,8 +626,9 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
 
         def single(*numbers: Any) -> Any:
             arrays = np.broadcast_arrays(*map(np.asarray, numbers))
-            if kind == "affine":  # between kinds of floats
-                return -arrays[0] if name == "neg" else np.trunc(arrays[0]) if whole else arrays[0]
+            if kind == "affine":  # between kinds of numbers
+                number = arrays[0] + 0.0 if arrays[0].dtype == bool else arrays[0]
+                return -number if name == "neg" else np.trunc(number) if whole else number
             made = np.where(*arrays) if kind == "choose" else run(*arrays)[0]
             return made.real if np.iscomplexobj(made) else made
 
@@ -665,11 +666,14 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             return emit("mul", [unit, told[1]], np.multiply, shapes=[v, g])
         if name in NORMS:
             kept = name == "native_batch_norm" and not args[5]  # by statistics of before
-            y = emit("mul", [x, Value()], np.multiply) if kept else x
-            y = y if kept else emit("div", [x, emit("reduce", [x])], np.divide)
+            shapes = [tuple(args[0].shape), ()]
+            y = emit("mul", [x, Value()], np.multiply, shapes=shapes) if kept else emit(
+                "div", [x, emit("reduce", [x])], np.divide, shapes=shapes
+            )
             affine = ("mul", np.multiply), ("add", np.add)
             for (kind, run), a in zip(affine, args[NORMS[name] :], strict=False):
-                y = emit(kind, [y, self.value(a)], run) if isinstance(a, Tensor) else y
+                if isinstance(a, Tensor):
+                    y = emit(kind, [y, self.value(a)], run, shapes=[shapes[0], tuple(a.shape)])
             return y
         if name in ("embedding", "_embedding_bag"):
             return self.lookup(0, args[0], args[1], told, result)
@@ -940,6 +944,8 @@ class Subject(Base):
                     alone = a.ndim > 1 or n not in self.buffers
                     run.known[made] = value if alone else Value()
                     made.requires_grad_(alone)
+                    # Else a slice of an nn.ParameterList would hold a copy of it.
+                    made._is_param = isinstance(a, nn.Parameter)  # type: ignore[attr-defined]
             run.inside = True
             with run:
                 given = {n: a.clone() if n in self.buffers else a for n, a in own.items()}
