@@ -523,7 +523,7 @@ def grows(case: Case) -> Array:
 def fades(case: Case) -> Array:
     """A signal that shrinks; a mean over n may lose n by nature."""
     low = case.bounds + np.log(np.maximum(case.each("averaged"), 1.0))
-    return np.asarray(far(case, -1.0) - low)
+    return np.asarray(far(case, -1.0, low) - low)
 
 
 def uneven(case: Case) -> Array:
@@ -533,18 +533,24 @@ def uneven(case: Case) -> Array:
     return np.where(opens, math.nan, case.m.uneven - 2 * bounds)
 
 
-def far(case: Case, sign: float) -> Array:
+def far(case: Case, sign: float, low: Array | None = None) -> Array:
     """How far a signal has come up or down from where it set out, and from 1, the usual scale.
 
     Small inputs that grow to it have not exploded, as the first states of a loop, nor have large
     ones shrunk that end there, as behind a sine. How far a state shrinks, the start alone says.
+    Beyond `low` on all ways to some output, it is too far on each.
     """
     recurrent = case.each("recurrent")
     steps = zip(case.m.x2, case.m.x_steps, strict=True)
     x2 = np.where(recurrent, [np.fmax.reduce(own, initial=x2) for x2, own in steps], case.m.x2)
     level = np.log(np.clip(x2 / case.each("ahead") ** 2, 1e-300, 1e300))
     found = np.where(recurrent & (sign < 0), np.inf, sign * level)
-    return np.where(judged(case), np.minimum(sign * drift(case), found), math.nan)
+    found, told = np.minimum(sign * drift(case), found), judged(case)
+    if low is not None:
+        beyond = {int(i) for i in np.flatnonzero(found > low) if not case.sites[i].lookup}
+        lost = case.program.reached() - case.program.reached(beyond)
+        told |= np.isin(np.arange(len(told)), [i for i in beyond if lost & case.program.leads(i)])
+    return np.where(told, found, math.nan)
 
 
 def first_loss(case: Case) -> Array:
@@ -878,7 +884,9 @@ def blamed(
     """
     if rule.find is not_finite and (lost := [name for name in _lost(case) if name in case.owner]):
         return lost
-    before = rule.level(case)
+    before, wide = rule.level(case), rule.excess(case) > 0
+    if rule.find is fades and not (wide & judged(case)).any():  # on each of several ways
+        return [name for name, f in factors.items() if (np.log(f) > 0).any()]
     if not (tried and before < math.inf):
         alone = [name for name, run in tried.items() if rule.level(run) < before]
         way = 1 if rule.verdict == "shrinking" else -1
@@ -888,11 +896,12 @@ def blamed(
     even = max(before, whole) / len(factors)
     cures = [name for name, run in tried.items() if fault(run) is None]
     best = max(cures, key=lambda name: gained[name], default="")
+    off = {name: math.log(f) for name, f in factors.items() if not np.ndim(f) and gained[name] > 0}
     if best and (len(cures) == 1 or gained[best] > whole / 2):  # whatever else brings it nearer
-        return [best]
+        alike = [n for n in cures if abs(off.get(n, math.inf) - off.get(best, 0.0)) < NEAR]
+        return [name for name in factors if name in (best, *alike)]  # as the ends of two branches
     most = [name for name in factors if gained[name] > even / 2]
     # Those that are off in the same way, and bring less by chance, go with them.
-    off = {name: math.log(f) for name, f in factors.items() if not np.ndim(f) and gained[name] > 0}
     near = {n for n in off for m in most if m in off and abs(off[n] - off[m]) < NEAR}
     return [name for name in factors if name in most or name in near]
 

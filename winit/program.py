@@ -9,7 +9,7 @@ a model, their fans and what lies between two of them; `winit.subject` runs it a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import NormalDist
@@ -243,6 +243,29 @@ class Program:
     single: tuple[str, ...] = ()  # kernels of a softmax over one entry, whose slope is 0
     unseen: tuple[str, ...] = ()  # kernels of outputs that the loss does not read
     notes: tuple[str, ...] = ()  # about the reading itself, in sentences
+
+    @cached_property
+    def ways(self) -> list[tuple[bool, int]]:
+        """For each site, whether data enter there, and its parents in bits."""
+        return [(site.reads_data or site.lookup, sum(1 << p for p in site.parents))
+                for site in self.sites]  # fmt: skip
+
+    def reached(self, shut: Collection[int] = ()) -> set[int]:
+        """The outputs to which a signal comes that passes none of these sites."""
+        passed = 0
+        for i, (enters, parents) in enumerate(self.ways):
+            passed |= (i not in shut and (enters or bool(parents & passed))) << i
+        return {*self.direct} | self._made(passed)
+
+    def leads(self, i: int) -> set[int]:
+        """The outputs to which a site leads."""
+        after = 1 << i
+        for j, (_, parents) in enumerate(self.ways):
+            after |= bool(parents & after) << j
+        return self._made(after)
+
+    def _made(self, mask: int) -> set[int]:
+        return {k for i, site in enumerate(self.sites) if mask >> i & 1 for k in site.outputs}
 
 
 @dataclass(frozen=True)

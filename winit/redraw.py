@@ -248,17 +248,12 @@ def faint(subject: Subject, plans: Sequence[Plan]) -> set[int]:
 
 def _only_way(program: Program, i: int, near: Collection[int]) -> bool:
     """Whether some output that a site reaches gets nothing without it and what is beside it."""
-    after, before = {i}, {i}
-    for j, site in enumerate(program.sites):
-        after |= {j} if after & {*site.parents} else set()
+    before, after = {i}, {i}
     for j in range(i, -1, -1):
         before |= {*program.sites[j].parents} if j in before else set()
-    shut, open_ = {i, *near} - (after | before) | {i}, set[int]()
     for j, site in enumerate(program.sites):
-        if j not in shut and (site.reads_data or site.lookup or open_ & {*site.parents}):
-            open_.add(j)
-    reached = {k for j in after for k in program.sites[j].outputs}
-    return bool(reached - {*program.direct} - {k for j in open_ for k in program.sites[j].outputs})
+        after |= {j} if after & {*site.parents} else set()
+    return bool(program.leads(i) - program.reached({i, *near} - (before | after) | {i}))
 
 
 def shut(i: int, subject: Subject, ideal: float) -> bool:

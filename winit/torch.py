@@ -667,8 +667,10 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         if name in NORMS:
             kept = name == "native_batch_norm" and not args[5]  # by statistics of before
             shapes = [tuple(args[0].shape), ()]
-            y = emit("mul", [x, Value()], np.multiply, shapes=shapes) if kept else emit(
-                "div", [x, emit("reduce", [x])], np.divide, shapes=shapes
+            y = (
+                emit("mul", [x, Value()], np.multiply, shapes=shapes)
+                if kept
+                else emit("div", [x, emit("reduce", [x])], np.divide, shapes=shapes)
             )
             affine = ("mul", np.multiply), ("add", np.add)
             for (kind, run), a in zip(affine, args[NORMS[name] :], strict=False):
@@ -945,7 +947,7 @@ class Subject(Base):
                     run.known[made] = value if alone else Value()
                     made.requires_grad_(alone)
                     # Else a slice of an nn.ParameterList would hold a copy of it.
-                    made._is_param = isinstance(a, nn.Parameter)  # type: ignore[attr-defined]
+                    made._is_param = isinstance(a, nn.Parameter)
             run.inside = True
             with run:
                 given = {n: a.clone() if n in self.buffers else a for n, a in own.items()}
