@@ -3578,3 +3578,52 @@ def test_kernels_standardized_by_a_batch_norm_are_read() -> None:
     report = audit(module, x)
     assert report.ok and report.rows[0].std == pytest.approx(27**-0.5, rel=0.01)
     assert reinitialize(module, x=x, rng=0)["gain"] == "constant, value=1"
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.001])
+def test_members_that_are_averaged_do_not_excuse_each_other(scale: float) -> None:
+    """By each member the others pass; but where all fade, nothing does."""
+    torch.manual_seed(0)
+
+    def member() -> nn.Sequential:
+        layers = [part for _ in range(4) for part in (nn.Linear(12, 12), nn.ReLU())]
+        return winit.torch.he_normal_(nn.Sequential(*layers, nn.Linear(12, 1)))
+
+    nets = nn.ModuleList(member() for _ in range(3))
+    module = Made(lambda m, x: torch.stack([net(x) for net in m.nets]).mean(0), nets=nets)
+    assert audit(module, X).ok
+    for net in nets:
+        for layer in (0, 2, 4, 6):
+            net[layer].weight.data *= scale
+    finding = audit(module, X).findings[0]
+    assert finding.verdict == "shrinking" and finding.cure.endswith("at their ideal stds")
+    assert {"nets.0.6.weight", "nets.1.6.weight", "nets.2.6.weight"} < {*finding.names}
+    reinitialize(module, x=X, rng=0)
+    assert audit(module, X).ok
+
+
+def deep_and_wide(m: Any, x: Tensor) -> Any:
+    return m.wide(x) + m.deep(F.relu(m.b(F.relu(m.a(x)))))
+
+
+def read_again(m: Any, x: Tensor) -> Any:
+    h = F.relu(m.b(F.relu(m.a(x))))
+    return m.wide(x) + m.deep(F.relu(m.c(torch.cat([x, h], -1))))
+
+
+def generates(m: Any, x: Tensor) -> Any:
+    w = m.b(F.relu(m.a(x[:, :4]))).reshape(-1, 8, 3)
+    return m.deep(F.relu(torch.einsum("bi,bij->bj", x[:, 4:], w)))
+
+
+@pytest.mark.parametrize(("run", "sizes"), [
+    (deep_and_wide, {"a": (12, 24), "b": (24, 24), "deep": (24, 4), "wide": (12, 4)}),
+    (read_again, {"a": (12, 24), "b": (24, 24), "c": (36, 24), "deep": (24, 4), "wide": (12, 4)}),
+    (generates, {"a": (4, 24), "b": (24, 24), "deep": (3, 4)}),
+])  # fmt: skip
+def test_a_small_kernel_inside_a_branch_is_no_start_of_it(run: Any, sizes: Any) -> None:
+    torch.manual_seed(0)
+    module = Made(run, **{name: nn.Linear(*size, bias=False) for name, size in sizes.items()})
+    module.b.weight.data *= 1e-3
+    assert not reinitialize(module, x=X, rng=0)["b.weight"].startswith("left")
+    assert audit(module, X).ok

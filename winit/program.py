@@ -230,7 +230,7 @@ class Program:
     roots: tuple[Root, ...]
     depth: int  # of the longest path
     table: float = math.nan  # the std of embeddings by a framework's convention; NaN: Keras's limit
-    direct: tuple[int, ...] = ()  # outputs that inputs reach with no site in between
+    direct: tuple[int, ...] = ()  # outputs to which inputs come past all sites, or on ways back
     unused: tuple[str, ...] = ()  # parameters of two axes or more that neither sites nor sums read
     beside: tuple[str, ...] = ()  # others, of which outputs are made: class tokens, scales
     factors: tuple[str, ...] = ()  # that multiply or divide data: kernels, scales, gates

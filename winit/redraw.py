@@ -285,7 +285,9 @@ def settled(i: int, subject: Subject, ideal: float) -> bool:
         return False
     given = [n for n in site.shifts if subject.kept(n).startswith("given")]
     starts = [start[0] for n in site.shifts if (start := subject.start(n))]  # as its layer says
-    return (own > 0 and not site.cut) or any(v.any() for v in [*map(subject.value, given), *starts])
+    # By a kernel inside a branch nothing passes: its end alone may start near 0.
+    beside = own > 0 and not site.cut and (site.passed or bool(site.partners))
+    return beside or any(v.any() for v in [*map(subject.value, given), *starts])
 
 
 def frequencies(site: Site, subject: Subject, ideal: float) -> bool:

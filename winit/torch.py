@@ -967,8 +967,10 @@ class Subject(Base):
         seen = self._back(run, outputs, own)
         program = run.reader.program(told, [*self._remarks(run)], seen)
         felt = {n for n in self.weights if run.notes[f"weight {n}"]["x"].any()}
+        direct = {*program.direct, *(k for s in program.sites for k in s.outputs if run.derived)}
         run.program = replace(  # functions have derivatives of their own
             program,
+            direct=tuple(direct),
             stopped=tuple(n for n in program.stopped if n not in felt),
             severed=tuple(n for n in program.severed if n not in felt),
         )
