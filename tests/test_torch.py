@@ -3586,8 +3586,10 @@ def test_members_that_are_averaged_do_not_excuse_each_other(scale: float) -> Non
     torch.manual_seed(0)
 
     def member() -> nn.Sequential:
-        layers = [part for _ in range(4) for part in (nn.Linear(12, 12), nn.ReLU())]
-        return winit.torch.he_normal_(nn.Sequential(*layers, nn.Linear(12, 1)))
+        sizes = [12, 48, 48, 48, 48, 1]
+        kernels = [nn.Linear(*size, bias=False) for size in itertools.pairwise(sizes)]
+        parts = [part for kernel in kernels for part in (kernel, nn.Tanh())][:-1]
+        return winit.torch.lecun_normal_(nn.Sequential(*parts))
 
     nets = nn.ModuleList(member() for _ in range(3))
     module = Made(lambda m, x: torch.stack([net(x) for net in m.nets]).mean(0), nets=nets)
