@@ -1960,3 +1960,20 @@ def test_parameters_without_entries_are_none() -> None:
     assert [row.name for row in report.rows] == ["w0", "w1"]
     new = winit.jax.reinitialize(f, params, data(16, 6), rng=0)
     assert new["none"] is params["none"] and new["w0"] is not params["w0"]
+
+
+@pytest.mark.parametrize(
+    "outer", [lambda u: u, lambda u: lambda p, z: jnp.trace(jax.hessian(u, 1)(p, z))]
+)
+def test_a_gradient_that_the_model_takes_is_no_signal(outer: Any) -> None:
+    """As of a Hamiltonian network, or of a residual of a differential equation."""
+
+    def u(p: Any, z: Any) -> Any:
+        return (jnp.tanh(jnp.tanh(z @ p["a"]) @ p["b"]) @ p["c"])[0]
+
+    sizes, rng = {"a": (2, 256), "b": (256, 256), "c": (256, 1)}, np.random.default_rng(0)
+    params = {name: winit.glorot_normal(size, rng=rng) for name, size in sizes.items()}
+    x = rng.standard_normal((64, 2))
+    taken = jax.grad(u, 1) if outer(u) is u else outer(u)
+    report = winit.jax.audit(lambda p, x: jax.vmap(lambda z: taken(p, z))(x), params, x)
+    assert report.ok and any("takes a gradient itself" in note for note in report.notes)

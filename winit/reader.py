@@ -38,6 +38,7 @@ from winit.program import (
 LOOP = 3  # so many calls of a kernel, of which each reads the last one's result, are a loop
 SMALLER = 0.8  # what multiplies a sum of two, as 1/√2 does, leaves one
 NUMBER = 2.0  # a number nearer to 1 behind a kernel belongs to what follows
+BACK = "The model takes a gradient itself: how far a signal comes there is not judged."
 WAVE = 4  # a function that turns so often is a wave, and what is added in it a phase: not best at 0
 
 
@@ -540,6 +541,7 @@ class Reader:
         self.partners: dict[int, int] = {}  # of sites, those whose results multiply theirs
         self.masking = 0  # inputs that multiply the signals of others
         self.single = 0  # sites before softmaxes over one entry
+        self.derived = 0  # sites on the way back of a gradient that the model takes itself
         self.steps: list[int] = []
         self.functions: dict[bytes, Elementwise] = {}
 
@@ -1309,6 +1311,7 @@ class Reader:
         self.bends |= {i: (act, at(m)) for i, (act, m) in self.bends.items()}
         self.peaks |= {i: (side, at(m)) for i, (side, m) in self.peaks.items()}
         self.single, self.passed = at(self.single), at(self.passed)
+        self.derived = at(self.derived)
         self.partners = {place.get(n, n): at(m) for n, m in self.partners.items()}
         read = [(place.get(n, n), by) for n, by in self.behind.items()]
         self.behind = {n: {z: t for m, by in read if m == n for z, t in by.items()}
@@ -1375,7 +1378,9 @@ class Reader:
         blunt = [v for v in (*outputs, *(d.x for d in drafts)) if v.level == ROUTING]
         lost = any_of(v.lost for v in blunt) & ~last.flows
         ends = [part for v in heads for part in v.parts or (v,)]  # columns are outputs, too
-        cuts = any_of(v.dom for v in ends if v.dom != EVERY)
+        taken = [bool(self._before(v) & self.derived) for v in ends]  # they are no signals
+        cuts = any_of(v.dom for v, back in zip(ends, taken, strict=True)
+                      if v.dom != EVERY and not back)  # fmt: skip
         bare = last.bare | any_of(d.x.bare for d in drafts)
         raised = any_of(d.x.raised for d in drafts if d.x.bare == d.x.parents)
         stops = [(kind, at & ~bare) for _, kind, at in self.roots.values()]
@@ -1434,7 +1439,7 @@ class Reader:
             tuple(made),
             tuple(roots),
             last.depth,
-            direct=tuple(k for k, v in enumerate(ends) if v.origins),
+            direct=tuple(k for k, v in enumerate(ends) if v.origins or taken[k]),
             unused=tuple(n for p, n in apart if not last.flows >> p & 1),
             beside=tuple(n for p, n in apart if last.flows >> p & 1),
             factors=tuple(n for p, n in named if p in self.factors or n in used),
@@ -1448,8 +1453,15 @@ class Reader:
             severed=tuple(n for p, n in mute if lost >> p & 1),
             single=tuple(made[place[n]].kernel.name for n in bits(self.single) if n in place),
             unseen=tuple(n for p, n in mute if last.flows >> p & 1),
-            notes=tuple(notes),
+            notes=(*notes, *[BACK] * any(taken)),
         )
+
+    def _before(self, v: Value) -> int:
+        """All sites that lead to a value."""
+        mask = v.parents
+        for d in reversed(self.drafts):
+            mask |= d.x.parents if mask >> d.number & 1 else 0
+        return mask
 
     def _made(self, d: Draft, layers: Mapping[int, int]) -> Site:
         """A site, as far as it stands alone; of all, how many are stacked in one."""

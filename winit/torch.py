@@ -483,7 +483,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         self.places: Any = WeakTensorKeyDictionary()  # of the examples
         self.notes: dict[str, dict[str, Any]] = {}
         self.strangers: list[str] = []
-        self.inside = self.derived = False  # the model runs; it takes a gradient itself
+        self.inside = False  # the model runs
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -738,7 +738,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         if d := self.reader.found.get(number):
             self.site(d, product[1 - d.side], product[d.side], z, result)
             if torch._C._current_graph_task_id() >= 0:  # no signal on its way to the outputs
-                self.derived, made = True, replace(made, dom=made.dom & ~(1 << d.number))
+                self.reader.derived |= 1 << d.number
         if number in self.reader.peaks:
             side = self.reader.peaks[number][0]
             shares, alone = _wide(product[side]), self.lone.get(sides[side].source, 0.0)
@@ -967,10 +967,8 @@ class Subject(Base):
         seen = self._back(run, outputs, own)
         program = run.reader.program(told, [*self._remarks(run)], seen)
         felt = {n for n in self.weights if run.notes[f"weight {n}"]["x"].any()}
-        direct = {*program.direct, *(k for s in program.sites for k in s.outputs if run.derived)}
         run.program = replace(  # functions have derivatives of their own
             program,
-            direct=tuple(direct),
             stopped=tuple(n for n in program.stopped if n not in felt),
             severed=tuple(n for n in program.severed if n not in felt),
         )
@@ -983,8 +981,6 @@ class Subject(Base):
 
     def _remarks(self, run: _Run) -> Iterator[str]:
         yield from self.unread()
-        if run.derived:
-            yield "The model takes a gradient itself: no signal is judged on the way back."
         if run.strangers:
             found = ", ".join(dict.fromkeys(run.strangers))
             yield f"Parameters are used that the module does not hold, and not judged: {found}."
