@@ -3629,3 +3629,19 @@ def test_a_small_kernel_inside_a_branch_is_no_start_of_it(run: Any, sizes: Any) 
     module.b.weight.data *= 1e-3
     assert not reinitialize(module, x=X, rng=0)["b.weight"].startswith("left")
     assert audit(module, X).ok
+
+
+@pytest.mark.parametrize(("sign", "verdict"), [(-1.0, []), (1.0, ["saturated"])])
+def test_an_output_that_starts_at_the_log_odds_is_not_saturated(sign: float, verdict: Any) -> None:
+    """As of a class of one in a hundred, before a sigmoid; its sign turned round it is."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(12, 32), nn.ReLU(), nn.Linear(32, 1), nn.Sigmoid())
+    reinitialize(module, x=X, rng=0)
+    nn.init.constant_(module[2].bias, sign * math.log(99))
+    x, y = torch.randn(64, 12), torch.zeros(64, 1)
+    y[0] = 1.0
+    report = audit(module, x, y, nn.BCELoss())
+    assert [f.verdict for f in report.findings][:1] == verdict
+    module[0].weight.data *= 1e-3  # and what is behind it is still found
+    module[0].bias.data.zero_()
+    assert not audit(module, x, y, nn.BCELoss()).ok

@@ -450,8 +450,12 @@ def inseparable(case: Case) -> Array:
 
 
 def saturated(case: Case) -> Array:
-    """Sites whose signal lies where a bounded activation is flat."""
-    return case.m.saturated - SATURATED
+    """Sites whose signal lies where a bounded activation is flat.
+
+    Outputs that start there because their log-odds are known cost no more than knowing nothing.
+    """
+    known = case.each("head") & (case.loss <= case.m.blind)
+    return np.where(known, math.nan, case.m.saturated - SATURATED)
 
 
 def collapsed(case: Case) -> Array:
