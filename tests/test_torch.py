@@ -3645,3 +3645,23 @@ def test_an_output_that_starts_at_the_log_odds_is_not_saturated(sign: float, ver
     module[0].weight.data *= 1e-3  # and what is behind it is still found
     module[0].bias.data.zero_()
     assert not audit(module, x, y, nn.BCELoss()).ok
+
+
+@pytest.mark.parametrize("mean", [
+    lambda h: h.mean(1),
+    lambda h: h.sum(1) / 300,
+    lambda h: (h * (1 / 300)).sum(1),
+    lambda h: (torch.zeros(h.shape[:2]).softmax(1)[..., None] * h).sum(1),
+    lambda h: (torch.ones(h.shape[:2])[..., None] * h).sum(1) / h.shape[1],
+    lambda h: F.relu(h).sum(1) / 300,
+    lambda h: (F.relu(h) / 300).sum(1),
+])  # fmt: skip
+def test_a_mean_takes_nothing_away_however_it_is_written(mean: Any) -> None:
+    """No kernel makes up for the number by which a sum is divided."""
+    torch.manual_seed(0)
+    module = Made(lambda m, x: m.c(F.relu(m.b(F.relu(mean(m.a(x)))))), a=nn.Linear(8, 32),
+                  b=nn.Linear(32, 32), c=nn.Linear(32, 3))  # fmt: skip
+    x = torch.randn(64, 300, 8) + torch.randn(64, 1, 8)
+    said = reinitialize(module, x=x, rng=0)
+    assert said["a.weight"] == "lecun_normal" and said["b.weight"] == "he_normal"
+    assert audit(module, x, torch.arange(64) % 3, F.cross_entropy).ok

@@ -811,8 +811,11 @@ class Reader:
             times = float(run({main[0]: 1.0}))
             size, turned = abs(times), math.copysign(1.0, times)
             known = 0 < size < math.inf
-            if size < 1.0:  # what makes a mean of a sum takes nothing away
-                size, made = min(1.0, size * made.summing), replace(made, summing=1.0)
+            if known and size < 1.0:  # what makes a mean of a sum takes nothing away
+                back = min(1.0, size * made.summing) / size
+                size, curve, bare = size * back, curve * back, bare * back
+                multiples = [m._replace(curve=m.curve * back) for m in multiples]
+                made = replace(made, summing=1.0)
             if made.straight and made.intact.bit_count() == 1:
                 last = made.multiples[-1] if kept else Multiple(bits(made.intact)[0], 1.0, whole)
                 more = Multiple(last.site, last.times * size, turned * last.curve)
@@ -1113,19 +1116,22 @@ class Reader:
         act = acts.pop() if len(acts) == 1 else LINEAR
         free = any_of(v.free for v in known) * (op.kind == "join")
         joins = known if op.kind in ("join", "reduce") else []
-        behind = {n: times for v in joins for n, times in _behind(v).items()}
+        sums = op.kind in ("reduce", "contract") and not op.mean
+        count = op.count if sums else 1.0  # of so many times less each, a sum is a mean
+        behind = {n: max(times, min(1.0, times * count))
+                  for v in joins for n, times in _behind(v).items()}  # fmt: skip
         ahead = {_ahead(v)[0] for v in joins if v.level > ROUTING}
+        ahead = {max(times, min(1.0, times * count)) for times in ahead}
         nulls = any_of(map(_nulls, known)) if op.kind in ("reduce", "contract") else 0
         made = _through(made, known) if op.kind == "contract" else made
         taken = ahead.pop() if len(ahead) == 1 else 1.0
-        sums = op.kind in ("reduce", "contract") and not op.mean
         raised = made.raised | _raised(op, known, degree)
         parts = {(v.dom, v.parents, v.origins): v for own in joins for v in own.parts or (own,)
                  if v.level > ROUTING and op.kind == "join"}  # fmt: skip
         return replace(made, degree=degree, reduced=reduced, act=act, free=free, nulls=nulls,
                        raised=raised, averaged=made.averaged * self._terms(op, inputs), taken=taken,
                        least=_low(op, known), behind=behind, parts=tuple(parts.values()),
-                       summing=op.count if sums else 1.0)  # fmt: skip
+                       summing=count)  # fmt: skip
 
     def _terms(self, op: Op, inputs: Sequence[Value]) -> float:
         """Of how many values a sum is as good as the mean.
