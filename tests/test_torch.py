@@ -3665,3 +3665,21 @@ def test_a_mean_takes_nothing_away_however_it_is_written(mean: Any) -> None:
     said = reinitialize(module, x=x, rng=0)
     assert said["a.weight"] == "lecun_normal" and said["b.weight"] == "he_normal"
     assert audit(module, x, torch.arange(64) % 3, F.cross_entropy).ok
+
+
+def test_scales_that_open_inside_one_another_kill_nothing() -> None:
+    """As in EdgeNeXt: a LayerScale of 1e-6 inside a branch that ends with another."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        h = x = m.stem(x)
+        h = h + m.inner * m.b(F.relu(m.a(F.layer_norm(h, (24,)))))
+        h = m.outer * m.d(F.relu(m.c(F.layer_norm(h, (24,)))))
+        return m.head(F.layer_norm(x + h, (24,)))
+
+    torch.manual_seed(0)
+    kernels = {name: nn.Linear(24, 24) for name in "abcd"}
+    scales = {name: nn.Parameter(torch.full((24,), 1e-6)) for name in ("inner", "outer")}
+    module = Made(forward, stem=nn.Linear(12, 24), head=nn.Linear(24, 4), **kernels, **scales)
+    assert audit(module, X).ok
+    module.outer.data.fill_(1e-30)
+    assert audit(module, X).findings[0].verdict == "dead"

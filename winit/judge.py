@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from winit import redraw
-from winit.program import Array, Measured, Program, Site
+from winit.program import UNFELT, Array, Measured, Program, Site
 from winit.report import Audit, Finding, Row, listed
 from winit.subject import CROSSED, WIDE, Start, Subject
 
@@ -334,8 +334,10 @@ def dead(case: Case) -> Array:
     """
     names = np.array([site.kernel.name for site in case.sites])
     waits = case.each(lambda site: case.closed.kernels[site.kernel.name].gradient == 0)
+    most = UNFELT * np.nan_to_num(case.m.effect).max(initial=0.0)
+    unfelt = case.m.unfelt & (case.m.effect / np.array(opening_scales(case) or 1.0) < most)
     share = np.where((case.m.z2 == 0) | (case.m.g2 == 0), 1.0, case.m.dead)
-    share[case.m.unfelt & ~case.each("cut") & ~waits] = 1.0
+    share[unfelt & ~case.each("cut") & ~waits] = 1.0
     frozen = case.each(lambda site: not site.kernel.trainable)
     fine = np.isin(names, case.mute) | frozen & ~case.each("cut")
     moved = case.each(lambda site: case.m.kernels[site.kernel.name].gradient > 0)
@@ -621,16 +623,15 @@ def opening_scales(case: Case) -> list[float]:
     """For each site, the square of what training opens and all of its result is multiplied by.
 
     These are scales below 1 on its own result, and kernels with which a branch ends at 0, for which
-    noise stands that is smaller than their ideal, or near 0: its own, and those through which every
-    later site reads it.
+    noise stands that is smaller than their ideal, or near 0: its own, and those on the widest way
+    to an output.
     """
     sites = case.sites
     behind = [dict[Any, float]() for _ in sites]
     for i in reversed(range(len(sites))):
         nexts = [behind[j] for j in range(i + 1, len(sites)) if i in sites[j].parents]
-        if nexts and not sites[i].head:
-            shared = [key for key in nexts[0] if all(key in other for other in nexts)]
-            behind[i] = {key: nexts[0][key] for key in shared}
+        if nexts and not sites[i].head:  # by the widest way
+            behind[i] = dict(max(nexts, key=lambda found: math.prod(found.values())))
         rms = {n: case.m.kernels[n].rms for n in sites[i].scales if n not in case.program.frozen}
         behind[i] |= {(i, n): min(1.0, own**2) for n, own in rms.items() if own > 0}
         name, ideal = sites[i].kernel.name, case.plans[i].std
