@@ -1141,3 +1141,18 @@ def test_bytes_at_the_start_of_a_trunk_are_unscaled() -> None:
     assert [finding.verdict for finding in report.findings] == ["inputs unscaled"]
     assert report.findings[0].cure.startswith("standardize the inputs")
     assert audit(model, pixels / 255).ok
+
+
+def test_of_a_lora_pair_of_zeros_one_is_drawn() -> None:
+    """The other stays 0, so that nothing changes at first."""
+    keras.utils.set_random_seed(0)
+    first = keras.layers.Dense(16, "relu")
+    model = keras.Sequential([keras.Input((8,)), first, keras.layers.Dense(3)])
+    first.enable_lora(2)
+    first.lora_kernel_a.assign(0 * first.lora_kernel_a)
+    x = np.random.default_rng(0).standard_normal((16, 8)).astype("float32")
+    finding = winit.audit(model, x).findings[0]
+    assert finding.verdict == "dead" and "lora_kernel_a at random" in finding.cure
+    said = winit.keras.reinitialize(model, x=x, rng=0)
+    told = {name.rpartition("_")[2]: text for name, text in said.items() if "lora" in name}
+    assert told["b"] == "zeros" and told["a"].startswith("uniform") and winit.audit(model, x).ok

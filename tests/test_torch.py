@@ -3683,3 +3683,41 @@ def test_scales_that_open_inside_one_another_kill_nothing() -> None:
     assert audit(module, X).ok
     module.outer.data.fill_(1e-30)
     assert audit(module, X).findings[0].verdict == "dead"
+
+
+class Standardized(nn.Linear):
+    """A layer of one's own: a reset of its base says nothing of the gain that it adds."""
+
+    def __init__(self, *size: int) -> None:
+        super().__init__(*size)
+        self.gain = nn.Parameter(torch.zeros(size[1], 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        w = self.weight - self.weight.mean(1, keepdim=True)
+        w = w / (w.std(1, keepdim=True) * w.shape[1] ** 0.5)
+        return F.linear(x, w * self.gain, self.bias)
+
+
+def test_a_gain_that_a_layer_adds_to_its_base_is_set_and_kills_no_branch() -> None:
+    torch.manual_seed(0)
+    module = Made(lambda m, x: m.head(x + m.open * m.b(F.relu(m.a(x)))), a=Standardized(12, 12),
+                  b=nn.Linear(12, 12), open=nn.Parameter(torch.zeros(())),
+                  head=nn.Linear(12, 4))  # fmt: skip
+    assert audit(module, X, Y, F.cross_entropy).ok
+    assert reinitialize(module, x=X, rng=0)["a.gain"] == "constant, value=1"
+    assert audit(module, X, Y, F.cross_entropy).ok
+
+
+def test_zeros_that_make_a_kernel_are_not_to_be_ones() -> None:
+    """As of a network that makes the weights of another: with ones its units are all alike."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        w = m.make(m.z)
+        return F.relu(x @ w[:192].view(12, 16)) @ w[192:].view(16, 4)
+
+    torch.manual_seed(0)
+    module = Made(forward, z=nn.Parameter(torch.randn(8)), make=zeroed(nn.Linear(8, 256)))
+    finding = audit(module, X, Y, F.cross_entropy).findings[0]
+    assert finding.verdict == "dead" and finding.cure == "draw make.weight with normal, std=0.02"
+    nn.init.normal_(module.make.weight, std=0.02)
+    assert audit(module, X, Y, F.cross_entropy).ok

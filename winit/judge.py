@@ -636,7 +636,8 @@ def opening_scales(case: Case) -> list[float]:
         behind[i] |= {(i, n): min(1.0, own**2) for n, own in rms.items() if own > 0}
         name, ideal = sites[i].kernel.name, case.plans[i].std
         part = case.m.kernels[name].std / ideal if 0 < ideal < math.inf else 1.0
-        if name in case.opened or (sites[i].passed and 0 < part * redraw.CLOSED <= 1):
+        opened = any(k.name in case.opened for k in sites[i].kernels)
+        if opened or (sites[i].passed and 0 < part * redraw.CLOSED <= 1):
             behind[i][name] = min(1.0, part**2)
     return [math.prod(found.values()) for found in behind]
 
@@ -1125,8 +1126,13 @@ def _raised(subject: Subject, case: Case, starts: Mapping[str, Start]) -> Change
     scales = [k for k in zeros if k not in case.owner and k not in case.fixed]
     silent = [k for k in scales if case.m.kernels[k].gradient == 0]
     for some in filter(None, (silent, scales)):  # also where its layer asks for 0
-        ones = {k: np.ones(subject.parameters[k]) for k in some}
-        yield Change(f"set {listed(some)} to 1", values=ones)
+        shapes = {k: subject.parameters[k] for k in some}
+        wide = [k for k, shape in shapes.items() if max(shape, default=1) < math.prod(shape)]
+        flat = [k for k in some if k not in wide]
+        said = [f"set {listed(flat)} to 1"] * bool(flat)
+        said += [_redrawn(subject, wide, OPENED).text] * bool(wide)
+        ones = {k: np.ones(shapes[k]) for k in flat}
+        yield Change(" and ".join(said), values={**ones, **_redrawn(subject, wide, OPENED).values})
 
 
 def _ends_branch(site: Site) -> bool:

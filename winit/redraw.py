@@ -612,9 +612,11 @@ def _beside(
     if site.kernel.index and kernel.name in pair and len(pair) <= 2:
         # Of a LoRA pair one starts at 0, so that nothing changes at first, and one does not, so
         # that it learns: which of them, the model says, unless both are alike.
-        starts = {name: subject.start(name) or (subject.value(name), "") for name in pair}
+        told = {name: start for name in pair if (start := subject.start(name))}
+        starts = {name: told.get(name) or (subject.value(name), "") for name in pair}
         zeros = [name for name, (value, _) in starts.items() if not value.any()]
-        if kernel.name in (zeros if 0 < len(zeros) < len(pair) else pair[1:]):
+        alike = [name for name in zeros if name in told] or pair[1:]
+        if kernel.name in (zeros if 0 < len(zeros) < len(pair) else alike):
             return np.zeros(kernel.shape), "zeros"
         limit = 1 / math.sqrt(max(kernel.shape))
         return initializers.uniform(kernel.shape, limit=limit, rng=rng), f"uniform, limit={limit:g}"

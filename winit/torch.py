@@ -1221,11 +1221,14 @@ class Module(Subject):
             draws = 2 if self.arrays[name].numel() > 8 else 8
             resets = hasattr(part, "reset_parameters") and not part._modules
             for seed in range(draws) if resets else ():
-                with torch.random.fork_rng(), _standing_in([part], {}, None):
+                with torch.random.fork_rng(), _standing_in([part], {}, None), torch.no_grad():
                     torch.manual_seed(seed)
+                    kept = {**part._parameters, **part._buffers}[own]
+                    kept.fill_(math.nan if kept.is_floating_point() else 0)
                     part.reset_parameters()
                     value = self.numpy({**part._parameters, **part._buffers}[own])
-                self.known[name].append(value)
+                if not np.isnan(value).any():  # else it is what a layer of one's own adds
+                    self.known[name].append(value)
         return self.known[name] if self.arrays[name].ndim < 2 else self.known.pop(name)
 
     def kept(self, name: str) -> str:
