@@ -3721,3 +3721,14 @@ def test_zeros_that_make_a_kernel_are_not_to_be_ones() -> None:
     assert finding.verdict == "dead" and finding.cure == "draw make.weight with normal, std=0.02"
     nn.init.normal_(module.make.weight, std=0.02)
     assert audit(module, X, Y, F.cross_entropy).ok
+
+
+@pytest.mark.parametrize(("std", "drawn"), [(1e-4, 0.02), (0.01, 0.01)])
+def test_rows_near_zero_are_drawn_larger(std: float, drawn: float) -> None:
+    """Beside biases of 0 nothing else would tell them apart."""
+    torch.manual_seed(0)
+    module = Made(lambda m, x: m.head(m.gru(m.table(x))[0]), table=nn.Embedding(50, 16),
+                  gru=nn.GRU(16, 16, batch_first=True), head=nn.Linear(16, 50))  # fmt: skip
+    nn.init.normal_(module.table.weight, std=std)
+    reinitialize(module, x=torch.randint(0, 50, (8, 6)), rng=0)
+    assert float(module.table.weight.detach().std()) == pytest.approx(drawn, rel=0.2)

@@ -631,7 +631,8 @@ def opening_scales(case: Case) -> list[float]:
     for i in reversed(range(len(sites))):
         nexts = [behind[j] for j in range(i + 1, len(sites)) if i in sites[j].parents]
         if nexts and not sites[i].head:  # by the widest way
-            behind[i] = dict(max(nexts, key=lambda found: math.prod(found.values())))
+            left = [math.prod(found.values()) for found in nexts]
+            behind[i] = dict(nexts[left.index(max(left))])
         rms = {n: case.m.kernels[n].rms for n in sites[i].scales if n not in case.program.frozen}
         behind[i] |= {(i, n): min(1.0, own**2) for n, own in rms.items() if own > 0}
         name, ideal = sites[i].kernel.name, case.plans[i].std

@@ -322,7 +322,8 @@ def as_given(site: Site, plan: Plan, subject: Subject) -> Plan:
     value = subject.value(site.kernel.name)
     if math.isnan(plan.std) or "limit" in plan.options:  # rows of any scale are as good
         small = np.isfinite(value).all() and 0 < value.std() < 0.9 * plan.drawn
-        return Plan("normal", plan.std, {"std": float(value.std())}) if small else plan
+        std = float(value.std()) if CLOSED * value.std() >= TOKENS else TOKENS  # near 0 none learn
+        return Plan("normal", plan.std, {"std": std}) if small else plan
     if plan.scheme in MATRICES or "std" in plan.options or not (n := orthogonal(site, subject)):
         return plan
     # Of a head the size is meant, as of a flow's last kernel.
@@ -426,10 +427,10 @@ def reinitialize(
         from 0 or below: shifts always, kernels unless forced. Zeros beside which another signal
         passes, or a given bias is the result, stay so, unless forced, and so do a branch's last
         kernel near 0 and a kernel of few numbers, such as an identity. Orthogonal kernels are drawn
-        so, tables no larger than they are, and positions that would drown new rows are scaled down
-        to these. Then the draw is run once. Where the signal grows or fades all the same, kernels
-        are scaled until it stays level, and learned tokens or positions that drown it, or are all
-        equal, are drawn from N(0, 0.02²). A parameter is left if a
+        so, tables no larger than they are unless they are near 0, and positions that would drown
+        new rows are scaled down to these. Then the draw is run once. Where the signal grows or
+        fades all the same, kernels are scaled until it stays level, and learned tokens or positions
+        that drown it, or are all equal, are drawn from N(0, 0.02²). A parameter is left if a
         function of it, such as softplus, is the kernel. In PyTorch and JAX, what no reset of the
         layer draws was given, and stays, such as an output's log-odds or a scale of 0.1: constants,
         and what is three times beyond its draws (in JAX, beside an output's kernel, beyond
