@@ -1156,3 +1156,22 @@ def test_of_a_lora_pair_of_zeros_one_is_drawn() -> None:
     said = winit.keras.reinitialize(model, x=x, rng=0)
     told = {name.rpartition("_")[2]: text for name, text in said.items() if "lora" in name}
     assert told["b"] == "zeros" and told["a"].startswith("uniform") and winit.audit(model, x).ok
+
+
+def test_the_loss_of_classes_and_numbers_together_is_known() -> None:
+    """Even shares for the former and 0 for the latter are what knowing nothing gives."""
+    keras.utils.set_random_seed(0)
+    layer = keras.Input((8,))
+    ends = {"c": keras.layers.Dense(2, "softmax", name="c")(layer),
+            "r": keras.layers.Dense(1, name="r")(layer)}  # fmt: skip
+    model = keras.Model(layer, ends)
+    rng = np.random.default_rng(0)
+    x, r = rng.standard_normal((64, 8)).astype("float32"), rng.standard_normal((64, 1))
+    losses = {"c": "sparse_categorical_crossentropy", "r": "mse"}
+    report = winit.audit(model, x, {"c": np.arange(64) % 2, "r": r}, losses)
+    assert report.blind == pytest.approx(np.log(2) + np.mean(r**2), rel=1e-4)
+    assert any("Targets unscaled" in note for note in winit.audit(
+        model, x, {"c": np.arange(64) % 2, "r": 1000 * r}, losses).notes)  # fmt: skip
+    model.get_layer("r").kernel.assign(20 * model.get_layer("r").kernel)
+    finding = winit.audit(model, x, {"c": np.arange(64) % 2, "r": r}, losses).findings[0]
+    assert finding.verdict == "first loss far too high"

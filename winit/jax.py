@@ -736,27 +736,27 @@ class Subject(Base):
         ends = [jnp.isfinite(a).all() for a in jax.tree.leaves((value, outputs))]
         notes["finite"] = {"x": jnp.stack(ends)}
         if self.loss is not None:
-            zero, even, *mean = (self._value(each, None, y) for each in self._constants(outputs, y))
-            shares = jnp.stack([(o >= 0).all() for o in outputs]).all()  # or logits
-            even = jnp.where(shares & ~(zero <= 2 * even), even, zero)
+            tries = self._constants(outputs, y)
+            zero, even, *mean = (self._value(each, None, y) for each in tries)
+            even = jnp.where(zero <= 2 * even, zero, even)
             notes |= {"loss": {"x": value}, "blind": {"x": jnp.stack([even, *mean])}}
             if any(self.numbers):
-                notes |= self._beside(outputs, y, zero)
+                notes |= self._beside(tries, y, zero)
         return notes, weights
 
-    def _beside(self, outputs: Sequence[Any], y: Any, zero: Any) -> dict[str, Any]:
+    def _beside(self, tries: Sequence[Sequence[Any]], y: Any, zero: Any) -> dict[str, Any]:
         """What other constants cost, and how the loss grows with targets that are numbers."""
 
         def cost(c: Any) -> Any:
-            return self._value([jnp.full_like(o, c) for o in outputs], None, y)
+            return self._value([jnp.full_like(o, c) for o in tries[0]], None, y)
 
         leaves, tree = jax.tree.flatten(y)
         pairs = zip(leaves, self.numbers, strict=True)
         half = [(t / 2 if _floats(t) else t // 2) if number else t for t, number in pairs]
-        zeros = [jnp.zeros_like(o) for o in outputs]
-        low = self._value(zeros, None, jax.tree.unflatten(tree, half))
+        low, other = (self._value(each, None, jax.tree.unflatten(tree, half)) for each in tries[:2])
         tried = jax.lax.map(cost, jnp.array(self.others()))
-        return {"others": {"x": tried}, "growth": {"x": zero / low}}
+        rest = self._value(tries[1], None, y) / other  # where no loss of zeros is known
+        return {"others": {"x": tried}, "growth": {"x": jnp.where(zero == zero, zero / low, rest)}}
 
     def _value(self, outputs: Sequence[Any], directions: Any, y: Any) -> Any:
         if self.loss is not None:
@@ -770,10 +770,12 @@ class Subject(Base):
         return total
 
     def _constants(self, outputs: Sequence[Any], y: Any) -> list[list[Any]]:
-        """Outputs that know nothing: 0, even shares, and the mean of targets that are no marks."""
+        """Outputs that know nothing: 0; even shares, or 0 of logits; the mean of no marks."""
         shares = [1 / max(2, o.shape[-1] if o.ndim > 1 else 2) for o in outputs]
         tries = [[jnp.zeros_like(o) for o in outputs]]
-        tries += [[jnp.full_like(o, c) for o, c in zip(outputs, shares, strict=True)]]
+        tries += [
+            [jnp.full_like(o, c) * (o >= 0).all() for o, c in zip(outputs, shares, strict=True)]
+        ]
         pairs = list(zip(jax.tree.leaves(y), outputs, strict=False))
         same = len(pairs) == len(outputs) and all(t.size == o.size for t, o in pairs)
         if same and not self.marks:

@@ -1026,11 +1026,10 @@ class Subject(Base):
             except ValueError:  # no outputs that this loss takes
                 return math.nan
 
-        zero, even, *mean = (float(self._value(o, ())) for o in self._constants(made))
+        tries = self._constants(made)
+        zero, even, *mean = (float(self._value(o, ())) for o in tries)
         outputs, known = _leaves(made, floats=True), _leaves(self.targets)
-        shares = all(bool((o >= 0).all()) for o in outputs)  # or logits
-        even = even if shares and not zero <= 2 * even else zero
-        notes = {"blind": {"x": np.array([even, *mean])}}
+        notes = {"blind": {"x": np.array([zero if zero <= 2 * even else even, *mean])}}
         paired = [t.numel() for t in known] == [o.numel() for o in outputs]
         wide = [t for t in known if bool(((t < 0) | (t > 1)).any())]  # and no shares
         numbers = [t for t in wide if paired or t.is_floating_point()]
@@ -1042,9 +1041,10 @@ class Subject(Base):
                 return t if id(t) not in at else t / 2 if t.is_floating_point() else t // 2
 
             targets = _mapped(self.targets, half)
-            low = float(self._value(_filled(made, torch.zeros_like), (), targets))
+            high, base = (even, tries[1]) if math.isnan(zero) else (zero, tries[0])
+            low = float(self._value(base, (), targets))
             notes |= {"others": {"x": np.array([other(c) for c in self.others()])},
-                      "growth": {"x": np.array(zero / low if low else math.nan)}}  # fmt: skip
+                      "growth": {"x": np.array(high / low if low else math.nan)}}  # fmt: skip
         return notes
 
     def _value(self, made: Any, outputs: Sequence[Tensor], targets: Any = None) -> Any:
@@ -1068,10 +1068,11 @@ class Subject(Base):
         return value
 
     def _constants(self, made: Any) -> list[Any]:
-        """Outputs that know nothing: 0, even shares, and the mean of targets that are no marks."""
+        """Outputs that know nothing: 0; even shares, or 0 of logits; the mean of no marks."""
 
         def even(o: Tensor) -> Tensor:
-            return torch.full_like(o, 1 / max(2, o.shape[-1] if o.ndim > 1 else 2))
+            share = 1 / max(2, o.shape[-1] if o.ndim > 1 else 2)
+            return torch.full_like(o, share if bool((o >= 0).all()) else 0.0)
 
         tries = [_filled(made, torch.zeros_like), _filled(made, even)]
         outputs, targets = _leaves(made, floats=True), _leaves(self.targets)
