@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from winit import redraw
-from winit.program import UNFELT, Array, Measured, Program, Site
+from winit.program import Array, Measured, Program, Site
 from winit.report import Audit, Finding, Row, listed
 from winit.subject import CROSSED, WIDE, Start, Subject
 
@@ -334,14 +334,13 @@ def dead(case: Case) -> Array:
     """
     names = np.array([site.kernel.name for site in case.sites])
     waits = case.each(lambda site: case.closed.kernels[site.kernel.name].gradient == 0)
-    most = UNFELT * np.nan_to_num(case.m.effect).max(initial=0.0)
-    unfelt = case.m.unfelt & (case.m.effect / np.array(opening_scales(case) or 1.0) < most)
+    unfelt = case.m.unfelt(np.array(opening_scales(case)))
     share = np.where((case.m.z2 == 0) | (case.m.g2 == 0), 1.0, case.m.dead)
     share[unfelt & ~case.each("cut") & ~waits] = 1.0
     frozen = case.each(lambda site: not site.kernel.trainable)
     fine = np.isin(names, case.mute) | frozen & ~case.each("cut")
     moved = case.each(lambda site: case.m.kernels[site.kernel.name].gradient > 0)
-    fine |= (case.m.g2 == 0) & ~case.m.unfelt & moved  # by another way, as in a derivative
+    fine |= (case.m.g2 == 0) & ~case.m.unfelt() & moved  # by another way, as in a derivative
     fine |= (grows(case) > 0).any() or case.met
     made = case.each(lambda site: site.kernel.index is None and len(site.kernels) > 1)
     fine |= made & (case.m.dead < 1)

@@ -319,8 +319,7 @@ class Measured:
     even: float = math.nan  # the loss of outputs of 0, or of even shares
     growth: float = math.nan  # that of outputs of 0 by the targets, over that by half of them
 
-    @property
-    def unfelt(self) -> Array:
-        """Kernels whose redraw does nothing beside that of others."""
+    def unfelt(self, scales: Array | float = 1.0) -> Array:
+        """Kernels whose redraw does nothing beside that of others, were it not for these scales."""
         most = np.nan_to_num(self.effect).max(initial=0.0)
-        return np.asarray((self.effect > 0) & (self.effect < UNFELT * most))
+        return np.asarray((self.effect > 0) & (self.effect < UNFELT * most * scales))
