@@ -379,6 +379,7 @@ GRADIENT = "the first kernels of sound starts have 1/1,500 and more, of broken o
 NORMALIZED = "batch normalization of 12 layers makes 260, of 50 layers 1e9"
 ALL_ALIKE = "sound starts keep 2e-4 and more, broken ones 1e-13 and less"
 TIED = "units that are tied are tied all of them: 1 of 16 or more differs"
+ROWS = "fresh attentions have next to no such rows; those of N(0, 1) have six in ten and more"
 SCALE = "data are standardized, or in units that are off by hundreds in rms"
 CENTERED = "of the data of all sound starts nearly all varies"
 FREE = {
@@ -390,6 +391,7 @@ FREE = {
     ("ALIKE", 0.25): TIED,
     **dict.fromkeys([("LOW", 4.0), ("LOW", 0.25), ("HIGH", 4.0), ("HIGH", 0.25)], SCALE),
     ("VARIES", 4.0): CENTERED,
+    **dict.fromkeys([("PEAKED", 4.0), ("PEAKED", 0.25)], ROWS),
 }
 
 

@@ -1977,3 +1977,16 @@ def test_a_gradient_that_the_model_takes_is_no_signal(outer: Any) -> None:
     taken = jax.grad(u, 1) if outer(u) is u else outer(u)
     report = winit.jax.audit(lambda p, x: jax.vmap(lambda z: taken(p, z))(x), params, x)
     assert report.ok and any("takes a gradient itself" in note for note in report.notes)
+
+
+def test_a_root_of_zero_is_named_by_what_it_is_taken_of() -> None:
+    """As of a state that forgets nothing: no signal is large, and a gradient is infinite."""
+
+    def f(p: Any, x: Any) -> Any:
+        kept = jnp.exp(-jnp.exp(p["decay"]))
+        return (jnp.sqrt(1 - kept**2) * jax.nn.relu(x @ p["w0"])) @ p["w1"]
+
+    params = kernels((8, 16), (16, 3)) | {"decay": np.full(16, -30.0, "float32")}
+    finding = winit.jax.audit(f, params, data(64, 8), data(64, 3), squares).findings[0]
+    assert finding.verdict == "exploding"
+    assert finding.cure.endswith("look for a root, a logarithm or a quotient of 0 behind decay")

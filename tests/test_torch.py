@@ -3732,3 +3732,65 @@ def test_rows_near_zero_are_drawn_larger(std: float, drawn: float) -> None:
     nn.init.normal_(module.table.weight, std=std)
     reinitialize(module, x=torch.randint(0, 50, (8, 6)), rng=0)
     assert float(module.table.weight.detach().std()) == pytest.approx(drawn, rel=0.2)
+
+
+@pytest.mark.parametrize("f", [lambda t: t, torch.exp])
+def test_a_temperature_stays_as_it_was_chosen(f: Any) -> None:
+    """One number that multiplies the cosines of directions is no length of a kernel."""
+    torch.manual_seed(0)
+    module = Made(lambda m, x: f(m.t) * F.linear(F.normalize(m.a(x)), F.normalize(m.w)),
+                  a=nn.Linear(12, 24), w=nn.Parameter(torch.randn(4, 24) / 5),
+                  t=nn.Parameter(torch.tensor(3.0)))  # fmt: skip
+    said = reinitialize(module, x=X, rng=0)
+    assert said["t"].startswith("left") and float(module.t.detach()) == 3.0
+    assert said["w"] == "variance_scaling, scale=0.01"  # and times nothing
+
+
+def test_gated_units_are_scaled_until_they_stay_level() -> None:
+    """A kernel that gives values beside their gates is none of gates alone."""
+    torch.manual_seed(0)
+    stack = [part for _ in range(6) for part in (nn.Linear(32, 64), nn.GLU(-1))]
+    module, x = nn.Sequential(*stack, nn.Linear(32, 4)), torch.randn(32, 32)
+    said = reinitialize(module, x=x, rng=0)
+    assert re.search(r", times [12]", said["0.weight"]) and audit(module, x).ok
+
+
+class Attends(nn.Module):
+    """Blocks of attention and a branch, normalized in front, as of a GPT."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(32, 4, 64, 0.0, batch_first=True, norm_first=True)
+        self.table, self.head = nn.Embedding(100, 32), nn.Linear(32, 100)
+        self.blocks = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.head(self.norm(self.blocks(self.table(x))))
+        return made
+
+
+def test_attentions_that_choose_one_entry_are_saturated() -> None:
+    """With weights from N(0, 1) more than half of the rows do, though most slopes are steep."""
+    torch.manual_seed(0)
+    module, x = Attends(), torch.randint(0, 100, (16, 16))
+    assert reinitialize(module, x=x, rng=0) and audit(module, x).ok
+    for parameter in module.parameters():
+        if parameter.ndim > 1:
+            nn.init.normal_(parameter)
+    finding = audit(module, x).findings[0]
+    assert finding.verdict == "saturated" and "in_proj_weight" in finding.names[0]
+
+
+def test_members_that_are_equal_are_not_parted_by_their_biases() -> None:
+    def forward(m: Any, x: Tensor) -> Any:
+        return torch.bmm(F.relu(torch.einsum("ni,eih->enh", x, m.a) + m.b), m.c).mean(0)
+
+    torch.manual_seed(0)
+    sizes = {"a": (4, 12, 16), "b": (4, 1, 16), "c": (4, 16, 4)}
+    module = Made(forward, **{name: nn.Parameter(torch.randn(size) / 4 * (name != "b"))
+                              for name, size in sizes.items()})  # fmt: skip
+    for part in (module.a, module.c):
+        part.data[:] = part.data[:1].clone()
+    finding = audit(module, X, Y, F.cross_entropy).findings[0]
+    assert finding.verdict == "symmetric" and "draw b" not in finding.cure

@@ -47,6 +47,9 @@ LOSS = 6.0
 # Share of the slopes that are steep for a unit normal signal, and here flat. The critical gain of
 # deep sigmoids, 10, flattens 0.7 and trains; the next one that is good, 6.5 for ten layers, half.
 SATURATED = 0.75
+# Share of an attention's rows in which one entry is all. Fresh ones have next to none; with six in
+# ten a GPT of N(0, 1) stands where it began with SGD, and Adam ends at twenty times the loss.
+PEAKED = 0.5
 # Share of a site's units to which no gradient comes back, before the site is called dead.
 MOSTLY = 0.95
 # Share of a site's units that differ: at this or less the site is called symmetric.
@@ -334,7 +337,7 @@ def dead(case: Case) -> Array:
     """
     names = np.array([site.kernel.name for site in case.sites])
     waits = case.each(lambda site: case.closed.kernels[site.kernel.name].gradient == 0)
-    unfelt = case.m.unfelt(np.array(opening_scales(case)))
+    unfelt = case.m.unfelt(np.array(opening_scales(case, widest=True)))
     share = np.where((case.m.z2 == 0) | (case.m.g2 == 0), 1.0, case.m.dead)
     share[unfelt & ~case.each("cut") & ~waits] = 1.0
     frozen = case.each(lambda site: not site.kernel.trainable)
@@ -456,7 +459,8 @@ def saturated(case: Case) -> Array:
     Outputs that start there because their log-odds are known cost no more than knowing nothing.
     """
     known = case.each("head") & (case.loss <= case.m.blind)
-    return np.where(known, math.nan, case.m.saturated - SATURATED)
+    flat = np.where(known, math.nan, case.m.saturated - SATURATED)
+    return np.fmax(flat, case.m.peaked - PEAKED)
 
 
 def collapsed(case: Case) -> Array:
@@ -618,26 +622,28 @@ def networks(case: Case) -> list[list[int]]:
     return [*found.values()]
 
 
-def opening_scales(case: Case) -> list[float]:
+def opening_scales(case: Case, widest: bool = False) -> list[float]:
     """For each site, the square of what training opens and all of its result is multiplied by.
 
     These are scales below 1 on its own result, and kernels with which a branch ends at 0, for which
-    noise stands that is smaller than their ideal, or near 0: its own, and those on the widest way
-    to an output.
+    noise stands that is smaller than their ideal, or near 0: its own, and those through which every
+    later site reads it. Or of scales alone all on the widest way to an output.
     """
     sites = case.sites
     behind = [dict[Any, float]() for _ in sites]
     for i in reversed(range(len(sites))):
         nexts = [behind[j] for j in range(i + 1, len(sites)) if i in sites[j].parents]
-        if nexts and not sites[i].head:  # by the widest way
-            left = [math.prod(found.values()) for found in nexts]
-            behind[i] = dict(nexts[left.index(max(left))])
+        if nexts and not sites[i].head:
+            way = max(nexts, key=lambda found: math.prod([*found.values()]))
+            shared = [key for key in way if widest or all(key in other for other in nexts)]
+            behind[i] = {key: way[key] for key in shared}
         rms = {n: case.m.kernels[n].rms for n in sites[i].scales if n not in case.program.frozen}
         behind[i] |= {(i, n): min(1.0, own**2) for n, own in rms.items() if own > 0}
         name, ideal = sites[i].kernel.name, case.plans[i].std
         part = case.m.kernels[name].std / ideal if 0 < ideal < math.inf else 1.0
         opened = any(k.name in case.opened for k in sites[i].kernels)
-        if opened or (sites[i].passed and 0 < part * redraw.CLOSED <= 1):
+        near = sites[i].passed and 0 < part * redraw.CLOSED <= 1
+        if (opened or near) and not widest:
             behind[i][name] = min(1.0, part**2)
     return [math.prod(found.values()) for found in behind]
 
@@ -1063,8 +1069,8 @@ def _bare(subject: Subject, case: Case, rule: Rule) -> list[str]:
     """
     mains = {site.kernel.name for site in case.sites}
     shapes = {n: subject.parameters[n] for n in case.m.kernels if n not in mains}
-    found = [n for n, shape in shapes.items()
-             if len(shape) > 1 < shape[-1] and n not in case.program.frozen]  # fmt: skip
+    others = {*case.program.frozen, *case.program.shifts}
+    found = [n for n, shape in shapes.items() if len(shape) > 1 < shape[-1] and n not in others]
     if rule.scaled:
         return [n for n in found if case.m.kernels[n].rms > CROSSED]
     rows = {n: subject.value(n).reshape(-1, shapes[n][-1])
@@ -1255,6 +1261,10 @@ def advice(rule: Rule, case: Case, smaller: str) -> str:
     """What to do where no redraw cures; `smaller` where outputs of 0 cost no more than they may."""
     if rule.find is not_finite and (lost := _lost(case)):  # of which no draw is known
         return f"give {listed(lost)} other values"
+    # Where no signal is large, a gradient is infinite by itself.
+    if rule.find is not_finite and not case.m.finite and (case.m.z2 < STEEP).all():
+        steep = [n for n, w in case.m.kernels.items() if not math.isfinite(w.gradient)]
+        return f"look for a root, a logarithm or a quotient of 0 behind {listed(steep)}"
     if rule.find is not first_loss:
         return rule.advice
     biased = any(site.shifts for site, head in zip(case.sites, case.heads, strict=True)
@@ -1339,6 +1349,7 @@ def _rows(case: Case) -> list[Row]:
     known = {f.name for f in fields(Measured)} & {f.name for f in fields(Row)} - {"std"}
     for i, (site, own) in enumerate(zip(case.sites, case.plans, strict=True)):
         found: dict[str, Any] = {k: float(getattr(case.m, k)[i]) for k in known}
+        found["saturated"] = float(np.fmax(case.m.saturated, case.m.peaked)[i])
         found |= {k: getattr(site, k) for k in ("name", "fan_in", "fan_out", "units", "groups")}
         found |= {k: redraw.activation(getattr(site, k)).name for k in ("before", "after")}
         rows.append(Row(**found, shape=site.kernel.shape, std=float(case.closed.std[i]),

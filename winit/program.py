@@ -303,8 +303,7 @@ class Measured:
     opens: tuple[Array, ...]  # units of each site that give 0 and get a gradient,
     silent: tuple[Array, ...]  # and those that get none
     still: Array  # whether all units of a head, an expert or a group are such
-    # Of the slopes that are steep for N(0, 1), the share that is flat, where both ends are. Or, of
-    # a softmax that a contraction reads, the share of rows in which one entry is all (attention).
+    # Of the slopes that are steep for N(0, 1), the share that is flat, where both ends are.
     saturated: Array
     dead: Array  # share of units to which no gradient comes back for any example
     distinct: Array  # units that differ in z or in its gradient
@@ -317,6 +316,8 @@ class Measured:
     finite: bool  # outputs, loss and gradients
     kernels: Mapping[str, Weight]  # every parameter of floats
     even: float = math.nan  # the loss of outputs of 0, or of even shares
+    # Of a softmax that a contraction reads, as in attention, the share of rows that are one entry.
+    peaked: Array = field(default_factory=lambda: np.full(1, math.nan))
     growth: float = math.nan  # that of outputs of 0 by the targets, over that by half of them
 
     def unfelt(self, scales: Array | float = 1.0) -> Array:

@@ -1417,6 +1417,7 @@ class Reader:
             name = site.name + (f" (call {calls})" if calls > 1 else "")
             acts = [act for act, parents in self.bends.values() if parents & mark]
             gate = bool(acts) and all(act.positive and act.tails for act in acts)
+            gate &= len(acts) >= self.blocks.get(d.number, 1)  # or a part of it is a value
             made.append(replace(site, name=name, parents=members(d.x.parents),
                                 partners=members(self.partners.get(d.number, 0)),
                                 head=bool(last.parents & mark & ~inner), cut=bool(cuts & mark),
@@ -1532,6 +1533,7 @@ class Reader:
             part = _part(d.kernel.entries[p]()[0], size) if parts and index and not sliced else None
             layers = layers if sliced else 1
             times = d.kernel.times.get(p, 1.0) * self._made_up(d) * d.ahead
+            times = times if power or not d.kernel.reduced else 1.0  # of a direction none counts
             made.append(replace(known, power=power, index=index, factor=times, layers=layers,
                                 spectral=bool(index) and not power and d.kernel.contracted,
                                 part=part, bent=bool(d.kernel.bent >> p & 1) or power > 1,

@@ -321,9 +321,10 @@ def as_given(site: Site, plan: Plan, subject: Subject) -> Plan:
     """A plan that keeps what a kernel's values tell: rows that are small, orthogonal kernels."""
     value = subject.value(site.kernel.name)
     if math.isnan(plan.std) or "limit" in plan.options:  # rows of any scale are as good
-        small = np.isfinite(value).all() and 0 < value.std() < 0.9 * plan.drawn
+        if not (np.isfinite(value).all() and 0 < value.std() < 0.9 * plan.drawn):
+            return plan
         std = float(value.std()) if CLOSED * value.std() >= TOKENS else TOKENS  # near 0 none learn
-        return Plan("normal", plan.std, {"std": std}) if small else plan
+        return Plan("normal", plan.std, {"std": std})
     if plan.scheme in MATRICES or "std" in plan.options or not (n := orthogonal(site, subject)):
         return plan
     # Of a head the size is meant, as of a flow's last kernel.
@@ -601,7 +602,8 @@ def _beside(
     if start := subject.start(kernel.name):
         return start
     # At most a base, two factors and a length: what more of them do is not known.
-    lengths = math.prod(kernel.shape) in (1, site.units) and len(site.kernels) <= 4
+    # One number for all units is a temperature, and was chosen.
+    lengths = math.prod(kernel.shape) == site.units > 1 and len(site.kernels) <= 4
     normed = site.kernel.normed and kernel.power > site.kernel.power == 0
     if lengths and normed and math.isfinite(plan.std):
         if subject.kept(site.kernel.name) and not force:  # as of a base that an adapter leaves

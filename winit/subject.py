@@ -305,7 +305,8 @@ class Subject:
             share = (share - (0.0 if low < 0 < high else 1 - kept)) / kept  # zeros that pad
             share = (share - normal) / (1.0 - normal)
             done = [bool(parents >> d.number & 1) for d in drafts]
-            columns["saturated"][done] = np.fmax(columns["saturated"][done], share)
+            name = "peaked" if key.startswith("peak") else "saturated"
+            columns[name][done] = np.fmax(columns[name][done], share)
         loss, tried, others, growth = (np.ravel(notes.get(k, {"x": math.nan})["x"])
                                        for k in ("loss", "blind", "others", "growth"))  # fmt: skip
         blind = float(min(tried[tried > 0], default=math.nan))
@@ -369,8 +370,8 @@ class Subject:
                          "silent": silent, "still": _still(d, site, silent)}  # fmt: skip
 
 
-_EMPTY = dict.fromkeys(("x2", "z2", "g2", "x_share", "z_share", "saturated", "dead", "distinct",
-                        "std", "effect", "uneven", "still"), math.nan)  # fmt: skip
+_EMPTY = dict.fromkeys(("x2", "z2", "g2", "x_share", "z_share", "saturated", "peaked", "dead",
+                        "distinct", "std", "effect", "uneven", "still"), math.nan)  # fmt: skip
 
 
 def together(notes: dict[str, Any], reader: Reader, calls: Mapping[int, list[int]]) -> None:
