@@ -1175,3 +1175,31 @@ def test_the_loss_of_classes_and_numbers_together_is_known() -> None:
     model.get_layer("r").kernel.assign(20 * model.get_layer("r").kernel)
     finding = winit.audit(model, x, {"c": np.arange(64) % 2, "r": r}, losses).findings[0]
     assert finding.verdict == "first loss far too high"
+
+
+class Codes(keras.layers.Layer):  # type: ignore[misc]
+    """As of a VQ-VAE: the nearest code, which learns by a loss of the layer's own."""
+
+    def build(self, shape: Any) -> None:
+        self.codes = self.add_weight(shape=(shape[-1], 16), initializer="random_uniform")
+
+    def call(self, x: Any) -> Any:
+        ops, far = keras.ops, keras.ops.sum(self.codes**2, 0) - 2 * x @ self.codes
+        near = ops.one_hot(ops.argmin(far, 1), 16) @ ops.transpose(self.codes)
+        self.add_loss(ops.mean((near - ops.stop_gradient(x)) ** 2))
+        return x + ops.stop_gradient(near - x)
+
+
+def test_what_learns_by_a_loss_that_a_layer_adds_is_not_dead() -> None:
+    """The audit does not see that loss, and says so; those that layers hold stay."""
+    keras.utils.set_random_seed(0)
+    first, codes = keras.layers.Dense(8, kernel_regularizer="l2"), Codes()
+    model = keras.Sequential([keras.Input((8,)), first, codes, keras.layers.Dense(8)])
+    x = np.random.default_rng(0).standard_normal((32, 8)).astype("float32")
+    model(x)
+    before = [float(loss) for loss in model.losses]
+    report = winit.audit(model, x, x, "mse")
+    assert report.ok and any("add_loss" in note for note in report.notes)
+    assert [float(loss) for loss in model.losses] == before and len(before) == 2
+    plain = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3, kernel_regularizer="l2")])
+    assert not winit.audit(plain, x).notes

@@ -14,6 +14,7 @@ import random
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,6 +52,7 @@ DEPTHWISE = (LAYERS.DepthwiseConv1D, LAYERS.DepthwiseConv2D)
 SEPARABLE = (LAYERS.SeparableConv1D, LAYERS.SeparableConv2D)
 CONVOLUTIONS = (LAYERS.Conv1D, LAYERS.Conv2D, LAYERS.Conv3D)
 TRANSPOSED = (LAYERS.Conv1DTranspose, LAYERS.Conv2DTranspose, LAYERS.Conv3DTranspose)
+ADDED = "Losses that layers add (add_loss) are not seen, nor what gets a gradient by them alone."
 GATES = {"LSTMCell": 4, "GRUCell": 3, "ConvLSTMCell": 4}
 
 
@@ -376,13 +378,17 @@ def _subject(model: Any, x: Any, y: Any, loss: Any, training: bool, rng: RNG) ->
     trainable = [n for n, v in variables.items() if any(v is t for t in model.trainable_variables)]
     fixed = [n for n in variables if n not in trainable]
     takes = "training" in inspect.signature(model.call).parameters
+    added = list[int]()  # losses of layers, but those of weights
 
     def call(arrays: Mapping[str, Any], inputs: Any) -> Any:
         first, second = ([arrays[n] for n in names] for names in (trainable, fixed))
         keywords = {"training": training} if takes else {}
         try:
             with _as_built(model):
-                return model.stateless_call(first, second, inputs, **keywords)[0]
+                made = model.stateless_call(first, second, inputs, return_losses=True, **keywords)
+                held = sum(v.regularizer is not None for v in model.trainable_weights)
+                added.append(len(made[-1]) - held)
+                return made[0]
         except Exception as error:
             if x is not None:
                 raise
@@ -394,18 +400,27 @@ def _subject(model: Any, x: Any, y: Any, loss: Any, training: bool, rng: RNG) ->
     targets = None if y is None else keras.tree.map_structure(np.asarray, y)
     kinds = _Model, framework.Subject
     subject: Any = type("Model", kinds, {"model": model, "variables": variables})
-    return subject(model.name, call, {n: v.value for n, v in variables.items()}, _inputs(model, x),
+    made = subject(model.name, call, {n: v.value for n, v in variables.items()}, _inputs(model, x),
                    loss=_loss(model, targets, loss), targets=targets, trainable=trainable, rng=rng,
                    made=x is None)  # fmt: skip
+    if max(added) > 0:
+        told = made.program
+        made.program = replace(told, severed=(), stopped=(*told.stopped, *told.severed),
+                               notes=(*told.notes, ADDED))  # fmt: skip
+    return made
 
 
 @contextmanager
 def _as_built(model: Any) -> Iterator[None]:
-    """Refuse a layer that is used and was not before: to build it would change the model."""
+    """Refuse a layer that is used and was not before, which to build would change the model.
+
+    The losses that layers hold of their last call are put back.
+    """
 
     def refuse(*_: Any, **__: Any) -> None:
         raise ValueError(f"{model.name} uses a layer that has no weights yet: call it on data")
 
+    losses = [(layer, [*layer._losses], {*layer._loss_ids}) for layer in model._flatten_layers()]
     layers = [layer for layer in model._flatten_layers() if not layer.built]
     held = [(layer, vars(layer)["build"]) for layer in layers
             if type(layer).build is not keras.layers.Layer.build]  # fmt: skip
@@ -416,6 +431,10 @@ def _as_built(model: Any) -> Iterator[None]:
     finally:
         for layer, build in held:
             object.__setattr__(layer, "build", build)
+        for layer, values, ids in losses:
+            layer._losses[:] = values
+            layer._loss_ids.clear()
+            layer._loss_ids.update(ids)
 
 
 def _variables(model: Any) -> dict[str, Any]:
