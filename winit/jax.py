@@ -293,7 +293,7 @@ class Reading(Interpreter):
         if (site := self.reader.found.get(op.number)) is not None:
             blocks, _, units = _blocks(eqn.outvars[0].aval.shape, site.contract.units)
             self.slots[op.number] = (*self.reader.steps, blocks, units)
-            if "transpose(" in str(eqn.source_info.name_stack):  # of a gradient, as JAX names it
+            if "Transform(name='transpose')" in repr(eqn.source_info.name_stack):  # of a gradient
                 self.reader.derived |= 1 << site.number
         return made
 
