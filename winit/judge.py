@@ -558,7 +558,8 @@ def far(case: Case, sign: float, low: Array | None = None) -> Array:
     if low is not None:
         beyond = {int(i) for i in np.flatnonzero(found > low) if not case.sites[i].lookup}
         lost = case.program.reached() - case.program.reached(beyond)
-        told |= np.isin(np.arange(len(told)), [i for i in beyond if lost & case.program.leads(i)])
+        on_way = [i for i in beyond if lost & case.program.outputs(case.program.after(i))]
+        told |= np.isin(np.arange(len(told)), on_way)
     return np.where(told, found, math.nan)
 
 

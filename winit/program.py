@@ -9,7 +9,7 @@ a model, their fans and what lies between two of them; `winit.subject` runs it a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import NormalDist
@@ -255,17 +255,18 @@ class Program:
         passed = 0
         for i, (enters, parents) in enumerate(self.ways):
             passed |= (i not in shut and (enters or bool(parents & passed))) << i
-        return {*self.direct} | self._made(passed)
+        return {*self.direct, *self.outputs(i for i in range(len(self.sites)) if passed >> i & 1)}
 
-    def leads(self, i: int) -> set[int]:
-        """The outputs to which a site leads."""
-        after = 1 << i
+    def after(self, i: int) -> set[int]:
+        """The sites to which a site's result comes, and itself."""
+        mask = 1 << i
         for j, (_, parents) in enumerate(self.ways):
-            after |= bool(parents & after) << j
-        return self._made(after)
+            mask |= bool(parents & mask) << j
+        return {j for j in range(len(self.sites)) if mask >> j & 1}
 
-    def _made(self, mask: int) -> set[int]:
-        return {k for i, site in enumerate(self.sites) if mask >> i & 1 for k in site.outputs}
+    def outputs(self, sites: Iterable[int]) -> set[int]:
+        """Those that are made of the results of these sites."""
+        return {k for i in sites for k in self.sites[i].outputs}
 
 
 @dataclass(frozen=True)

@@ -237,23 +237,17 @@ def faint(subject: Subject, plans: Sequence[Plan]) -> set[int]:
 
     They read one near 0, are multiplied by what one gives, or all ways beside them are near 0, too.
     """
-    sites = subject.program.sites
+    program, sites = subject.program, subject.program.sites
     near = {i for i, site in enumerate(sites) if not (site.cut or site.looped)
             and 0 < size(site.kernel, subject) * CLOSED <= plans[i].std}  # fmt: skip
     pairs = [(p, i) for i in near for p in sites[i].parents if p in near and not sites[p].passed]
     found = {i for pair in pairs for i in pair}
     found |= {p for i in near for p in sites[i].partners if p in near}
-    return found | {i for i in near - found if _only_way(subject.program, i, near)}
-
-
-def _only_way(program: Program, i: int, near: Collection[int]) -> bool:
-    """Whether some output that a site reaches gets nothing without it and what is beside it."""
-    before, after = {i}, {i}
-    for j in range(i, -1, -1):
-        before |= {*program.sites[j].parents} if j in before else set()
-    for j, site in enumerate(program.sites):
-        after |= {j} if after & {*site.parents} else set()
-    return bool(program.leads(i) - program.reached({i, *near} - (before | after) | {i}))
+    after = {i: program.after(i) for i in near}
+    for i in near - found:
+        beside = {j for j in near if j not in after[i] and i not in after[j]}
+        found |= {i} if program.outputs(after[i]) - program.reached({i, *beside}) else set()
+    return found
 
 
 def shut(i: int, subject: Subject, ideal: float) -> bool:
