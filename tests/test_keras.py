@@ -1203,3 +1203,16 @@ def test_what_learns_by_a_loss_that_a_layer_adds_is_not_dead() -> None:
     assert [float(loss) for loss in model.losses] == before and len(before) == 2
     plain = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3, kernel_regularizer="l2")])
     assert not winit.audit(plain, x).notes
+
+
+@pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", "mae"])
+def test_zeros_part_where_only_the_signs_of_their_gradients_differ(loss: str) -> None:
+    """Of two classes one gradient is minus the other; those of an absolute error are all ±1/n."""
+    keras.utils.set_random_seed(0)
+    rng, classes = np.random.default_rng(0), loss != "mae"
+    x = rng.standard_normal((64, 8)).astype("float32")
+    last = keras.layers.Dense(2 if classes else 8, "softmax" if classes else None,
+                              kernel_initializer="zeros")  # fmt: skip
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(32, "relu"), last])
+    y = np.arange(64) % 2 if classes else rng.standard_normal((64, 8))
+    assert winit.audit(model, x, y, loss).ok

@@ -3794,3 +3794,66 @@ def test_members_that_are_equal_are_not_parted_by_their_biases() -> None:
         part.data[:] = part.data[:1].clone()
     finding = audit(module, X, Y, F.cross_entropy).findings[0]
     assert finding.verdict == "symmetric" and "draw b" not in finding.cure
+
+
+class CaiT(nn.Module):
+    """A class token that comes late, in blocks of its own, all with LayerScales of 1e-5."""
+
+    def __init__(self, width: int = 24) -> None:
+        super().__init__()
+        self.width, self.stem, self.head = width, nn.Linear(12, width), nn.Linear(width, 4)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(5))
+        self.read = nn.ModuleList(nn.Linear(width, 3 * width) for _ in range(4))
+        self.mix = nn.ParameterList(0.1 * torch.randn(4, 4) for _ in range(2))
+        self.write = nn.ModuleList(nn.Linear(width, width) for _ in range(4))
+        self.scales = nn.ParameterList(torch.full((width,), 1e-5) for _ in range(4))
+        self.token = nn.Parameter(0.02 * torch.randn(1, 1, width))
+        for part in (self.stem, self.head, *self.read, *self.write):
+            nn.init.trunc_normal_(part.weight, std=0.02)
+
+    def attend(self, i: int, q: Tensor, x: Tensor) -> Tensor:
+        kernels = self.read[i].weight.chunk(3)
+        q, k, v = (
+            F.linear(a, w).unflatten(-1, (4, -1)) for a, w in zip((q, x, x), kernels, strict=True)
+        )
+        scores = torch.einsum("nqhd,nkhd->nhqk", q, k) / math.sqrt(q.shape[-1])
+        if i < 2:  # talking heads
+            scores = torch.einsum("nhqk,hg->ngqk", scores, self.mix[i])
+        made = torch.einsum("nhqk,nkhd->nqhd", scores.softmax(-1), v).flatten(2)
+        done: Tensor = self.scales[i] * self.write[i](made)
+        return done
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for i in range(2):
+            h = self.norms[i](x)
+            x = x + self.attend(i, h, h)
+        token = self.token.expand(len(x), -1, -1)
+        for i in (2, 3):
+            h = self.norms[i](torch.cat([token, x], 1))
+            token = token + self.attend(i, h[:, :1], h)
+        made: Tensor = self.head(self.norms[4](torch.cat([token, x], 1))[:, 0])
+        return made
+
+
+def test_scales_on_different_ways_kill_and_starve_nothing() -> None:
+    torch.manual_seed(0)
+    module, x = CaiT(), torch.randn(8, 6, 12)
+    assert audit(module, x, Y, F.cross_entropy).ok
+    for part in module.stem, module.write[2], module.write[3]:
+        nn.init.normal_(part.weight, std=1e-9)  # no growing scale makes up for it
+    assert not audit(module, x, Y, F.cross_entropy).ok
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.l1_loss, F.mse_loss])
+def test_zeros_part_where_only_the_signs_of_their_gradients_differ(loss: Any) -> None:
+    """Of two classes one gradient is minus the other; those of an absolute error are all ±1/n."""
+    classes = loss is F.cross_entropy
+    module = nn.Sequential(nn.Linear(12, 24), nn.ReLU(), nn.Linear(24, 2 if classes else 12))
+    nn.init.zeros_(module[2].weight), nn.init.zeros_(module[2].bias)
+    y = Y % 2 if classes else X.roll(1, 0)
+    assert audit(module, X, y, loss).ok
+    nn.init.constant_(module[0].weight, 0.1)
+    module[0].bias.data[:] = 0.1
+    report = audit(module, X, y, loss)
+    assert report.findings[0].verdict == "symmetric" and "0.weight" in report.findings[0].names

@@ -72,8 +72,9 @@ class Case:
     """One run, and what the rules know of the model.
 
     `spread` is the variance of ln E x² at a site over good draws, `owner` the site that answers for
-    a kernel, `opened` what took the place of zeros, `closed` the run before, `meant` E x² at each
-    root as its normalizer means it, where its ε takes over.
+    a kernel, `opened` what took the place of zeros, `closed` the run before, `grown` one with
+    scales of 1 where they are below, if it was needed, `meant` E x² at each root as its normalizer
+    means it, where its ε takes over.
     """
 
     program: Program
@@ -85,6 +86,7 @@ class Case:
     loss: float  # before zeros gave way
     fixed: tuple[str, ...] = ()  # what multiplies data, is 0, and never moves, since it is frozen
     opened: Mapping[str, Array] = field(default_factory=dict)
+    grown: Measured | None = None
     meant: Array = field(default_factory=lambda: np.zeros(1))
 
     @property
@@ -218,6 +220,11 @@ def opening(case: Case, subject: Subject, change: Change | None = None) -> Case:
             break
         new |= {name: _opening(case, name, subject) for name in give}
         case = replace(case, opened={**case.opened, **new}, m=change.measured(subject, case, new))
+    case = replace(case, grown=None)  # LayerScales, behind which nothing is felt before they grow
+    grown = {n: np.ones(subject.parameters[n]) for site in case.sites for n in site.scales
+             if case.m.kernels[n].rms < 1 and n not in case.program.frozen}  # fmt: skip
+    if grown and (case.m.unfelt.any() or (starves(case) > 0).any()):
+        case = replace(case, grown=change.measured(subject, case, grown))
     return case
 
 
@@ -337,13 +344,13 @@ def dead(case: Case) -> Array:
     """
     names = np.array([site.kernel.name for site in case.sites])
     waits = case.each(lambda site: case.closed.kernels[site.kernel.name].gradient == 0)
-    unfelt = case.m.unfelt(np.array(opening_scales(case, widest=True)))
+    unfelt = case.m.unfelt if case.grown is None else case.m.unfelt & case.grown.unfelt
     share = np.where((case.m.z2 == 0) | (case.m.g2 == 0), 1.0, case.m.dead)
     share[unfelt & ~case.each("cut") & ~waits] = 1.0
     frozen = case.each(lambda site: not site.kernel.trainable)
     fine = np.isin(names, case.mute) | frozen & ~case.each("cut")
     moved = case.each(lambda site: case.m.kernels[site.kernel.name].gradient > 0)
-    fine |= (case.m.g2 == 0) & ~case.m.unfelt() & moved  # by another way, as in a derivative
+    fine |= (case.m.g2 == 0) & ~case.m.unfelt & moved  # by another way, as in a derivative
     fine |= (grows(case) > 0).any() or case.met
     made = case.each(lambda site: site.kernel.index is None and len(site.kernels) > 1)
     fine |= made & (case.m.dead < 1)
@@ -573,20 +580,20 @@ def power(m: Measured) -> float:
     return float(np.round(np.log2(m.growth))) if m.growth > 0 else math.nan
 
 
-def effects(case: Case) -> tuple[Array, Array]:
+def effects(case: Case, m: Measured) -> tuple[Array, Array]:
     """At the first kernels, ln of the largest effect, and of the last that is trained, over theirs.
 
-    NaN elsewhere. Each network is asked apart. For the former, kernels behind a scale that training
-    opens, as a LayerScale, count without it.
+    NaN elsewhere. Each network is asked apart. For the former, kernels behind the end of a branch
+    that training opens count without it.
     """
     largest, last = np.full((2, len(case.sites)), math.nan)
     scales = opening_scales(case)
     for network in networks(case):
         found = list[tuple[int, float, float]]()  # sites, effects, those without the scales
         for i in network:
-            name, effect = case.sites[i].kernel.name, case.m.effect[i]
+            name, effect = case.sites[i].kernel.name, m.effect[i]
             if name not in case.mute and effect >= 0:
-                felt = case.m.kernels[name].felt  # each layer on its own
+                felt = m.kernels[name].felt  # each layer on its own
                 shares = felt / felt.sum() if 0 < felt.sum() < math.inf else felt
                 found += [(i, own, effect / scales[i]) for own in effect * shares]
         quarter = found[: max(1, len(found) // 4)]
@@ -623,28 +630,24 @@ def networks(case: Case) -> list[list[int]]:
     return [*found.values()]
 
 
-def opening_scales(case: Case, widest: bool = False) -> list[float]:
+def opening_scales(case: Case) -> list[float]:
     """For each site, the square of what training opens and all of its result is multiplied by.
 
-    These are scales below 1 on its own result, and kernels with which a branch ends at 0, for which
-    noise stands that is smaller than their ideal, or near 0: its own, and those through which every
-    later site reads it. Or of scales alone all on the widest way to an output.
+    These are kernels with which a branch ends at 0, for which noise stands that is smaller than
+    their ideal, or near 0: its own, and those through which every later site reads it.
     """
     sites = case.sites
-    behind = [dict[Any, float]() for _ in sites]
+    behind = [dict[str, float]() for _ in sites]
     for i in reversed(range(len(sites))):
         nexts = [behind[j] for j in range(i + 1, len(sites)) if i in sites[j].parents]
         if nexts and not sites[i].head:
-            way = max(nexts, key=lambda found: math.prod([*found.values()]))
-            shared = [key for key in way if widest or all(key in other for other in nexts)]
-            behind[i] = {key: way[key] for key in shared}
-        rms = {n: case.m.kernels[n].rms for n in sites[i].scales if n not in case.program.frozen}
-        behind[i] |= {(i, n): min(1.0, own**2) for n, own in rms.items() if own > 0}
+            shared = [key for key in nexts[0] if all(key in other for other in nexts)]
+            behind[i] = {key: nexts[0][key] for key in shared}
         name, ideal = sites[i].kernel.name, case.plans[i].std
         part = case.m.kernels[name].std / ideal if 0 < ideal < math.inf else 1.0
         opened = any(k.name in case.opened for k in sites[i].kernels)
         near = sites[i].passed and 0 < part * redraw.CLOSED <= 1
-        if (opened or near) and not widest:
+        if opened or near:
             behind[i][name] = min(1.0, part**2)
     return [math.prod(found.values()) for found in behind]
 
@@ -656,13 +659,16 @@ def steep(case: Case, bound: float) -> float:
 
 def starves(case: Case) -> Array:
     """The first kernels, if redrawing them does next to nothing beside redrawing others."""
-    return effects(case)[0] - steep(case, STEEP)
+    largest = effects(case, case.m)[0]
+    if case.grown is not None:
+        largest = np.fmin(largest, effects(case, case.grown)[0])
+    return largest - steep(case, STEEP)
 
 
 def bursts(case: Case) -> Array:
     """The first kernels, if redrawing them does far more than redrawing the last."""
     bound = STEEP_NORMALIZED if case.each("normalized").any() else STEEP
-    return -effects(case)[1] - steep(case, bound)
+    return -effects(case, case.m)[1] - steep(case, bound)
 
 
 @dataclass(frozen=True)

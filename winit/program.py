@@ -317,11 +317,14 @@ class Measured:
     finite: bool  # outputs, loss and gradients
     kernels: Mapping[str, Weight]  # every parameter of floats
     even: float = math.nan  # the loss of outputs of 0, or of even shares
+    near: float = math.nan  # where `blind` is not known, the most that outputs of 0, 1, or -1 cost
+    sure: float = math.nan  # of shares of which all examples give one class 1, where outputs are
     # Of a softmax that a contraction reads, as in attention, the share of rows that are one entry.
     peaked: Array = field(default_factory=lambda: np.full(1, math.nan))
     growth: float = math.nan  # that of outputs of 0 by the targets, over that by half of them
 
-    def unfelt(self, scales: Array | float = 1.0) -> Array:
-        """Kernels whose redraw does nothing beside that of others, were it not for these scales."""
+    @property
+    def unfelt(self) -> Array:
+        """Kernels whose redraw does nothing beside that of others."""
         most = np.nan_to_num(self.effect).max(initial=0.0)
-        return np.asarray((self.effect > 0) & (self.effect < UNFELT * most * scales))
+        return np.asarray((self.effect > 0) & (self.effect < UNFELT * most))

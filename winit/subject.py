@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from winit.program import Array, Measured, Program, Site, Weight
+from winit.program import Array, Kernel, Measured, Program, Site, Weight
 from winit.reader import Draft, Reader, any_of, bits
 
 KEY = 0x77696E6974  # the audit's own branch of every seed: its noise is nobody's draw
@@ -29,14 +29,16 @@ CROSSED = 3.0
 # Groups of fewer units may fade by chance.
 WIDE = 16
 FEW = 16  # of so many different numbers at most a kernel is a pattern: an identity, an upsampling
-ROUNDED = 1e-4  # of the largest entry of a gradient: so far apart are those that are equal
+ROUNDED = 1e-4  # of the largest entry of a gradient: so far apart are those that are equal...
+ROUNDED16 = 0.03  # ...and of one in 16 bits
+SHARES = 0.02  # so far from 1 may the sum of a softmax be, in 16 bits
 NOTES = ("x", "z", "g", "w", "flat")  # of a site: what is read and given, and of the gradient
 INFINITE = "x must hold finite values; only a mask that is added may have -inf, beside zeros"
 PEAK = 0.99  # of a row of a softmax: its slopes, p (1 - p), are then 1/25 of the steepest at most
 
 # What a run notes, by kind and value: how many numbers ("n"), sums over blocks of their squares
 # ("x"), the same about the mean over the examples ("v"); in loops with an entry a step in front. Of
-# a gradient by a parameter the largest entry, too ("top").
+# a gradient by a parameter the largest entry, too ("top"), and all of it ("all").
 Note = Mapping[str, Array]
 Notes = Mapping[str, Note]
 Start = tuple[Array, str]  # a parameter's new values, and what they are called
@@ -53,7 +55,8 @@ def squares(values: Array, layers: int = 1) -> Note:
     sums = np.einsum("lij,lij->li", blocks, blocks).sum(axis=1, dtype=np.float64)
     sums = (sums + np.square(rest).sum(axis=1))[None]
     top = rows.max(initial=-math.inf)
-    return {"n": np.array(values.size), "x": sums, "top": top, "rows": same_rows(values, ROUNDED)}
+    return {"n": np.array(values.size), "x": sums, "top": top, "rows": same_rows(values, ROUNDED),
+            "all": values}  # fmt: skip
 
 
 def same_rows(values: Array, within: float = 0.0) -> Array:
@@ -307,11 +310,15 @@ class Subject:
             done = [bool(parents >> d.number & 1) for d in drafts]
             name = "peaked" if key.startswith("peak") else "saturated"
             columns[name][done] = np.fmax(columns[name][done], share)
-        loss, tried, others, growth = (np.ravel(notes.get(k, {"x": math.nan})["x"])
-                                       for k in ("loss", "blind", "others", "growth"))  # fmt: skip
+        loss, tried, others, growth, sure = (
+            np.ravel(notes.get(k, {"x": math.nan})["x"])
+            for k in ("loss", "blind", "others", "growth", "sure")
+        )
         blind = float(min(tried[tried > 0], default=math.nan))
         nothing = blind <= CANCELED and not (np.abs(others) > CANCELED).any()
-        unknown = nothing or (others < UNKNOWN * blind).any()
+        unknown = math.isnan(blind) or nothing or (others < UNKNOWN * blind).any()
+        near = float(np.fmax.reduce(np.abs([*others[:2], tried[0]])))
+        told = unknown and near > CANCELED and np.isfinite(others[:2]).any()
         root2 = {i: self._second(notes, f"root {i}")[0] for i in self.reader.roots}
         inputs = {name: root2[i] for i, name in self.reader.root_names.items()}
         return Measured(
@@ -321,6 +328,8 @@ class Subject:
             loss=float(loss[0]),
             blind=math.nan if unknown else blind,
             even=float(tried[0]),
+            sure=float(sure[0]),
+            near=near if told else math.nan,
             growth=float(growth[0]),
             input2=inputs,
             finite=bool(notes["finite"]["x"].all())
@@ -362,12 +371,29 @@ class Subject:
         if len(pruned):
             marks = [part[:, ~pruned] for part in marks]
         distinct = _distinct([m for part in marks for m in part]) + pruned.sum()
+        # Squares do not tell apart what signs do. Within, units of opposite signs do the same.
+        if site.head and 2 * distinct <= site.units:
+            distinct = max(distinct, self._parting(site.kernel, notes))
         return _EMPTY | {"uneven": uneven, "x2": x2, "z2": z2, "g2": g2,
                          "x_share": x_share, "z_share": z_share,
                          "dead": dead, "distinct": distinct,
                          "std": std, "effect": weight.std**2 * float(weight.felt.sum()),
                          "x_steps": x_steps, "g_steps": g_steps, "opens": zero[0] & ~zero[1],
                          "silent": silent, "still": _still(d, site, silent)}  # fmt: skip
+
+    def _parting(self, kernel: Kernel, notes: Notes) -> float:
+        """How many units get different gradients: they part, though they may start as one."""
+        gradient = notes[f"weight {kernel.name}"]["all"]
+        at = kernel.index() if kernel.index else np.full((1, 1, 1), -1)
+        if at.min() < 0 or math.prod(gradient.shape) <= at.max():
+            return 0.0
+        within = ROUNDED if gradient.dtype.itemsize > 2 else ROUNDED16
+        rows = matrices(self.numpy(gradient), at)
+        rows = rows.reshape(-1, rows.shape[-1])
+        # By one direction: of two rows that differ the same part is at random.
+        ways = np.sort(rows @ np.random.default_rng(0).standard_normal(rows.shape[-1]))
+        least = within * np.abs(rows).max() * math.sqrt(rows.shape[-1])
+        return 1.0 + float((np.diff(ways) > least).sum()) if least > 0 else 0.0
 
 
 _EMPTY = dict.fromkeys(("x2", "z2", "g2", "x_share", "z_share", "saturated", "peaked", "dead",

@@ -1008,7 +1008,8 @@ class Subject(Base):
             g = own[n].new_zeros(1) if g is None else g.coalesce().values() if g.is_sparse else g
             note = _note(g.detach())
             top = float(g.detach().max()) if g.numel() and not g.is_complex() else math.nan
-            run.notes[f"weight {n}"] = note | {"top": np.array(top), "rows": _rows(g, ROUNDED)}
+            rows = _rows(g, ROUNDED)
+            run.notes[f"weight {n}"] = note | {"top": np.array(top), "rows": rows, "all": g}
             finite.append(bool(np.isfinite(note["x"]).all() or torch.isfinite(g).all()))
         run.notes["finite"] = {"x": np.array(finite)}
         if self.loss is not None:
