@@ -1216,3 +1216,17 @@ def test_zeros_part_where_only_the_signs_of_their_gradients_differ(loss: str) ->
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(32, "relu"), last])
     y = np.arange(64) % 2 if classes else rng.standard_normal((64, 8))
     assert winit.audit(model, x, y, loss).ok
+
+
+@pytest.mark.parametrize(("classes", "times", "good"), [(100, 1, True), (100, 100, False)])
+def test_a_softmax_in_the_model_hides_no_first_loss(classes: int, times: int, good: bool) -> None:
+    """Keras clips shares: the loss is 16 at the most, and never six times ln 100."""
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).standard_normal((200, 16)).astype("float32")
+    head = keras.layers.Dense(classes, "softmax", name="head")
+    model = keras.Sequential([keras.Input((16,)), keras.layers.Dense(64, "relu"), head])
+    head.kernel.assign(times * head.kernel)
+    report = winit.audit(model, x, np.arange(200) % classes, "sparse_categorical_crossentropy")
+    assert report.ok == good and report.loss < 6 * report.blind
+    if not good:
+        assert "head/kernel" in report.findings[0].cure

@@ -3857,3 +3857,74 @@ def test_zeros_part_where_only_the_signs_of_their_gradients_differ(loss: Any) ->
     module[0].bias.data[:] = 0.1
     report = audit(module, X, y, loss)
     assert report.findings[0].verdict == "symmetric" and "0.weight" in report.findings[0].names
+
+
+@pytest.mark.parametrize(("times", "good"), [(1.0, True), (100.0, False)])
+def test_a_first_loss_that_is_bounded_may_be_half_of_the_way(times: float, good: bool) -> None:
+    """Of 100 classes a clipped loss is 16 at the most, and never six times ln 100."""
+    torch.manual_seed(0)
+    module, x = nn.Sequential(nn.Linear(12, 64), nn.ReLU(), nn.Linear(64, 100)), WIDE[:, :12]
+    module[2].weight.data *= times
+    shares, y = nn.Sequential(module, nn.Softmax(-1)), torch.arange(32)
+
+    def clipped(p: Tensor, y: Tensor) -> Tensor:
+        return F.nll_loss(p.clamp(1e-7, 1.0).log(), y)
+
+    report = audit(shares, x, y, clipped)
+    assert report.ok == good and report.loss < 6 * report.blind
+    if not good:
+        assert report.findings[0].verdict == "first loss far too high"
+        assert "0.2.weight" in report.findings[0].cure
+
+
+@pytest.mark.parametrize(("bias", "good"), [(0.0, True), (-6.0, False)])
+def test_a_first_loss_far_above_those_of_small_outputs(bias: float, good: bool) -> None:
+    """Of a mixture of Gaussians nobody knows what knowing nothing costs."""
+    torch.manual_seed(0)
+    parts = {name: nn.Linear(24, 3) for name in ("share", "mean", "std")}
+    nn.init.constant_(parts["std"].bias, bias)
+
+    def forward(m: Any, x: Tensor) -> Any:
+        h = torch.tanh(m.a(x))
+        return F.log_softmax(m.share(h), -1), m.mean(h), m.std(h).exp()
+
+    def cost(made: Any, y: Tensor) -> Tensor:
+        share, mean, std = made
+        return -(share - ((y - mean) / std) ** 2 / 2 - std.log()).logsumexp(1).mean()
+
+    module, y = Made(forward, a=nn.Linear(12, 24), **parts), torch.linspace(-1.5, 1.5, 32)[:, None]
+    report = audit(module, WIDE[:, :12], y, cost)
+    assert report.ok == good and math.isnan(report.blind)
+    if not good:
+        finding = report.findings[0]
+        assert finding.verdict == "first loss far too high" and "std.bias" in finding.cure
+        assert "outputs of 0 or ±1 cost at most" in finding.reason
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_loss_that_small_outputs_do_not_have_tells_nothing(sign: float) -> None:
+    """As of a policy, whose advantages have a mean of 0."""
+    torch.manual_seed(0)
+    module, y = nn.Sequential(nn.Linear(12, 24), nn.Tanh(), nn.Linear(24, 1)), WIDE[:, :1]
+    report = audit(module, WIDE[:, :12], y, lambda o, y: sign * (o * (y - y.mean())).mean())
+    assert report.ok and math.isnan(report.blind)
+
+
+@pytest.mark.parametrize(("times", "good"), [(1.0, True), (100.0, False)])
+def test_noise_of_a_learned_size_hides_no_flat_slopes(times: float, good: bool) -> None:
+    """As in a policy that squashes the action that it has drawn."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        h = F.relu(m.a(x))
+        std = m.std(h).clamp(-20, 2).exp()
+        return torch.tanh(m.mean(h) + std * torch.randn_like(std))
+
+    torch.manual_seed(0)
+    module = Made(forward, a=nn.Linear(12, 64), mean=nn.Linear(64, 2), std=nn.Linear(64, 2))
+    module.mean.weight.data *= times
+    y = torch.tanh(WIDE[:, :2])
+    report = audit(module, WIDE[:, :12], y, F.mse_loss)
+    assert report.ok == good
+    if not good:
+        finding = report.findings[0]
+        assert finding.verdict == "saturated" and finding.changes == ("mean.weight",)

@@ -25,7 +25,7 @@ from jax.sharding import Mesh, NamedSharding
 from winit import _checks, reader, subject
 from winit._checks import RNG
 from winit.reader import Contract, Draft, Op, Reader, Value
-from winit.subject import BLOCK, KEY, PEAK, Note, spread, squares, together
+from winit.subject import BLOCK, KEY, PEAK, SHARES, Note, spread, squares, together
 from winit.subject import Subject as Base
 
 if TYPE_CHECKING:
@@ -740,6 +740,11 @@ class Subject(Base):
             zero, even, *mean = (self._value(each, None, y) for each in tries)
             even = jnp.where(zero <= 2 * even, zero, even)
             notes |= {"loss": {"x": value}, "blind": {"x": jnp.stack([even, *mean])}}
+            if outputs and all(o.ndim > 1 < o.shape[-1] for o in outputs):
+                shares = [(o >= 0).all() & (abs(o.sum(-1) - 1) < SHARES).all() for o in outputs]
+                last = [jnp.zeros_like(o).at[..., -1].set(1) for o in outputs]
+                sure = self._value(last, None, y)
+                notes["sure"] = {"x": jnp.where(jnp.stack(shares).all(), sure, jnp.nan)}
             if any(self.numbers):
                 notes |= self._beside(tries, y, zero)
         return notes, weights

@@ -571,8 +571,16 @@ def far(case: Case, sign: float, low: Array | None = None) -> Array:
 
 
 def first_loss(case: Case) -> Array:
-    """A first loss far above that of a network that knows nothing."""
-    return np.log([case.loss / case.m.blind / LOSS])
+    """A first loss far above that of a network that knows nothing.
+
+    One that is bounded, as of shares that are clipped, is above it by half of what it can be. Where
+    nobody knows what that is, as of likelihoods, it is far above those of small outputs.
+    """
+    blind, sure = np.fmax(case.m.blind, case.m.near), case.m.sure
+    most = LOSS * blind
+    if sure > blind:
+        most = min(most, (blind + sure) / 2)
+    return np.log([case.loss / most])
 
 
 def power(m: Measured) -> float:
@@ -757,7 +765,7 @@ RULES = (
     Rule(fades, "shrinking", OFF, SGD, SCALE, moved=True),
     Rule(uneven, "shrinking", "Of its {groups} independent parts one is e^{uneven:.0f} times "
          "weaker than another.", SOME, SCALE, scaled=False),
-    Rule(first_loss, "first loss far too high", "It is {loss:.3g}, where knowing nothing costs "
+    Rule(first_loss, "first loss far too high", "It is {loss:.3g}, where {nothing} "
          "{blind:.3g}.", BACK, TARGETS, whole=True),
     Rule(starves, "shrinking", "Redrawing the first kernels does far less than redrawing others.",
          SOME, PATHS, moved=True),
@@ -1303,8 +1311,9 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
             at = list(np.flatnonzero(excess > 0)) if len(excess) == len(rows) else []
         at = [] if rule.whole else at
         told = asdict(rows[int(excess.argmax())]) if rows else {}
-        losses = {"loss": case.loss, "blind": case.m.blind, "stuck": listed(stays(case)),
-                  "tied": listed(equal_rows(case))}  # fmt: skip
+        known = "knowing nothing costs" if case.m.blind > 0 else "outputs of 0 or ±1 cost at most"
+        losses = {"loss": case.loss, "blind": np.fmax(case.m.blind, case.m.near), "nothing": known,
+                  "stuck": listed(stays(case)), "tied": listed(equal_rows(case))}  # fmt: skip
         reason = rule.reason.format(**told, **losses)
         layers = [said for n in named if n in factors and (said := label(n, factors[n])) != n]
         reason += f" It is {listed(layers)}." if layers else ""

@@ -1039,6 +1039,7 @@ class Reader:
         made = _union(known, op.number)
         if op.kind == "add":
             self.sums.add(made.met)
+            made = replace(made, masked=False)  # whatever bends the sum, no noise hides
             self.carried |= {made.met} if any(v.state & 1 for v in known) else set()
         elif op.kind == "mul":
             made = _through(self._gated(made, known), known)
