@@ -68,6 +68,7 @@ class Chain:
         self.program = Program(tuple(made), roots, len(made), factors=factors, **extra)
         self.gains = np.array(gains, dtype=float)
         self.parameters = {s.kernel.name: s.kernel.shape for s in made}
+        self.used = {*self.parameters}
         self.last: dict[str, Any] = {}
 
     def measure(

@@ -1178,7 +1178,7 @@ def test_a_branch_that_begins_near_zero_stays() -> None:
     module = Made(lambda m, x: m.head(x + m.up(F.gelu(m.down(x)))), down=nn.Linear(12, 6),
                   up=nn.Linear(6, 12), head=nn.Linear(12, 4))  # fmt: skip
     nn.init.normal_(module.up.weight, std=1e-3)
-    assert reinitialize(module, x=X, rng=0)["up.weight"] == "left: its branch starts at 0"
+    assert reinitialize(module, x=X, rng=0)["up.weight"] == "left: its branch starts near 0"
     nn.init.normal_(module.up.weight, std=0.1)
     assert not reinitialize(module, x=X, rng=0)["up.weight"].startswith("left")
 
@@ -1216,7 +1216,7 @@ def test_an_adapter_keeps_its_small_start_beside_what_passes() -> None:
     for name in "ab":
         nn.init.normal_(parts[name].weight, std=1e-4)
     said = reinitialize(module, x=X, rng=0)
-    assert all(said[f"{name}.weight"] == "left: its branch starts at 0" for name in "ab")
+    assert all(said[f"{name}.weight"] == "left: its branch starts near 0" for name in "ab")
 
 
 def test_the_last_kernel_keeps_its_scale_if_it_is_orthogonal() -> None:
@@ -2019,7 +2019,7 @@ def test_paths_that_start_near_zero_stay_small() -> None:
                    stem=nn.Linear(12, 12), down=nn.Linear(12, 3), up=nn.Linear(3, 12),
                    head=nn.Linear(12, 4))  # fmt: skip
     nn.init.normal_(adapted.up.weight, 0.0, 1e-3)
-    assert reinitialize(adapted, x=X, rng=0)["up.weight"] == "left: its branch starts at 0"
+    assert reinitialize(adapted, x=X, rng=0)["up.weight"] == "left: its branch starts near 0"
     moved = Made(modulated, stem=nn.Linear(12, 12), mod=nn.Linear(12, 24), head=nn.Linear(12, 4))
     assert not reinitialize(moved, x=X, rng=0)["mod.weight"].startswith("left")
     nn.init.normal_(moved.mod.weight, 0.0, 1e-3)
@@ -3875,6 +3875,127 @@ def test_a_first_loss_that_is_bounded_may_be_half_of_the_way(times: float, good:
     if not good:
         assert report.findings[0].verdict == "first loss far too high"
         assert "0.2.weight" in report.findings[0].cure
+
+
+class Spikes(torch.autograd.Function):
+    """1 above 0, with the slope of something smooth."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor) -> Tensor:
+        context.save_for_backward(x)
+        return (x > 0).float()
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        slope: Tensor = gradient / (1 + 25 * context.saved_tensors[0].abs()) ** 2
+        return slope
+
+
+def test_what_is_left_near_0_is_drawn_where_nothing_passes_without_it() -> None:
+    """As of neurons that never fire: a potential that leaks is a way past the kernel."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        v, made = torch.zeros(len(x), 48), []
+        for _ in range(6):
+            v = 0.9 * v + m.a(x)
+            fired = Spikes.apply(v - 1)
+            v = v - fired.detach()
+            made.append(m.b(fired))
+        return torch.stack(made).mean(0)
+
+    module, x = Made(forward, a=nn.Linear(12, 48), b=nn.Linear(48, 4)), 1 + WIDE[:, :12].abs()
+    module.a.weight.data *= 0.02
+    nn.init.zeros_(module.a.bias)
+    finding = audit(module, x).findings[0]
+    assert finding.verdict == "dead" and "reinitialize" in finding.cure
+    assert reinitialize(module, x=x, rng=0)["a.weight"] == "lecun_normal"
+    assert audit(module, x).ok
+
+
+def test_zeros_are_drawn_where_the_draw_is_faulty_without_them() -> None:
+    """Two candidates between which a gate chooses are no branches, though each has another."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        h = torch.tanh(m.a(x))
+        for _ in range(4):
+            h = torch.tanh(m.b(torch.cat([x, h], 1)))
+            gate = torch.sigmoid(m.gate(h))
+            h = m.one(h) * (1 - gate) + m.other(h) * gate
+        return m.head(h)
+
+    torch.manual_seed(0)
+    kernels = {name: nn.Linear(24, 24) for name in ("gate", "one", "other")}
+    module = Made(forward, a=nn.Linear(12, 24), b=nn.Linear(36, 24), head=nn.Linear(24, 4),
+                  one=zeroed(kernels["one"]), other=zeroed(kernels["other"]),
+                  gate=kernels["gate"])  # fmt: skip
+    assert not audit(module, X).ok
+    reinitialize(module, x=X, rng=0)
+    assert module.one.weight.any() and module.other.weight.any() and audit(module, X).ok
+
+
+class Spline(nn.Module):
+    """A layer of a KAN: splines of the data, divided by the steps of a grid that never changes."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.register_buffer("grid", (torch.arange(-3, 9) * 0.4 - 1).expand(n_in, -1).contiguous())
+        self.base = nn.Parameter(1e-3 * torch.randn(n_out, n_in))
+        self.spline = nn.Parameter(1e-3 * torch.randn(n_out, n_in * 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        g, z = self.grid, x[..., None]
+        b = ((z >= g[:, :-1]) & (z < g[:, 1:])).to(x.dtype)
+        for k in range(1, 4):
+            left = (z - g[:, : -(k + 1)]) / (g[:, k:-1] - g[:, : -(k + 1)])
+            right = (g[:, k + 1 :] - z) / (g[:, k + 1 :] - g[:, 1:-k])
+            b = left * b[:, :, :-1] + right * b[:, :, 1:]
+        return F.linear(F.silu(x), self.base) + F.linear(b.flatten(1), self.spline)
+
+
+def test_data_that_are_divided_by_constants_guard_no_kernel() -> None:
+    torch.manual_seed(0)
+    module, x = nn.Sequential(Spline(4, 8), Spline(8, 8), Spline(8, 2)), torch.rand(64, 4) * 2 - 1
+    said = reinitialize(module, x=x, rng=0)
+    assert (
+        not any("quotient" in text for text in said.values()) and said["0.base"] == "lecun_normal"
+    )
+    assert audit(module, x).ok
+
+
+def test_a_layer_norm_over_one_entry_is_named() -> None:
+    module = nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 1), nn.LayerNorm(1),
+                           nn.Linear(1, 3))  # fmt: skip
+    finding = audit(module, X).findings[0]
+    assert finding.verdict == "dead" and "what normalizes after 2.weight gives 0" in finding.cure
+
+
+def test_a_frozen_copy_that_was_called_was_not_trained() -> None:
+    net = nn.Sequential(nn.Linear(12, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Linear(24, 4))
+    module = Made(lambda m, x: m.net(x) - m.target(x).detach(), net=net, target=copy.deepcopy(net))
+    module.target.requires_grad_(False)
+    module(X)
+    assert reinitialize(module, x=X, rng=0)["net.0.weight"] == "lecun_normal"
+    module.target[1].weight.data *= 2
+    with pytest.raises(ValueError, match="looks trained"):
+        reinitialize(module, x=X, rng=0)
+
+
+def test_what_waits_names_the_zeros_that_it_waits_for() -> None:
+    """And no biases that are 0 by convention, nor itself, though a target lets nothing back."""
+    net = nn.Sequential(nn.Linear(12, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Linear(24, 4))
+    target, head = copy.deepcopy(net).requires_grad_(False), zeroed(nn.Linear(4, 4))
+    module = Made(lambda m, x: m.head(m.net(x)) * m.target(x).detach(), net=net, target=target,
+                  head=head)  # fmt: skip
+    waits = [note for note in audit(module, X).notes if "waits one step" in note]
+    assert waits and all("until head.weight is no longer 0" in note for note in waits)
+
+
+def test_outputs_that_are_a_parameter_are_used() -> None:
+    """As the log of a policy's std."""
+    module = Made(lambda m, x: (m.mean(x), m.log_std.expand(len(x), -1)), mean=nn.Linear(12, 2),
+                  log_std=nn.Parameter(torch.full((1, 2), -1.0)))  # fmt: skip
+    notes = [note for note in audit(module, X).notes if note.startswith("log_std")]
+    assert notes and "outputs are made of it" in notes[0]
 
 
 @pytest.mark.parametrize(("bias", "good"), [(0.0, True), (-6.0, False)])

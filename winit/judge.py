@@ -1057,7 +1057,8 @@ def _changes(search: Search) -> Changes:
     if rule.scaled and max(apart, default=0.0) > math.log(HIGH) / 2:
         yield STANDARDIZE
     # From here on something is drawn, which takes as long as many runs.
-    drawn, given = redraw.values(subject, np.random.default_rng(KEY)), _given(subject, case)
+    rng, given = np.random.default_rng(KEY), _given(subject, case)
+    drawn = redraw.values(subject, rng)
     starts = {k: new for k, new in drawn.items() if new[0].any() or k not in case.opened}
     values = {k: value for k, (value, _) in starts.items()}
     yield from _apart(search, starts | given, given)
@@ -1065,6 +1066,10 @@ def _changes(search: Search) -> Changes:
     # Another draw of the same is no cure, though chance may let it pass.
     if not rule.scaled or search.factors or _differs(subject, case, values):
         yield whole
+    others = {k: value for k, (value, _) in redraw.spare(subject, rng, drawn).items()
+              if k in subject.used}  # fmt: skip
+    if others:  # which it draws, too, where it must
+        yield replace(whole, values=values | others)
     if given:
         text = f"{whole.text} by force=True, since {listed(given)} {be('was', 'were', given)} given"
         whole = Change(text, values=values | {k: value for k, (value, _) in given.items()})
@@ -1213,14 +1218,14 @@ def level(
     """By how much to scale new values where a signal grows or fades; nothing elsewhere.
 
     `others` are for what they leave. Those are taken, with a factor of 1, without which the draw is
-    dead, as zeros where biases that let them open are 0 now, too; and in the place of learned
-    tokens that drown the signal, or are all equal.
+    dead, as zeros where biases that let them open are 0 now, too, or faulty though level; and in
+    the place of learned tokens that drown the signal, or are all equal.
     """
     # What has opened beside other biases is 0 again.
     case, change = replace(start(subject), opened={}), Change(values=values)
     after = change.run(subject, case)
     rule, times = fault(after), dict[str, float]()
-    zeros = {name for name in others if name in subject.used and not subject.value(name).any()}
+    zeros = others.keys() & subject.used  # or near 0
     if zeros and rule and rule.find in (dead, stuck):
         sites = [case.sites[i] for i in np.flatnonzero(rule.excess(after) > 0)]
         own = {k.name for site in sites for k in site.kernels} & zeros or zeros
@@ -1239,7 +1244,9 @@ def level(
         return times
     made = leveled(subject, case, change)
     if fault(made.run(subject, case)):
-        return times
+        whole = Change(values={**change.values, **{name: others[name] for name in zeros}})
+        cured = zeros and not fault(whole.run(subject, case))
+        return times | dict.fromkeys(zeros if cured else (), 1.0)
     tops = {k: float(np.abs(v).max(initial=0.0)) for k, v in change.values.items()}
     scaled = {k: float(np.abs(v).max() / tops[k]) for k, v in made.values.items() if tops[k]}
     return times | {k: factor for k, factor in scaled.items() if factor != 1.0}
@@ -1280,6 +1287,10 @@ def advice(rule: Rule, case: Case, smaller: str) -> str:
     if rule.find is not_finite and not case.m.finite and (case.m.z2 < STEEP).all():
         steep = [n for n, w in case.m.kernels.items() if not math.isfinite(w.gradient)]
         return f"look for a root, a logarithm or a quotient of 0 behind {listed(steep)}"
+    nothing = case.roots("normalizer") & (case.closed.root2 == 0)
+    if rule.find is dead and nothing.any():  # what it reads is all equal, as one entry alone is
+        zero = [case.program.roots[i].name for i in np.flatnonzero(nothing)]
+        return f"what normalizes {listed(zero)} gives 0: let it read several entries that differ"
     if rule.find is not first_loss:
         return rule.advice
     biased = any(site.shifts for site, head in zip(case.sites, case.heads, strict=True)
@@ -1399,7 +1410,9 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
     made = dict.fromkeys(k.name for site in sites if redraw.generated(site) for k in site.kernels)
     empty = [sites[i].name for i in np.flatnonzero(case.empty)]
     single = [n for n in program.single if n in case.mute]
-    opened = f"{listed(sorted(case.opened))} is no longer 0"
+    factors = {*case.opened} & {*program.factors} or {*case.opened}
+    zeros = sorted(factors - {*waits} or factors)
+    opened = f"{listed(zeros)} {be('is', 'are', zeros)} no longer 0"
     noise = f"for which the table has noise of std {OPENED}"
     said = (
         (waits, f"waits one step, until {opened}, {noise}."),

@@ -887,7 +887,8 @@ class Reader:
             ways = np.diff(found[:-1])
             ways = np.sign(ways[np.abs(ways) > 1e-3 * np.abs(ways).max()])  # beyond roundings
         low, high = curve[_seen(v)].min(), curve.max()
-        wild = not np.isfinite(found[seen]).all()
+        finite = np.isfinite(found[seen])
+        wild = finite.any() and not finite.all()  # else it is another input's doing
         self.phases |= set(bits(v.free)) if np.count_nonzero(np.diff(ways)) >= WAVE else set()
         if wild or ((rise < ROOT) & (rise > TINY / ROOT)).any():
             self.poles |= set(bits(v.free))
@@ -1384,6 +1385,7 @@ class Reader:
         read = any_of(v.flows for v, sees in zip(outputs, seen, strict=True) if sees)
         blunt = [v for v in (*outputs, *(d.x for d in drafts)) if v.level == ROUTING]
         lost = any_of(v.lost for v in blunt) & ~last.flows
+        ending = any_of(v.flows for v in (last, *outputs))  # or stands among them alone
         ends = [part for v in heads for part in v.parts or (v,)]  # columns are outputs, too
         taken = [bool(self._before(v) & self.derived) for v in ends]  # they are no signals
         cuts = any_of(v.dom for v, back in zip(ends, taken, strict=True)
@@ -1448,8 +1450,8 @@ class Reader:
             tuple(roots),
             last.depth,
             direct=tuple(k for k, v in enumerate(ends) if v.origins or taken[k]),
-            unused=tuple(n for p, n in apart if not last.flows >> p & 1),
-            beside=tuple(n for p, n in apart if last.flows >> p & 1),
+            unused=tuple(n for p, n in apart if not ending >> p & 1),
+            beside=tuple(n for p, n in apart if ending >> p & 1),
             factors=tuple(n for p, n in named if p in self.factors or n in used),
             shifts=tuple(n for p, n in named if p in self.shifts - self.poles - self.phases),
             guarded=tuple(

@@ -483,6 +483,7 @@ def _left(subject: Subject) -> dict[str, str]:
     """Why what is not drawn was left, for all parameters; the last reason counts."""
     program, plans = subject.program, plan(subject.program)
     mains = [(i, site, site.kernel.name) for i, site in enumerate(program.sites)]
+    ends = [name for i, _, name in mains if shut(i, subject, plans[i].std)]
     reasons = {
         "no convention is known": subject.parameters,
         "no site uses it": program.unused,
@@ -492,7 +493,8 @@ def _left(subject: Subject) -> dict[str, str]:
         "its path starts near 0, or with its bias": [
             name for i, _, name in mains if settled(i, subject, plans[i].std)
         ],
-        "its branch starts at 0": [name for i, _, name in mains if shut(i, subject, plans[i].std)],
+        "its branch starts near 0": ends,
+        "its branch starts at 0": [name for name in ends if not subject.value(name).any()],
         "the frequencies of waves": [
             name for i, s, name in mains if frequencies(s, subject, plans[i].std)
         ],
@@ -504,12 +506,15 @@ def _left(subject: Subject) -> dict[str, str]:
 
 
 def spare(subject: Subject, rng: Draws, drawn: Collection[str]) -> dict[str, Start]:
-    """Draws of what is left though neither given nor frozen: kernels of zeros, learned tokens."""
-    mains = {site.kernel.name for site in subject.program.sites}
+    """Draws of what is left, neither given nor frozen: kernels at 0 or near it, learned tokens."""
+    sites, plans = subject.program.sites, plan(subject.program)
+    mains = {site.kernel.name for site in sites}
+    near = {site.kernel.name for i, site in enumerate(sites)
+            if shut(i, subject, plans[i].std) or settled(i, subject, plans[i].std)}  # fmt: skip
     tokens = [name for name, shape in subject.parameters.items() if len(shape) > 1 < shape[-1]
               and name not in {*drawn, *mains} and not subject.kept(name)]  # fmt: skip
     left = [name for name in subject.used if name not in drawn and not subject.kept(name)
-            and not subject.value(name).any()]  # fmt: skip
+            and (name in near or not subject.value(name).any())]  # fmt: skip
     forced = values(subject, rng, force=True) if left else {}
     zeros = {name: forced[name] for name in left if name in forced and forced[name][0].any()}
     own = {n: initializers.normal(subject.parameters[n], std=TOKENS, rng=rng) for n in tokens}

@@ -1311,7 +1311,7 @@ class Module(Subject):
         """Whether a layer that counts batches may have learned: a call alone moves no scale."""
         part, own = self.owners[counter]
         names = [f"{counter.removesuffix(own)}{n}" for n, p in part._parameters.items()
-                 if p is not None and p.requires_grad]  # fmt: skip
+                 if p is not None]  # fmt: skip
         starts = {n: self.start(n) for n in names if n in self.arrays}
         return not starts or any(s is None or (self.value(n) != s[0]).any()
                                  for n, s in starts.items())  # fmt: skip
