@@ -4049,3 +4049,21 @@ def test_noise_of_a_learned_size_hides_no_flat_slopes(times: float, good: bool) 
     if not good:
         finding = report.findings[0]
         assert finding.verdict == "saturated" and finding.changes == ("mean.weight",)
+
+
+def test_a_loss_that_takes_no_zeros_is_no_misfit() -> None:
+    """As the likelihood of PyTorch's own distributions, which check their parameters."""
+
+    def cost(made: Any, y: Tensor) -> Tensor:
+        return -torch.distributions.Normal(*made).log_prob(y).mean()
+
+    torch.manual_seed(0)
+    module = Made(lambda m, x: (m.mean(m.a(x)), m.std(m.a(x)).exp()), a=nn.Linear(12, 24),
+                  mean=nn.Linear(24, 1), std=nn.Linear(24, 1))  # fmt: skip
+    y = torch.linspace(-2, 2, 8)[:, None]
+    report = audit(module, X, y, cost)
+    assert report.ok and math.isfinite(report.loss)
+    nn.init.constant_(module.std.bias, -6.0)
+    assert audit(module, X, y, cost).findings[0].verdict == "first loss far too high"
+    with pytest.raises(ValueError, match="do not fit"):
+        audit(module, X, y, lambda made, y: cost(made[::-1], y))

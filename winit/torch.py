@@ -1027,19 +1027,19 @@ class Subject(Base):
     def _guesses(self, made: Any) -> dict[str, Any]:
         """What constants cost, and how the loss grows with targets that are numbers."""
 
-        def other(c: float) -> float:
+        def cost(outputs: Any, targets: Any = None) -> float:
             try:
-                return float(self._value(_filled(made, lambda o: torch.full_like(o, c)), ()))
-            except ValueError:  # no outputs that this loss takes
+                return float(self._value(outputs, (), targets))
+            except ValueError:  # no outputs that this loss takes, as a std of 0
                 return math.nan
 
         tries = self._constants(made)
-        zero, even, *mean = (float(self._value(o, ())) for o in tries)
+        zero, even, *mean = map(cost, tries)
         outputs, known = _leaves(made, floats=True), _leaves(self.targets)
         notes = {"blind": {"x": np.array([zero if zero <= 2 * even else even, *mean])}}
         if outputs and all(_are_shares(o) for o in outputs):
             last = _filled(made, lambda o: torch.eye(o.shape[-1], dtype=o.dtype)[-1].expand_as(o))
-            notes["sure"] = {"x": np.array(float(self._value(last, ())))}
+            notes["sure"] = {"x": np.array(cost(last))}
         paired = [t.numel() for t in known] == [o.numel() for o in outputs]
         wide = [t for t in known if bool(((t < 0) | (t > 1)).any())]  # and no shares
         numbers = [t for t in wide if paired or t.is_floating_point()]
@@ -1052,8 +1052,9 @@ class Subject(Base):
 
             targets = _mapped(self.targets, half)
             high, base = (even, tries[1]) if math.isnan(zero) else (zero, tries[0])
-            low = float(self._value(base, (), targets))
-            notes |= {"others": {"x": np.array([other(c) for c in self.others()])},
+            low = cost(base, targets)
+            others = (_filled(made, partial(torch.full_like, fill_value=c)) for c in self.others())
+            notes |= {"others": {"x": np.array([*map(cost, others)])},
                       "growth": {"x": np.array(high / low if low else math.nan)}}  # fmt: skip
         return notes
 
