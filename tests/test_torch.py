@@ -4067,3 +4067,18 @@ def test_a_loss_that_takes_no_zeros_is_no_misfit() -> None:
     assert audit(module, X, y, cost).findings[0].verdict == "first loss far too high"
     with pytest.raises(ValueError, match="do not fit"):
         audit(module, X, y, lambda made, y: cost(made[::-1], y))
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_loss_among_the_outputs_is_noted(inside: bool) -> None:
+    """As of models that take the labels: what its constants would cost, nobody knows."""
+
+    def forward(m: Any, x: Tensor, labels: Tensor) -> Any:
+        logits = m.net(x)
+        return {"loss": F.cross_entropy(logits, labels), "logits": logits}
+
+    module, x = Made(forward, net=mlp()), {"x": X, "labels": Y}
+    own = lambda made, y: made["loss"] if inside else F.cross_entropy(made["logits"], y)  # noqa: E731
+    report = audit(module, x, Y, own)
+    assert any("one of the outputs" in note for note in report.notes) == inside
+    assert math.isnan(report.blind) == inside

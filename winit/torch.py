@@ -887,7 +887,7 @@ class Subject(Base):
         self.examples = next((len(t) for t in _leaves(self.x) if t.ndim), 1)
         self.directions: list[Array] = []
         self.weights: dict[str, tuple[Tensor, Any]] = {}
-        self.fused = True
+        self.fused, self.own = True, False
         run = self._run(self.arrays, self.x)
         self.reader, self.program, self.first = run.reader, run.program, run.notes
         if made:
@@ -986,6 +986,9 @@ class Subject(Base):
         return ["x"] * len(_leaves(self.x))
 
     def _remarks(self, run: _Run) -> Iterator[str]:
+        if self.own:
+            yield ("The loss is one of the outputs, so what knowing nothing costs is not known: "
+                   "give a loss of the others to have the first one judged.")  # fmt: skip
         yield from self.unread()
         if run.strangers:
             found = ", ".join(dict.fromkeys(run.strangers))
@@ -1009,6 +1012,10 @@ class Subject(Base):
         if value.requires_grad:
             grads = torch.autograd.grad(value, [*free.values()], allow_unused=True)
             back = dict(zip(free, grads, strict=True))
+        self.own = self.loss is not None and any(
+            back.get(i) is not None and not o.ndim and bool(o == value)
+            for i, o in enumerate(outputs)
+        )
         for n in self.weights:
             g = back.get(n)
             g = own[n].new_zeros(1) if g is None else g.coalesce().values() if g.is_sparse else g
