@@ -1230,3 +1230,19 @@ def test_a_softmax_in_the_model_hides_no_first_loss(classes: int, times: int, go
     assert report.ok == good and report.loss < 6 * report.blind
     if not good:
         assert "head/kernel" in report.findings[0].cure
+
+
+@pytest.mark.parametrize(("last", "loss", "nothing"), [
+    ("softmax", "categorical_crossentropy", np.log(5)),
+    ("sigmoid", "binary_crossentropy", np.log(2)),
+    (None, lambda y, o: -keras.ops.mean(keras.ops.sum(y * o, -1)), np.log(5)),
+])  # fmt: skip
+def test_what_knowing_nothing_costs_of_shares_and_of_their_logarithms(
+    last: str | None, loss: Any, nothing: float
+) -> None:
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).standard_normal((64, 8)).astype("float32")
+    layers = [keras.Input((8,)), keras.layers.Dense(5, last)]
+    layers += [] if last else [keras.layers.Activation("log_softmax")]
+    report = winit.audit(keras.Sequential(layers), x, np.eye(5)[np.arange(64) % 5], loss)
+    assert report.ok and report.blind == pytest.approx(nothing, rel=1e-5)

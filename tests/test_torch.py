@@ -4082,3 +4082,30 @@ def test_a_loss_among_the_outputs_is_noted(inside: bool) -> None:
     report = audit(module, x, Y, own)
     assert any("one of the outputs" in note for note in report.notes) == inside
     assert math.isnan(report.blind) == inside
+
+
+def ones(y: Tensor) -> Tensor:
+    """Classes as marks, on the axis of channels."""
+    return F.one_hot(y, 5).movedim(-1, 1).float()
+
+
+@pytest.mark.parametrize(("last", "loss", "nothing"), [
+    (nn.LogSoftmax(1), F.nll_loss, math.log(5)),
+    (nn.Softmax(1), lambda p, y: F.nll_loss(p.clamp(1e-7).log(), y), math.log(5)),
+    (nn.Sigmoid(), lambda p, y: F.binary_cross_entropy(p, ones(y)), math.log(2)),
+])  # fmt: skip
+@pytest.mark.parametrize("flat", [True, False])
+def test_what_knowing_nothing_costs_of_shares_and_of_their_logarithms(
+    last: nn.Module, loss: Any, nothing: float, flat: bool
+) -> None:
+    """Of a softmax over channels, too; of sigmoids it is ln 2, however many there are."""
+    torch.manual_seed(0)
+    layer = nn.Linear(12, 5) if flat else nn.Conv2d(3, 5, 3, padding=1)
+    x = WIDE[:, :12] if flat else torch.randn(8, 3, 6, 6)
+    y = torch.randint(0, 5, (32,) if flat else (8, 6, 6))
+    module = nn.Sequential(layer, last)
+    report = audit(module, x, y, loss)
+    assert report.ok and report.blind == pytest.approx(nothing, rel=1e-5)
+    layer.weight.data *= 100
+    report = audit(module, x, y, loss)
+    assert "first loss far too high" in [finding.verdict for finding in report.findings]

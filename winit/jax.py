@@ -401,6 +401,23 @@ def _note(values: Any, units: Sequence[int] = ()) -> dict[str, Any]:
     return {"n": np.float32(values.size), "x": jnp.sum(jax.lax.square(moved), axis=1)}
 
 
+def _even(output: Any) -> tuple[Any, Any, Any]:
+    """What knows nothing: an even share, or its logarithm; else 1/2, or 0 of logits.
+
+    And what is sure of the last class, with whether the outputs are shares, of a softmax.
+    """
+    plain = (output >= 0).all()
+    even, last, known = jnp.where(plain, 0.5, 0.0), output, jnp.asarray(False)
+    axes = dict.fromkeys((1, output.ndim - 1)) if output.ndim > 1 < output.size else ()
+    for axis, n in ((a, output.shape[a]) for a in axes if output.shape[a] > 1):
+        sums = jnp.where(plain, output, jnp.exp(output)).sum(axis)
+        found = (abs(sums - 1) < SHARES).all()
+        even = jnp.where(found, jnp.where(plain, 1 / n, -math.log(n)), even)
+        one = jnp.zeros_like(output).at[(slice(None),) * axis + (-1,)].set(1)
+        last, known = jnp.where(found, one, last), known | (found & plain)
+    return even, last, known
+
+
 def _varying(values: Any, axes: Sequence[int], examples: int) -> dict[str, Any]:
     """Sums of the squares about the mean over the examples, which lie on one of these axes."""
     sizes = {a: values.shape[a] for a in axes}
@@ -740,10 +757,9 @@ class Subject(Base):
             zero, even, *mean = (self._value(each, None, y) for each in tries)
             even = jnp.where(zero <= 2 * even, zero, even)
             notes |= {"loss": {"x": value}, "blind": {"x": jnp.stack([even, *mean])}}
-            if outputs and all(o.ndim > 1 < o.shape[-1] for o in outputs):
-                shares = [(o >= 0).all() & (abs(o.sum(-1) - 1) < SHARES).all() for o in outputs]
-                last = [jnp.zeros_like(o).at[..., -1].set(1) for o in outputs]
-                sure = self._value(last, None, y)
+            if outputs and all(o.ndim > 1 for o in outputs):
+                lasts, shares = zip(*(_even(o)[1:] for o in outputs), strict=True)
+                sure = self._value(lasts, None, y)
                 notes["sure"] = {"x": jnp.where(jnp.stack(shares).all(), sure, jnp.nan)}
             if any(self.numbers):
                 notes |= self._beside(tries, y, zero)
@@ -775,12 +791,11 @@ class Subject(Base):
         return total
 
     def _constants(self, outputs: Sequence[Any], y: Any) -> list[list[Any]]:
-        """Outputs that know nothing: 0; even shares, or 0 of logits; the mean of no marks."""
-        shares = [1 / max(2, o.shape[-1] if o.ndim > 1 else 2) for o in outputs]
-        tries = [[jnp.zeros_like(o) for o in outputs]]
-        tries += [
-            [jnp.full_like(o, c) * (o >= 0).all() for o, c in zip(outputs, shares, strict=True)]
-        ]
+        """Outputs that know nothing: 0, if it is no logarithm; `_even`; the mean of no marks."""
+        evens = [_even(o)[0] for o in outputs]
+        zeros = [jnp.minimum(even, 0.0) for even in evens]
+        tries = [[jnp.full_like(o, c) for o, c in zip(outputs, some, strict=True)]
+                 for some in (zeros, evens)]  # fmt: skip
         pairs = list(zip(jax.tree.leaves(y), outputs, strict=False))
         same = len(pairs) == len(outputs) and all(t.size == o.size for t, o in pairs)
         if same and not self.marks:

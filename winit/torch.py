@@ -327,10 +327,20 @@ def _filled(tree: Any, new: Callable[[Tensor], Any]) -> Any:
     return _mapped(tree, lambda t: new(t) if t.is_floating_point() else t)
 
 
-def _are_shares(output: Tensor) -> bool:
-    """Whether its rows are of a softmax."""
-    rows = output.ndim > 1 < output.shape[-1] and bool((output >= 0).all())
-    return rows and bool(((output.sum(-1) - 1).abs() < SHARES).all())
+def _classes(output: Tensor) -> int | None:
+    """The axis of a softmax, or of its logarithm, if it gave these."""
+    shares = output if bool((output >= 0).all()) else output.exp()
+    axes = dict.fromkeys((output.ndim - 1, 1)) if output.ndim > 1 < output.numel() else ()
+    sums = {a: shares.sum(a) for a in axes if output.shape[a] > 1}
+    return next((a for a, s in sums.items() if bool(((s - 1).abs() < SHARES).all())), None)
+
+
+def _even(output: Tensor) -> float:
+    """What knows nothing: an even share, or its logarithm; else 1/2, or 0 of logits."""
+    axis, shares = _classes(output), bool((output >= 0).all())
+    if axis is None:
+        return 0.5 if shares else 0.0
+    return 1 / output.shape[axis] if shares else -math.log(output.shape[axis])
 
 
 def _lies(tensor: Tensor) -> Any:
@@ -1044,8 +1054,10 @@ class Subject(Base):
         zero, even, *mean = map(cost, tries)
         outputs, known = _leaves(made, floats=True), _leaves(self.targets)
         notes = {"blind": {"x": np.array([zero if zero <= 2 * even else even, *mean])}}
-        if outputs and all(_are_shares(o) for o in outputs):
-            last = _filled(made, lambda o: torch.eye(o.shape[-1], dtype=o.dtype)[-1].expand_as(o))
+        axes = {id(o): _classes(o) for o in outputs if bool((o >= 0).all())}
+        if outputs and all(axes.get(id(o)) is not None for o in outputs):
+            last = _filled(made, lambda o: torch.zeros_like(o).index_fill(
+                axes[id(o)], torch.tensor([o.shape[axes[id(o)]] - 1]), 1.0))  # fmt: skip
             notes["sure"] = {"x": np.array(cost(last))}
         paired = [t.numel() for t in known] == [o.numel() for o in outputs]
         wide = [t for t in known if bool(((t < 0) | (t > 1)).any())]  # and no shares
@@ -1086,13 +1098,9 @@ class Subject(Base):
         return value
 
     def _constants(self, made: Any) -> list[Any]:
-        """Outputs that know nothing: 0; even shares, or 0 of logits; the mean of no marks."""
-
-        def even(o: Tensor) -> Tensor:
-            share = 1 / max(2, o.shape[-1] if o.ndim > 1 else 2)
-            return torch.full_like(o, share if bool((o >= 0).all()) else 0.0)
-
-        tries = [_filled(made, torch.zeros_like), _filled(made, even)]
+        """Outputs that know nothing: 0, if it is no logarithm; `_even`; the mean of no marks."""
+        tries = [_filled(made, lambda o: torch.full_like(o, min(0.0, _even(o)))),
+                 _filled(made, lambda o: torch.full_like(o, _even(o)))]  # fmt: skip
         outputs, targets = _leaves(made, floats=True), _leaves(self.targets)
         if [o.numel() for o in outputs] == [t.numel() for t in targets] and not self.marks:
             pairs = zip(outputs, targets, strict=True)
