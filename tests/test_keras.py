@@ -1073,6 +1073,17 @@ def test_a_cure_says_that_a_draw_takes_the_model_for_trained() -> None:
     assert audit(model).ok
 
 
+def test_a_cure_of_a_scale_of_0_says_what_a_draw_must_be_told() -> None:
+    norm = layers.BatchNormalization(name="norm")
+    ends = layers.ReLU(), layers.Dense(3)
+    model = keras.Sequential([keras.Input((8,)), layers.Dense(16), norm, *ends])
+    norm.gamma.assign(0 * norm.gamma)
+    cure = audit(model).findings[0].cure
+    assert "set sequential" in cure and "norm/gamma to 1 (by force=True, since" in cure
+    reinitialize(model, rng=0, force=True)
+    assert audit(model).ok
+
+
 def test_a_draw_is_tried_as_the_model_is_trained() -> None:
     """In inference gates take three quarters a block; in training the normalizers set it anew."""
     x = inputs = keras.Input((32,))

@@ -4109,3 +4109,46 @@ def test_what_knowing_nothing_costs_of_shares_and_of_their_logarithms(
     layer.weight.data *= 100
     report = audit(module, x, y, loss)
     assert "first loss far too high" in [finding.verdict for finding in report.findings]
+
+
+def test_zeros_beside_a_frozen_base_stay_though_the_base_is_faulty() -> None:
+    """As of a ControlNet: at the start it gives what the base gives."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        h = x
+        for part in m.base:
+            h = torch.tanh(part(h))
+        return m.head(h + m.zero(F.relu(m.new(x))))
+
+    torch.manual_seed(0)
+    base = nn.ModuleList(nn.Linear(12, 12) for _ in range(6)).requires_grad_(False)
+    for part in base:
+        part.weight.data *= 0.3
+        part.bias.data.zero_()
+    module = Made(forward, base=base, head=nn.Linear(12, 4).requires_grad_(False),
+                  new=nn.Linear(12, 12), zero=zeroed(nn.Linear(12, 12)))  # fmt: skip
+    assert not audit(module, X).ok
+    said = reinitialize(module, x=X, rng=0)
+    assert said["zero.weight"] == "left: its branch starts at 0" and not module.zero.weight.any()
+
+
+@pytest.mark.parametrize("power", [2.0, 1])
+def test_distances_are_read(power: float) -> None:
+    """Their power stands where other sums have an axis."""
+    module = Made(lambda m, x: F.pairwise_distance(m.net(x), m.net(x.roll(1, 0)), power), net=mlp())
+    assert audit(module, X).ok
+    module = Made(lambda m, x: m.head(m.net(x).norm(power, 1, keepdim=True)), net=mlp(),
+                  head=nn.Linear(1, 3))  # fmt: skip
+    assert audit(module, X).ok
+
+
+@pytest.mark.parametrize(("gain", "kept"), [(0.01, True), (1.0, True), (100.0, False)])
+def test_an_orthogonal_last_kernel_keeps_its_size_if_it_is_not_too_large(
+    gain: float, kept: bool
+) -> None:
+    module = nn.Sequential(nn.Linear(12, 64), nn.Tanh(), nn.Linear(64, 4))
+    nn.init.orthogonal_(module[2].weight, gain)
+    reinitialize(module, x=WIDE[:, :12], rng=0)
+    assert float(module[2].weight.detach().norm(2, 1)[0]) == pytest.approx(
+        gain if kept else 0.1, rel=0.1
+    )

@@ -1147,7 +1147,8 @@ def _raised(subject: Subject, case: Case, starts: Mapping[str, Start]) -> Change
         said = [f"draw {listed(random)} at random"] * bool(random)
         said += [f"set {listed(flat)} to {own[flat[0]].flat[0]:g}"] if flat else []
         if own:
-            text = " and ".join(said) + _forced([k for k in own if k in case.fixed], "frozen")
+            asking = _forced([k for k in own if k in case.fixed], "frozen")
+            text = " and ".join(said) + (asking or _asking(subject, [*own]))
             yield Change(text, values=own)
     scales = [k for k in zeros if k not in case.owner and k not in case.fixed]
     silent = [k for k in scales if case.m.kernels[k].gradient == 0]
@@ -1158,7 +1159,9 @@ def _raised(subject: Subject, case: Case, starts: Mapping[str, Start]) -> Change
         said = [f"set {listed(flat)} to 1"] * bool(flat)
         said += [_redrawn(subject, wide, OPENED).text] * bool(wide)
         ones = {k: np.ones(shapes[k]) for k in flat}
-        yield Change(" and ".join(said), values={**ones, **_redrawn(subject, wide, OPENED).values})
+        asking = _asking(subject, flat) if all(map(subject.start, flat)) else ""  # it sets them
+        values = {**ones, **_redrawn(subject, wide, OPENED).values}
+        yield Change(" and ".join(said) + asking, values=values)
 
 
 def _ends_branch(site: Site) -> bool:
@@ -1244,9 +1247,11 @@ def level(
         return times
     made = leveled(subject, case, change)
     if fault(made.run(subject, case)):
-        whole = Change(values={**change.values, **{name: others[name] for name in zeros}})
-        cured = zeros and not fault(whole.run(subject, case))
-        return times | dict.fromkeys(zeros if cured else (), 1.0)
+        # Beside a frozen base they keep what it gives.
+        own = zeros if all(site.kernel.trainable for site in case.sites) else set[str]()
+        whole = Change(values={**change.values, **{name: others[name] for name in own}})
+        cured = own and not fault(whole.run(subject, case))
+        return times | dict.fromkeys(own if cured else (), 1.0)
     tops = {k: float(np.abs(v).max(initial=0.0)) for k, v in change.values.items()}
     scaled = {k: float(np.abs(v).max() / tops[k]) for k, v in made.values.items() if tops[k]}
     return times | {k: factor for k, factor in scaled.items() if factor != 1.0}

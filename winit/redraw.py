@@ -321,8 +321,9 @@ def as_given(site: Site, plan: Plan, subject: Subject) -> Plan:
         return Plan("normal", plan.std, {"std": std})
     if plan.scheme in MATRICES or "std" in plan.options or not (n := orthogonal(site, subject)):
         return plan
-    # Of a head the size is meant, as of a flow's last kernel.
-    std = size(site.kernel, subject) if site.head else plan.std
+    # Of a head the size is meant, as of a flow's last kernel, if it is not larger than He's.
+    std = size(site.kernel, subject)
+    std = std if site.head and std * math.sqrt(n) < 1.01 * math.sqrt(2) else plan.std
     return Plan("orthogonal", std, {"gain": std * math.sqrt(n)})
 
 

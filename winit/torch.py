@@ -429,7 +429,8 @@ def _followed(
     elif name == "stack":
         axis += (args[1] if len(args) > 1 else 0) % out.ndim <= axis
     elif kind == "reduce" and out.ndim < rank:
-        gone = args[1] if len(args) > 1 else None
+        k = 2 if "norm" in name else 1  # after its power
+        gone = args[k] if len(args) > k else None
         gone = [a % rank for a in ([gone] if isinstance(gone, int) else gone or range(rank))]
         axis = -1 if axis in gone else axis - sum(a < axis for a in gone)
     stays = 0 <= axis < out.ndim and out.shape[axis] == size
