@@ -1248,7 +1248,8 @@ def test_the_cure_sets_what_is_at_fault() -> None:
     assert report.findings[0].cure == "set 2.bias to the conventional start (zeros)"
     module = nn.Sequential(nn.Linear(12, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Linear(24, 4))
     nn.init.zeros_(module[1].weight)
-    assert audit(module, X, Y, nn.CrossEntropyLoss()).findings[0].cure == "set 1.weight to 1"
+    cure = audit(module, X, Y, nn.CrossEntropyLoss()).findings[0].cure
+    assert cure == "set 1.weight to 1 (by force=True: 1.weight is given, value=0)"
 
 
 def test_what_is_frozen_is_drawn_by_a_cure_only_if_nothing_else_helps() -> None:
@@ -4055,7 +4056,7 @@ def test_a_loss_that_takes_no_zeros_is_no_misfit() -> None:
     """As the likelihood of PyTorch's own distributions, which check their parameters."""
 
     def cost(made: Any, y: Tensor) -> Tensor:
-        return -torch.distributions.Normal(*made).log_prob(y).mean()
+        return -torch.distributions.Normal(*made, validate_args=True).log_prob(y).mean()
 
     torch.manual_seed(0)
     module = Made(lambda m, x: (m.mean(m.a(x)), m.std(m.a(x)).exp()), a=nn.Linear(12, 24),
@@ -4066,7 +4067,7 @@ def test_a_loss_that_takes_no_zeros_is_no_misfit() -> None:
     nn.init.constant_(module.std.bias, -6.0)
     assert audit(module, X, y, cost).findings[0].verdict == "first loss far too high"
     with pytest.raises(ValueError, match="do not fit"):
-        audit(module, X, y, lambda made, y: cost(made[::-1], y))
+        audit(module, X, y, lambda made, y: cost((made[0], -made[1]), y))
 
 
 @pytest.mark.parametrize("inside", [True, False])
