@@ -589,7 +589,7 @@ def test_zeros_stay_where_a_given_bias_is_what_they_give() -> None:
     module.turn.bias.data = torch.eye(12).flatten()
     before, said = module(X), reinitialize(module, x=X, rng=0)
     assert said["turn.weight"] == "left: its path starts near 0, or with its bias"
-    assert said["turn.bias"] == "left: given, value=1 in 12 of 144"
+    assert said["turn.bias"] == "left: given, value=1 in 12 of its 144 entries"
     assert torch.allclose(module(X), module.head(X)) and before.shape == module(X).shape
     chain = nn.Sequential(zeroed(nn.Linear(12, 12), 0.5), nn.ReLU(), nn.Linear(12, 4))
     assert not reinitialize(chain, x=X, rng=0)["0.weight"].startswith("left")

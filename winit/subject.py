@@ -209,7 +209,7 @@ class Subject:
             meant = always or alone or (far and bool(resets or last))
         if not meant:
             return ""
-        part = f" in {own.size} of {value.size}" if own.size < value.size else ""
+        part = f" in {own.size} of its {value.size} entries" if own.size < value.size else ""
         return f"given, value={own[0]:.4g}{part}" if flat else "given, not as its layer draws it"
 
     def pattern(self, name: str) -> str:
