@@ -327,17 +327,26 @@ def _filled(tree: Any, new: Callable[[Tensor], Any]) -> Any:
     return _mapped(tree, lambda t: new(t) if t.is_floating_point() else t)
 
 
+def _positive(output: Tensor) -> bool:
+    """Whether all are; the first example tells most often."""
+    return all(bool((some >= 0).all()) for some in (output[:1] if output.ndim else output, output))
+
+
 def _classes(output: Tensor) -> int | None:
     """The axis of a softmax, or of its logarithm, if it gave these."""
-    shares = output if bool((output >= 0).all()) else output.exp()
     axes = dict.fromkeys((output.ndim - 1, 1)) if output.ndim > 1 < output.numel() else ()
-    sums = {a: shares.sum(a) for a in axes if output.shape[a] > 1}
-    return next((a for a, s in sums.items() if bool(((s - 1).abs() < SHARES).all())), None)
+    for some in (output[:1], output) if axes else ():  # the first example tells most often
+        shares = some if _positive(output) else some.exp()
+        sums = {a: shares.sum(a) for a in axes if output.shape[a] > 1}
+        axes = {a: None for a, s in sums.items() if bool(((s - 1).abs() < SHARES).all())}
+        if not axes:
+            return None
+    return next(iter(axes), None)
 
 
 def _even(output: Tensor) -> float:
     """What knows nothing: an even share, or its logarithm; else 1/2, or 0 of logits."""
-    axis, shares = _classes(output), bool((output >= 0).all())
+    axis, shares = _classes(output), _positive(output)
     if axis is None:
         return 0.5 if shares else 0.0
     return 1 / output.shape[axis] if shares else -math.log(output.shape[axis])
@@ -1052,10 +1061,12 @@ class Subject(Base):
                 return math.nan
 
         tries = self._constants(made)
-        zero, even, *mean = map(cost, tries)
+        zero = cost(tries[0])
+        even = zero if tries[1] is tries[0] else cost(tries[1])
+        mean = map(cost, tries[2:])
         outputs, known = _leaves(made, floats=True), _leaves(self.targets)
         notes = {"blind": {"x": np.array([zero if zero <= 2 * even else even, *mean])}}
-        axes = {id(o): _classes(o) for o in outputs if bool((o >= 0).all())}
+        axes = {id(o): _classes(o) for o in outputs if _positive(o)}
         if outputs and all(axes.get(id(o)) is not None for o in outputs):
             last = _filled(made, lambda o: torch.zeros_like(o).index_fill(
                 axes[id(o)], torch.tensor([o.shape[axes[id(o)]] - 1]), 1.0))  # fmt: skip
@@ -1100,9 +1111,17 @@ class Subject(Base):
 
     def _constants(self, made: Any) -> list[Any]:
         """Outputs that know nothing: 0, if it is no logarithm; `_even`; the mean of no marks."""
-        tries = [_filled(made, lambda o: torch.full_like(o, min(0.0, _even(o)))),
-                 _filled(made, lambda o: torch.full_like(o, _even(o)))]  # fmt: skip
         outputs, targets = _leaves(made, floats=True), _leaves(self.targets)
+        found: dict[int, float] = {}
+
+        def even(o: Tensor) -> float:
+            if id(o) not in found:
+                found[id(o)] = _even(o)
+            return found[id(o)]
+
+        tries = [_filled(made, lambda o: torch.full_like(o, min(0.0, even(o))))]
+        logits = max(found.values(), default=0.0) <= 0  # then both are the same
+        tries += tries if logits else [_filled(made, lambda o: torch.full_like(o, even(o)))]
         if [o.numel() for o in outputs] == [t.numel() for t in targets] and not self.marks:
             pairs = zip(outputs, targets, strict=True)
             means = iter([t.reshape(o.shape).to(o.dtype).mean(0).expand(o.shape) for o, t in pairs])
