@@ -318,7 +318,7 @@ class Measured:
     kernels: Mapping[str, Weight]  # every parameter of floats
     even: float = math.nan  # the loss of outputs of 0, or of even shares
     near: float = math.nan  # where `blind` is not known, the most that outputs of 0, 1, or -1 cost
-    sure: float = math.nan  # of shares of which all examples give one class 1, where outputs are
+    sure: float = math.nan  # where outputs are shares, the loss of being sure of one class for all
     # Of a softmax that a contraction reads, as in attention, the share of rows that are one entry.
     peaked: Array = field(default_factory=lambda: np.full(1, math.nan))
     growth: float = math.nan  # that of outputs of 0 by the targets, over that by half of them

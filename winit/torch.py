@@ -907,7 +907,7 @@ class Subject(Base):
         self.examples = next((len(t) for t in _leaves(self.x) if t.ndim), 1)
         self.directions: list[Array] = []
         self.weights: dict[str, tuple[Tensor, Any]] = {}
-        self.fused, self.own = True, False
+        self.fused, self.returned = True, False
         run = self._run(self.arrays, self.x)
         self.reader, self.program, self.first = run.reader, run.program, run.notes
         if made:
@@ -993,6 +993,9 @@ class Subject(Base):
         seen = self._back(run, outputs, own)
         program = run.reader.program(told, [*self._remarks(run)], seen)
         felt = {n for n in self.weights if run.notes[f"weight {n}"]["x"].any()}
+        heads = {site.kernel.name for site in program.sites if site.head}
+        for n in self.weights.keys() - heads:  # they would be kept, and nobody asks for them
+            del run.notes[f"weight {n}"]["all"]
         run.program = replace(  # functions have derivatives of their own
             program,
             stopped=tuple(n for n in program.stopped if n not in felt),
@@ -1006,7 +1009,7 @@ class Subject(Base):
         return ["x"] * len(_leaves(self.x))
 
     def _remarks(self, run: _Run) -> Iterator[str]:
-        if self.own:
+        if self.returned:
             yield ("The loss is one of the outputs, so what knowing nothing costs is not known: "
                    "give a loss of the others to have the first one judged.")  # fmt: skip
         yield from self.unread()
@@ -1032,7 +1035,7 @@ class Subject(Base):
         if value.requires_grad:
             grads = torch.autograd.grad(value, [*free.values()], allow_unused=True)
             back = dict(zip(free, grads, strict=True))
-        self.own = self.loss is not None and any(
+        self.returned = self.loss is not None and any(
             back.get(i) is not None and not o.ndim and bool(o == value)
             for i, o in enumerate(outputs)
         )
@@ -1069,7 +1072,8 @@ class Subject(Base):
         axes = {id(o): _classes(o) for o in outputs if _positive(o)}
         if outputs and all(axes.get(id(o)) is not None for o in outputs):
             last = _filled(made, lambda o: torch.zeros_like(o).index_fill(
-                axes[id(o)], torch.tensor([o.shape[axes[id(o)]] - 1]), 1.0))  # fmt: skip
+                axes[id(o)], torch.tensor([o.shape[axes[id(o)]] - 1], device=o.device), 1.0,
+            ))  # fmt: skip
             notes["sure"] = {"x": np.array(cost(last))}
         paired = [t.numel() for t in known] == [o.numel() for o in outputs]
         wide = [t for t in known if bool(((t < 0) | (t > 1)).any())]  # and no shares
