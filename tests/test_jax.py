@@ -1990,3 +1990,18 @@ def test_a_root_of_zero_is_named_by_what_it_is_taken_of() -> None:
     finding = winit.jax.audit(f, params, data(64, 8), data(64, 3), squares).findings[0]
     assert finding.verdict == "exploding"
     assert finding.cure.endswith("look for a root, a logarithm or a quotient of 0 behind decay")
+
+
+def test_a_fixed_std_stays_when_constants_are_tried() -> None:
+    """Knowing nothing is a mean of 0, or the targets', with the std that is given."""
+
+    def f(p: Any, x: Any) -> Any:
+        return chain(jnp.tanh, 1)(p, x), jnp.full((len(x), 3), 0.1)
+
+    def cost(made: Any, y: Any) -> Any:
+        mean, std = made
+        return jnp.mean((y - mean) ** 2 / (2 * std**2) + jnp.log(std))
+
+    x, y = data(64, 8), data(64, 3, seed=3)
+    report = winit.jax.audit(f, kernels((8, 3)), x, y, cost)
+    assert report.blind == pytest.approx(50 * np.var(y, axis=0).mean() + math.log(0.1), rel=1e-5)

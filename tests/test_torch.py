@@ -1432,7 +1432,7 @@ def test_what_has_no_values_is_refused_in_a_sentence() -> None:
         audit(nn.Linear(12, 3), X, loss=nn.CrossEntropyLoss())
     with pytest.raises(ValueError, match="this one is constant"):
         audit(nn.Linear(12, 3), X, Y, lambda o, y: torch.zeros(()))
-    with pytest.raises(ValueError, match="loss must return a single number"):
+    with pytest.raises(ValueError, match="loss must return a tensor of a single number"):
         audit(nn.Linear(12, 4), X, Y, nn.CrossEntropyLoss(reduction="none"))
 
 
@@ -4153,3 +4153,29 @@ def test_an_orthogonal_last_kernel_keeps_its_size_if_it_is_not_too_large(
     assert float(module[2].weight.detach().norm(2, 1)[0]) == pytest.approx(
         gain if kept else 0.1, rel=0.1
     )
+
+
+@pytest.mark.parametrize(("bias", "good"), [(1.0, True), (5.0, False)])
+def test_a_fixed_std_stays_when_constants_are_tried(bias: float, good: bool) -> None:
+    """Knowing nothing is a mean of 0, or the targets', with the std that is given."""
+
+    def cost(made: Any, y: Tensor) -> Tensor:
+        return -made.log_prob(y).mean()
+
+    torch.manual_seed(0)
+    module = Made(lambda m, x: torch.distributions.Normal(m.net(x), 1.0), net=mlp())
+    nn.init.constant_(module.net[-1].bias, bias)
+    y = torch.randn(8, 4, generator=torch.Generator().manual_seed(1))
+    least = torch.distributions.Normal(y.mean(0), 1.0).log_prob(y)
+    report = audit(module, X, y, cost)
+    assert report.ok == good and report.blind == pytest.approx(-float(least.mean()), rel=1e-5)
+
+
+def test_a_loss_of_one_number_may_have_axes() -> None:
+    """PyTorch's own backward() takes it, too."""
+    module = mlp()
+    plain = audit(module, X, Y, F.cross_entropy)
+    report = audit(module, X, Y, lambda z, y: F.cross_entropy(z, y).reshape(1, 1))
+    assert report.loss == plain.loss
+    with pytest.raises(ValueError, match=r"sends a gradient back \(no .item\(\)\), got 1\."):
+        audit(module, X, Y, lambda z, y: F.cross_entropy(z, y).item())

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -612,21 +613,13 @@ class Subject(Base):
     ) -> None:
         self.name, self.loss, self.targets = name, loss, targets
         self.arrays = {n: arrays[n] for n in sorted(arrays)}  # as JAX flattens a dict
-        self.x, known = jax.tree.leaves(x), jax.tree.leaves(targets)
-        self.marks = all(np.isin(t, (0, 1)).all() for t in known)
+        self.x = jax.tree.leaves(x)
         draws, seed = _checks.as_rng(rng), _checks.whole(rng)
         own = [*draws.bytes(8)] if seed is None else [seed]
         self.stream = np.random.default_rng([KEY, *own])
         made_of = jax.tree.map(_auto, (self.arrays, x))
         closed, self.shape = jax.make_jaxpr(function, return_shape=True)(*made_of)
         self.floats = [_floats(v.aval) for v in closed.jaxpr.outvars]
-        sizes = [v.aval.size for v in closed.jaxpr.outvars if _floats(v.aval)]
-        paired = [np.size(t) for t in known] == sizes
-        wide = [bool(np.any((t < 0) | (t > 1))) for t in map(self.numpy, known)]  # and no shares
-        told = [paired or _floats(jnp.asarray(t)) for t in known]
-        self.numbers = [a and b for a, b in zip(wide, told, strict=True)]
-        numbers = (t for t, number in zip(known, self.numbers, strict=True) if number)
-        self.y2 = max((float(np.mean(self.numpy(t) ** 2)) for t in numbers), default=math.nan)
         seen = [True] * len(self.floats) if loss is None else self._check_loss(loss)
         alive, _ = partial_eval.dce_jaxpr(closed.jaxpr, self.floats, instantiate=True)
         self.jaxpr = core.ClosedJaxpr(alive, closed.consts)
@@ -647,6 +640,10 @@ class Subject(Base):
         outputs = self.reading.run(self.jaxpr, known)
         self.reading.sites = {d.z: d for d in self.reader.drafts}
         self.calls, outputs = self.reader.loops(outputs)
+        # What training moves; a std that is given beside it stays when other outputs are tried.
+        moved = [bool(v.flows) for v in outputs]
+        self.tried = moved if any(moved) else [True] * len(moved)
+        self._look_at(jax.tree.leaves(targets))
         seen = [s for s, floats in zip(seen, self.floats, strict=True) if floats]
         self.program = self.reader.program(outputs, self.unread(), seen)
         kernels = (kernel for site in self.program.sites for kernel in site.kernels)
@@ -657,6 +654,17 @@ class Subject(Base):
         else:
             self._check_rows(names)
         self.step: Any = None
+
+    def _look_at(self, targets: Sequence[Any]) -> None:
+        """Which targets are numbers: no marks, no shares, no labels of classes."""
+        sizes = compress((v.aval.size for v in self.jaxpr.jaxpr.outvars), self.tried)
+        paired = [np.size(t) for t in targets] == [*sizes]
+        wide = [bool(np.any((t < 0) | (t > 1))) for t in map(self.numpy, targets)]
+        told = [paired or _floats(jnp.asarray(t)) for t in targets]
+        self.marks = all(np.isin(t, (0, 1)).all() for t in targets)
+        self.numbers = [a and b for a, b in zip(wide, told, strict=True)]
+        numbers = (self.numpy(t) for t in compress(targets, self.numbers))
+        self.y2 = max((float(np.mean(t**2)) for t in numbers), default=math.nan)
 
     def _check_loss(self, loss: Callable[[Any, Any], Any]) -> list[bool]:
         """Refuse a loss that fails on these outputs and targets, or reads none; those it reads."""
@@ -753,23 +761,30 @@ class Subject(Base):
         ends = [jnp.isfinite(a).all() for a in jax.tree.leaves((value, outputs))]
         notes["finite"] = {"x": jnp.stack(ends)}
         if self.loss is not None:
-            tries = self._constants(outputs, y)
+            own = [*compress(outputs, self.tried)]
+            tries = [self._beside(outputs, each) for each in self._constants(own, y)]
             zero, even, *mean = (self._value(each, None, y) for each in tries)
             even = jnp.where(zero <= 2 * even, zero, even)
             notes |= {"loss": {"x": value}, "blind": {"x": jnp.stack([even, *mean])}}
-            if outputs and all(o.ndim > 1 for o in outputs):
-                lasts, shares = zip(*(_even(o)[1:] for o in outputs), strict=True)
-                sure = self._value(lasts, None, y)
+            if own and all(o.ndim > 1 for o in own):
+                lasts, shares = zip(*(_even(o)[1:] for o in own), strict=True)
+                sure = self._value(self._beside(outputs, lasts), None, y)
                 notes["sure"] = {"x": jnp.where(jnp.stack(shares).all(), sure, jnp.nan)}
             if any(self.numbers):
-                notes |= self._beside(tries, y, zero)
+                notes |= self._others(tries, y, zero)
         return notes, weights
 
-    def _beside(self, tries: Sequence[Sequence[Any]], y: Any, zero: Any) -> dict[str, Any]:
+    def _beside(self, outputs: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+        """Outputs with others in place of those that training moves."""
+        left = iter(others)
+        return [next(left) if t else o for t, o in zip(self.tried, outputs, strict=True)]
+
+    def _others(self, tries: Sequence[Sequence[Any]], y: Any, zero: Any) -> dict[str, Any]:
         """What other constants cost, and how the loss grows with targets that are numbers."""
 
         def cost(c: Any) -> Any:
-            return self._value([jnp.full_like(o, c) for o in tries[0]], None, y)
+            own = [jnp.full_like(o, c) for o in compress(tries[0], self.tried)]
+            return self._value(self._beside(tries[0], own), None, y)
 
         leaves, tree = jax.tree.flatten(y)
         pairs = zip(leaves, self.numbers, strict=True)

@@ -322,9 +322,16 @@ def _leaves(tree: Any, floats: bool = False) -> list[Any]:
     return [t for t in found if t.is_floating_point()] if floats else found
 
 
+def _tried(tree: Any) -> list[Any]:
+    """The tensors of floats that training moves: a distribution's fixed std is none. Or all."""
+    floats = _leaves(tree, floats=True)
+    return [t for t in floats if t.requires_grad] or floats
+
+
 def _filled(tree: Any, new: Callable[[Tensor], Any]) -> Any:
-    """Nested containers with other tensors of floats."""
-    return _mapped(tree, lambda t: new(t) if t.is_floating_point() else t)
+    """Nested containers with others of these."""
+    tried = {id(t) for t in _tried(tree)}
+    return _mapped(tree, lambda t: new(t) if id(t) in tried else t)
 
 
 def _positive(output: Tensor) -> bool:
@@ -1067,7 +1074,7 @@ class Subject(Base):
         zero = cost(tries[0])
         even = zero if tries[1] is tries[0] else cost(tries[1])
         mean = map(cost, tries[2:])
-        outputs, known = _leaves(made, floats=True), _leaves(self.targets)
+        outputs, known = _tried(made), _leaves(self.targets)
         notes = {"blind": {"x": np.array([zero if zero <= 2 * even else even, *mean])}}
         axes = {id(o): _classes(o) for o in outputs if _positive(o)}
         if outputs and all(axes.get(id(o)) is not None for o in outputs):
@@ -1106,16 +1113,17 @@ class Subject(Base):
         except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             said = str(error).partition("\n")[0]  # in others' words
             raise ValueError(f"y and loss do not fit the outputs of {self.name}: {said}") from None
-        if not isinstance(value, Tensor) or value.ndim:
-            raise ValueError(f"loss must return a single number, got {_checks.shown(value)}")
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            raise ValueError("loss must return a tensor of a single number, which sends a gradient "
+                             f"back (no .item()), got {_checks.shown(value)}")  # fmt: skip
         if any(o.requires_grad for o in outputs) and not value.requires_grad:
             raise ValueError("loss must depend on the outputs and send a gradient back to them: "
                              "this one is constant, or detaches them")  # fmt: skip
-        return value
+        return value.reshape(())
 
     def _constants(self, made: Any) -> list[Any]:
         """Outputs that know nothing: 0, if it is no logarithm; `_even`; the mean of no marks."""
-        outputs, targets = _leaves(made, floats=True), _leaves(self.targets)
+        outputs, targets = _tried(made), _leaves(self.targets)
         found: dict[int, float] = {}
 
         def even(o: Tensor) -> float:
@@ -1127,9 +1135,10 @@ class Subject(Base):
         logits = max(found.values(), default=0.0) <= 0  # then both are the same
         tries += tries if logits else [_filled(made, lambda o: torch.full_like(o, even(o)))]
         if [o.numel() for o in outputs] == [t.numel() for t in targets] and not self.marks:
-            pairs = zip(outputs, targets, strict=True)
-            means = iter([t.reshape(o.shape).to(o.dtype).mean(0).expand(o.shape) for o, t in pairs])
-            tries.append(_filled(made, lambda _: next(means)))
+            of = {id(o): t for o, t in zip(outputs, targets, strict=True)}
+            tries.append(_filled(
+                made, lambda o: of[id(o)].reshape(o.shape).to(o.dtype).mean(0).expand(o.shape)
+            ))  # fmt: skip
         return tries
 
 
