@@ -24,7 +24,7 @@ from torch.nn.utils import parametrizations, prune  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 import winit  # noqa: E402
-from winit import redraw  # noqa: E402
+from winit import reader, redraw  # noqa: E402
 from winit.torch import Module, _disjoint, audit, reinitialize  # noqa: E402
 
 
@@ -4179,3 +4179,40 @@ def test_a_loss_of_one_number_may_have_axes() -> None:
     assert report.loss == plain.loss
     with pytest.raises(ValueError, match=r"sends a gradient back \(no .item\(\)\), got 1\."):
         audit(module, X, Y, lambda z, y: F.cross_entropy(z, y).item())
+
+
+def read(module: nn.Module, monkeypatch: pytest.MonkeyPatch) -> tuple[int, Any]:
+    """How often its program is read in an audit, and the report."""
+    reads = []
+    program = reader.Reader.program
+
+    def counted(*args: Any) -> Any:
+        reads.append(args)
+        return program(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reader.Reader, "program", counted)
+        report = audit(module, WIDE[:, :12], torch.arange(32) % 4, F.cross_entropy)
+    return len(reads), report
+
+
+def test_a_program_is_read_once_unless_it_chooses_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of cures replay what the first one read, where they take the same steps."""
+    layers = [
+        f(*sizes)
+        for sizes in [(12, 32), (32, 32), (32, 32)]
+        for f in (nn.Linear, lambda *_: nn.ReLU())
+    ]
+    torch.manual_seed(0)
+    module = nn.Sequential(*layers, nn.Linear(32, 4))
+    module[2].weight.data *= 0.001
+    once, report = read(module, monkeypatch)
+    assert once == 1 and "2.weight" in report.findings[0].changes
+
+    def forward(m: Any, x: Tensor) -> Any:
+        h = m.net[:4](x)
+        h = torch.tanh(h) if float(h.detach().square().mean()) < 0.01 else F.relu(h)
+        return m.net[4:](h)
+
+    often, again = read(Made(forward, net=module), monkeypatch)
+    assert often > 1 and again.findings[0].changes == ("net.2.weight",)

@@ -26,7 +26,7 @@ import numpy as np
 
 from winit import _checks, initializers, reader, redraw, subject
 from winit._checks import RNG
-from winit.program import Array, Elementwise, Measured
+from winit.program import Array, Elementwise, Measured, Program
 from winit.reader import Contract, Draft, Op, Reader, Value
 from winit.subject import NOTES, ROUNDED, SHARES, same_rows, together
 from winit.subject import Subject as Base
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 # ------------------------------------------------------------------ schemes, in place
 
 Weight = TypeVar("Weight", Tensor, nn.Module)
+Said = TypeVar("Said")
 Generator: TypeAlias = "torch.Generator | None"
 # Of the examples in a tensor: their axis, and how many entries of it follow each other in one.
 Place: TypeAlias = tuple[int, int]
@@ -503,12 +504,27 @@ def _exp(values: Any) -> Any:
         return np.exp(values)
 
 
-class _Run(TorchDispatchMode):  # type: ignore[misc]
-    """Sees every operation of a run, reads it and measures what the reader asks for."""
+class _Unlike(BaseException):  # so that no model catches it
+    """A run takes other steps than the first one."""
 
-    def __init__(self, examples: int) -> None:
+
+class _Run(TorchDispatchMode):  # type: ignore[misc]
+    """Sees every operation of a run, reads it and measures what the reader asks for.
+
+    Of a run like one `before`, with other numbers, nothing is read again.
+    """
+
+    def __init__(self, examples: int, before: _Run | None = None) -> None:
         super().__init__()
         self.reader, self.examples, self.count, self.fused = Reader(), examples, 0, False
+        self.found, self.before = self.reader.found, before
+        self.calls: dict[int, list[int]] = {}
+        self.program: Program
+        if before:
+            self.reader, self.found, self.calls = before.reader, before.found, before.calls
+            self.program = before.program
+        self.steps: list[tuple[Any, Any]] = []  # what was asked of the reader, and what it said
+        self.again = iter(before.steps if before else ())
         self.known: Any = WeakTensorKeyDictionary()
         self.views: dict[int, list[Any]] = {}  # of each storage
         self.fresh: list[tuple[int, Sequence[int], Tensor]] = []
@@ -521,6 +537,14 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         return False  # to be kept from compiling takes seconds to load, and nothing compiles here
+
+    def told(self, asked: Any, read: Callable[[], Said]) -> Said:
+        """What the reader says, or said when the same was asked in the run before."""
+        step = next(self.again, None) if self.before else (asked, read())
+        if step is None or step[0] != asked:
+            raise _Unlike
+        self.steps += [] if self.before else [step]
+        return step[1]
 
     def value(self, operand: Any) -> Value:
         """What is known of an operand; of a constant its number, if it is full of it."""
@@ -542,7 +566,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             raise ValueError("derivatives taken forward (torch.func.jvp, jacfwd or hessian, "
                              "forward_ad) are not read, those taken back are: write them with "
                              "torch.func.grad or jacrev")  # fmt: skip
-        known = reader.constant(_numbers(tensor))
+        known = self.told(tensor.shape, lambda: reader.constant(_numbers(tensor)))
         whole = not (tensor.is_floating_point() or known.exact or known.share < 1)
         return replace(known, number=1.0) if whole else known  # no fraction, which would be 0
 
@@ -552,10 +576,11 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
 
     def apply(self, kind: str, inputs: Any, run: Any = None, **more: Any) -> list[Value]:
         """What is known of an operation's results."""
-        op = Op(kind, self.count, run, **{"shapes": [()] * len(inputs)} | more)
-        self.count += op.outputs
-        op = op if torch.is_grad_enabled() else replace(op, stops=True)
-        return self.reader.apply(op, inputs)
+        stops = more.get("stops", False) or not torch.is_grad_enabled()
+        more = {"shapes": [()] * len(inputs), **more, "stops": stops}
+        number, self.count = self.count, self.count + more.get("outputs", 1)
+        asked = kind, more.get("label"), more["shapes"], stops, self.count, *inputs
+        return self.told(asked, lambda: self.reader.apply(Op(kind, number, run, **more), inputs))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operation, and take down what is known of its results."""
@@ -668,7 +693,8 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         takes = kind == "move" and (name in ("select", "unbind", "slice") or "split" in name)
         parts = reader.equal_parts(args[0].numel(), results[0].numel()) if takes else 1
         kept = args[0].numel() / results[0].numel() if name == "constant_pad_nd" else 1.0
-        label = f"{name}{[a for a in args if not isinstance(a, Tensor)]}"
+        rest = [a for a in args if not isinstance(a, Tensor)]
+        label = f"{name}{_mapped(rest, lambda t: t.shape if t.is_floating_point() else t)}"
         return self.apply(
             kind, inputs, run if moves else single, outputs=len(results), shapes=shapes,
             whole=whole, stops=name == "detach", count=count, parts=parts, label=label,
@@ -728,7 +754,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
                             units=[a for a in range(z.ndim) if a not in rows], apart=False,
                             examples_x=range(picks.ndim), examples_z=rows)  # fmt: skip
         made = self.emit("lookup", told[:2], contract=(contract, None), shape=tuple(z.shape))
-        if d := self.reader.found.get(self.count - 1):
+        if d := self.found.get(self.count - 1):
             self.site(d, picks, w, z, z)
         return made
 
@@ -765,10 +791,10 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         idle = [k for k, v in enumerate(sides) if v.exact and v.number == 0]
         for k in idle:
             self.count += 1
-            sides[k] = self.reader.state(self.count - 1)
+            sides[k] = self.told("state", partial(self.reader.state, self.count - 1))
         made = self.emit("contract", sides, contract=contracts, count=count, shape=tuple(z.shape))
         made, number = replace(made, dom=reader.EVERY) if idle else made, self.count - 1
-        if d := self.reader.found.get(number):
+        if d := self.found.get(number):
             self.site(d, product[1 - d.side], product[d.side], z, result)
             if torch._C._current_graph_task_id() >= 0:  # no signal on its way to the outputs
                 self.reader.derived |= 1 << d.number
@@ -915,7 +941,8 @@ class Subject(Base):
         self.directions: list[Array] = []
         self.weights: dict[str, tuple[Tensor, Any]] = {}
         self.fused, self.returned = True, False
-        run = self._run(self.arrays, self.x)
+        self.like_first: _Run | None = None
+        self.like_first = run = self._run(self.arrays, self.x)
         self.reader, self.program, self.first = run.reader, run.program, run.notes
         if made:
             place = count()
@@ -957,11 +984,20 @@ class Subject(Base):
                 for (what, gap, i), note in split}  # fmt: skip
 
     def _run(self, arrays: Mapping[str, Any], x: Any) -> Any:
-        run = _Run(self.examples)
+        if self.like_first:
+            try:
+                return self._ran(arrays, x, self.like_first)
+            except _Unlike:  # it chooses its way by its numbers
+                pass
+        return self._ran(arrays, x)
+
+    def _ran(self, arrays: Mapping[str, Any], x: Any, before: _Run | None = None) -> Any:
+        run = _Run(self.examples, before)
         with _apart(self.seed, self.fused):
             inputs, own = _mapped(x, lambda t: t.detach().clone()), dict[str, Tensor]()
             for i, (t, name) in enumerate(zip(_leaves(inputs), self.entries(), strict=True)):
-                run.known[t] = run.reader.input(i, name, t.is_floating_point())
+                read = partial(run.reader.input, i, name, t.is_floating_point())
+                run.known[t] = run.told(name, read)
                 if t.ndim and len(t) == self.examples:
                     run.places[t] = 0, 1
                 run.notes |= {f"root {i}": _note(t)} if t.is_floating_point() else {}
@@ -974,7 +1010,8 @@ class Subject(Base):
                     run.notes[f"value {n}"] = note = self.weights[n][1]
                     mean, free = float(note["mean"]), n in self.trainable
                     known = None if free else run.constant(a)
-                    value = run.reader.parameter(n, tuple(a.shape), mean, known)
+                    read = partial(run.reader.parameter, n, tuple(a.shape), mean, known)
+                    value = run.told(n, read)
                     # Of buffers, vectors are statistics, which a run writes over.
                     alone = a.ndim > 1 or n not in self.buffers
                     run.known[made] = value if alone else Value()
@@ -991,25 +1028,29 @@ class Subject(Base):
                 self._read(run, outputs, own)
                 return run
         self.fused = False  # once more, step by step
-        return self._run(arrays, x)
+        return self._ran(arrays, x)
 
     def _read(self, run: _Run, outputs: Any, own: Mapping[str, Tensor]) -> None:
         """The program of a run and, back from its outputs, the rest of its notes."""
         ends = _leaves(outputs, floats=True)
-        calls, told = run.reader.loops([run.known.get(t, Value()) for t in ends])
+        told = [run.known.get(t, Value()) for t in ends]
+        if not run.before:
+            run.found = dict(run.reader.found)
+            run.calls, told = run.reader.loops(told)
         seen = self._back(run, outputs, own)
-        program = run.reader.program(told, [*self._remarks(run)], seen)
+        if not run.before:
+            run.program = run.reader.program(told, [*self._remarks(run)], seen)
         felt = {n for n in self.weights if run.notes[f"weight {n}"]["x"].any()}
-        heads = {site.kernel.name for site in program.sites if site.head}
+        heads = {site.kernel.name for site in run.program.sites if site.head}
         for n in self.weights.keys() - heads:  # they would be kept, and nobody asks for them
             del run.notes[f"weight {n}"]["all"]
         run.program = replace(  # functions have derivatives of their own
-            program,
-            stopped=tuple(n for n in program.stopped if n not in felt),
-            severed=tuple(n for n in program.severed if n not in felt),
+            run.program,
+            stopped=tuple(n for n in run.program.stopped if n not in felt),
+            severed=tuple(n for n in run.program.severed if n not in felt),
         )
         run.bent(-1, dict(enumerate(ends)))
-        together(run.notes, run.reader, calls)
+        together(run.notes, run.reader, run.calls)
 
     def entries(self) -> list[str]:
         """The inputs' names."""
