@@ -2005,3 +2005,22 @@ def test_a_fixed_std_stays_when_constants_are_tried() -> None:
     x, y = data(64, 8), data(64, 3, seed=3)
     report = winit.jax.audit(f, kernels((8, 3)), x, y, cost)
     assert report.blind == pytest.approx(50 * np.var(y, axis=0).mean() + math.log(0.1), rel=1e-5)
+
+
+@pytest.mark.parametrize("depth", [5, 9])
+@pytest.mark.parametrize("sharp", [1, 100])
+def test_leaves_of_a_soft_tree_pick_rows_as_a_softmax_does(depth: int, sharp: int) -> None:
+    """Shares are as small as they are many, and a mean of many rows hardly varies."""
+
+    def tree(p: Any, x: Any) -> Any:
+        ways, shares = jax.nn.sigmoid(x @ p["w0"]), jnp.ones((len(x), 1))
+        for level in range(depth):
+            left = ways[:, 2**level : 2 ** (level + 1)]
+            shares = (shares[:, :, None] * jnp.stack([left, 1 - left], 2)).reshape(len(x), -1)
+        return jnp.log(shares @ jax.nn.softmax(p["w1"]))
+
+    params = kernels((20, 2**depth), (2**depth, 4))
+    params["w0"] *= sharp
+    x, y = data(64, 20), np.arange(64) % 4
+    report = winit.jax.audit(tree, params, x, y, cross_entropy)
+    assert [finding.verdict for finding in report.findings] == (["saturated"] if sharp > 1 else [])

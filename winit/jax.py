@@ -41,8 +41,9 @@ KINDS = {
     "map": "max min abs sign floor ceil round exp exp2 expm1 log log1p sqrt rsqrt cbrt square pow "
     "integer_pow tan tanh sin cos asin acos atan atan2 sinh cosh asinh acosh atanh logistic erf "
     "erfc erf_inv lgamma clamp is_finite rem and or xor not eq ne lt le gt ge",
-    "move": "reshape transpose broadcast_in_dim squeeze expand_dims slice rev split pad",
-    "join": "concatenate",
+    "move": "reshape transpose broadcast_in_dim squeeze expand_dims slice rev split pad "
+    "tile unstack",
+    "join": "concatenate stack",
     "reduce": "reduce_sum reduce_max reduce_min reduce_prod reduce_and reduce_or argmax argmin "
     "reduce_window_sum reduce_window_max reduce_window_min reduce_window cumsum cumprod cummax "
     "cumlogsumexp sort top_k",
@@ -282,7 +283,7 @@ class Reading(Interpreter):
             count=count,
             contract=contract,
             parts=reader.equal_parts(eqn.invars[0].aval.size, eqn.outvars[0].aval.size)
-            if name in ("slice", "split")
+            if name in ("slice", "split", "unstack")
             else 1,
             kept=min(1.0, eqn.invars[0].aval.size / eqn.outvars[0].aval.size)
             if name == "pad" and eqn.outvars[0].aval.size
@@ -485,7 +486,12 @@ class Running(Interpreter):
             share = jnp.sum(shares * (shares > PEAK)) / jnp.maximum(jnp.sum(shares), 1e-6)
             self.notes[f"peak {numbers[0]}"] = {"x": share}
         if numbers and numbers[0] in self.sites:
-            outputs = [self._site(self.sites[numbers[0]], inputs, outputs[0])]
+            d = self.sites[numbers[0]]
+            outputs = [self._site(d, inputs, outputs[0])]
+            if d.x.bounded and eqn.primitive.name == "dot_general":
+                read, axes = inputs[1 - d.side], eqn.params["dimension_numbers"][0][1 - d.side]
+                shares = (abs(read.sum(axes) - 1) < SHARES).all() & (read >= 0).all()
+                self.notes[f"shares {d.z}"] = {"x": shares}
         for k, x in enumerate(inputs) if numbers else ():
             self.flat(f"{numbers[0]}.{k}", x)
         self.watch(numbers, outputs)

@@ -475,7 +475,8 @@ def collapsed(case: Case) -> Array:
     told = case.heads & (case.m.z2 > 0) & (case.entering > COLLAPSED)
     scales = {n for s in case.sites if s.passed for n in s.scales} - {*case.program.frozen}
     opens = [case.m.kernels[n].rms ** 2 for n in scales if 0 < case.m.kernels[n].rms < 1]
-    share = case.m.z_share / min(opens, default=1.0)  # what training opens, as a LayerScale
+    share = np.where(case.m.shares, case.m.x_share, case.m.z_share)  # a mean of rows hardly varies
+    share = share / min(opens, default=1.0)  # what training opens, as a LayerScale
     return np.where(told, np.log(COLLAPSED / np.maximum(share, 1e-30)), math.nan)
 
 
@@ -483,6 +484,7 @@ def drift(case: Case) -> Array:
     """ln of E x² over that of the site's roots: 0 between the smallest and the largest of them.
 
     Data sets out where the first kernels read it, and a table's rows at a scale of 1 at the most.
+    Shares, as of a tree's leaves, are as small as they are many, and set out where they are read.
     In a loop the last step speaks, of stacked layers each; a state that sums its input up sets out
     from its first step. Where one kernel alone carries the state, E z² over E x² is its memory.
     """
@@ -506,7 +508,7 @@ def drift(case: Case) -> Array:
             roots = [value for value in m.x_steps[i][:-1] / unit if value > 0][:1]
             xs = np.fmax(xs, roots or xs)
         roots = [root for root in roots if 0 < root < math.inf]
-        if roots and not np.isnan(xs).all():
+        if roots and not (np.isnan(xs).all() or m.shares[i]):
             up = max(0.0, math.log(max(np.nanmax(xs), 1e-300) / max(roots)))
             down = min(0.0, math.log(max(np.nanmin(xs), 1e-300) / min(roots)))
             if site.carries and not case.closed.kernels[site.kernel.name].zero:

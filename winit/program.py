@@ -320,6 +320,8 @@ class Measured:
     near: float = math.nan  # where `blind` is not known, the most that outputs of 0, 1, or -1 cost
     sure: float = math.nan  # where outputs are shares, the loss of being sure of one class for all
     # Of a softmax that a contraction reads, as in attention, the share of rows that are one entry.
+    # Where a kernel reads shares that no softmax gave, as a tree's leaves do: it picks its rows.
+    shares: Array = field(default_factory=lambda: np.zeros(1, dtype=bool))
     peaked: Array = field(default_factory=lambda: np.full(1, math.nan))
     growth: float = math.nan  # that of outputs of 0 by the targets, over that by half of them
 

@@ -377,6 +377,7 @@ class Subject:
         return _EMPTY | {"uneven": uneven, "x2": x2, "z2": z2, "g2": g2,
                          "x_share": x_share, "z_share": z_share,
                          "dead": dead, "distinct": distinct,
+                         "shares": bool(np.all(notes.get(f"shares {i}", {"x": False})["x"])),
                          "std": std, "effect": weight.std**2 * float(weight.felt.sum()),
                          "x_steps": x_steps, "g_steps": g_steps, "opens": zero[0] & ~zero[1],
                          "silent": silent, "still": _still(d, site, silent)}  # fmt: skip
@@ -397,7 +398,8 @@ class Subject:
 
 
 _EMPTY = dict.fromkeys(("x2", "z2", "g2", "x_share", "z_share", "saturated", "peaked", "dead",
-                        "distinct", "std", "effect", "uneven", "still"), math.nan)  # fmt: skip
+                        "distinct", "std", "effect", "uneven", "still",
+                        "shares"), math.nan)  # fmt: skip
 
 
 def together(notes: dict[str, Any], reader: Reader, calls: Mapping[int, list[int]]) -> None:

@@ -293,7 +293,7 @@ NORMS["_fused_rms_norm"] = 2  # where their scales stand among the arguments
 FAINT = 1e-15  # of outputs' length: by what is less, float32 could not square their gradient
 SUMS = ("sum", "mean", "index_add", "scatter_add", "index_put")
 FUSED = ("mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn", "_thnn_fused")
-MEASURED = (*NOTES, "peak", "root")
+MEASURED = (*NOTES, "peak", "root", "shares")
 PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 MASKED = -1e8  # what a softmax reads where nothing is to be seen
 OWN_STATE = (random.Random, np.random.Generator, np.random.RandomState)
@@ -825,6 +825,9 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             self.notes[f"x {d.z}"] = _note(x) | _varying(x, place, n)
             if not d.x.masked:
                 self.flat(d.z, self.reader.bend(d.x), x)
+            if d.x.bounded and _positive(x):
+                off = (x.sum(d.side - 2) - 1).abs()  # along what is contracted
+                self.notes[f"shares {d.z}"] = {"x": (off < SHARES).all().cpu().numpy()}
         names = [p for p, times in d.kernel.times.items() if p in d.kernel.entries and times == 1]
         whole = [math.prod(self.reader.parameters[p].shape) for p in names] == [w.numel()]
         if not d.lookup and (not whole or len(d.kernel.powers) > 1):  # else std is its parameter's
