@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sized
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
@@ -124,11 +125,27 @@ class Case:
         """The sites that read data and nothing else."""
         return [i for i, site in enumerate(self.sites) if site.reads_data and not site.parents]
 
+    @cached_property
+    def unseen(self) -> tuple[str, ...]:
+        """Kernels of outputs, or of columns of one, that the loss does not read, as it does others.
+
+        Nothing comes back to what the last of them give, which is an output as it is.
+        """
+        heads = np.flatnonzero(self.heads)
+        silent = (self.m.g2 == 0) & (self.m.z2 > 0) & self.each("plain")
+        read, found = {i for i in heads if not silent[i]}, self.program.unseen
+        if read and len(read) < len(heads):
+            told = [(site.kernel.name, self.program.after(i).intersection(heads))
+                    for i, site in enumerate(self.sites)]  # fmt: skip
+            seen = {n for n, way in told if way & read or not way}
+            found += tuple(n for n in dict.fromkeys(n for n, _ in told) if n not in (*seen, *found))
+        return found
+
     @property
     def mute(self) -> tuple[str, ...]:
         """Kernels to which the model or the loss sends no gradient back, whatever they are."""
         one = (name for name in self.program.single if not self.m.kernels[name].gradient)
-        return (*self.program.stopped, *self.program.severed, *self.program.unseen, *one)
+        return (*self.program.stopped, *self.program.severed, *self.unseen, *one)
 
     @property
     def met(self) -> bool:
@@ -354,7 +371,8 @@ def dead(case: Case) -> Array:
     fine |= (grows(case) > 0).any() or case.met
     made = case.each(lambda site: site.kernel.index is None and len(site.kernels) > 1)
     fine |= made & (case.m.dead < 1)
-    share[fine & (case.m.z2 > 0) | case.empty] = math.nan  # of zeros as data the notes speak
+    unseen = np.isin(names, case.unseen)  # of these, and of zeros as data, the notes speak
+    share[fine & (case.m.z2 > 0) | unseen | case.empty] = math.nan
     for name in set(names):
         share[names == name] = np.fmin.reduce(share[names == name])
     return share - MOSTLY
@@ -1428,7 +1446,7 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         (case.fixed, "frozen at 0: it never moves, and gives nothing to what it multiplies."),
         (program.stopped, "no gradient comes back: the model stops it, or uses no result of it."),
         (single, "no gradient comes back, since its softmax is over one entry."),
-        (program.unseen, "no gradient comes back: the loss does not see what it gives."),
+        (case.unseen, "no gradient comes back: the loss does not see what it gives."),
         (program.unused, "no place was found that uses it, so it is not judged."),
         (program.beside, "outputs are made of it, but it is no kernel, so it is not judged."),
         (_partly(case), f"of the units {PARTLY:.0%} or more get no gradient for any example."),

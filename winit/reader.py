@@ -1425,6 +1425,7 @@ class Reader:
                                 partners=members(self.partners.get(d.number, 0)),
                                 head=bool(last.parents & mark & ~inner), cut=bool(cuts & mark),
                                 outputs=tuple(k for k, v in enumerate(ends) if v.parents & mark),
+                                plain=any(v.straight and v.intact & mark for v in ends),
                                 feeds=bool(again & mark) and not self._branch(d.number, layers),
                                 normalized=bool(normal & mark),
                                 resized=bool(lengths & mark), gate=gate,
