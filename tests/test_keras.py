@@ -1257,3 +1257,19 @@ def test_what_knowing_nothing_costs_of_shares_and_of_their_logarithms(
     layers += [] if last else [keras.layers.Activation("log_softmax")]
     report = winit.audit(keras.Sequential(layers), x, np.eye(5)[np.arange(64) % 5], loss)
     assert report.ok and report.blind == pytest.approx(nothing, rel=1e-5)
+
+
+def test_columns_that_drown_a_table_are_unscaled_though_a_normalizer_follows() -> None:
+    """What is normalized is their sum: the table's rows are nothing beside them."""
+    layers = keras.layers
+    columns, picks = keras.Input((6,)), keras.Input((1,), dtype="int32")
+    rows = layers.Flatten()(layers.Embedding(20, 6)(picks))
+    h = layers.concatenate([columns, rows])
+    for _ in range(2):
+        h = layers.ReLU()(layers.BatchNormalization()(layers.Dense(32)(h)))
+    model = keras.Model([columns, picks], layers.Dense(3)(h))
+    rng = np.random.default_rng(0)
+    x = [rng.uniform(size=(64, 6)) * 1000, rng.integers(0, 20, (64, 1))]
+    finding = winit.audit(model, x).findings[0]
+    assert (finding.verdict, finding.cure) == ("inputs unscaled", "standardize the inputs")
+    assert winit.audit(model, [x[0] / 1000, x[1]]).ok

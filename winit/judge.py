@@ -316,7 +316,7 @@ def unscaled(case: Case) -> Array:
         beside = [case.m.z2[p] for p in site.parents if not sites[p].reads_data]
         large = [case.m.root2[r] for r in site.roots if data[r]]
         if max(large, default=0.0) > HIGH > max(beside, default=0.0):
-            x2[i] = math.nan if site.lookup or site.normalized else max(1.0, case.m.x2[i])
+            x2[i] = math.nan if site.lookup else max(1.0, case.m.x2[i])
     return np.log(np.maximum(LOW / x2, x2 / HIGH))
 
 
@@ -748,7 +748,7 @@ RULES = (
          "large to square.",
          "No optimizer can take a step.", SCALE, moved=True),
     Rule(unscaled, "inputs unscaled", "E x² of what {name} reads is {x2:.2g}, where 1 is usual.",
-         "Adam makes up for a part of it, SGD for none.", "standardize the inputs",
+         "Adam makes up for a part of it, SGD for less.", "standardize the inputs",
          scaled=False, whole=True),
     Rule(uncentered, "inputs unscaled", "Of E x² of what {name} reads {x_share:.1g} varies over "
          "the examples, and the rest is a mean.", "SGD hardly begins; Adam begins late.",
