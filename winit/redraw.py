@@ -238,9 +238,10 @@ def faint(subject: Subject, plans: Sequence[Plan]) -> set[int]:
     They read one near 0, are multiplied by what one gives, or all ways beside them are near 0, too.
     """
     program, sites = subject.program, subject.program.sites
-    near = {i for i, site in enumerate(sites) if not (site.cut or site.looped)
-            and 0 < size(site.kernel, subject) * CLOSED <= plans[i].std}  # fmt: skip
-    pairs = [(p, i) for i in near for p in sites[i].parents if p in near and not sites[p].passed]
+    small = {i for i, site in enumerate(sites) if not site.looped
+             and 0 < size(site.kernel, subject) * CLOSED <= plans[i].std}  # fmt: skip
+    near = {i for i in small if not sites[i].cut}
+    pairs = [(p, i) for i in small for p in sites[i].parents if p in small and not sites[p].passed]
     found = {i for pair in pairs for i in pair}
     found |= {p for i in near for p in sites[i].partners if p in near}
     after = {i: program.after(i) for i in near}
