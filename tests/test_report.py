@@ -48,6 +48,12 @@ def test_the_text_has_a_headline_six_columns_and_all_findings_and_notes() -> Non
         "a note",
     ]
     assert repr(report) == str(report)
+
+
+def test_calls_of_one_kernel_are_counted_as_places() -> None:
+    again = replace(BAD, name=f"{BAD.name} (call 2)")
+    headline = str(Audit("m", (GOOD, BAD, again), (FAULT,))).splitlines()[0]
+    assert headline == "m: dead at 2 of 3 places"
     assert str(Audit("m", ())).startswith("m: ok\n")
     assert str(Audit("m", (), judged=False)).startswith("m: nothing was judged\n")
 

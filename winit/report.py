@@ -119,7 +119,8 @@ class Audit:
     def _lines(self) -> tuple[str, list[str]]:
         """The headline, and what stands below the table."""
         at = Counter(row.verdict for row in self.rows)
-        parts = [f.verdict + f" at {at[f.verdict]} of {len(self.rows)} kernels" * (f.verdict in at)
+        rows = "places" if any(" (call " in row.name for row in self.rows) else "kernels"
+        parts = [f.verdict + f" at {at[f.verdict]} of {len(self.rows)} {rows}" * (f.verdict in at)
                  for f in self.findings]  # fmt: skip
         state = ", ".join(parts) or ("ok" if self.judged else "nothing was judged")
         blind = "" if math.isnan(self.blind) else f" (knowing nothing: {self.blind:.3g})"
