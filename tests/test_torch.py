@@ -4216,3 +4216,104 @@ def test_a_program_is_read_once_unless_it_chooses_its_way(monkeypatch: pytest.Mo
 
     often, again = read(Made(forward, net=module), monkeypatch)
     assert often > 1 and again.findings[0].changes == ("net.2.weight",)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_columns_that_the_loss_does_not_read_are_not_dead(deep: bool) -> None:
+    """As the density of a radiance field, where colors alone are compared."""
+    torch.manual_seed(0)
+    other = (
+        nn.Sequential(nn.Linear(24, 8), nn.ReLU(), nn.Linear(8, 1)) if deep else nn.Linear(24, 1)
+    )
+    module = Made(
+        lambda m, x: torch.cat([m.net(x), m.other(m.net[:2](x))], 1), net=mlp(), other=other
+    )
+    report = audit(module, X, torch.randn(8, 4), lambda z, y: F.mse_loss(z[:, :4], y))
+    names = "other.0.weight, other.2.weight" if deep else "other.weight"
+    assert report.ok
+    assert f"{names}: no gradient comes back: the loss does not see what it gives." in report.notes
+    # One whose outputs are bent may be dead, whatever stands beside it.
+    bent = Made(lambda m, x: torch.cat([m.net(x), F.relu(m.other(m.net[:2](x)))], 1),
+                net=module.net, other=other)  # fmt: skip
+    last = other[-1] if deep else other
+    nn.init.constant_(last.bias, -20.0)
+    report = audit(bent, X, torch.randn(8, 5), F.mse_loss)
+    assert report.findings[0].verdict == "dead"
+
+
+def test_zeros_that_the_loss_does_not_see_are_not_dead() -> None:
+    """As the last kernel of a net of blocks that each take their part off the input."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        h = F.relu(m.trunk(x))
+        return m.head(h), m.rest(h)
+
+    torch.manual_seed(0)
+    module = Made(forward, trunk=nn.Linear(12, 24), head=nn.Linear(24, 4), rest=nn.Linear(24, 12))
+    nn.init.zeros_(module.rest.weight)
+    nn.init.zeros_(module.rest.bias)
+    assert audit(module, X, Y, lambda made, y: F.cross_entropy(made[0], y)).ok
+
+
+def test_a_cure_is_found_where_the_loss_is_negative() -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(12, 24), nn.Tanh(), nn.Linear(24, 24), nn.Tanh(),
+                           nn.Linear(24, 4))  # fmt: skip
+    module[2].weight.data *= 100
+    y = torch.randn(8, 4)
+    report = audit(module, X, y, lambda z, y: F.mse_loss(z, y) - 50)
+    assert report.loss < 0 and report.findings[0].verdict == "saturated"
+    assert report.findings[0].changes == ("2.weight",)
+
+
+def test_a_loss_that_is_the_mean_of_the_outputs_has_no_level() -> None:
+    """As of a flow that gives the log-likelihood of the data themselves."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        shift, scale = m.net(x[:, :6]).chunk(2, 1)
+        z = torch.cat([x[:, :6], x[:, 6:] * scale.tanh().exp() + shift], 1)
+        return torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(1) + scale.tanh().sum(1)
+
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Linear(24, 12))
+    x = WIDE[:, :12]
+    report = audit(Made(forward, net=net), x, x, lambda likelihood, _: -likelihood.mean())
+    assert report.loss > 6 and report.ok
+
+
+def test_the_ends_of_a_small_encoder_are_drawn_with_it() -> None:
+    """Their noise is a way past them, but nobody starts all of an encoder near 0."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        h = F.relu(m.enters(x))
+        mean, spread = m.mean(h), m.spread(h)
+        z = mean + torch.randn_like(mean) * (spread / 2).exp()
+        return m.leaves(F.relu(m.back(z))), mean, spread
+
+    torch.manual_seed(0)
+    sizes = {"enters": (64, 32), "mean": (32, 8), "spread": (32, 8), "back": (8, 32)}
+    layers = {name: nn.Linear(*size) for name, size in sizes.items()}
+    module = Made(forward, **layers, leaves=nn.Linear(32, 64))
+    for layer in (module.enters, module.mean, module.spread):
+        layer.weight.data *= 0.01
+    said = reinitialize(module, x=WIDE, rng=0)
+    assert {said["mean.weight"], said["spread.weight"]} == {"he_normal"}
+
+
+def test_leaves_of_a_soft_tree_pick_rows_as_a_softmax_does() -> None:
+    """Shares are as small as they are many, and a mean of many rows hardly varies."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        ways, shares = torch.sigmoid(m.ways(x)), torch.ones(len(x), 1)
+        for level in range(9):
+            left = ways[:, 2**level : 2 ** (level + 1)]
+            shares = (shares[:, :, None] * torch.stack([left, 1 - left], 2)).flatten(1)
+        return (shares @ m.leaves.softmax(-1)).log()
+
+    torch.manual_seed(0)
+    leaves = nn.Parameter(torch.randn(2**9, 4))
+    module = Made(forward, ways=nn.Linear(64, 2**9), leaves=leaves)
+    assert audit(module, WIDE, torch.arange(32) % 4, F.nll_loss).ok
+    module.ways.weight.data *= 100
+    report = audit(module, WIDE, torch.arange(32) % 4, F.nll_loss)
+    assert report.findings[0].verdict == "saturated"

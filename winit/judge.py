@@ -1283,8 +1283,10 @@ def cure(search: Search) -> Change | None:
     Or else one that puts kernels right and takes most off a first loss, if not enough.
     """
     case, rule, part = search.case, search.rule, None
-    # It may raise the first loss by half, or to half of what is too high.
-    most = max(1.5 * case.loss, LOSS / 2 * case.m.blind)
+    # It may raise the first loss by half, or to half of what is too high; of one below 0 nobody
+    # knows what is high.
+    known = np.fmax(case.m.blind, case.m.near)
+    most = math.inf if case.loss < 0 else np.fmax(1.5 * case.loss, LOSS / 2 * known)
     if rule.find is first_loss:  # no hair's breadth under the bound, where outputs of 0 cost less
         most = np.fmax(LOSS / 2 * case.m.blind, 1.5 * case.m.even)
     for change in changes(search):
