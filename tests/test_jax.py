@@ -2024,3 +2024,24 @@ def test_leaves_of_a_soft_tree_pick_rows_as_a_softmax_does(depth: int, sharp: in
     x, y = data(64, 20), np.arange(64) % 4
     report = winit.jax.audit(tree, params, x, y, cross_entropy)
     assert [finding.verdict for finding in report.findings] == (["saturated"] if sharp > 1 else [])
+
+
+def test_outputs_of_complex_numbers_are_outputs() -> None:
+    def spectrum(p: Any, x: Any) -> Any:
+        return jnp.fft.rfft(chain(jax.nn.relu, 3)(p, x), norm="ortho")
+
+    params, x = kernels((64, 64), (64, 64), (64, 16), gain=math.sqrt(2)), data(32, 64)
+    params["w2"] *= 0.1
+    y = (data(32, 9, seed=3) + 1j * data(32, 9, seed=4)).astype("complex64")
+
+    def cost(made: Any, y: Any) -> Any:
+        return jnp.mean(jnp.abs(made - y) ** 2)
+
+    report = winit.jax.audit(spectrum, params, x, y, cost)
+    known = np.mean(np.abs(y - y.mean(0)) ** 2)
+    assert report.ok and report.blind == pytest.approx(known, rel=1e-5)
+    assert winit.jax.audit(spectrum, params, x).ok
+    params["w1"] *= 100
+    for targets in ((), (y, cost)):
+        finding = winit.jax.audit(spectrum, params, x, *targets).findings[0]
+        assert (finding.verdict, finding.changes) == ("exploding", ("w1",))

@@ -4317,3 +4317,25 @@ def test_leaves_of_a_soft_tree_pick_rows_as_a_softmax_does() -> None:
     module.ways.weight.data *= 100
     report = audit(module, WIDE, torch.arange(32) % 4, F.nll_loss)
     assert report.findings[0].verdict == "saturated"
+
+
+def test_outputs_of_complex_numbers_are_outputs() -> None:
+    """As spectra; arrays of NumPy beside them are none, since nothing comes back through these."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 16)
+    )
+    module = Made(lambda m, x: (torch.fft.rfft(m.net(x)), np.ones(3)), net=net)
+    y = torch.randn(32, 9, dtype=torch.cfloat)
+
+    def cost(made: Any, y: Tensor) -> Tensor:
+        return (made[0] - y).abs().square().mean()
+
+    known = float((y - y.mean(0)).abs().square().mean())
+    report = audit(module, WIDE, y, cost)
+    assert report.ok and report.blind == pytest.approx(known, rel=1e-5)
+    assert audit(module, WIDE).ok and not audit(module, WIDE).notes
+    net[2].weight.data *= 100
+    for report in (audit(module, WIDE), audit(module, WIDE, y, cost)):
+        assert report.findings[0].verdict == "exploding"
+        assert report.findings[0].changes == ("net.2.weight",)

@@ -408,7 +408,7 @@ def _even(output: Any) -> tuple[Any, Any, Any]:
 
     And what is sure of the last class, with whether the outputs are shares, of a softmax.
     """
-    plain = (output >= 0).all()
+    plain = jnp.asarray(False) if jnp.iscomplexobj(output) else (output >= 0).all()
     even, last, known = jnp.where(plain, 0.5, 0.0), output, jnp.asarray(False)
     axes = dict.fromkeys((1, output.ndim - 1)) if output.ndim > 1 < output.size else ()
     for axis, n in ((a, output.shape[a]) for a in axes if output.shape[a] > 1):
@@ -625,7 +625,7 @@ class Subject(Base):
         self.stream = np.random.default_rng([KEY, *own])
         made_of = jax.tree.map(_auto, (self.arrays, x))
         closed, self.shape = jax.make_jaxpr(function, return_shape=True)(*made_of)
-        self.floats = [_floats(v.aval) for v in closed.jaxpr.outvars]
+        self.floats = [jnp.issubdtype(v.aval.dtype, jnp.inexact) for v in closed.jaxpr.outvars]
         seen = [True] * len(self.floats) if loss is None else self._check_loss(loss)
         alive, _ = partial_eval.dce_jaxpr(closed.jaxpr, self.floats, instantiate=True)
         self.jaxpr = core.ClosedJaxpr(alive, closed.consts)
@@ -665,7 +665,7 @@ class Subject(Base):
         """Which targets are numbers: no marks, no shares, no labels of classes."""
         sizes = compress((v.aval.size for v in self.jaxpr.jaxpr.outvars), self.tried)
         paired = [np.size(t) for t in targets] == [*sizes]
-        wide = [bool(np.any((t < 0) | (t > 1))) for t in map(self.numpy, targets)]
+        wide = [not np.iscomplexobj(t) and bool(np.any((t < 0) | (t > 1))) for t in targets]
         told = [paired or _floats(jnp.asarray(t)) for t in targets]
         self.marks = all(np.isin(t, (0, 1)).all() for t in targets)
         self.numbers = [a and b for a, b in zip(wide, told, strict=True)]
@@ -807,8 +807,10 @@ class Subject(Base):
             return self.loss(jax.tree.unflatten(jax.tree.structure(self.shape), found), y)
         total = jnp.zeros(())
         for d, o in zip(directions, outputs, strict=True):
-            norm = jnp.sqrt(jnp.sum(jnp.square(_wide(o))))
-            total += jnp.sum(_wide(d * o)) / jax.lax.stop_gradient(jnp.where(norm > 0, norm, 1.0))
+            norm = jnp.sqrt(jnp.sum(jnp.square(jnp.abs(_wide(o)))))
+            total += jnp.sum(_wide(d * o).real) / jax.lax.stop_gradient(
+                jnp.where(norm > 0, norm, 1.0)
+            )
         return total
 
     def _constants(self, outputs: Sequence[Any], y: Any) -> list[list[Any]]:

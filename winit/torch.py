@@ -317,10 +317,15 @@ def _mapped(tree: Any, f: Callable[[Any], Any]) -> Any:
 
 
 def _leaves(tree: Any, floats: bool = False) -> list[Any]:
-    """The tensors in nested containers."""
+    """The tensors in nested containers; of floats those of complex numbers, too."""
     found: list[Any] = []
-    _mapped(tree, found.append)
-    return [t for t in found if t.is_floating_point()] if floats else found
+    _mapped(tree, lambda t: found.append(t) if isinstance(t, Tensor) else None)
+    return [t for t in found if t.is_floating_point() or t.is_complex()] if floats else found
+
+
+def _real(tensor: Tensor) -> Tensor:
+    """Complex numbers as pairs."""
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
 def _tried(tree: Any) -> list[Any]:
@@ -337,7 +342,8 @@ def _filled(tree: Any, new: Callable[[Tensor], Any]) -> Any:
 
 def _positive(output: Tensor) -> bool:
     """Whether all are; the first example tells most often."""
-    return all(bool((some >= 0).all()) for some in (output[:1] if output.ndim else output, output))
+    some = output[:1] if output.ndim else output
+    return not output.is_complex() and all(bool((part >= 0).all()) for part in (some, output))
 
 
 def _classes(output: Tensor) -> int | None:
@@ -1077,7 +1083,7 @@ class Subject(Base):
                 "tensors, or lists, tuples, dicts, dataclasses or distributions of them"
             )
         self.directions = self.directions or [
-            self.stream.standard_normal(tuple(t.shape)) for t in outputs
+            self.stream.standard_normal(tuple(_real(t).shape)) for t in outputs
         ]
         value = self._value(made, outputs)
         finite = [bool(torch.isfinite(t).all()) for t in (value, *outputs)]
@@ -1118,7 +1124,8 @@ class Subject(Base):
         zero = cost(tries[0])
         even = zero if tries[1] is tries[0] else cost(tries[1])
         mean = map(cost, tries[2:])
-        outputs, known = _tried(made), _leaves(self.targets)
+        outputs = _tried(made)
+        known = [t for t in _leaves(self.targets) if not t.is_complex()]
         notes = {"blind": {"x": np.array([zero if zero <= 2 * even else even, *mean])}}
         axes = {id(o): _classes(o) for o in outputs if _positive(o)}
         if outputs and all(axes.get(id(o)) is not None for o in outputs):
@@ -1147,7 +1154,7 @@ class Subject(Base):
     def _value(self, made: Any, outputs: Sequence[Tensor], targets: Any = None) -> Any:
         if self.loss is None:
             total = torch.zeros(())
-            for d, o in zip(self.directions, outputs, strict=True):
+            for d, o in zip(self.directions, map(_real, outputs), strict=True):
                 norm = _wide(o).square().sum().sqrt()
                 wide, norm = o.to(norm.dtype), max(norm, FAINT) if norm > 0 else 1.0
                 total = total + (self.like(d, wide) * wide).sum() / norm
