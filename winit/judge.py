@@ -507,7 +507,7 @@ def drift(case: Case) -> Array:
     from its first step. Where one kernel alone carries the state, E z² over E x² is its memory.
     """
     m, drifts, kinds = case.m, np.zeros(len(case.sites)), [r.kind for r in case.program.roots]
-    roots2 = np.maximum(m.root2, case.meant)
+    roots2, shares = np.maximum(m.root2, case.meant), np.broadcast_to(m.shares, m.x2.shape)
     read = {r: [m.x2[i] for i in case.first if case.sites[i].roots == (r,)]
             for r, kind in enumerate(kinds) if kind == "input"}  # fmt: skip
     low = min([1.0, *m.root2[case.roots("input", "lookup") & (m.root2 > 0)]]) / BOUND
@@ -526,7 +526,7 @@ def drift(case: Case) -> Array:
             roots = [value for value in m.x_steps[i][:-1] / unit if value > 0][:1]
             xs = np.fmax(xs, roots or xs)
         roots = [root for root in roots if 0 < root < math.inf]
-        if roots and not (np.isnan(xs).all() or m.shares[i]):
+        if roots and not (np.isnan(xs).all() or shares[i]):
             up = max(0.0, math.log(max(np.nanmax(xs), 1e-300) / max(roots)))
             down = min(0.0, math.log(max(np.nanmin(xs), 1e-300) / min(roots)))
             if site.carries and not case.closed.kernels[site.kernel.name].zero:
