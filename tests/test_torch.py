@@ -4339,3 +4339,18 @@ def test_outputs_of_complex_numbers_are_outputs() -> None:
     for report in (audit(module, WIDE), audit(module, WIDE, y, cost)):
         assert report.findings[0].verdict == "exploding"
         assert report.findings[0].changes == ("net.2.weight",)
+
+
+def test_what_goes_straight_through_leaves_an_ordinary_scale() -> None:
+    """Samples with the gradient of their chances: these cancel but for roundings."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        chances = torch.sigmoid(m.b(F.relu(m.a(x))))
+        return m.o(F.relu(m.c(torch.bernoulli(chances) + chances - chances.detach())))
+
+    torch.manual_seed(0)
+    layers = {name: nn.Linear(32, 32) for name in "bc"}
+    module = Made(forward, a=nn.Linear(64, 32), o=nn.Linear(32, 4), **layers)
+    reinitialize(module, x=WIDE, rng=0)
+    assert 0.1 < module.c.weight.std() < 0.5
+    assert audit(module, WIDE, torch.arange(32) % 4, F.cross_entropy).ok

@@ -104,6 +104,7 @@ PARAMETERS, ROUTING, PICKED, SIGNAL = range(4)
 ELEMENTWISE = ("affine", "add", "mul", "div", "map", "choose")
 EVERY = -1  # as a set of sites in bits: neutral in an intersection
 GROWN = 1e9  # stands for the growth of an exponential
+ROUNDING = 1e-9  # a function that moves no more is of numbers that cancel
 BOTH = np.array([0.01, 0.1, 1.0])  # where a function of a kernel's entries is tried, on both sides
 # Two magnitudes far beyond any epsilon, on either side, at 32 points each: sine must not look odd.
 FAR = np.linspace(1.0, 2.0, 32) * np.array([1e4, 1e5, -1e4, -1e5])[:, None]
@@ -601,8 +602,10 @@ class Reader:
         return v.act if v.straight else self._function(unit.curve if unit else v.curve)
 
     def _function(self, curve: Array) -> Elementwise:
-        """One for all curves that are equal."""
+        """One for all curves that are equal; a constant but for roundings says nothing."""
         curve = np.broadcast_to(np.asarray(curve, dtype=np.float64), POINTS.shape)
+        if np.ptp(curve) < ROUNDING:  # as of p - p, by which a gradient goes straight through
+            return LINEAR
         return self.functions.setdefault(np.round(curve, 4).tobytes(), Elementwise(curve))
 
     def apply(self, op: Op, inputs: Sequence[Value]) -> list[Value]:
