@@ -9,7 +9,7 @@ import random
 import re
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -4354,3 +4354,48 @@ def test_what_goes_straight_through_leaves_an_ordinary_scale() -> None:
     reinitialize(module, x=WIDE, rng=0)
     assert 0.1 < module.c.weight.std() < 0.5
     assert audit(module, WIDE, torch.arange(32) % 4, F.cross_entropy).ok
+
+
+def test_outputs_may_be_as_many_as_the_data_say() -> None:
+    def forward(m: Any, x: Tensor) -> Any:
+        h = F.relu(m.a(x))
+        return m.o(h[h.mean(1) > h.mean()])
+
+    torch.manual_seed(0)
+    module = Made(forward, a=nn.Linear(64, 32), o=nn.Linear(32, 4))
+    assert audit(module, WIDE).ok
+    reinitialize(module, x=WIDE, rng=0)
+    module.a.weight.data *= 1e-3
+    nn.init.zeros_(module.a.bias)
+    assert audit(module, WIDE).findings[0].changes == ("a.weight",)
+
+
+def test_a_checkpoint_is_not_run_again_with_the_old_weights() -> None:
+    def forward(m: Any, x: Tensor) -> Any:
+        for layer in m.layers:
+            x = checkpoint(lambda h, layer=layer: F.relu(layer(h)), x, use_reentrant=False)
+        return m.o(x)
+
+    torch.manual_seed(0)
+    layers = nn.ModuleList(nn.Linear(64, 64, bias=False) for _ in range(3))
+    module = Made(forward, layers=layers, o=nn.Linear(64, 4))
+    reinitialize(module, x=WIDE, rng=0)
+    nn.init.zeros_(layers[1].weight)
+    finding = audit(module, WIDE, torch.arange(32) % 4, F.cross_entropy).findings[0]
+    assert finding.verdict == "dead" and finding.changes == ("layers.1.weight",)
+
+
+def test_what_a_model_keeps_in_tuples_and_arrays_stays() -> None:
+    class Kept(NamedTuple):
+        seen: list[int]
+
+    def forward(m: Any, x: Tensor) -> Any:
+        m.kept.seen.append(1)
+        m.array += 1
+        return m.net(x)
+
+    module = Made(forward, net=mlp())
+    module.kept, module.array = Kept([]), np.zeros(2)
+    audit(module, X)
+    reinitialize(module, x=X, rng=0)
+    assert module.kept == Kept([]) and not module.array.any()

@@ -296,7 +296,8 @@ FUSED = ("mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn", "_thnn_fused")
 MEASURED = (*NOTES, "peak", "root", "shares")
 PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 MASKED = -1e8  # what a softmax reads where nothing is to be seen
-OWN_STATE = (random.Random, np.random.Generator, np.random.RandomState)
+AGAIN = "_checkpoint_without_reentrant_generator"  # yields once, before the function runs
+OWN_STATE = (random.Random, np.random.Generator, np.random.RandomState, np.ndarray)
 
 
 def _mapped(tree: Any, f: Callable[[Any], Any]) -> Any:
@@ -908,9 +909,14 @@ def _apart(seed: int, fused: bool) -> Iterator[None]:
             warnings.filterwarnings("ignore", "TF32 acceleration")
             stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
             stack.enter_context(torch.backends.cudnn.flags(enabled=False))
-        # Reentrant, it would run without a gradient, and a second time on the way back.
+        # Reentrant, it would run without a gradient, and either way a second time on the way back,
+        # when the model has its own weights again.
         checkpoint.apply = staticmethod(lambda run, _, *inputs: run(*inputs))
         stack.callback(delattr, checkpoint, "apply")
+        stack.callback(
+            setattr, torch.utils.checkpoint, AGAIN, getattr(torch.utils.checkpoint, AGAIN)
+        )
+        setattr(torch.utils.checkpoint, AGAIN, lambda *_, **__: (step for step in [None]))
         torch.manual_seed(seed)
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002
@@ -1157,7 +1163,8 @@ class Subject(Base):
             for d, o in zip(self.directions, map(_real, outputs), strict=True):
                 norm = _wide(o).square().sum().sqrt()
                 wide, norm = o.to(norm.dtype), max(norm, FAINT) if norm > 0 else 1.0
-                total = total + (self.like(d, wide) * wide).sum() / norm
+                own = np.resize(d, o.shape)  # their number may depend on the data
+                total = total + (self.like(own, wide) * wide).sum() / norm
             return total
         try:
             value = self.loss(made, self.targets if targets is None else targets)
@@ -1224,8 +1231,8 @@ def _standing_in(modules: list[nn.Module], copies: dict[int, Any], flags: Any) -
             made = held.clone_state()
         elif isinstance(held, OWN_STATE):
             made = copy.deepcopy(held)
-        elif type(held) is tuple:
-            made = tuple(map(copied, held))
+        elif type(held) is tuple or hasattr(held, "_make"):
+            made = getattr(type(held), "_make", tuple)(map(copied, held))
         elif isinstance(held, (dict, list, deque, set)):
             made = copies[id(held)] = copy.copy(held)
             whole: Any = {} if isinstance(held, set) else held
