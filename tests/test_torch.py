@@ -4399,3 +4399,20 @@ def test_what_a_model_keeps_in_tuples_and_arrays_stays() -> None:
     audit(module, X)
     reinitialize(module, x=X, rng=0)
     assert module.kept == Kept([]) and not module.array.any()
+
+
+@pytest.mark.parametrize("times", [1e-3, 1.0, 1e3])
+def test_a_number_taken_out_of_a_tensor_is_no_constant(times: float) -> None:
+    """By whatever the kernel in front is multiplied, what it gives is divided by its own std."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        h = F.relu(m.a(x))
+        return m.o(F.relu(m.b(h / h.detach().std().item())))
+
+    torch.manual_seed(0)
+    layers = {"a": nn.Linear(64, 32, bias=False), "b": nn.Linear(32, 32), "o": nn.Linear(32, 4)}
+    module = Made(forward, **layers)
+    module.a.weight.data *= times
+    assert audit(module, WIDE, torch.arange(32) % 4, F.cross_entropy).ok
+    reinitialize(module, x=WIDE, rng=0)
+    assert 0.1 < module.b.weight.std() < 0.4

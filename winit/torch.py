@@ -539,6 +539,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         self.places: Any = WeakTensorKeyDictionary()  # of the examples
         self.notes: dict[str, dict[str, Any]] = {}
         self.strangers: list[str] = []
+        self.items: dict[float, Value] = {}  # numbers that the model took out of tensors
         self.inside = False  # the model runs
 
     @classmethod
@@ -556,7 +557,8 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
     def value(self, operand: Any) -> Value:
         """What is known of an operand; of a constant its number, if it is full of it."""
         if not isinstance(operand, Tensor):
-            return Value(number=float(operand), exact=True)
+            plain = Value(number=float(operand), exact=True)
+            return self.items.get(operand, plain)
         if operand in self.known:
             return self.known[operand]  # type: ignore[no-any-return]
         own = operand.requires_grad and operand.is_leaf
@@ -606,6 +608,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             result = func(*args, **kwargs)
         results = _leaves(result)
         if not results or name == "embedding_renorm":
+            self.taken(result, told)
             return result
         if kind == "constant" or not any(v.level or v.powers for v in told):
             made = [self.constant(t) for t in results]
@@ -631,6 +634,11 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             shared = self.views.setdefault(results[0].untyped_storage()._cdata, [])
             shared += [TensorWeakRef(t) for t in (*operands[:1], *results)]
         return result
+
+    def taken(self, number: Any, told: list[Value]) -> None:
+        """Remember a number that the model took out of a tensor; not one that people write."""
+        if type(number) is float and told[0].level and float(f"{number:.6g}") != number:
+            self.items[number] = replace(told[0], flows=0)
 
     def lying(self, operands: Sequence[Tensor]) -> list[tuple[Tensor, Place]]:
         """Where the examples lie in operands, which an operation may turn."""
