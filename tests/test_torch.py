@@ -4416,3 +4416,38 @@ def test_a_number_taken_out_of_a_tensor_is_no_constant(times: float) -> None:
     assert audit(module, WIDE, torch.arange(32) % 4, F.cross_entropy).ok
     reinitialize(module, x=WIDE, rng=0)
     assert 0.1 < module.b.weight.std() < 0.4
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_experts_in_one_product_are_kernels(at_once: bool) -> None:
+    """As of Mixtral: rows are sorted by the expert that they go to, and each takes its own."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        h = m.enters(x)
+        shares = m.router(h).softmax(-1)
+        order = shares.argmax(-1).argsort()
+        chosen = shares.argmax(-1)[order]
+        rows, ends = h[order], torch.bincount(chosen, minlength=4).cumsum(0)
+        if at_once:
+            ends = ends.to(torch.int32)
+            made = F.relu(F.grouped_mm(rows, m.rises, offs=ends))
+            made = F.grouped_mm(made, m.falls, offs=ends)
+        else:
+            parts = zip(rows.tensor_split(ends[:-1]), m.rises, m.falls, strict=True)
+            made = torch.cat([F.relu(part @ one) @ other for part, one, other in parts])
+        made = made * shares[order].gather(1, chosen[:, None])
+        return m.leaves(h.index_add(0, order, made))
+
+    torch.manual_seed(0)
+    rises, falls = (nn.Parameter(torch.randn(4, *size) / 8) for size in ((32, 64), (64, 32)))
+    module = Made(forward, enters=nn.Linear(64, 32), router=nn.Linear(32, 4), rises=rises,
+                  falls=falls, leaves=nn.Linear(32, 4))  # fmt: skip
+    x, y = torch.randn(256, 64), torch.arange(256) % 4
+    report = audit(module, x, y, F.cross_entropy)
+    assert report.ok and not report.notes
+    rows = {row.name: row for row in report.rows}
+    assert (rows["rises"].fan_in, rows["falls"].fan_in) == (32, 64)
+    assert reinitialize(module, x=x, rng=0)["rises"] == "lecun_normal"
+    falls.data *= 1000
+    finding = audit(module, x, y, F.cross_entropy).findings[0]
+    assert finding.verdict == "exploding" and finding.changes == ("falls",)

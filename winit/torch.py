@@ -283,7 +283,7 @@ KINDS = {  # of operations that are neither elementwise nor reductions by PyTorc
     "join": "cat stack index_put index_add index_copy scatter scatter_add masked_scatter",
     "reduce": "avg_pool2d avg_pool3d _adaptive_avg_pool2d max_pool2d_with_indices cumsum sort topk "
     "max_pool3d_with_indices adaptive_max_pool2d",
-    "contract": "mm bmm mv dot vdot addmm addmv baddbmm convolution _trilinear",
+    "contract": "mm bmm mv dot vdot addmm addmv baddbmm convolution _trilinear _grouped_mm",
     "constant": "bernoulli normal uniform exponential zero",
 }
 KIND = {name: kind for kind, names in KINDS.items() for name in names.split()}
@@ -493,6 +493,11 @@ def _runner(func: Any, leaves: Sequence[Any], spec: Any, kwargs: Any, slots: Seq
         return [np.asarray(m) for m in _leaves(made)]
 
     return run
+
+
+# Of a kernel that multiplies products of two signals, and of those of experts, of which each takes
+# the rows that are its own: the axes of groups, outputs and inputs.
+KERNEL_AXES = {"_trilinear": ((), (0,), (1, 2), ()), "_grouped_mm": ((0,), (2,), (1,), ())}
 
 
 def _convolution(
@@ -785,12 +790,13 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             if transposed:
                 sides[1] = self.emit("move", [sides[1]], lambda e: [e.reshape(shape)],
                                      shapes=[tuple(b.shape)])  # fmt: skip
-        elif name == "_trilinear":
-            if place := self.places.get(args[0]):
-                self.places[a] = place
-            sides = [self.emit("mul", told[::2], np.multiply), told[1]]
-            contracts[1] = Contract(((), (0,), (1, 2), ()), tuple(b.shape), units=(1,),
-                                    examples_x=(0,), examples_z=(0,))  # fmt: skip
+        elif name in KERNEL_AXES and b.ndim == 3 != a.ndim:
+            contracts[1] = Contract(KERNEL_AXES[name], tuple(b.shape), units=(1,), examples_x=(0,),
+                                    examples_z=(0,), apart=name == "_trilinear")  # fmt: skip
+            if name == "_trilinear":
+                place = self.places.get(args[0])
+                self.places |= {a: place} if place else {}
+                sides = [self.emit("mul", told[::2], np.multiply), told[1]]
         else:
             stack = (0,) * (a.ndim == 3)
             summed = (a.ndim - 1,), (len(stack),)
