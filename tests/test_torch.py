@@ -4451,3 +4451,21 @@ def test_experts_in_one_product_are_kernels(at_once: bool) -> None:
     falls.data *= 1000
     finding = audit(module, x, y, F.cross_entropy).findings[0]
     assert finding.verdict == "exploding" and finding.changes == ("falls",)
+
+
+def test_a_kernel_that_only_another_way_uses_is_left() -> None:
+    """The way is chosen by numbers, and the new ones lead to the other."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        h = F.relu(m.a(x))
+        return m.o(F.relu(m.b(h) if m.b.weight.detach().std() > 1 else m.c(h)))
+
+    torch.manual_seed(0)
+    layers = {name: nn.Linear(32, 32) for name in "bc"}
+    module = Made(forward, a=nn.Linear(64, 32), o=nn.Linear(32, 4), **layers)
+    for layer in layers.values():
+        layer.weight.data *= 100
+    before = module.c.weight.detach().clone()
+    said = reinitialize(module, x=WIDE, rng=0)
+    assert said["b.weight"] == "he_normal" and said["c.weight"] == "left: no site uses it"
+    assert torch.equal(module.c.weight, before)

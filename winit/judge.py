@@ -1109,7 +1109,7 @@ def _bare(subject: Subject, case: Case, rule: Rule) -> list[str]:
     """
     mains = {site.kernel.name for site in case.sites}
     shapes = {n: subject.parameters[n] for n in case.m.kernels if n not in mains}
-    others = {*case.program.frozen, *case.program.shifts}
+    others = {*case.program.frozen, *case.program.shifts, *case.program.unused}
     found = [n for n, shape in shapes.items() if len(shape) > 1 < shape[-1] and n not in others]
     if rule.scaled:
         return [n for n in found if case.m.kernels[n].rms > CROSSED]

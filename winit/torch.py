@@ -551,7 +551,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
     def _should_skip_dynamo(cls) -> bool:
         return False  # to be kept from compiling takes seconds to load, and nothing compiles here
 
-    def told(self, asked: Any, read: Callable[[], Said]) -> Said:
+    def once(self, asked: Any, read: Callable[[], Said]) -> Said:
         """What the reader says, or said when the same was asked in the run before."""
         step = next(self.again, None) if self.before else (asked, read())
         if step is None or step[0] != asked:
@@ -580,7 +580,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             raise ValueError("derivatives taken forward (torch.func.jvp, jacfwd or hessian, "
                              "forward_ad) are not read, those taken back are: write them with "
                              "torch.func.grad or jacrev")  # fmt: skip
-        known = self.told(tensor.shape, lambda: reader.constant(_numbers(tensor)))
+        known = self.once(tensor.shape, lambda: reader.constant(_numbers(tensor)))
         whole = not (tensor.is_floating_point() or known.exact or known.share < 1)
         return replace(known, number=1.0) if whole else known  # no fraction, which would be 0
 
@@ -594,7 +594,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         more = {"shapes": [()] * len(inputs), **more, "stops": stops}
         number, self.count = self.count, self.count + more.get("outputs", 1)
         asked = kind, more.get("label"), more["shapes"], stops, self.count, *inputs
-        return self.told(asked, lambda: self.reader.apply(Op(kind, number, run, **more), inputs))
+        return self.once(asked, lambda: self.reader.apply(Op(kind, number, run, **more), inputs))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operation, and take down what is known of its results."""
@@ -812,7 +812,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         idle = [k for k, v in enumerate(sides) if v.exact and v.number == 0]
         for k in idle:
             self.count += 1
-            sides[k] = self.told("state", partial(self.reader.state, self.count - 1))
+            sides[k] = self.once("state", partial(self.reader.state, self.count - 1))
         made = self.emit("contract", sides, contract=contracts, count=count, shape=tuple(z.shape))
         made, number = replace(made, dom=reader.EVERY) if idle else made, self.count - 1
         if d := self.found.get(number):
@@ -1026,7 +1026,7 @@ class Subject(Base):
             inputs, own = _mapped(x, lambda t: t.detach().clone()), dict[str, Tensor]()
             for i, (t, name) in enumerate(zip(_leaves(inputs), self.entries(), strict=True)):
                 read = partial(run.reader.input, i, name, t.is_floating_point())
-                run.known[t] = run.told(name, read)
+                run.known[t] = run.once(name, read)
                 if t.ndim and len(t) == self.examples:
                     run.places[t] = 0, 1
                 run.notes |= {f"root {i}": _note(t)} if t.is_floating_point() else {}
@@ -1040,7 +1040,7 @@ class Subject(Base):
                     mean, free = float(note["mean"]), n in self.trainable
                     known = None if free else run.constant(a)
                     read = partial(run.reader.parameter, n, tuple(a.shape), mean, known)
-                    value = run.told(n, read)
+                    value = run.once(n, read)
                     # Of buffers, vectors are statistics, which a run writes over.
                     alone = a.ndim > 1 or n not in self.buffers
                     run.known[made] = value if alone else Value()
