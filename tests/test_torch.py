@@ -4469,3 +4469,23 @@ def test_a_kernel_that_only_another_way_uses_is_left() -> None:
     said = reinitialize(module, x=WIDE, rng=0)
     assert said["b.weight"] == "he_normal" and said["c.weight"] == "left: no site uses it"
     assert torch.equal(module.c.weight, before)
+
+
+def test_what_a_loss_keeps_stays() -> None:
+    """As a center that moves with the outputs; a second audit finds what the first one found."""
+
+    class Centered(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("center", torch.zeros(4))
+            self.calls: list[int] = []
+
+        def forward(self, z: Tensor, y: Tensor) -> Tensor:
+            self.center.mul_(0.5).add_(z.detach().mean(0))
+            self.calls.append(1)
+            return F.cross_entropy(z - self.center, y)
+
+    module, loss = mlp(), Centered()
+    reports = [audit(module, X, Y, loss) for _ in range(2)]
+    assert str(reports[0]) == str(reports[1])
+    assert not loss.center.any() and not loss.calls
