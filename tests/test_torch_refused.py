@@ -139,3 +139,19 @@ def test_a_loss_sends_a_gradient_back_to_the_outputs(f: Any) -> None:
     words = r"depend on the outputs and send a gradient back to them: .* constant, or detaches them"
     with pytest.raises(ValueError, match=words):
         winit.audit(net(), X, Y, f)
+
+
+def test_outputs_that_a_loss_does_not_take_are_no_misfit_of_y() -> None:
+    """A std of exp(-500) is 0, and a distribution of PyTorch refuses it."""
+    module = nn.Linear(4, 2)
+    module.weight.data.zero_()
+    module.bias.data.copy_(torch.tensor([0.0, -500.0]))
+
+    def cost(o: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        made = torch.distributions.Normal(o[:, :1], o[:, 1:].exp(), validate_args=True)
+        return -made.log_prob(y).mean()
+
+    with pytest.raises(ValueError, match=r"not those of Linear, of which one is 500 in size: Exp"):
+        winit.audit(module, X, torch.zeros(8, 1), cost)
+    with pytest.raises(ValueError, match="y and loss do not fit the outputs of Linear"):
+        winit.audit(module, X, torch.zeros(8, 7), lambda o, y: nn.MSELoss()(o, y + o @ y))

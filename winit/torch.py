@@ -1105,7 +1105,7 @@ class Subject(Base):
         self.directions = self.directions or [
             self.stream.standard_normal(tuple(_real(t).shape)) for t in outputs
         ]
-        value = self._value(made, outputs)
+        value = self._first(made, outputs)
         finite = [bool(torch.isfinite(t).all()) for t in (value, *outputs)]
         both, back = [*own.items(), *enumerate(outputs)], dict[Any, Any]()
         free = {k: t for k, t in both if t.requires_grad}
@@ -1133,14 +1133,7 @@ class Subject(Base):
 
     def _guesses(self, made: Any) -> dict[str, Any]:
         """What constants cost, and how the loss grows with targets that are numbers."""
-
-        def cost(outputs: Any, targets: Any = None) -> float:
-            try:
-                return float(self._value(outputs, (), targets))
-            except ValueError:  # no outputs that this loss takes, as a std of 0
-                return math.nan
-
-        tries = self._constants(made)
+        cost, tries = self._cost, self._constants(made)
         zero = cost(tries[0])
         even = zero if tries[1] is tries[0] else cost(tries[1])
         mean = map(cost, tries[2:])
@@ -1170,6 +1163,27 @@ class Subject(Base):
             notes |= {"others": {"x": np.array([*map(cost, others)])},
                       "growth": {"x": np.array(high / low if low else math.nan)}}  # fmt: skip
         return notes
+
+    def _first(self, made: Any, outputs: Sequence[Tensor]) -> Any:
+        """The loss of what the model gives."""
+        try:
+            return self._value(made, outputs)
+        except ValueError as error:
+            with torch.no_grad():
+                takes = any(math.isfinite(self._cost(each)) for each in self._constants(made))
+                top = max((float(o.abs().max()) for o in outputs if o.numel()), default=0.0)
+            said = str(error.__context__ or "").partition("\n")[0]  # in others' words
+            if not (said and takes):
+                raise
+            raise ValueError(f"loss takes small outputs, and not those of {self.name}, of which "
+                             f"one is {top:.3g} in size: {said}") from None  # fmt: skip
+
+    def _cost(self, outputs: Any, targets: Any = None) -> float:
+        """The loss of other outputs; NaN of those that it does not take, as a std of 0."""
+        try:
+            return float(self._value(outputs, (), targets))
+        except ValueError:
+            return math.nan
 
     def _value(self, made: Any, outputs: Sequence[Tensor], targets: Any = None) -> Any:
         if self.loss is None:
