@@ -2045,3 +2045,20 @@ def test_outputs_of_complex_numbers_are_outputs() -> None:
     for targets in ((), (y, cost)):
         finding = winit.jax.audit(spectrum, params, x, *targets).findings[0]
         assert (finding.verdict, finding.changes) == ("exploding", ("w1",))
+
+
+def test_an_expert_that_no_example_chooses_is_not_dead() -> None:
+    """All run, and marks of the chosen ones weigh what they give."""
+
+    def f(p: Any, x: Any) -> Any:
+        h = x @ p["w0"]
+        shares = jax.nn.softmax(h @ p["w1"] + np.array([-20, 20, 0, 0], "float32"))
+        marks = jax.nn.one_hot(jnp.argmax(shares, -1), 4) * shares
+        rows = [jax.nn.relu(h @ p[f"w{2 * k + 2}"]) @ p[f"w{2 * k + 3}"] for k in range(4)]
+        return (h + jnp.einsum("be,bed->bd", marks, jnp.stack(rows, 1))) @ p["w10"]
+
+    pairs = [shape for _ in range(4) for shape in ((32, 64), (64, 32))]
+    params = kernels((16, 32), (32, 4), *pairs, (32, 5))
+    report = winit.jax.audit(f, params, data(64, 16), np.arange(64) % 5, cross_entropy)
+    alone = "w2, w3, w6 and 3 more: no gradient comes back: these examples choose others."
+    assert report.ok and alone in report.notes

@@ -4489,3 +4489,28 @@ def test_what_a_loss_keeps_stays() -> None:
     reports = [audit(module, X, Y, loss) for _ in range(2)]
     assert str(reports[0]) == str(reports[1])
     assert not loss.center.any() and not loss.calls
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_an_expert_that_no_example_chooses_is_not_dead(broken: bool) -> None:
+    """All run, and a comparison leaves the one with the largest share; a dead one is found."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        h = m.enters(x)
+        share, chosen = m.router(h).softmax(-1).max(-1)
+        parts = ((share * (chosen == k))[:, None] * one(h) for k, one in enumerate(m.experts))
+        return m.leaves(h + sum(parts))
+
+    torch.manual_seed(0)
+    experts = nn.ModuleList(nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 32))
+                            for _ in range(4))  # fmt: skip
+    module = Made(forward, enters=nn.Linear(64, 32), router=nn.Linear(32, 4), experts=experts,
+                  leaves=nn.Linear(32, 4))  # fmt: skip
+    module.router.bias.data[:2] = torch.tensor([-20.0, 20.0])  # one is never chosen, one always
+    if broken:
+        nn.init.constant_(experts[1][0].bias, -20.0)
+    report = audit(module, WIDE, torch.arange(32) % 4, F.cross_entropy)
+    alone = "experts.0.0.weight, experts.0.2.weight, experts.2.0.weight and 3 more"
+    assert f"{alone}: no gradient comes back: these examples choose others." in report.notes
+    dead = [finding.names for finding in report.findings if finding.verdict == "dead"]
+    assert dead == ([("experts.1.0.weight", "experts.1.2.weight")] if broken else [])

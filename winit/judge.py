@@ -141,6 +141,16 @@ class Case:
             found += tuple(n for n in dict.fromkeys(n for n, _ in told) if n not in (*seen, *found))
         return found
 
+    @cached_property
+    def spared(self) -> Array:
+        """Sites to which nothing comes back: the data choose others, as experts, every time."""
+        none, found = self.m.g2 == 0, self.each("chosen").astype(bool)
+        found &= none & (self.m.z2 > 0)
+        for i in reversed(range(len(found) if found.any() else 0)):
+            reads = [found[j] for j, site in enumerate(self.sites) if i in site.parents]
+            found[i] |= none[i] and self.m.z2[i] > 0 and bool(reads) and all(reads)
+        return np.asarray(found)
+
     @property
     def mute(self) -> tuple[str, ...]:
         """Kernels to which the model or the loss sends no gradient back, whatever they are."""
@@ -372,7 +382,7 @@ def dead(case: Case) -> Array:
     made = case.each(lambda site: site.kernel.index is None and len(site.kernels) > 1)
     fine |= made & (case.m.dead < 1)
     unseen = np.isin(names, case.unseen)  # of these, and of zeros as data, the notes speak
-    share[fine & (case.m.z2 > 0) | unseen | case.empty] = math.nan
+    share[fine & (case.m.z2 > 0) | unseen | case.spared | case.empty] = math.nan
     for name in set(names):
         share[names == name] = np.fmin.reduce(share[names == name])
     return share - MOSTLY
@@ -1439,6 +1449,7 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
     single = [n for n in program.single if n in case.mute]
     factors = {*case.opened} & {*program.factors} or {*case.opened}
     zeros = sorted(factors - {*waits} or factors)
+    names = case.each("kernel.name")
     opened = f"{listed(zeros)} {be('is', 'are', zeros)} no longer 0"
     noise = f"for which the table has noise of std {OPENED}"
     said = (
@@ -1448,6 +1459,7 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         (case.fixed, "frozen at 0: it never moves, and gives nothing to what it multiplies."),
         (program.stopped, "no gradient comes back: the model stops it, or uses no result of it."),
         (single, "no gradient comes back, since its softmax is over one entry."),
+        ([*names[case.spared]], "no gradient comes back: these examples choose others."),
         (case.unseen, "no gradient comes back: the loss does not see what it gives."),
         (program.unused, "no place was found that uses it, so it is not judged."),
         (program.beside, "outputs are made of it, but it is no kernel, so it is not judged."),

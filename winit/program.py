@@ -171,6 +171,7 @@ class Site:
     reads_data: bool = False  # model inputs reach it with no site in between
     head: bool = False  # it reaches an output with no site in between, and no later site reads it
     outputs: tuple[int, ...] = ()  # those that are made of its result with no site in between
+    chosen: bool = False  # data may multiply its result by 0, as of experts that they do not choose
     plain: bool = False  # one of them is its result, shifted and moved, or holds it beside others
     feeds: bool = False  # the next step of its loop reads its result alone, as in a rollout
     cut: bool = False  # every path from the inputs to some output leads through it

@@ -173,6 +173,7 @@ class Value:
     soft: bool = False  # so by exponentials
     scaled: bool = False  # bent, and then multiplied or shifted by parameters that are not known
     masked: bool = False  # bent, and then noisy, as by dropout, after it was looked at
+    chosen: bool = False  # data may have multiplied it by 0, as what is another expert's
     kept: float = 1.0  # how much of it is no padding
     averaged: float = 1.0
     depth: int = 0
@@ -542,6 +543,7 @@ class Reader:
         self.partners: dict[int, int] = {}  # of sites, those whose results multiply theirs
         self.masking = 0  # inputs that multiply the signals of others
         self.single = 0  # sites before softmaxes over one entry
+        self.chosen = 0  # sites whose results data may multiply by 0
         self.derived = 0  # sites on the way back of a gradient that the model takes itself
         self.steps: list[int] = []
         self.functions: dict[bytes, Elementwise] = {}
@@ -617,6 +619,7 @@ class Reader:
         if op.whole and made.level > ROUTING:
             stay = ("source", "straight", "curve", "loops", "multiples")
             made = Value(ROUTING, origins=made.origins, **{n: getattr(made, n) for n in stay})
+        chosen = made.level > ROUTING and self._choosing(op, inputs)
         lost = any_of((v.flows if op.whole else 0) | v.lost for v in inputs)
         flows = 0 if op.stops or op.whole else any_of(v.flows for v in inputs)
         intact = made.intact
@@ -634,9 +637,20 @@ class Reader:
             results.append(replace(
                 made, source=source, layout=layout, flows=flows, intact=intact, lost=lost,
                 units=made.units if op.kind == "contract" else units, entries=entries,
-                times=self._times(op, inputs, entries), bent=bent,
+                times=self._times(op, inputs, entries), bent=bent, chosen=chosen,
             ))  # fmt: skip
         return results
+
+    def _choosing(self, op: Op, inputs: Sequence[Value]) -> bool:
+        """Whether data choose what stays of a result, by numbers that are not made of it."""
+        if op.kind in ("add", "join") or op.number in self.found:
+            return False
+        made = {v.source for v in inputs if v.level > ROUTING}
+        by = any(v.chosen for v in inputs)
+        if op.kind in ("mul", "contract", "choose"):
+            by |= any(v.level == ROUTING and v.source not in made for v in inputs)
+            self.chosen |= any_of(v.parents for v in inputs) if by else 0
+        return by
 
     def _units(self, op: Op, inputs: Sequence[Value]) -> dict[int, Callable[[], list[Array]]]:
         """Where the units of sites went, for all results; parts that are blocks are kept."""
@@ -1322,7 +1336,7 @@ class Reader:
         self.bends |= {i: (act, at(m)) for i, (act, m) in self.bends.items()}
         self.peaks |= {i: (side, at(m)) for i, (side, m) in self.peaks.items()}
         self.single, self.passed = at(self.single), at(self.passed)
-        self.derived = at(self.derived)
+        self.derived, self.chosen = at(self.derived), at(self.chosen)
         self.partners = {place.get(n, n): at(m) for n, m in self.partners.items()}
         read = [(place.get(n, n), by) for n, by in self.behind.items()]
         self.behind = {n: {z: t for m, by in read if m == n for z, t in by.items()}
@@ -1433,7 +1447,7 @@ class Reader:
                                 normalized=bool(normal & mark),
                                 resized=bool(lengths & mark), gate=gate,
                                 degree=last.degree if last.raised & mark else 1.0,
-                                raised=bool(raised & mark),
+                                raised=bool(raised & mark), chosen=bool(self.chosen & mark),
                                 amplifies=bool(self.amplifiers & mark)))  # fmt: skip
         for i, site in enumerate(made):
             befores = {other.before for other in made if i in other.parents}
