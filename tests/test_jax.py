@@ -2062,3 +2062,43 @@ def test_an_expert_that_no_example_chooses_is_not_dead() -> None:
     report = winit.jax.audit(f, params, data(64, 16), np.arange(64) % 5, cross_entropy)
     alone = "w2, w3, w6 and 3 more: no gradient comes back: these examples choose others."
     assert report.ok and alone in report.notes
+
+
+@pytest.mark.parametrize("dead", [False, True])
+def test_one_dead_layer_of_a_stack_is_dead(dead: bool) -> None:
+    def f(p: Any, x: Any) -> Any:
+        def block(h: Any, own: Any) -> Any:
+            return h + jax.nn.relu(h @ own["rises"] + own["bias"]) @ own["falls"], None
+
+        h, _ = jax.lax.scan(block, x @ p["enters"], p["blocks"])
+        return h @ p["leaves"]
+
+    one = kernels((8, 24), (4, 24, 24), (4, 24, 24), (24, 3))
+    stack = {"rises": one["w1"] * 2 / 24**0.5, "falls": one["w2"] / 24**0.5,
+             "bias": np.zeros((4, 24), "float32")}  # fmt: skip
+    stack["bias"][2] -= 100 * dead
+    params = {"enters": one["w0"], "blocks": stack, "leaves": 0.1 * one["w3"]}
+    report = winit.jax.audit(f, params, data(64, 8), np.arange(64) % 3, cross_entropy)
+    assert report.ok != dead
+    if dead:
+        finding = report.findings[0]
+        assert finding.verdict == "dead" and finding.changes == ("blocks/bias",)
+
+
+def test_of_several_single_numbers_the_large_one_is_set() -> None:
+    """The others are 0, as the scales of branches that training opens."""
+
+    def f(p: Any, x: Any) -> Any:
+        h = x @ p["w0"]
+        for k in range(3):
+            h = h + p["scales"][k] * jax.nn.relu(h @ p[f"w{k + 1}"])
+        return h @ p["w4"]
+
+    scales = [np.zeros((), "float32") for _ in range(3)]
+    params = kernels((8, 24), (24, 24), (24, 24), (24, 24), (24, 3)) | {"scales": scales}
+    params["w4"] *= 0.1
+    x, y = data(64, 8), data(64, 3, seed=3)
+    assert winit.jax.audit(f, params, x, y, squares).ok
+    scales[1] += 1000
+    finding = winit.jax.audit(f, params, x, y, squares).findings[0]
+    assert finding.verdict == "exploding" and finding.changes == ("scales/1",)

@@ -982,9 +982,11 @@ def _apart(search: Search, starts: Mapping[str, Start], given: Mapping[str, Star
         yield from _unshifted(search, given if rule.find is first_loss else starts, given)
     single = [n for n in case.program.factors if n not in case.owner
               and math.prod(subject.parameters[n]) == 1]  # fmt: skip
-    for value in (1.0, 0.0) if single and rule.scaled else ():  # such as a temperature
-        same = {n: np.full(subject.parameters[n], value) for n in single}
-        yield Change(f"set {listed(single)} to {value:g}", values=same)
+    far = [n for n in single if case.m.kernels[n].rms > CROSSED]  # such as a temperature
+    for names in filter(None, (far, single if single != far else []) if rule.scaled else ()):
+        for value in (1.0, 0.0):
+            same = {n: np.full(subject.parameters[n], value) for n in names}
+            yield Change(f"set {listed(names)} to {value:g}", values=same)
 
 
 def _unshifted(search: Search, starts: Mapping[str, Start], given: Collection[str]) -> Changes:

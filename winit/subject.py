@@ -365,7 +365,7 @@ class Subject:
         found = [note for note in (z, g) if note is not None]
         units, dead = [_units(note) for note in found], math.nan
         if g is not None and (g2 > 0 or z2 > 0) and g2 < math.inf:
-            dead = float(np.mean(units[-1] <= SILENT * units[-1].mean()))
+            dead = _dead(g, site.kernel.layers)
         uneven = _uneven(units[0], site.groups) if units and d.contract.apart else 0.0
         zero = [part == 0 for part in units] if len(units) == 2 else [np.zeros(0, dtype=bool)] * 2
         silent = zero[0] & zero[1]
@@ -451,6 +451,14 @@ def _units(note: Note) -> Array:
     """The sum of squares of each unit."""
     sums = note["x"].astype(np.float64)
     return np.asarray(sums.reshape(-1, sums.shape[-1]).sum(axis=0))
+
+
+def _dead(note: Note, layers: int) -> float:
+    """The share of units to which nothing comes back; of layers stacked in one kernel the most."""
+    sums = note["x"].astype(np.float64)
+    layers = layers if sums.ndim > 2 and len(sums) == layers else 1
+    each = sums.reshape(layers, -1, sums.shape[-1]).sum(axis=1)
+    return float((each <= SILENT * each.mean()).mean(axis=1).max())
 
 
 def _uneven(units: Array, groups: int) -> float:
