@@ -4453,6 +4453,36 @@ def test_experts_in_one_product_are_kernels(at_once: bool) -> None:
     assert finding.verdict == "exploding" and finding.changes == ("falls",)
 
 
+@pytest.mark.parametrize("fault", ["", "zeros", "far"])
+def test_an_expert_in_one_array_that_reads_nothing_is_not_dead(fault: str) -> None:
+    """Marks of the chosen ones multiply what all read: two of eight read zeros."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        h = F.relu(m.enters(x))
+        shares = (m.router(h) + shut).softmax(-1)
+        marks = F.one_hot(shares.argmax(-1), 8).to(h.dtype)
+        rows = torch.einsum("be,bd->ebd", marks, h)
+        made = torch.einsum("ebd,edh->ebh", rows, m.rises).relu()
+        made = torch.einsum("ebh,ehd->ebd", made, m.falls)
+        return m.leaves(h + torch.einsum("ebd,be->bd", made, shares * marks))
+
+    torch.manual_seed(0)
+    shut = torch.tensor([0.0, -100, 0, 0, -100, 0, 0, 0])
+    rises, falls = (nn.Parameter(torch.randn(8, *size) / 4) for size in ((32, 64), (64, 32)))
+    module = Made(forward, enters=nn.Linear(64, 32), router=nn.Linear(32, 8), rises=rises,
+                  falls=falls, leaves=nn.Linear(32, 4))  # fmt: skip
+    x, y = torch.randn(256, 64), torch.arange(256) % 4
+    expert = int(module.router(F.relu(module.enters(x))).add(shut).argmax(-1).mode()[0])
+    for kernel in (rises, falls) if fault else ():
+        kernel.data[expert] *= 0 if fault == "zeros" else 100
+    report = audit(module, x, y, F.cross_entropy)
+    assert report.ok != bool(fault)
+    if fault == "zeros":
+        assert report.findings[0].verdict == "dead" and "a part of rises" in str(report)
+    elif fault:
+        assert report.findings[0].verdict == "exploding"
+
+
 def test_a_kernel_that_only_another_way_uses_is_left() -> None:
     """The way is chosen by numbers, and the new ones lead to the other."""
 

@@ -478,6 +478,7 @@ class Draft:
     ahead: float = 1.0
     fed: bool = False
     picks: int = 0  # numbers that pick rows
+    routed: bool = False  # data may have multiplied what it reads by 0, as at an expert
 
     @property
     def plain(self) -> bool:
@@ -1188,8 +1189,10 @@ class Reader:
         ahead = _ahead(x)[0] if drawn else 1.0
         row = math.prod(op.shape[axis] for axis in contract.units)
         picks = steps * (math.prod(op.shape) // max(row, 1)) * lookup
+        behind = [d.routed for d in self.found.values() if x.parents >> d.number & 1 and d.z != z]
+        routed = x.chosen or (bool(behind) and all(behind))
         self.found[z] = Draft(number, z, side, lookup, contract, kernel, x, steps, recurrent,
-                              ahead=ahead, picks=picks)  # fmt: skip
+                              ahead=ahead, picks=picks, routed=routed)  # fmt: skip
         dom = (0 if x.dom == EVERY else x.dom) | mark
         units = {number: partial(_numbered, op.shape, contract.units)}
         made = Value(SIGNAL, z, dom=dom, parents=mark, bare=mark, met=mark, intact=mark, nulls=mark,

@@ -383,7 +383,29 @@ class Subject:
                          "shares": bool(np.all(notes.get(f"shares {i}", {"x": False})["x"])),
                          "std": std, "effect": weight.std**2 * float(weight.felt.sum()),
                          "x_steps": x_steps, "g_steps": g_steps, "opens": zero[0] & ~zero[1],
-                         "silent": silent, "still": _still(d, site, silent)}  # fmt: skip
+                         "silent": silent,
+                         "still": self._still(d, site, silent)}  # fmt: skip
+
+    def _still(self, d: Draft, site: Site, silent: Array) -> bool:
+        """Whether all units are silent at one place of a kernel's axis, as one expert's are."""
+        alone = silent.all() and site.kernel.part is None  # then it is dead as a whole
+        if not silent.any() or alone or site.kernel.index is None:
+            return False
+        at = site.kernel.index()
+        units = at.reshape(math.prod(at.shape[:2]), -1)
+        if len(units) != len(silent) or at.min() < 0:  # or another parameter makes a part of it
+            return False
+        if d.routed:  # a kernel that is not 0 read nothing: these examples choose other experts
+            silent = silent & ~matrices(self.value(site.kernel.name), at).any(axis=-1).ravel()
+        axes = [*np.unravel_index(units, site.kernel.shape)]
+        groups = d.contract.split
+        axes += [np.arange(len(units))[:, None] * groups // len(units)] * (groups > 1)
+        for places in axes:
+            if (places == places[:, :1]).all():
+                count, still = (np.bincount(places[:, 0], w) for w in (None, silent))
+                if ((count >= WIDE) & (count == still)).any():
+                    return True
+        return False
 
     def _parting(self, kernel: Kernel, notes: Notes) -> float:
         """How many units get different gradients: they part, though they may start as one."""
@@ -469,26 +491,6 @@ def _uneven(units: Array, groups: int) -> float:
     if not 0 < sizes.max() < math.inf:
         return 0.0
     return math.log(sizes.max() / sizes[sizes > 0].min())  # what is 0 may open by itself
-
-
-def _still(d: Draft, site: Site, silent: Array) -> bool:
-    """Whether all units are silent at one place of an axis of the kernel, as one expert's are."""
-    alone = silent.all() and site.kernel.part is None  # then it is dead as a whole
-    if not silent.any() or alone or site.kernel.index is None:
-        return False
-    at = site.kernel.index()
-    units = at.reshape(math.prod(at.shape[:2]), -1)
-    if len(units) != len(silent) or at.min() < 0:  # or another parameter makes a part of it
-        return False
-    axes = [*np.unravel_index(units, site.kernel.shape)]
-    groups = d.contract.split
-    axes += [np.arange(len(units))[:, None] * groups // len(units)] * (groups > 1)
-    for places in axes:
-        if (places == places[:, :1]).all():
-            count, still = (np.bincount(places[:, 0], w) for w in (None, silent))
-            if ((count >= WIDE) & (count == still)).any():
-                return True
-    return False
 
 
 def _distinct(marks: Sequence[Array]) -> float:
