@@ -4418,6 +4418,25 @@ def test_a_number_taken_out_of_a_tensor_is_no_constant(times: float) -> None:
     assert 0.1 < module.b.weight.std() < 0.4
 
 
+@pytest.mark.parametrize(
+    "of", [lambda c: c + 1e-6, lambda c: 2 / (1 / c), lambda c: (2 * max(c, 1e-8)) ** 1.0]
+)
+def test_a_number_computed_from_one_taken_out_is_no_constant(of: Any) -> None:
+    def forward(m: Any, x: Tensor) -> Any:
+        h = F.relu(m.a(x))
+        c = of(h.std().item())
+        assert isinstance(c, float) and not math.isnan(math.sqrt(c) + round(c, 2))
+        return m.o(F.relu(m.b(h / c)))
+
+    torch.manual_seed(0)
+    layers = {"a": nn.Linear(64, 32, bias=False), "b": nn.Linear(32, 32), "o": nn.Linear(32, 4)}
+    module = Made(forward, **layers)
+    module.a.weight.data *= 1000
+    assert audit(module, WIDE, torch.arange(32) % 4, F.cross_entropy).ok
+    reinitialize(module, x=WIDE, rng=0)
+    assert 0.1 < module.b.weight.std() < 0.4
+
+
 @pytest.mark.parametrize("at_once", [False, True])
 def test_experts_in_one_product_are_kernels(at_once: bool) -> None:
     """As of Mixtral: rows are sorted by the expert that they go to, and each takes its own."""

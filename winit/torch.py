@@ -40,6 +40,7 @@ try:
     from torch.nn.utils.parametrizations import _SpectralNorm
     from torch.nn.utils.parametrize import ParametrizationList
     from torch.nn.utils.spectral_norm import SpectralNorm
+    from torch.overrides import TorchFunctionMode
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_flatten, tree_unflatten
     from torch.utils.weak import TensorWeakRef, WeakTensorKeyDictionary
@@ -514,6 +515,49 @@ def _convolution(
 def _exp(values: Any) -> Any:
     with np.errstate(over="ignore"):
         return np.exp(values)
+
+
+class _Taken(float):
+    """A number that the model took out of a tensor; what it makes of it is made of that, too."""
+
+    tensor: Tensor
+
+    @classmethod
+    def of(cls, number: float, tensor: Tensor) -> _Taken:
+        made = cls(number)
+        made.tensor = tensor
+        return made
+
+
+def _known(number: Any) -> Any:
+    """The tensor out of which a number was taken."""
+    return number.tensor if isinstance(number, _Taken) else number
+
+
+def _arithmetic(name: str) -> Callable[..., Any]:
+    def made(self: _Taken, *others: Any) -> Any:
+        number = getattr(float, name)(self, *others)  # of tensors it is their affair
+        if type(number) is not float:
+            return number
+        return _Taken.of(number, getattr(self.tensor, name)(*map(_known, others)))
+
+    return made
+
+
+for _name in re.findall("[a-z]+", "add radd sub rsub mul rmul truediv rtruediv pow rpow neg abs"):
+    setattr(_Taken, f"__{_name}__", _arithmetic(f"__{_name}__"))
+
+
+class _Numbers(TorchFunctionMode):  # type: ignore[misc]
+    """Has what a model computes with `.item()` computed with the tensor."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is Tensor.item and args[0].is_floating_point():
+            return _Taken.of(func(*args), _wide(args[0]).reshape(()))
+        if any(name in func.__name__ for name in ("add", "sub", "mul", "div")):
+            args, kwargs = map(_known, args), {k: _known(a) for k, a in kwargs.items()}
+        return func(*args, **kwargs)
 
 
 class _Unlike(BaseException):  # so that no model catches it
@@ -1048,7 +1092,7 @@ class Subject(Base):
                     # Else a slice of an nn.ParameterList would hold a copy of it.
                     made._is_param = isinstance(a, nn.Parameter)
             run.inside = True
-            with run:
+            with run, _Numbers():
                 given = {n: a.clone() if n in self.buffers else a for n, a in own.items()}
                 outputs = self.function(given, inputs)
             run.settle()
