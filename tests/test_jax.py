@@ -1111,14 +1111,35 @@ def test_biases_of_stacked_layers_can_be_the_cure() -> None:
     assert report.findings[0].cure == "set b to the conventional start (zeros)"
 
 
-def test_complex_kernels_alone_are_neither_judged_nor_frozen() -> None:
-    p = {"a": (data(16, 8) + 1j * data(16, 8, seed=2)) * 9, "b": data(8, 3) + 0j}
+@pytest.mark.parametrize("times", [1.0, 1e-3, 1e3])
+def test_kernels_of_complex_numbers_are_judged_and_drawn(times: float) -> None:
+    """As of a Fourier neural operator; what is left is the very array."""
+    draws = (data(32, 32, 9, seed=i) + 1j * data(32, 32, 9, seed=i + 9) for i in range(4))
+    p: Any = {"inner": [(w / 8).astype("complex64") for w in draws]}
+    p |= {"enters": data(3, 32) / 2, "leaves": data(32, 4) / 9}
+    p["inner"][1] = np.asarray(p["inner"][1] * times, "complex64")
 
     def f(p: Any, x: Any) -> Any:
-        return 30 * jnp.abs(jax.lax.complex(x, x) @ p["a"]) @ jnp.abs(p["b"])
+        h = x @ p["enters"]
+        for w in p["inner"]:
+            made = jnp.einsum("bki,iok->bko", jnp.fft.rfft(h, axis=1), w)
+            h = jax.nn.relu(2**0.5 * jnp.fft.irfft(made, n=16, axis=1))
+        return (h @ p["leaves"]).mean(1)
 
-    report = winit.jax.audit(f, p, data(32, 16), np.arange(32) % 3, cross_entropy)
-    assert not report.ok and not any("Nothing can train" in note for note in report.notes)
+    x, y = data(64, 16, 3), np.arange(64) % 4
+    report = winit.jax.audit(f, p, x, y, cross_entropy)
+    if times == 1:
+        assert report.ok
+    else:
+        verdict = "shrinking" if times < 1 else "exploding"
+        assert report.findings[0].verdict == verdict
+        assert report.findings[0].changes == ("inner/1.real", "inner/1.imag")
+        assert report.findings[0].cure.startswith("draw inner/1.real, inner/1.imag with ")
+    drawn = winit.jax.reinitialize(f, p, x, rng=0, trainable=lambda name: name != "inner/3")
+    assert drawn["inner"][3] is p["inner"][3] and drawn["inner"][1].dtype == "complex64"
+    for half in (drawn["inner"][1].real, drawn["inner"][1].imag):
+        assert float(half.std()) == pytest.approx(math.sqrt(1 / 64), rel=0.03)
+    assert winit.jax.audit(f, drawn, x, y, cross_entropy).ok
 
 
 @pytest.mark.parametrize("size", [3.0, 0.2])

@@ -1606,16 +1606,50 @@ def test_a_sum_of_branches_is_cured_at_the_end_of_each() -> None:
 
 def test_what_is_no_kernel_is_said_to_be_used() -> None:
     def run(m: Any, x: Tensor) -> Tensor:
-        h = torch.cat([m.token.expand(len(x), -1), m.a(x)], 1)
-        return m.b(torch.view_as_real(torch.fft.rfft(h) @ m.w).flatten(1))
+        return m.b(torch.cat([m.token.expand(len(x), -1), m.a(x)], 1))
 
-    complex_ = nn.Parameter(torch.randn(9, 5, dtype=torch.cfloat) / 3)
-    module = Made(run, token=nn.Parameter(torch.randn(1, 4)), a=nn.Linear(12, 12), w=complex_,
-                  b=nn.Linear(10, 4))  # fmt: skip
+    module = Made(run, token=nn.Parameter(torch.randn(1, 4)), a=nn.Linear(12, 12),
+                  b=nn.Linear(16, 4))  # fmt: skip
     notes = audit(module, X, Y, F.cross_entropy).notes
     assert any(n.startswith("token: ") and "it is no kernel" in n for n in notes)
-    assert any(n.startswith("w: ") and "complex" in n for n in notes)
     assert not any("no place was found that uses it" in n for n in notes)
+
+
+def spectral(x: Tensor, w: Tensor) -> Tensor:
+    """A layer of a Fourier neural operator: (examples, channels, places)."""
+    return torch.fft.irfft(torch.einsum("bik,iok->bok", torch.fft.rfft(x), w), n=x.shape[-1])
+
+
+@pytest.mark.parametrize("times", [1.0, 1e-3, 1e3])
+def test_kernels_of_complex_numbers_are_judged_and_drawn(times: float) -> None:
+    def run(m: Any, x: Tensor) -> Tensor:
+        h = m.enters(x)
+        for w in m.inner:
+            h = F.relu(spectral(h, w))
+        return m.leaves(h).mean(-1)
+
+    torch.manual_seed(0)
+    inner = nn.ParameterList(torch.randn(32, 32, 9, dtype=torch.cfloat) / 4 for _ in range(4))
+    module = Made(run, enters=nn.Conv1d(3, 32, 1), inner=inner, leaves=nn.Conv1d(32, 4, 1))
+    with torch.no_grad():
+        inner[1].mul_(times)
+        module.enters.weight.mul_(3)
+    inner[3].requires_grad_(False)
+    x, before = torch.randn(64, 3, 16), copy.deepcopy(module.state_dict())
+    report = audit(module, x, torch.arange(64) % 4, F.cross_entropy)
+    assert all(torch.equal(a, before[n]) for n, a in module.state_dict().items())
+    if times == 1:
+        assert report.ok and not report.findings
+    else:
+        verdict = "shrinking" if times < 1 else "exploding"
+        assert report.findings[0].verdict == verdict
+        assert report.findings[0].changes == ("inner.1.real", "inner.1.imag")
+    said = reinitialize(module, x=x, rng=0)
+    assert said["inner.1.real"] == said["inner.1.imag"] == "he_normal"
+    assert said["inner.3.real"] == "left: frozen" and torch.equal(inner[3], before["inner.3"])
+    for half in (inner[1].real, inner[1].imag):
+        assert float(half.detach().std()) == pytest.approx(math.sqrt(1 / 32), rel=0.03)
+    assert audit(module, x, torch.arange(64) % 4, F.cross_entropy).ok
 
 
 def test_units_that_are_dead_or_equal_are_noted() -> None:

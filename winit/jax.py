@@ -976,16 +976,27 @@ class Function(Subject):
         leaves, self.tree = jax.tree_util.tree_flatten_with_path(params)
         self.leaves = {jax.tree_util.keystr(p, simple=True, separator="/"): v for p, v in leaves}
         kinds = jax.Array, np.ndarray
-        arrays = {n: v for n, v in self.leaves.items() if isinstance(v, kinds) and v.size}
-        if not arrays:
+        whole = {n: v for n, v in self.leaves.items() if isinstance(v, kinds) and v.size}
+        if not whole:
             raise ValueError("params must hold at least one array")
+        self.halves = {n: {f"{n}.real": v.real, f"{n}.imag": v.imag}
+                       for n, v in whole.items() if jnp.iscomplexobj(v)}  # fmt: skip
+        arrays = {
+            half: a for n, v in whole.items() for half, a in self.halves.get(n, {n: v}).items()
+        }
         chosen = None
         if trainable is not None:
-            chosen = [n for n in arrays if _checks.function(trainable, "trainable")(n)]
+            free = [n for n in whole if _checks.function(trainable, "trainable")(n)]
+            chosen = [half for n in free for half in self.halves.get(n, [n])]
         name, x = getattr(f, "__name__", type(f).__name__), jax.tree.map(jnp.asarray, x)
         call = lambda found, inputs: _outputs(f(self.whole(found), inputs))  # noqa: E731
         super().__init__(name, call, arrays, x, loss=loss, targets=y, trainable=chosen, rng=rng)
 
     def whole(self, arrays: Mapping[str, Any]) -> Any:
         """The tree of parameters with these arrays in it."""
-        return jax.tree.unflatten(self.tree, list((self.leaves | dict(arrays)).values()))
+        made = self.leaves | {n: a for n, a in arrays.items() if n in self.leaves}
+        for n, halves in self.halves.items():
+            new = [arrays[half] for half in halves]
+            left = all(a is old for a, old in zip(new, halves.values(), strict=True))
+            made[n] = self.leaves[n] if left else jax.lax.complex(*new)
+        return jax.tree.unflatten(self.tree, [*made.values()])

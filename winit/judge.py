@@ -916,12 +916,18 @@ def label(name: str, factor: Array) -> str:
     return f"{name}[{listed(map(str, off))}]" if 0 < len(off) < factor.size else name
 
 
+def halves(case: Case, name: str) -> list[str]:
+    """A kernel's parameter, and those that are added to it, as imaginary parts are."""
+    return [name, *(k.name for k in case.sites[case.owner[name]].kernels if k.joined)]
+
+
 def spans(case: Case, names: list[str], factors: Mapping[str, Array]) -> str:
     """All of these kernels, "first to last" where they follow each other in the table."""
     place = {name: k for k, name in enumerate(sorted(case.owner, key=lambda n: case.owner[n]))}
     found = list[list[str]]()
     for name in names:
         said, last = label(name, factors[name]), found[-1][-1] if found else ""
+        said = ", ".join([said, *halves(case, name)[1:]])
         if said == name and place.get(last, -2) + 1 == place[name]:
             found[-1].append(name)
         else:
@@ -1064,7 +1070,8 @@ def _put_right(search: Search, names: list[str]) -> Change:
     else:
         text = f"draw {who} " + (f"with {min(schemes)}" if len(schemes) == 1 else f"at {ideal}")
     values = {name: value for name, value in search.means.items() if name in names}
-    return Change(text + _asking(search.subject, names), {n: factors[n] for n in names}, values)
+    scales = {half: factors[n] for n in names for half in halves(case, n)}
+    return Change(text + _asking(search.subject, names), scales, values)
 
 
 def changes(search: Search) -> Changes:
@@ -1348,14 +1355,15 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
         factors, tried = suspects(case, means) if rule.scaled else {}, dict[str, Case]()
         for name, factor in factors.items() if cures else ():
             alone = {k: value for k, value in means.items() if k == name}
-            tried[name] = Change("", {name: factor}, alone).run(subject, case)
+            scales = dict.fromkeys(halves(case, name), factor)
+            tried[name] = Change("", scales, alone).run(subject, case)
         named, text = blamed(case, rule, factors, tried), ""
         if cures:
             change = cure(Search(subject, case, rule, named, factors, means))
             behind = TARGETS if subject.y2 < LOW else BEHIND
             text = change.text if change else f"no redraw cures this: {advice(rule, case, behind)}"
             named = [] if rule.find is collapsed else named
-            named = list(change.scales) if change and change.scales else named
+            named = [n for n in factors if change and n in change.scales] or named
         excess, at = rule.excess(case), _places(case, named, factors)
         if not (rule.moved and at):
             at = list(np.flatnonzero(excess > 0)) if len(excess) == len(rows) else []

@@ -169,7 +169,6 @@ class Subject:
     def kept(self, name: str) -> str:
         """Why a parameter is to be left alone ("frozen", "given as a constant"), or ""."""
         free = {k.name for k in self.reader.parameters if k.trainable}
-        free |= {n for n, a in self.arrays.items() if "complex" in str(a.dtype)}  # not looked into
         return self.given(name) if name in free else "frozen"
 
     def resets(self, name: str) -> list[Array]:
@@ -248,13 +247,11 @@ class Subject:
         return {}
 
     def unread(self) -> list[str]:
-        """Which parameters hold numbers that are not looked into, in sentences."""
-        told = [(n, str(a.dtype), a) for n, a in self.arrays.items()]
-        small = [n for n, kind, a in told if a.dtype.itemsize == 1 < a.ndim and "bool" not in kind]
-        wide = [n for n, kind, _ in told if "complex" in kind]
-        said = ((small, "whole numbers (quantized)"), (wide, "complex numbers"))
-        return [f"{', '.join(names)}: of {text}, neither judged nor drawn."
-                for names, text in said if names]  # fmt: skip
+        """Which parameters hold numbers that are not looked into, in a sentence."""
+        small = [n for n, a in self.arrays.items()
+                 if a.dtype.itemsize == 1 < a.ndim and "bool" not in str(a.dtype)]  # fmt: skip
+        text = "of whole numbers (quantized), neither judged nor drawn."
+        return [f"{', '.join(small)}: {text}"] if small else []
 
     def measure(
         self,

@@ -1356,16 +1356,24 @@ class Module(Subject):
                     seen.add(id(t))
                     arrays[path + name], self.owners[path + name] = t, (part, name)
         _check(type(module).__name__, arrays)
-        arrays = {n: t for n, t in arrays.items() if t.numel()}  # what is empty is no kernel
+        whole = {n: t for n, t in arrays.items() if t.numel()}  # what is empty is no kernel
+        buffers = [n for n, (part, name) in self.owners.items() if name in part._buffers]
+        halves = {n: [f"{n}.real", f"{n}.imag"] for n, t in whole.items()
+                  if t.is_complex() and n not in buffers}  # fmt: skip
+        self.owners |= {half: self.owners[n] for n, pair in halves.items() for half in pair}
+        parts = {n: torch.view_as_real(t).unbind(-1) if n in halves else (t,)
+                 for n, t in whole.items()}  # fmt: skip
+        arrays = {half: part for n, t in parts.items()
+                  for half, part in zip(halves.get(n, [n]), t, strict=True)}  # fmt: skip
         self.known = dict[str, list[Array]]()
         args, words = self.asked = _arguments(module, x, arrays)
 
         def call(own: Mapping[str, Tensor], inputs: Any) -> Any:
-            copies = {id(arrays[n]): t for n, t in own.items()}
+            copies = {id(t): torch.complex(*(own[half] for half in halves[n])) if n in halves
+                      else own[n] for n, t in whole.items()}  # fmt: skip
             with _standing_in([part for _, part in found], copies, training):
                 return module(*inputs[0], **inputs[1])
 
-        buffers = [n for n, (part, name) in self.owners.items() if name in part._buffers]
         trainable = [n for n, t in arrays.items() if t.requires_grad]
         try:
             super().__init__(type(module).__name__, call, arrays, (args, words), loss=loss,
@@ -1377,7 +1385,8 @@ class Module(Subject):
             said = str(error).partition("\n")[0]  # in others' words
             raise ValueError(f"{type(module).__name__} does not run on x: {said}") from error
         held = {id(p) for p in module.parameters()}
-        missed = [n for n in trainable if id(arrays[n]) not in held and n not in buffers]
+        missed = [n for n, t in whole.items()
+                  if t.requires_grad and id(t) not in held and n not in buffers]  # fmt: skip
         packed = [path.removesuffix(".") or self.name for path, part in found
                   if ".quantized" in type(part).__module__ and hasattr(part, "weight")]  # fmt: skip
         about = ((missed, "not registered in the module, so no optimizer gets it."),
@@ -1412,6 +1421,7 @@ class Module(Subject):
             self.known[name] = []
             draws = 2 if self.arrays[name].numel() > 8 else 8
             resets = hasattr(part, "reset_parameters") and not part._modules
+            resets &= name.endswith(own)  # no half of complex numbers
             for seed in range(draws) if resets else ():
                 with torch.random.fork_rng(), _standing_in([part], {}, None), torch.no_grad():
                     torch.manual_seed(seed)
