@@ -2068,6 +2068,24 @@ def test_outputs_of_complex_numbers_are_outputs() -> None:
         assert (finding.verdict, finding.changes) == ("exploding", ("w1",))
 
 
+@pytest.mark.parametrize("times", [1, 100])
+def test_slopes_that_go_straight_through_saturate(times: float) -> None:
+    """By what the gradient goes through, not by the steps that are given."""
+
+    def act(h: Any) -> Any:
+        clipped = jnp.clip(h, -1, 1)
+        return clipped + jax.lax.stop_gradient(jnp.sign(h) - clipped)
+
+    p = kernels((64, 64), (64, 64), (64, 4))
+    p["w1"] *= times
+    f = lambda p, x: act(act(x @ p["w0"]) @ p["w1"]) @ p["w2"]  # noqa: E731
+    report = winit.jax.audit(f, p, data(128, 64), np.arange(128) % 4, cross_entropy)
+    assert report.ok == (times == 1)
+    if times > 1:
+        finding = report.findings[0]
+        assert finding.verdict == "saturated" and finding.changes == ("w1",)
+
+
 def test_an_expert_that_no_example_chooses_is_not_dead() -> None:
     """All run, and marks of the chosen ones weigh what they give."""
 
@@ -2083,6 +2101,32 @@ def test_an_expert_that_no_example_chooses_is_not_dead() -> None:
     report = winit.jax.audit(f, params, data(64, 16), np.arange(64) % 5, cross_entropy)
     alone = "w2, w3, w6 and 3 more: no gradient comes back: these examples choose others."
     assert report.ok and alone in report.notes
+
+
+@pytest.mark.parametrize("fault", ["", "dead", "unread"])
+def test_one_dead_member_of_an_ensemble_is_dead(fault: str) -> None:
+    """But not one whose outputs the loss does not read."""
+
+    def f(p: Any, x: Any) -> Any:
+        def member(own: Any) -> Any:
+            h = jax.nn.relu(x @ own["w0"])
+            return jax.nn.relu(h @ own["w1"] + own["bias"]) @ own["w2"]
+
+        return jax.vmap(member, out_axes=1)(p)
+
+    def cost(z: Any, y: Any) -> Any:
+        shown = z[:, :3] if fault == "unread" else z
+        return sum(cross_entropy(shown[:, k], y) for k in range(shown.shape[1])) / 4
+
+    p = kernels((4, 16, 24), (4, 24, 24), (4, 24, 3))
+    p = {n: w / w.std() / w.shape[1] ** 0.5 for n, w in p.items()}
+    p |= {"w0": 2**0.5 * p["w0"], "w1": 2**0.5 * p["w1"], "bias": np.zeros((4, 24), "float32")}
+    p["bias"][2] -= 100 * (fault == "dead")
+    report = winit.jax.audit(f, p, data(64, 16), np.arange(64) % 3, cost)
+    assert report.ok == (fault != "dead")
+    if fault == "dead":
+        finding = report.findings[0]
+        assert finding.verdict == "dead" and finding.changes == ("bias",)
 
 
 @pytest.mark.parametrize("dead", [False, True])

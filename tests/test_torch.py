@@ -4506,6 +4506,34 @@ def test_experts_in_one_product_are_kernels(at_once: bool) -> None:
     assert finding.verdict == "exploding" and finding.changes == ("falls",)
 
 
+def rounded(h: Tensor) -> Tensor:
+    """A sign whose gradient goes straight through where |h| < 1."""
+    clipped = h.clamp(-1, 1)
+    return clipped + (h.sign() - clipped).detach()
+
+
+def bit(h: Tensor) -> Tensor:
+    share = (0.5 + h / 4).clamp(0, 1)
+    return (share > 0.5).float() + share - share.detach()
+
+
+@pytest.mark.parametrize("times", [1, 100])
+@pytest.mark.parametrize("act", [rounded, bit])
+def test_slopes_that_go_straight_through_saturate(act: Any, times: float) -> None:
+    """By what the gradient goes through, not by the steps that are given."""
+    torch.manual_seed(0)
+    module = Made(lambda m, x: m.o(act(m.b(act(m.a(x))))), a=nn.Linear(64, 64),
+                  b=nn.Linear(64, 64), o=nn.Linear(64, 4))  # fmt: skip
+    for layer in (module.a, module.b):
+        nn.init.normal_(layer.weight, 0.0, 1 / 8)
+    module.b.weight.data *= times
+    report = audit(module, torch.randn(128, 64), torch.arange(128) % 4, F.cross_entropy)
+    assert report.ok == (times == 1)
+    if times > 1:
+        assert report.findings[0].verdict == "saturated"
+        assert "b.weight" in report.findings[0].changes
+
+
 @pytest.mark.parametrize("fault", ["", "zeros", "far"])
 def test_an_expert_in_one_array_that_reads_nothing_is_not_dead(fault: str) -> None:
     """Marks of the chosen ones multiply what all read: two of eight read zeros."""

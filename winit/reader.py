@@ -744,6 +744,7 @@ class Reader:
             return replace(self._mixed(op, known, degree, pending), level=level,
                            raised=any_of(v.raised for v in known) | _raised(op, known, degree),
                            least=_low(op, known) if rises else -math.inf)  # fmt: skip
+        self._straight_through(op, inputs, main)
         open_ended = not all(v.exact for v in sides)
         scaled = open_ended and len(main) == 1 and self._scaled(op, came, main[0], bool(made_of))
         powers = first.powers if level == first.level else self._powers(op, inputs)
@@ -769,6 +770,13 @@ class Reader:
             bounded=bounded,
             raised=made.raised | _raised(op, known, degree),
         )
+
+    def _straight_through(self, op: Op, inputs: Sequence[Value], main: Sequence[int]) -> None:
+        """Keep the curve whose slopes a sum has, if the rest of it lets no gradient back."""
+        felt = [k for k in main if inputs[k].flows and op.kind == "add"]
+        for k in felt if len(felt) < len(main) else ():
+            if not inputs[k].straight:
+                self._keep(op.number, k, inputs[k])
 
     def _normalized(
         self, op: Op, inputs: Sequence[Value], main: Sequence[int], made: Value, open_ended: bool

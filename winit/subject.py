@@ -287,8 +287,9 @@ class Subject:
             top = float(back["top"])
             kernels[n] = Weight(math.sqrt(mean), total, zero, stds, felt, rms, top, tied)
         drafts = self.reader.drafts
-        pairs = zip(drafts, self.program.sites, strict=True)
-        rows = [self._row(draft, site, kernels, notes) for draft, site in pairs]
+        pairs = [*zip(drafts, self.program.sites, strict=True)]
+        read = _read(notes, pairs)
+        rows = [self._row(draft, site, kernels, notes, read) for draft, site in pairs]
         steps: Any = {
             n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps", "opens", "silent")
         }
@@ -345,7 +346,12 @@ class Subject:
         return second, unbiased * _mean(varying) / second if second else math.nan, steps
 
     def _row(
-        self, d: Draft, site: Site, kernels: Mapping[str, Weight], notes: Notes
+        self,
+        d: Draft,
+        site: Site,
+        kernels: Mapping[str, Weight],
+        notes: Notes,
+        read: Mapping[int, NDArray[np.bool_]],
     ) -> dict[str, Any]:
         i = d.z
         weight = kernels[site.kernel.name]
@@ -362,7 +368,8 @@ class Subject:
         found = [note for note in (z, g) if note is not None]
         units, dead = [_units(note) for note in found], math.nan
         if g is not None and (g2 > 0 or z2 > 0) and g2 < math.inf:
-            dead = _dead(g, site.kernel.layers)
+            apart = d.contract.apart and not (site.chosen or d.routed)  # no experts
+            dead = _dead(g, site.kernel.layers, read[site.groups] if apart else np.ones(1, bool))
         uneven = _uneven(units[0], site.groups) if units and d.contract.apart else 0.0
         zero = [part == 0 for part in units] if len(units) == 2 else [np.zeros(0, dtype=bool)] * 2
         silent = zero[0] & zero[1]
@@ -472,12 +479,30 @@ def _units(note: Note) -> Array:
     return np.asarray(sums.reshape(-1, sums.shape[-1]).sum(axis=0))
 
 
-def _dead(note: Note, layers: int) -> float:
-    """The share of units to which nothing comes back; of layers stacked in one kernel the most."""
+def _read(notes: Notes, pairs: Sequence[tuple[Draft, Site]]) -> dict[int, NDArray[np.bool_]]:
+    """Of sites with so many groups, as members of an ensemble, those whose outputs are felt."""
+    found = {site.groups: np.ones(site.groups, dtype=bool) for _, site in pairs}
+    for d, site in pairs:
+        if site.head and f"g {d.z}" in notes:
+            units = _units(notes[f"g {d.z}"])
+            if len(units) % site.groups == 0:
+                found[site.groups] &= units.reshape(site.groups, -1).any(axis=1)
+    return found
+
+
+def _dead(note: Note, layers: int, read: NDArray[np.bool_]) -> float:
+    """The share of units to which nothing comes back.
+
+    Of layers stacked in one kernel, and of wide groups whose outputs are felt, the most.
+    """
     sums = note["x"].astype(np.float64)
     layers = layers if sums.ndim > 2 and len(sums) == layers else 1
     each = sums.reshape(layers, -1, sums.shape[-1]).sum(axis=1)
-    return float((each <= SILENT * each.mean()).mean(axis=1).max())
+    silent = each <= SILENT * each.mean()
+    units, groups = sums.shape[-1], len(read)
+    if read.any() and units >= WIDE * groups > WIDE and units % groups == 0:
+        silent = silent.reshape(layers, groups, -1)[:, read].reshape(layers * read.sum(), -1)
+    return float(silent.mean(axis=1).max())
 
 
 def _uneven(units: Array, groups: int) -> float:
