@@ -4506,6 +4506,29 @@ def test_experts_in_one_product_are_kernels(at_once: bool) -> None:
     assert finding.verdict == "exploding" and finding.changes == ("falls",)
 
 
+def test_weights_that_are_clipped_as_they_are_rounded_are_drawn_again() -> None:
+    """What they make of too large ones no longer grows with them, and yet a draw is the cure."""
+
+    class Rounded(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            steps = (64 * self.weight).clamp(-127, 127)
+            return F.linear(x, (steps + (steps.round() - steps).detach()) / 64, self.bias)
+
+    torch.manual_seed(0)
+    layers = [part for _ in range(5) for part in (Rounded(64, 64), nn.ReLU())]
+    module = nn.Sequential(*layers, nn.Linear(64, 4))
+    for layer in layers[::2]:
+        nn.init.kaiming_normal_(layer.weight)
+    for layer in (*layers[::2], module[-1]):
+        nn.init.zeros_(layer.bias)
+    layers[4].weight.data *= 100
+    x, y = torch.randn(128, 64), torch.arange(128) % 4
+    finding = audit(module, x, y, F.cross_entropy).findings[0]
+    assert finding.verdict == "exploding" and finding.cure.startswith("draw the whole model again")
+    reinitialize(module, x=x, rng=0)
+    assert audit(module, x, y, F.cross_entropy).ok
+
+
 def rounded(h: Tensor) -> Tensor:
     """A sign whose gradient goes straight through where |h| < 1."""
     clipped = h.clamp(-1, 1)

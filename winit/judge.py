@@ -1146,10 +1146,14 @@ def _redrawn(subject: Subject, names: list[str], std: float) -> Change:
 
 
 def _differs(subject: Subject, case: Case, values: Mapping[str, Array]) -> bool:
-    """Whether these values change more than the draws of kernels; a new spectrum is more."""
+    """Whether these values change more than the draws of kernels do.
+
+    A new spectrum is more, and so is one of weights that are clipped, as where they are rounded.
+    """
     sites = {k: case.sites[i] for k, i in case.owner.items()}
     rest = {k: value for k, value in values.items() if k not in sites
-            or (sites[k].scale.spectral and not redraw.orthogonal(sites[k], subject))}  # fmt: skip
+            or (sites[k].scale.spectral and not redraw.orthogonal(sites[k], subject))
+            or not (sites[k].scale.power or sites[k].scale.normed)}  # fmt: skip
     return any(np.any(value != subject.value(k)) for k, value in rest.items())
 
 
