@@ -2129,6 +2129,53 @@ def test_one_dead_member_of_an_ensemble_is_dead(fault: str) -> None:
         assert finding.verdict == "dead" and finding.changes == ("bias",)
 
 
+def factorization(p: Any, t: Any) -> Any:
+    rows = p["rows"][t]
+    pairs = jnp.square(rows.sum(1)) - jnp.square(rows).sum(1)
+    return p["lines"][t].sum(-1) + pairs.sum(-1) / 2
+
+
+@pytest.mark.parametrize("value", [0.05, 0.0])
+def test_factors_that_are_equal_in_every_row_are_symmetric(value: float) -> None:
+    """Rows differ by what they are of, and their entries never part; of zeros none moves."""
+    p = {"lines": np.zeros(60, "float32"), "rows": np.full((60, 8), value, "float32")}
+    x = RNG(0).integers(0, 20, (64, 3)) + np.array([0, 20, 40])
+    y = RNG(1).integers(0, 2, 64).astype("float32")
+    entropy = lambda z, y: jnp.mean(jax.nn.softplus(z) - z * y)  # noqa: E731
+    finding = winit.jax.audit(factorization, p, x, y, entropy).findings[0]
+    assert (finding.verdict, finding.names) == ("symmetric" if value else "dead", ("rows",))
+    if not value:
+        assert finding.changes == ("rows",)
+    p["rows"] = 0.01 * data(60, 8)
+    assert winit.jax.audit(factorization, p, x, y, entropy).ok
+
+
+def test_a_last_kernel_of_which_only_gradients_are_made_is_drawn() -> None:
+    """An energy's: no product with data is left of it, and its size is that of the outputs."""
+
+    def f(p: Any, x: Any) -> Any:
+        energy = lambda one: chain(jnp.tanh, 3)(p, one)[0]  # noqa: E731
+        return jax.vmap(jax.grad(energy))(x)[:, ::-1]
+
+    p, x = kernels((2, 64), (64, 64), (64, 1)), data(64, 2)
+    p["w2"] *= 100
+    finding = winit.jax.audit(f, p, x, x, squares).findings[0]
+    assert finding.verdict == "first loss far too high" and finding.changes == ("w2",)
+    drawn = winit.jax.reinitialize(f, p, x, rng=0)
+    assert winit.jax.audit(f, drawn, x, x, squares).ok
+
+
+def test_imaginary_parts_that_stand_beside_i_are_drawn_together() -> None:
+    p = {"re": 0.01 * data(16, 32, seed=5), "im": 0.01 * data(16, 32, seed=6), "o": data(32, 3)}
+
+    def f(p: Any, x: Any) -> Any:
+        return jnp.abs(x @ (p["re"] + 1j * p["im"])) @ p["o"]
+
+    drawn = winit.jax.reinitialize(f, p, data(64, 16), rng=0)
+    for half in ("re", "im"):
+        assert float(drawn[half].std()) == pytest.approx(math.sqrt(1 / 32), rel=0.1)
+
+
 @pytest.mark.parametrize("dead", [False, True])
 def test_one_dead_layer_of_a_stack_is_dead(dead: bool) -> None:
     def f(p: Any, x: Any) -> Any:

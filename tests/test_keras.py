@@ -1073,6 +1073,21 @@ def test_a_cure_says_that_a_draw_takes_the_model_for_trained() -> None:
     assert audit(model).ok
 
 
+def test_a_scale_that_is_far_too_large_is_set_back() -> None:
+    x = keras.Input((12,))
+    h = layers.Dense(32, activation="relu")(x)
+    h = h + layers.BatchNormalization(name="norm")(layers.Dense(32, use_bias=False)(h))
+    model = keras.Model(x, layers.Dense(5, activation="softmax")(h))
+    scale = model.get_layer("norm").gamma
+    scale.assign(100 * np.ones(32))
+    batch = np.random.default_rng(0).standard_normal((64, 12)).astype("float32")
+    asked = batch, np.arange(64) % 5, "sparse_categorical_crossentropy"
+    finding = audit(model, *asked).findings[0]
+    assert finding.cure == "set norm/gamma to the conventional start (ones)"
+    scale.assign(np.ones(32))
+    assert audit(model, *asked).ok
+
+
 def test_a_cure_of_a_scale_of_0_says_what_a_draw_must_be_told() -> None:
     norm = layers.BatchNormalization(name="norm")
     ends = layers.ReLU(), layers.Dense(3)

@@ -4557,6 +4557,119 @@ def test_slopes_that_go_straight_through_saturate(act: Any, times: float) -> Non
         assert "b.weight" in report.findings[0].changes
 
 
+def test_waves_that_a_gradient_is_taken_of_keep_their_frequencies() -> None:
+    """As of a SIREN that learns by its gradients: the first kernel is used once more, turned."""
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_(True)
+            made = m.c(torch.sin(30 * m.b(torch.sin(30 * m.a(x)))))
+            return torch.autograd.grad(made.sum(), x, create_graph=True)[0]
+
+    module = Made(run, a=nn.Linear(2, 64), b=nn.Linear(64, 64), c=nn.Linear(64, 1))
+    nn.init.uniform_(module.a.weight, -0.5, 0.5)
+    for layer in (module.b, module.c):
+        nn.init.uniform_(layer.weight, -math.sqrt(6 / 64) / 30, math.sqrt(6 / 64) / 30)
+    before = module.a.weight.detach().clone()
+    said = reinitialize(module, x=torch.rand(64, 2) * 2 - 1, rng=0)
+    assert said["a.weight"] == "left: the frequencies of waves"
+    assert torch.equal(module.a.weight, before) and "left" not in said["b.weight"]
+
+
+def test_branches_of_a_graph_that_start_near_0_stay_so() -> None:
+    """As an EGNN's coordinates, moved by differences times small numbers, summed at each node."""
+
+    def run(m: Any, h: Tensor, x: Tensor) -> Tensor:
+        rows, columns = torch.where(~torch.eye(len(h), dtype=torch.bool))
+        for lift, size in zip(m.lifts, m.sizes, strict=True):
+            apart = x[rows] - x[columns]
+            far = apart.square().sum(1, keepdim=True)
+            told = F.silu(lift(torch.cat([h[rows], h[columns], far], 1)))
+            x = x + torch.zeros_like(x).index_add_(0, rows, apart * size(told)) / len(h)
+            h = h + torch.zeros(len(h), 32).index_add_(0, rows, told)[:, :8] / len(h)
+        return x
+
+    lifts = nn.ModuleList(nn.Linear(17, 32) for _ in range(3))
+    sizes = nn.ModuleList(nn.Linear(32, 1, bias=False) for _ in range(3))
+    for size in sizes:
+        nn.init.xavier_uniform_(size.weight, gain=0.001)
+    module, x = Made(run, lifts=lifts, sizes=sizes), (torch.randn(24, 8), torch.randn(24, 3))
+    said = reinitialize(module, x=x, rng=0)
+    assert {said[f"sizes.{k}.weight"] for k in range(3)} == {"left: its branch starts near 0"}
+    assert "left" not in said["lifts.0.weight"] and audit(module, x).ok
+
+
+def test_gates_in_one_call_saturate_as_those_by_hand() -> None:
+    for gate in (F.glu, lambda z: z[:, :64] * z[:, 64:].sigmoid()):
+        module = Made(lambda m, x, gate=gate: m.b(gate(m.a(x))), a=nn.Linear(12, 128),
+                      b=nn.Linear(64, 4))  # fmt: skip
+        assert audit(module, X, Y, F.cross_entropy).ok
+        module.a.weight.data *= 1000
+        assert audit(module, X, Y, F.cross_entropy).findings[0].verdict == "saturated"
+
+
+@pytest.mark.parametrize("head", ["none", "unread", "detached"])
+def test_a_head_that_nothing_comes_back_to_hides_no_symmetry(head: str) -> None:
+    def run(m: Any, x: Tensor) -> Any:
+        h = torch.tanh(m.b(torch.tanh(m.a(x))))
+        m.other = m.c(h) if head == "unread" else m.c(h).detach() if head == "detached" else None
+        return m.o(h)
+
+    torch.manual_seed(0)
+    module = Made(run, a=nn.Linear(12, 32), b=nn.Linear(32, 32), c=nn.Linear(32, 1),
+                  o=nn.Linear(32, 4))  # fmt: skip
+    with torch.no_grad():  # units of the first layer are copies, and so are all their readers
+        module.a.weight.copy_(module.a.weight[:1].clone().expand(32, 12))
+        module.a.bias.zero_()
+        module.b.weight.copy_(module.b.weight[:, :1].clone().expand(32, 32))
+    finding = audit(module, X, Y, F.cross_entropy).findings[0]
+    assert (finding.verdict, finding.names) == ("symmetric", ("a.weight",))
+
+
+def test_an_output_that_only_its_gradient_uses_is_told_apart() -> None:
+    """Of two potentials one is differentiated: the last kernel of zeros has rows that part."""
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_(True)
+            other = m.c(torch.tanh(m.b(torch.tanh(m.a(x)))))[:, 1]
+            return torch.autograd.grad(other.sum(), x, create_graph=True)[0]
+
+    module = Made(run, a=nn.Linear(2, 64), b=nn.Linear(64, 64), c=nn.Linear(64, 2, bias=False))
+    x = torch.randn(40, 2)
+    for layer in (module.a, module.b):
+        nn.init.orthogonal_(layer.weight)
+    nn.init.zeros_(module.c.weight)
+    assert audit(module, x, x.flip(1), nn.MSELoss()).ok
+
+
+class Quantized(nn.Module):
+    """A small autoencoder through the nearest of 32 codes; its own losses are an output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rises = nn.Sequential(nn.Linear(12, 64), nn.ReLU(), nn.Linear(64, 8))
+        self.falls = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 12))
+        self.codes = nn.Embedding(32, 8)
+        nn.init.uniform_(self.codes.weight, -1 / 32, 1 / 32)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        z = self.rises(x)
+        near = self.codes(torch.cdist(z, self.codes.weight).argmin(1))
+        own = F.mse_loss(near, z.detach()) + F.mse_loss(near.detach(), z) / 4
+        return self.falls(z + (near - z).detach()), own
+
+
+def test_what_a_loss_of_the_models_own_moves_is_no_explosion() -> None:
+    """The encoder learns by how far its codes are, and the decoder's last kernel starts small."""
+    torch.manual_seed(0)
+    module, x = Quantized(), torch.randn(64, 12)
+    loss = lambda made, y: F.mse_loss(made[0], y) + made[1]  # noqa: E731
+    assert audit(module, x, x, loss).ok
+    reinitialize(module, x=x, rng=0)
+    assert audit(module, x, x, loss).ok
+
+
 @pytest.mark.parametrize("fault", ["", "zeros", "far"])
 def test_an_expert_in_one_array_that_reads_nothing_is_not_dead(fault: str) -> None:
     """Marks of the chosen ones multiply what all read: two of eight read zeros."""

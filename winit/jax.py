@@ -281,6 +281,7 @@ class Reading(Interpreter):
             whole=not any(jnp.issubdtype(v.aval.dtype, jnp.inexact) for v in eqn.outvars),
             stops=name == "stop_gradient",
             count=count,
+            scatters=name == "scatter-add" and inputs[0].exact and not inputs[0].number,
             contract=contract,
             parts=reader.equal_parts(eqn.invars[0].aval.size, eqn.outvars[0].aval.size)
             if name in ("slice", "split", "unstack")

@@ -256,8 +256,9 @@ def opening(case: Case, subject: Subject, change: Change | None = None) -> Case:
 
 
 def shut(case: Case) -> bool:
-    """Whether nothing passes a place, or nothing comes back."""
-    return bool(((case.m.z2 == 0) | (case.m.g2 == 0)).any())
+    """Whether nothing passes a place, or nothing comes back where something should."""
+    mute = case.each(lambda site: site.kernel.name in case.mute)
+    return bool(((case.m.z2 == 0) | (case.m.g2 == 0) & ~mute).any())
 
 
 def _partial(case: Case) -> list[str]:
@@ -626,6 +627,9 @@ def effects(case: Case, m: Measured) -> tuple[Array, Array]:
     """
     largest, last = np.full((2, len(case.sites)), math.nan)
     scales = opening_scales(case)
+    # Of an output that has no head, as a loss of the model's own, the last are inside.
+    headed = case.program.outputs(np.flatnonzero(case.heads))
+    ends = case.heads | case.each(lambda s: bool({*s.outputs} - headed) and not s.lookup)
     for network in networks(case):
         found = list[tuple[int, float, float]]()  # sites, effects, those without the scales
         for i in network:
@@ -637,7 +641,7 @@ def effects(case: Case, m: Measured) -> tuple[Array, Array]:
         quarter = found[: max(1, len(found) // 4)]
         steps = [(i, effect) for i, effect, _ in found if case.sites[i].kernel.trainable]
         n = max(1, len(steps) // 4)
-        heads = [(i, effect) for i, effect in steps[:-n] if case.heads[i]]  # all are the last
+        heads = [(i, effect) for i, effect in steps[:-n] if ends[i]]  # all are the last
         begun, ended = (max((effect for _, effect in part), default=0.0)
                         for part in (steps[:n], heads + steps[-n:]))  # fmt: skip
         if begun * ended > 0:
@@ -986,6 +990,11 @@ def _apart(search: Search, starts: Mapping[str, Start], given: Mapping[str, Star
         yield Change(f"draw {listed(lost)} again", values=lost)
     if rule.scaled or rule.find is dead:
         yield from _unshifted(search, given if rule.find is first_loss else starts, given)
+    wide = [n for n in case.program.factors if n in starts and n not in case.owner
+            and case.m.kernels[n].rms > CROSSED > np.abs(starts[n][0]).max()]  # fmt: skip
+    if wide and rule.scaled:  # scales, as of a normalization
+        text = f"set {listed(wide)} to the conventional start ({starts[wide[0]][1]})"
+        yield Change(text, values={n: starts[n][0] for n in wide})
     single = [n for n in case.program.factors if n not in case.owner
               and math.prod(subject.parameters[n]) == 1]  # fmt: skip
     far = [n for n in single if case.m.kernels[n].rms > CROSSED]  # such as a temperature
@@ -1101,7 +1110,8 @@ def _changes(search: Search) -> Changes:
     starts = {k: new for k, new in drawn.items() if new[0].any() or k not in case.opened}
     values = {k: value for k, (value, _) in starts.items()}
     yield from _apart(search, starts | given, given)
-    whole = Change("draw the whole model again (reinitialize)", values=values)
+    again = "draw the whole model again (reinitialize)"
+    whole = Change(again + _asking(subject, []), values=values)
     # Another draw of the same is no cure, though chance may let it pass.
     if not rule.scaled or search.factors or _differs(subject, case, values):
         yield whole
@@ -1110,7 +1120,7 @@ def _changes(search: Search) -> Changes:
     if others:  # which it draws, too, where it must
         yield replace(whole, values=values | others)
     if given:
-        text = f"{whole.text} by force=True, since {listed(given)} {be('was', 'were', given)} given"
+        text = f"{again} by force=True, since {listed(given)} {be('was', 'were', given)} given"
         whole = Change(text, values=values | {k: value for k, (value, _) in given.items()})
         yield whole
     if rule.scaled or rule.find is dead:
@@ -1129,9 +1139,11 @@ def _bare(subject: Subject, case: Case, rule: Rule) -> list[str]:
     mains = {site.kernel.name for site in case.sites}
     shapes = {n: subject.parameters[n] for n in case.m.kernels if n not in mains}
     others = {*case.program.frozen, *case.program.shifts, *case.program.unused}
-    found = [n for n, shape in shapes.items() if len(shape) > 1 < shape[-1] and n not in others]
+    found = [n for n, shape in shapes.items()
+             if len(shape) > 1 < math.prod(shape) and n not in others]  # fmt: skip
     if rule.scaled:
         return [n for n in found if case.m.kernels[n].rms > CROSSED]
+    found = [n for n in found if shapes[n][-1] > 1]
     rows = {n: subject.value(n).reshape(-1, shapes[n][-1])
             for n in found if rule.find is symmetric}  # fmt: skip
     return [n for n, own in rows.items() if len(np.unique(own, axis=0)) <= ALIKE * len(own)]
@@ -1159,7 +1171,8 @@ def _differs(subject: Subject, case: Case, values: Mapping[str, Array]) -> bool:
 
 def _quieted(subject: Subject, case: Case) -> Changes:
     """Outputs nearer to 0, by the last kernels and shifts as they are."""
-    last = [site for site, head in zip(case.sites, case.heads, strict=True) if head]
+    last = [site for site, head in zip(case.sites, case.heads, strict=True)
+            if head and site.kernel.name not in case.mute]  # fmt: skip
     shifts = {n: 0 * subject.value(n) for site in last for n in site.shifts
               if n in subject.parameters and subject.value(n).any()}  # fmt: skip
     kernels = {site.scale.name: subject.value(site.scale.name) for site in last}
@@ -1183,8 +1196,11 @@ def _raised(subject: Subject, case: Case, starts: Mapping[str, Start]) -> Change
     zeros = [k for k in case.program.factors if case.closed.kernels[k].zero]
     forced = redraw.values(subject, np.random.default_rng(KEY), force=True) if zeros else {}
     frozen = {k: new for k, new in forced.items() if k in case.fixed}
-    for known in ({**starts, **frozen}, {**forced, **starts, **frozen}):
-        own = {k: known[k][0] for k in zeros if k in known and known[k][0].any()}
+    mute = [k for k in zeros if case.closed.kernels[k].gradient == 0]  # others open by themselves
+    tried = [(names, known) for known in ({**starts, **frozen}, {**forced, **starts, **frozen})
+             for names in (mute, zeros)]  # fmt: skip
+    for names, known in tried:
+        own = {k: known[k][0] for k in names if k in known and known[k][0].any()}
         flat = [k for k, value in own.items() if not np.ptp(value)]
         random = [k for k in own if k not in flat]
         said = [f"draw {listed(random)} at random"] * bool(random)

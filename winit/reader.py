@@ -129,6 +129,7 @@ class Op:
     stops: bool = False  # no gradient passes
     count: float = 1.0  # values that a sum adds up
     mean: bool = False  # and is divided by how many they are
+    scatters: bool = False  # and puts where the data say, among zeros
     contract: Sequence[Contract | None] = ()  # by the position of the kernel
     parts: int = 1  # of how many equal parts a move takes one
     kept: float = 1.0  # how much of a move's result is no padding
@@ -936,7 +937,8 @@ class Reader:
         """Of parameters and constants alone."""
         number, single = inputs[0].number if inputs else 0.25, op.kind in ELEMENTWISE
         parts = [k for k, v in enumerate(inputs) if v.powers]
-        plain = all(inputs[k].source >= 0 for k in parts)  # as they stand
+        # As they stand, or turned, as i times one is.
+        plain = all(inputs[k].source >= 0 or [*inputs[k].times.values()] == [1.0] for k in parts)
         for pair in product(*(inputs[k].powers for k in parts)) if op.kind == "add" else ():
             self.pairs |= {frozenset(pair)} if plain else set()
         unknown = any(not (v.powers or v.exact) and v.share == 1 for v in inputs)
@@ -1150,7 +1152,8 @@ class Reader:
                   for v in joins for n, times in _behind(v).items()}  # fmt: skip
         ahead = {_ahead(v)[0] for v in joins if v.level > ROUTING}
         ahead = {max(times, min(1.0, times * count)) for times in ahead}
-        nulls = any_of(map(_nulls, known)) if op.kind in ("reduce", "contract") else 0
+        adds = op.kind in ("reduce", "contract") or op.scatters
+        nulls = any_of(map(_nulls, known)) if adds else 0
         made = _through(made, known) if op.kind == "contract" else made
         taken = ahead.pop() if len(ahead) == 1 else 1.0
         raised = made.raised | _raised(op, known, degree)

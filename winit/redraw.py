@@ -513,7 +513,8 @@ def spare(subject: Subject, rng: Draws, drawn: Collection[str]) -> dict[str, Sta
     mains = {site.kernel.name for site in sites}
     near = {site.kernel.name for i, site in enumerate(sites)
             if shut(i, subject, plans[i].std) or settled(i, subject, plans[i].std)}  # fmt: skip
-    tokens = [name for name, shape in subject.parameters.items() if len(shape) > 1 < shape[-1]
+    tokens = [name for name, shape in subject.parameters.items()
+              if len(shape) > 1 < math.prod(shape)
               and name not in {*drawn, *mains} and not subject.kept(name)]  # fmt: skip
     left = [name for name in subject.used if name not in drawn and not subject.kept(name)
             and (name in near or not subject.value(name).any())]  # fmt: skip
@@ -535,6 +536,8 @@ def values(
     parts = {k.name for site, pair in zip(sites, pairs, strict=True)
              if generated(site) and not pair for k in site.kernels}  # fmt: skip
     weak = faint(subject, plans)
+    waves = {site.kernel.name for site, own in zip(sites, plans, strict=True)
+             if frequencies(site, subject, own.std)}  # fmt: skip
     for i in first_places(program):
         site, own, name, made = sites[i], plans[i], sites[i].kernel.name, generated(sites[i])
         if made and pairs[i] and not named:  # so that the product has the plan's
@@ -543,7 +546,7 @@ def values(
                 drawn = initializers.normal(kernel.shape, std=std, rng=rng)
                 found[kernel.name] = drawn, f"normal, std={std:.4g}"
         given = i not in weak and (shut(i, subject, own.std) or settled(i, subject, own.std))
-        given |= frequencies(site, subject, own.std) or name in (*program.stopped, *program.guarded)
+        given |= name in (*waves, *program.stopped, *program.guarded)
         if name in parts or made or site.kernel.bent or (given and not force):
             continue
         own = named if named and name not in tables else as_given(site, own, subject)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from winit.program import Array, Kernel, Measured, Program, Site, Weight
+from winit.program import Array, Measured, Program, Site, Weight
 from winit.reader import Draft, Reader, any_of, bits
 
 KEY = 0x77696E6974  # the audit's own branch of every seed: its noise is nobody's draw
@@ -379,8 +379,9 @@ class Subject:
             marks = [part[:, ~pruned] for part in marks]
         distinct = _distinct([m for part in marks for m in part]) + pruned.sum()
         # Squares do not tell apart what signs do. Within, units of opposite signs do the same.
-        if site.head and 2 * distinct <= site.units:
-            distinct = max(distinct, self._parting(site.kernel, notes))
+        told = site.head or (g2 == 0 < weight.gradient)  # or by another way, as in a derivative
+        if told and 2 * distinct <= site.units:
+            distinct = max(distinct, self._parting(site, notes))
         return _EMPTY | {"uneven": uneven, "x2": x2, "z2": z2, "g2": g2,
                          "x_share": x_share, "z_share": z_share,
                          "dead": dead, "distinct": distinct,
@@ -411,14 +412,17 @@ class Subject:
                     return True
         return False
 
-    def _parting(self, kernel: Kernel, notes: Notes) -> float:
+    def _parting(self, site: Site, notes: Notes) -> float:
         """How many units get different gradients: they part, though they may start as one."""
+        kernel = site.kernel
         gradient = notes[f"weight {kernel.name}"]["all"]
         at = kernel.index() if kernel.index else np.full((1, 1, 1), -1)
         if at.min() < 0 or math.prod(gradient.shape) <= at.max():
             return 0.0
         within = ROUNDED if gradient.dtype.itemsize > 2 else ROUNDED16
         rows = matrices(self.numpy(gradient), at)
+        if site.units == rows.shape[1]:  # which the rows of a table share
+            rows = rows.swapaxes(0, 1).reshape(site.units, -1)
         rows = rows.reshape(-1, rows.shape[-1])
         # By one direction: of two rows that differ the same part is at random.
         ways = np.sort(rows @ np.random.default_rng(0).standard_normal(rows.shape[-1]))

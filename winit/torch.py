@@ -759,10 +759,11 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         kept = args[0].numel() / results[0].numel() if name == "constant_pad_nd" else 1.0
         rest = [a for a in args if not isinstance(a, Tensor)]
         label = f"{name}{_mapped(rest, lambda t: t.shape if t.is_floating_point() else t)}"
+        zeros = kind == "join" and inputs[0].exact and not inputs[0].number
         return self.apply(
             kind, inputs, run if moves else single, outputs=len(results), shapes=shapes,
-            whole=whole, stops=name == "detach", count=count, parts=parts, label=label,
-            kept=min(kept, 1.0), mean=name.startswith(("mean", "avg_pool")),
+            whole=whole, scatters=sums and zeros, stops=name == "detach", count=count, parts=parts,
+            label=label, kept=min(kept, 1.0), mean=name.startswith(("mean", "avg_pool")),
         )  # fmt: skip
 
     def special(self, name: str, args: Any, told: list[Value], result: Tensor) -> Value | None:
@@ -782,7 +783,9 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             axis = args[1] if len(args) > 1 else -1
             a, b = (emit("move", [x], lambda v, k=k: [np.split(v, 2, axis)[k]], label=f"glu {k}",
                          parts=2, shapes=[args[0].shape]) for k in (0, 1))  # fmt: skip
-            return emit("mul", [a, emit("map", [b], lambda v: 1 / (1 + _exp(-v)))], np.multiply)
+            gated = emit("mul", [a, emit("map", [b], lambda v: 1 / (1 + _exp(-v)))], np.multiply)
+            self.bent(gated.source, {1: args[0].chunk(2, axis)[1].sigmoid()})
+            return gated
         if name == "_weight_norm_interface":
             v, g = (a.shape for a in args[:2])
             unit = emit("div", [x, emit("reduce", [x])], np.divide, shapes=[v, ()])
@@ -1115,8 +1118,8 @@ class Subject(Base):
             run.program = run.reader.program(told, [*self._remarks(run)], seen)
         felt = {n for n in self.weights if run.notes[f"weight {n}"]["x"].any()}
         heads = {site.kernel.name for site in run.program.sites if site.head}
-        for n in self.weights.keys() - heads:  # they would be kept, and nobody asks for them
-            del run.notes[f"weight {n}"]["all"]
+        for n in self.weights.keys() - heads if not run.reader.derived else ():
+            del run.notes[f"weight {n}"]["all"]  # which would be kept, and nobody asks for them
         run.program = replace(  # functions have derivatives of their own
             run.program,
             stopped=tuple(n for n in run.program.stopped if n not in felt),
