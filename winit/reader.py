@@ -938,7 +938,8 @@ class Reader:
         number, single = inputs[0].number if inputs else 0.25, op.kind in ELEMENTWISE
         parts = [k for k, v in enumerate(inputs) if v.powers]
         # As they stand, or turned, as i times one is.
-        plain = all(inputs[k].source >= 0 or [*inputs[k].times.values()] == [1.0] for k in parts)
+        whole = [[*v.times.values()] == [1.0] and not self.noisy & {*v.powers} for v in inputs]
+        plain = all(inputs[k].source >= 0 or whole[k] for k in parts)
         for pair in product(*(inputs[k].powers for k in parts)) if op.kind == "add" else ():
             self.pairs |= {frozenset(pair)} if plain else set()
         unknown = any(not (v.powers or v.exact) and v.share == 1 for v in inputs)
