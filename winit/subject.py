@@ -502,11 +502,12 @@ def _dead(note: Note, layers: int, read: NDArray[np.bool_]) -> float:
     sums = note["x"].astype(np.float64)
     layers = layers if sums.ndim > 2 and len(sums) == layers else 1
     each = sums.reshape(layers, -1, sums.shape[-1]).sum(axis=1)
-    silent = each <= SILENT * each.mean()
+    share = (each <= SILENT * each.mean()).mean(axis=1).max()
     units, groups = sums.shape[-1], len(read)
     if read.any() and units >= WIDE * groups > WIDE and units % groups == 0:
-        silent = silent.reshape(layers, groups, -1)[:, read].reshape(layers * read.sum(), -1)
-    return float(silent.mean(axis=1).max())
+        mute = (each == 0).reshape(layers, groups, -1)[:, read]  # others may be weak: `uneven`
+        share = max(share, mute.mean(axis=2).max())
+    return float(share)
 
 
 def _uneven(units: Array, groups: int) -> float:
