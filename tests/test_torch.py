@@ -4670,6 +4670,25 @@ def test_what_a_loss_of_the_models_own_moves_is_no_explosion() -> None:
     assert audit(module, x, x, loss).ok
 
 
+@pytest.mark.parametrize("temperature", [0.07, 1.0, 1000.0])
+def test_towers_at_far_too_high_a_temperature_are_found(temperature: float) -> None:
+    """Directions are compared, so no kernel's scale tells it; at 1,000 Adam stands still."""
+
+    def run(m: Any, a: Tensor, b: Tensor) -> Tensor:
+        return m.scale.exp() * F.normalize(m.one(a), dim=1) @ F.normalize(m.other(b), dim=1).T
+
+    torch.manual_seed(0)
+    one, other = (nn.Sequential(nn.Linear(n, 32), nn.ReLU(), nn.Linear(32, 16)) for n in (12, 20))
+    scale = nn.Parameter(torch.tensor(-math.log(temperature)))
+    a = torch.randn(32, 12)
+    x, y = (a, torch.cat([a, torch.randn(32, 8)], 1)), torch.arange(32)
+    report = audit(Made(run, one=one, other=other, scale=scale), x, y, F.cross_entropy)
+    assert report.ok == (temperature < 10)
+    if not report.ok:
+        finding = report.findings[0]
+        assert (finding.verdict, finding.cure) == ("shrinking", "set scale to 1")
+
+
 @pytest.mark.parametrize("fault", ["", "zeros", "far"])
 def test_an_expert_in_one_array_that_reads_nothing_is_not_dead(fault: str) -> None:
     """Marks of the chosen ones multiply what all read: two of eight read zeros."""

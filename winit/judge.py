@@ -45,6 +45,10 @@ EQUAL = 1e-12  # what varies less are examples that are the same, up to rounding
 # Six times what knowing nothing costs. Targets that fill [0, 1], as pixels do, cost four times that
 # where outputs are 0, which is sound; classes cost six times at logits of rms 7 to 10.
 LOSS = 6.0
+# Of a first loss of classes, squared: the most that kernels of their ideal stds change of it when
+# they are redrawn. Two towers compared at a temperature of 100 have 3e-8 and learn a little in 200
+# steps of Adam, at 1,000 they have 3e-10 and stand still; what is sound has 1e-7 and more.
+FELT = 1e-8
 # Share of the slopes that are steep for a unit normal signal, and here flat. The critical gain of
 # deep sigmoids, 10, flattens 0.7 and trains; the next one that is good, 6.5 for ten layers, half.
 SATURATED = 0.75
@@ -713,6 +717,20 @@ def bursts(case: Case) -> Array:
     return -effects(case, case.m)[1] - steep(case, bound)
 
 
+def numb(case: Case) -> Array:
+    """Classes of which nothing is known, and which no kernel moves: outputs far too near to 0.
+
+    A loss of numbers tells it by their scale, and one of the model's own is not known well enough.
+    """
+    most, classes = 0.0, math.isnan(case.m.growth) and case.loss < 2 * case.m.blind
+    for name, weight in case.m.kernels.items() if classes else ():
+        ideal = case.plans[case.owner[name]].std if name in case.owner else math.nan
+        size = ideal if ideal > 0 else max(weight.rms, OPENED)
+        felt = max(weight.gradient, case.closed.kernels[name].gradient)
+        most = max(most, size**2 * felt if name not in case.program.frozen else 0.0)
+    return np.array([math.log(FELT * case.loss**2 / most) if most > 0 else math.nan])
+
+
 @dataclass(frozen=True)
 class Rule:
     """What can be wrong, why (from the worst row), what it means for training, and what cures it.
@@ -805,6 +823,9 @@ RULES = (
          SOME, PATHS, moved=True),
     Rule(bursts, "exploding", "Redrawing the first kernels does far more than redrawing the last.",
          SOME, PATHS, moved=True),
+    Rule(numb, "shrinking", "Redrawing any kernel changes next to nothing of the loss.",
+         "SGD does not begin, and Adam late.", "multiply the outputs by more, as by a temperature "
+         "nearer to 1", whole=True),
 )  # fmt: skip
 
 
@@ -995,7 +1016,8 @@ def _apart(search: Search, starts: Mapping[str, Start], given: Mapping[str, Star
     if wide and rule.scaled:  # scales, as of a normalization
         text = f"set {listed(wide)} to the conventional start ({starts[wide[0]][1]})"
         yield Change(text, values={n: starts[n][0] for n in wide})
-    single = [n for n in case.program.factors if n not in case.owner
+    mains = {site.kernel.name for site in case.sites}
+    single = [n for n in case.program.factors if n not in mains
               and math.prod(subject.parameters[n]) == 1]  # fmt: skip
     far = [n for n in single if case.m.kernels[n].rms > CROSSED]  # such as a temperature
     for names in filter(None, (far, single if single != far else []) if rule.scaled else ()):
