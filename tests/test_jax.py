@@ -2103,9 +2103,9 @@ def test_an_expert_that_no_example_chooses_is_not_dead() -> None:
     assert report.ok and alone in report.notes
 
 
-@pytest.mark.parametrize("fault", ["", "dead", "unread"])
+@pytest.mark.parametrize("fault", ["", "dead", "unread", "zeros"])
 def test_one_dead_member_of_an_ensemble_is_dead(fault: str) -> None:
-    """But not one whose outputs the loss does not read."""
+    """But not one whose outputs the loss does not read, or whose last kernel of zeros opens."""
 
     def f(p: Any, x: Any) -> Any:
         def member(own: Any) -> Any:
@@ -2122,6 +2122,7 @@ def test_one_dead_member_of_an_ensemble_is_dead(fault: str) -> None:
     p = {n: w / w.std() / w.shape[1] ** 0.5 for n, w in p.items()}
     p |= {"w0": 2**0.5 * p["w0"], "w1": 2**0.5 * p["w1"], "bias": np.zeros((4, 24), "float32")}
     p["bias"][2] -= 100 * (fault == "dead")
+    p["w2"][2] *= fault != "zeros"
     report = winit.jax.audit(f, p, data(64, 16), np.arange(64) % 3, cost)
     assert report.ok == (fault != "dead")
     if fault == "dead":
@@ -2163,6 +2164,33 @@ def test_a_last_kernel_of_which_only_gradients_are_made_is_drawn() -> None:
     assert finding.verdict == "first loss far too high" and finding.changes == ("w2",)
     drawn = winit.jax.reinitialize(f, p, x, rng=0)
     assert winit.jax.audit(f, drawn, x, x, squares).ok
+
+
+def test_waves_are_not_made_slow_for_a_first_loss() -> None:
+    """Of a SIREN that learns by its gradient the last kernel is at fault, which no data meet."""
+
+    def f(p: Any, x: Any) -> Any:
+        waves = lambda one, w: jnp.sin(30 * (one @ w))  # noqa: E731
+        made = lambda one: (waves(waves(one, p["w0"]), p["w1"]) @ p["w2"])[0]  # noqa: E731
+        return jax.vmap(jax.grad(made))(x)
+
+    p, x = kernels((2, 64), (64, 64), (64, 1)), RNG(0).uniform(-1, 1, (64, 2)).astype("float32")
+    p = {"w0": p["w0"] / 3, "w1": p["w1"] / 30, "w2": p["w2"] / 20}
+    assert winit.jax.audit(f, p, x, x, squares).ok
+    p["w2"] *= 300
+    assert winit.jax.audit(f, p, x, x, squares).findings[0].changes == ("w2",)
+    drawn = winit.jax.reinitialize(f, p, x, rng=0)
+    assert drawn["w0"] is p["w0"] and winit.jax.audit(f, drawn, x, x, squares).ok
+
+
+def test_complex_data_out_of_scale_are_said_to_be() -> None:
+    p = {"w0": (data(16, 32) + 1j * data(16, 32, seed=2)) / 6, "w1": data(32, 3) / 9}
+    f = lambda p, x: jnp.abs(x @ p["w0"]) @ p["w1"]  # noqa: E731
+    x = (data(64, 16, seed=3) + 1j * data(64, 16, seed=4)) / 2**0.5
+    y = np.arange(64) % 3
+    assert winit.jax.audit(f, p, x, y, cross_entropy).ok
+    finding = winit.jax.audit(f, p, 1000 * x, y, cross_entropy).findings[0]
+    assert (finding.verdict, finding.cure) == ("inputs unscaled", "standardize the inputs")
 
 
 def test_imaginary_parts_that_stand_beside_i_are_drawn_together() -> None:

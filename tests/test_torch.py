@@ -7,6 +7,7 @@ import itertools
 import math
 import random
 import re
+import statistics
 import warnings
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -4687,6 +4688,117 @@ def test_towers_at_far_too_high_a_temperature_are_found(temperature: float) -> N
     if not report.ok:
         finding = report.findings[0]
         assert (finding.verdict, finding.cure) == ("shrinking", "set scale to 1")
+
+
+def test_overlaps_of_rare_pixels_are_no_outputs_near_0() -> None:
+    """Their loss hardly moves at first, and yet it learns: the outputs are of an ordinary size."""
+
+    def overlap(z: Tensor, y: Tensor) -> Tensor:
+        share, places = z.sigmoid(), (1, 2, 3)
+        both, all_ = (share * y).sum(places), (share + y).sum(places)
+        return 1 - ((2 * both + 1) / (all_ + 1)).mean()
+
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1), nn.ReLU()]
+    x, y = torch.randn(8, 3, 32, 32), torch.zeros(8, 1, 32, 32)
+    y[:, :, 7, 9] = 1
+    last = nn.Conv2d(32, 1, 1)
+    for layer in (layers[0], layers[2], last):
+        nn.init.kaiming_normal_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    last.weight.data *= 0.1
+    assert audit(nn.Sequential(*layers, last), x + y, y, overlap).ok
+
+
+@pytest.mark.parametrize(
+    "made_of",
+    [
+        lambda w: (w / (w.detach().abs().max() / 7)).round() * w.detach().abs().max() / 7,
+        lambda w: w.sign() * w.abs().mean().detach(),
+    ],
+)
+def test_weights_that_are_rounded_by_their_own_size_are_dead(made_of: Any) -> None:
+    class Rounded(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.linear(x, made_of(self.weight), self.bias)
+
+    module = nn.Sequential(Rounded(12, 32), nn.ReLU(), nn.Linear(32, 4))
+    finding = audit(module, X, Y, F.cross_entropy).findings[0]
+    assert (finding.verdict, finding.names) == ("dead", ("0.weight",))
+    assert "rounding" in finding.cure
+
+
+@pytest.mark.parametrize("given", ["complex", "cast"])
+def test_complex_layers_that_read_the_data_shrink_as_real_ones(given: str) -> None:
+    def run(m: Any, x: Tensor) -> Tensor:
+        h = x.to(torch.cfloat) if given == "cast" else x
+        for layer in m.layers:
+            h = layer(h)
+            h = torch.complex(h.real.relu(), h.imag.relu())
+        return m.head(torch.view_as_real(h).flatten(1))
+
+    torch.manual_seed(0)
+    layers = nn.ModuleList(nn.Linear(12, 12, dtype=torch.cfloat) for _ in range(4))
+    module = Made(run, layers=layers, head=nn.Linear(24, 4))
+    x = torch.randn(64, 12, dtype=torch.float if given == "cast" else torch.cfloat)
+    with torch.no_grad():
+        for layer in layers:
+            layer.weight.normal_(0, (2 / 12) ** 0.5)
+            layer.bias.zero_()
+        layers[2].bias += 0.01
+    asked = x, torch.arange(64) % 4, F.cross_entropy
+    assert audit(module, *asked).ok
+    with torch.no_grad():
+        layers[2].bias.zero_()
+        for layer in list(layers)[1:]:
+            layer.weight.mul_(1e-2)
+    assert audit(module, *asked).findings[0].verdict == "shrinking"
+    with torch.no_grad():
+        layers[1].bias -= 100 + 100j
+    assert "layers.1.bias.real" in str(audit(module, *asked).findings[0].changes)
+    said = reinitialize(module, x=x, rng=0)
+    assert said["layers.1.bias.real"] == said["layers.1.bias.imag"] == "zeros"
+    assert audit(module, *asked).ok
+
+
+def test_both_halves_of_complex_zeros_are_drawn() -> None:
+    run = lambda m, x: m.o(m.l(m.e(x).to(torch.cfloat)).abs())  # noqa: E731
+    module = Made(run, e=nn.Linear(12, 32), l=nn.Linear(32, 32, dtype=torch.cfloat),
+                  o=nn.Linear(32, 4))  # fmt: skip
+    for gone in (module.l.weight.data, module.l.weight.data.imag):
+        gone.zero_()
+        reinitialize(module, x=X, rng=0)
+        for half in (module.l.weight.real, module.l.weight.imag):
+            assert float(half.detach().std()) == pytest.approx(1 / 8, rel=0.1)
+
+
+def test_numbers_taken_out_go_through_pythons_own_functions() -> None:
+    """Such as a mean, which makes a new number of the kind that it is given."""
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        h = F.relu(m.a(x))
+        return m.o(h / statistics.mean([h.std().item(), 1.0]))
+
+    assert audit(Made(run, a=nn.Linear(12, 32), o=nn.Linear(32, 4)), X, Y, F.cross_entropy).ok
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_compiled_functions_take_other_steps_than_before() -> None:
+    """By a number that the data give; the interpreter says that run in words of its own."""
+    scaled = torch.jit.script(divided)
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        h = F.relu(m.a(x))
+        return m.o(F.relu(m.b(scaled(h, h.std().item()))))
+
+    module = Made(run, a=nn.Linear(12, 32), b=nn.Linear(32, 32), o=nn.Linear(32, 4))
+    module.b.weight.data *= 1e-3
+    finding = audit(module, X, Y, F.cross_entropy).findings[0]
+    assert finding.verdict in ("shrinking", "collapsed") and "b.weight" in finding.changes
+
+
+def divided(h: Tensor, c: float) -> Tensor:
+    return h / c
 
 
 @pytest.mark.parametrize("fault", ["", "zeros", "far"])

@@ -75,6 +75,11 @@ def _floats(value: Any) -> bool:
     return bool(jnp.issubdtype(value.dtype, jnp.floating))
 
 
+def _inexact(value: Any) -> bool:
+    """Whether numbers are floats, or complex: then they may carry a signal."""
+    return bool(jnp.issubdtype(value.dtype, jnp.inexact))
+
+
 # ------------------------------------------------------------------ going through a jaxpr
 
 
@@ -342,7 +347,10 @@ def _numbers(eqn: Any, *numbers: Any) -> Any:
     kinds = [np.float32 if _floats(v.aval) else v.aval.dtype for v in eqn.invars]  # narrow ones too
     with np.errstate(all="ignore"):
         arrays = [np.asarray(n).astype(kind) for n, kind in zip(numbers, kinds, strict=True)]
-    made = np.asarray(_bind(eqn, *np.broadcast_arrays(*arrays))[0])
+    arrays = [*np.broadcast_arrays(*arrays)]
+    if kind == "complex":  # both halves go on
+        return sum(arrays)
+    made = np.asarray(_bind(eqn, *arrays)[0])
     return made.real if np.iscomplexobj(made) else made
 
 
@@ -467,7 +475,7 @@ class Running(Interpreter):
     def watch(self, numbers: Sequence[int], values: Sequence[Any]) -> None:
         """Note those of these values that are roots."""
         for i, value in zip(numbers, values, strict=True):
-            if i in self.roots and _floats(value):
+            if i in self.roots and _inexact(value):
                 self.notes[f"root {i}"] = _note(value)
 
     def call(self, eqn: Any, inputs: list[Any]) -> list[Any]:
@@ -500,14 +508,14 @@ class Running(Interpreter):
 
     def flat(self, place: str, x: Any) -> None:
         """Note how much of what an operation reads, or a model gives, is where a curve is flat."""
-        if tails := self.tails.get(place):
+        if (tails := self.tails.get(place)) and not jnp.iscomplexobj(x):
             flat = (x <= tails[0]) | (x >= tails[1])
             self.notes[f"flat {place}"] = {"x": jnp.mean(flat.astype(jnp.float32))}
 
     def _site(self, d: Draft, inputs: list[Any], z: Any) -> Any:
         x, w, c = inputs[1 - d.side], inputs[d.side], d.contract
         self.notes[f"z {d.z}"] = _note(z, c.units) | _varying(z, c.examples_z, self.examples)
-        if _floats(x):
+        if _inexact(x):
             self.notes[f"x {d.z}"] = _note(x) | _varying(x, c.examples_x, self.examples)
         self.flat(str(d.z), x)
         if not (d.plain or d.lookup):
@@ -643,7 +651,7 @@ class Subject(Base):
                  for n, a in self.arrays.items()]  # fmt: skip
         self.arguments = self.reading.new(names)
         pairs = zip(self.arguments, names, self.x, strict=True)
-        known += [self.reader.input(i, n, _floats(a)) for i, n, a in pairs]
+        known += [self.reader.input(i, n, _inexact(a)) for i, n, a in pairs]
         outputs = self.reading.run(self.jaxpr, known)
         self.reading.sites = {d.z: d for d in self.reader.drafts}
         self.calls, outputs = self.reader.loops(outputs)
@@ -693,7 +701,7 @@ class Subject(Base):
     def _check_rows(self, names: Sequence[str]) -> None:
         """Refuse numbers that pick rows which a table does not have."""
         for k, array in enumerate(self.x):
-            if found := self.reader.outside(k, np.asarray(array)):
+            if not jnp.iscomplexobj(array) and (found := self.reader.outside(k, np.asarray(array))):
                 raise ValueError(
                     f"{names[k]} holds {found[0]:g}, and the table that it picks from has rows 0 "
                     f"to {found[1] - 1}"
@@ -777,6 +785,11 @@ class Subject(Base):
                 lasts, shares = zip(*(_even(o)[1:] for o in own), strict=True)
                 sure = self._value(self._beside(outputs, lasts), None, y)
                 notes["sure"] = {"x": jnp.where(jnp.stack(shares).all(), sure, jnp.nan)}
+            if own:
+                pairs = [(_wide(o), _even(o)[0]) for o in own]
+                apart = [jnp.sqrt(jnp.mean(jnp.abs(o - e) ** 2)) / jnp.where(e > 0, e, 1.0)
+                         for o, e in pairs]  # fmt: skip
+                notes["ends"] = {"x": jnp.stack(apart).max()}
             if any(self.numbers):
                 notes |= self._others(tries, y, zero)
         return notes, weights
@@ -945,7 +958,7 @@ def _check_inputs(x: Any) -> None:
     for leaf in leaves:
         if not jnp.issubdtype(leaf.dtype, jnp.number) and leaf.dtype != bool:
             raise TypeError(f"x must hold arrays of numbers, got {_checks.shown(leaf)}")
-        wide = leaf.astype(np.float64)
+        wide = leaf.astype(np.result_type(leaf.dtype, np.float64))
         if not (np.isfinite(wide).all() or ((wide == 0) | (wide == -np.inf)).all()):
             raise ValueError(f"{subject.INFINITE}, got {wide[~np.isfinite(wide)][0]}")
     if not any(leaf.ndim for leaf in leaves) or not all(leaf.size for leaf in leaves):

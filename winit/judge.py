@@ -434,7 +434,7 @@ def rounded(case: Case) -> Array:
     a sign.
     """
     silent = case.each(lambda site: case.m.kernels[site.kernel.name].gradient == 0)
-    own = case.each(lambda site: site.kernel.trainable and not site.kernel.normed)
+    own = case.each(lambda s: s.kernel.trainable and not (s.kernel.normed and s.fan_in == 1))
     mute = case.each(lambda site: site.kernel.name in case.mute)
     felt = (case.m.z2 > 0) & (case.m.g2 > 0)
     return np.where(silent & own & felt & ~mute, 1.0, math.nan)
@@ -722,7 +722,8 @@ def numb(case: Case) -> Array:
 
     A loss of numbers tells it by their scale, and one of the model's own is not known well enough.
     """
-    most, classes = 0.0, math.isnan(case.m.growth) and case.loss < 2 * case.m.blind
+    classes = math.isnan(case.m.growth) and case.loss < 2 * case.m.blind
+    most, classes = 0.0, classes and case.m.ends < OPENED
     for name, weight in case.m.kernels.items() if classes else ():
         ideal = case.plans[case.owner[name]].std if name in case.owner else math.nan
         size = ideal if ideal > 0 else max(weight.rms, OPENED)
@@ -1097,7 +1098,7 @@ def _put_right(search: Search, names: list[str]) -> Change:
     if search.rule.find is grows and all(map(_ends_branch, sites)) and max(apart) < math.log(2):
         text = f"divide the last kernel of each branch ({who}) by √{ends - 1}"
     elif any(not site.kernel.power or redraw.generated(site) for site in sites):  # no draw
-        text = f"scale {who}, which brings the kernels to {ideal}"
+        text = f"scale {who}, which brings the {be('kernel', 'kernels', names)} to {ideal}"
     else:
         text = f"draw {who} " + (f"with {min(schemes)}" if len(schemes) == 1 else f"at {ideal}")
     values = {name: value for name, value in search.means.items() if name in names}
@@ -1163,8 +1164,9 @@ def _bare(subject: Subject, case: Case, rule: Rule) -> list[str]:
     others = {*case.program.frozen, *case.program.shifts, *case.program.unused}
     found = [n for n, shape in shapes.items()
              if len(shape) > 1 < math.prod(shape) and n not in others]  # fmt: skip
-    if rule.scaled:
-        return [n for n in found if case.m.kernels[n].rms > CROSSED]
+    if rule.scaled:  # as a signal, or as what makes one, where only derivatives are left of it
+        sizes = {n: math.sqrt(max(shapes[n])) for n in case.program.beside if n in found}
+        return [n for n in found if case.m.kernels[n].rms * sizes.get(n, 1.0) > CROSSED]
     found = [n for n in found if shapes[n][-1] > 1]
     rows = {n: subject.value(n).reshape(-1, shapes[n][-1])
             for n in found if rule.find is symmetric}  # fmt: skip
@@ -1194,7 +1196,7 @@ def _differs(subject: Subject, case: Case, values: Mapping[str, Array]) -> bool:
 def _quieted(subject: Subject, case: Case) -> Changes:
     """Outputs nearer to 0, by the last kernels and shifts as they are."""
     last = [site for site, head in zip(case.sites, case.heads, strict=True)
-            if head and site.kernel.name not in case.mute]  # fmt: skip
+            if head and site.kernel.name not in (*case.mute, *case.program.waves)]  # fmt: skip
     shifts = {n: 0 * subject.value(n) for site in last for n in site.shifts
               if n in subject.parameters and subject.value(n).any()}  # fmt: skip
     kernels = {site.scale.name: subject.value(site.scale.name) for site in last}

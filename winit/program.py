@@ -321,6 +321,7 @@ class Measured:
     even: float = math.nan  # the loss of outputs of 0, or of even shares
     near: float = math.nan  # where `blind` is not known, the most that outputs of 0, 1, or -1 cost
     sure: float = math.nan  # where outputs are shares, the loss of being sure of one class for all
+    ends: float = math.nan  # how far in rms outputs are from 0, or from even shares as a part
     # Of a softmax that a contraction reads, as in attention, the share of rows that are one entry.
     # Where a kernel reads shares that no softmax gave, as a tree's leaves do: it picks its rows.
     shares: Array = field(default_factory=lambda: np.zeros(1, dtype=bool))

@@ -550,7 +550,8 @@ def values(
         if name in parts or made or site.kernel.bent or (given and not force):
             continue
         own = named if named and name not in tables else as_given(site, own, subject)
-        joined = [k for k in site.kernels if k.joined and subject.value(k.name).any()]
+        joined = [k for k in site.kernels if k.joined and (subject.value(k.name).any()
+                  or k.name.removesuffix(".imag") == name.removesuffix(".real"))]  # fmt: skip
         one = own.scheme in MATRICES and own is not plans[i] and not named  # orthogonal as a whole
         index, drawn = draw(replace(site, blocks=1) if one else site, own, rng)
         drawn = drawn / site.kernel.factor / math.sqrt(1 + len(joined))

@@ -119,8 +119,8 @@ class Subject:
         raise NotImplementedError
 
     def numpy(self, array: Any) -> Array:
-        """One of the framework's arrays, as float64."""
-        return np.asarray(array).astype(np.float64)
+        """One of the framework's arrays, as float64, or complex128."""
+        return np.asarray(array).astype(np.result_type(array.dtype, np.float64))
 
     def sample(self, name: str, count: int) -> Array:
         """The first entries of a parameter; a copy of all would take long."""
@@ -136,7 +136,8 @@ class Subject:
 
     def standard(self, array: Any) -> Any:
         """An input of floats brought to mean 0 and std 1, each column of a table; others as is."""
-        if "float" not in str(array.dtype) or not np.isfinite(wide := self.numpy(array)).all():
+        inexact = str(array.dtype).strip("b0123456789") in ("float", "complex")
+        if not inexact or not np.isfinite(wide := self.numpy(array)).all():
             return array
         axis = 0 if wide.ndim == 2 and len(wide) > 1 else None
         std = wide.std(axis=axis)
@@ -282,13 +283,14 @@ class Subject:
             felt = gradient * (variances / mean if 0 < mean < math.inf else 1.0)
             zero = not (mean or np.any(value["mean"]))
             total, stds = float(gradient.sum()), np.sqrt(variances)
-            rms = math.sqrt(mean + float(np.mean(value["mean"] ** 2)))
+            with np.errstate(over="ignore"):
+                rms = math.sqrt(mean + float(np.mean(value["mean"] ** 2)))
             tied = bool(value["rows"] and back["rows"] and total > 0)
             top = float(back["top"])
             kernels[n] = Weight(math.sqrt(mean), total, zero, stds, felt, rms, top, tied)
         drafts = self.reader.drafts
         pairs = [*zip(drafts, self.program.sites, strict=True)]
-        read = _read(notes, pairs)
+        read = self._members(notes)
         rows = [self._row(draft, site, kernels, notes, read) for draft, site in pairs]
         steps: Any = {
             n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps", "opens", "silent")
@@ -308,9 +310,9 @@ class Subject:
             done = [bool(parents >> d.number & 1) for d in drafts]
             name = "peaked" if key.startswith("peak") else "saturated"
             columns[name][done] = np.fmax(columns[name][done], share)
-        loss, tried, others, growth, sure = (
+        loss, tried, others, growth, sure, ends = (
             np.ravel(notes.get(k, {"x": math.nan})["x"])
-            for k in ("loss", "blind", "others", "growth", "sure")
+            for k in ("loss", "blind", "others", "growth", "sure", "ends")
         )
         blind = float(min(tried[tried > 0], default=math.nan))
         nothing = blind <= CANCELED and not (np.abs(others) > CANCELED).any()
@@ -330,6 +332,7 @@ class Subject:
             blind=math.nan if unknown else blind,
             even=float(tried[0]),
             sure=float(sure[0]),
+            ends=float(ends[0]),
             near=near if told else math.nan,
             growth=float(growth[0]),
             input2=inputs,
@@ -344,6 +347,25 @@ class Subject:
         steps, varying = _steps(note, "x"), _steps(note, "v")
         second, unbiased = _mean(steps), self.examples / max(1, self.examples - 1)
         return second, unbiased * _mean(varying) / second if second else math.nan, steps
+
+    def _members(self, notes: Notes) -> dict[int, NDArray[np.bool_]]:
+        """Of sites with so many groups, as members of an ensemble, those that may be dead.
+
+        Their outputs are felt, and none of them ends in zeros, which open by themselves.
+        """
+        sites = self.program.sites
+        found = {site.groups: np.ones(site.groups, dtype=bool) for site in sites}
+        for d, site in zip(self.reader.drafts, sites, strict=True):
+            z, g = (notes.get(f"{what} {d.z}") for what in "zg")
+            if z is None or g is None or len(_units(g)) % site.groups:
+                continue
+            gives, felt = (_units(n).reshape(site.groups, -1).any(axis=1) for n in (z, g))
+            found[site.groups] &= felt if site.head else True
+            if site.groups > 1 and (felt & ~gives).any() and site.kernel.index:
+                rows = matrices(self.value(site.kernel.name), site.kernel.index())
+                own = np.asarray(rows.reshape(len(rows), -1).any(axis=1))
+                found[site.groups] &= own if len(own) == site.groups else True
+        return found
 
     def _row(
         self,
@@ -481,17 +503,6 @@ def _units(note: Note) -> Array:
     """The sum of squares of each unit."""
     sums = note["x"].astype(np.float64)
     return np.asarray(sums.reshape(-1, sums.shape[-1]).sum(axis=0))
-
-
-def _read(notes: Notes, pairs: Sequence[tuple[Draft, Site]]) -> dict[int, NDArray[np.bool_]]:
-    """Of sites with so many groups, as members of an ensemble, those whose outputs are felt."""
-    found = {site.groups: np.ones(site.groups, dtype=bool) for _, site in pairs}
-    for d, site in pairs:
-        if site.head and f"g {d.z}" in notes:
-            units = _units(notes[f"g {d.z}"])
-            if len(units) % site.groups == 0:
-                found[site.groups] &= units.reshape(site.groups, -1).any(axis=1)
-    return found
 
 
 def _dead(note: Note, layers: int, read: NDArray[np.bool_]) -> float:

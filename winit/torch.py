@@ -520,7 +520,7 @@ def _exp(values: Any) -> Any:
 class _Taken(float):
     """A number that the model took out of a tensor; what it makes of it is made of that, too."""
 
-    tensor: Tensor
+    tensor: Tensor | None = None  # of a number that others made of it
 
     @classmethod
     def of(cls, number: float, tensor: Tensor) -> _Taken:
@@ -530,14 +530,15 @@ class _Taken(float):
 
 
 def _known(number: Any) -> Any:
-    """The tensor out of which a number was taken."""
-    return number.tensor if isinstance(number, _Taken) else number
+    """The tensor out of which a number was taken, if it is known."""
+    tensor = number.tensor if isinstance(number, _Taken) else None
+    return number if tensor is None else tensor
 
 
 def _arithmetic(name: str) -> Callable[..., Any]:
     def made(self: _Taken, *others: Any) -> Any:
         number = getattr(float, name)(self, *others)  # of tensors it is their affair
-        if type(number) is not float:
+        if type(number) is not float or self.tensor is None:
             return number
         return _Taken.of(number, getattr(self.tensor, name)(*map(_known, others)))
 
@@ -590,6 +591,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         self.strangers: list[str] = []
         self.items: dict[float, Value] = {}  # numbers that the model took out of tensors
         self.inside = False  # the model runs
+        self.parted = False  # from the run before, which a compiled function says in its own words
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -599,6 +601,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         """What the reader says, or said when the same was asked in the run before."""
         step = next(self.again, None) if self.before else (asked, read())
         if step is None or step[0] != asked:
+            self.parted = True
             raise _Unlike
         self.steps += [] if self.before else [step]
         return step[1]
@@ -752,6 +755,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
                 number = arrays[0] + 0.0 if arrays[0].dtype == bool else arrays[0]
                 return -number if name == "neg" else np.trunc(number) if whole else number
             made = np.where(*arrays) if kind == "choose" else run(*arrays)[0]
+            made = sum(arrays) if name == "complex" else made  # both halves go on
             return made.real if np.iscomplexobj(made) else made
 
         takes = kind == "move" and (name in ("select", "unbind", "slice") or "split" in name)
@@ -889,9 +893,9 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         self.notes[f"z {d.z}"] = _note(z, c.units) | _varying(z, to, n)
         if d.z in self.reader.roots:
             self.notes[f"root {d.z}"] = _note(z)
-        if x.is_floating_point():
+        if x.is_floating_point() or x.is_complex():
             self.notes[f"x {d.z}"] = _note(x) | _varying(x, place, n)
-            if not d.x.masked:
+            if not (d.x.masked or x.is_complex()):
                 self.flat(d.z, self.reader.bend(d.x), x)
             if d.x.bounded and _positive(x):
                 off = (x.sum(d.side - 2) - 1).abs()  # along what is contracted
@@ -1030,8 +1034,9 @@ class Subject(Base):
         return self.numpy(self.arrays[name].detach().reshape(-1)[:count])
 
     def numpy(self, array: Any) -> Array:
-        """A tensor as float64."""
-        return array.detach().cpu().double().numpy().copy()  # type: ignore[no-any-return]
+        """A tensor as float64, or complex128."""
+        wide = torch.promote_types(array.dtype, torch.float64)
+        return array.detach().cpu().to(wide).numpy().copy()  # type: ignore[no-any-return]
 
     def like(self, value: Any, old: Any) -> Any:
         """A value in the dtype and at the device of a tensor."""
@@ -1061,22 +1066,23 @@ class Subject(Base):
 
     def _run(self, arrays: Mapping[str, Any], x: Any) -> Any:
         if self.like_first:
+            run = _Run(self.examples, self.like_first)
             try:
-                return self._ran(arrays, x, self.like_first)
-            except _Unlike:  # it chooses its way by its numbers
-                pass
-        return self._ran(arrays, x)
+                return self._ran(arrays, x, run)
+            except (_Unlike, RuntimeError):  # it chooses its way by its numbers
+                if not run.parted:
+                    raise
+        return self._ran(arrays, x, _Run(self.examples))
 
-    def _ran(self, arrays: Mapping[str, Any], x: Any, before: _Run | None = None) -> Any:
-        run = _Run(self.examples, before)
+    def _ran(self, arrays: Mapping[str, Any], x: Any, run: _Run) -> Any:
         with _apart(self.seed, self.fused):
             inputs, own = _mapped(x, lambda t: t.detach().clone()), dict[str, Tensor]()
             for i, (t, name) in enumerate(zip(_leaves(inputs), self.entries(), strict=True)):
-                read = partial(run.reader.input, i, name, t.is_floating_point())
-                run.known[t] = run.once(name, read)
+                inexact = t.is_floating_point() or t.is_complex()
+                run.known[t] = run.once(name, partial(run.reader.input, i, name, inexact))
                 if t.ndim and len(t) == self.examples:
                     run.places[t] = 0, 1
-                run.notes |= {f"root {i}": _note(t)} if t.is_floating_point() else {}
+                run.notes |= {f"root {i}": _note(t)} if inexact else {}
             run.count = len(run.reader.inputs)
             for n, a in arrays.items():
                 own[n] = made = a.detach().clone()
@@ -1104,7 +1110,7 @@ class Subject(Base):
                 self._read(run, outputs, own)
                 return run
         self.fused = False  # once more, step by step
-        return self._ran(arrays, x)
+        return self._ran(arrays, x, _Run(self.examples))
 
     def _read(self, run: _Run, outputs: Any, own: Mapping[str, Tensor]) -> None:
         """The program of a run and, back from its outputs, the rest of its notes."""
@@ -1193,6 +1199,10 @@ class Subject(Base):
                 axes[id(o)], torch.tensor([o.shape[axes[id(o)]] - 1], device=o.device), 1.0,
             ))  # fmt: skip
             notes["sure"] = {"x": np.array(cost(last))}
+        evens = [_even(o) for o in outputs]
+        apart = [float((o - e).abs().square().mean().sqrt()) / (e if e > 0 else 1.0)
+                 for o, e in zip(outputs, evens, strict=True) if o.numel()]  # fmt: skip
+        notes["ends"] = {"x": np.array(max(apart, default=math.nan))}
         paired = [t.numel() for t in known] == [o.numel() for o in outputs]
         wide = [t for t in known if bool(((t < 0) | (t > 1)).any())]  # and no shares
         numbers = [t for t in wide if paired or t.is_floating_point()]
