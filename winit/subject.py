@@ -136,7 +136,7 @@ class Subject:
 
     def standard(self, array: Any) -> Any:
         """An input of floats brought to mean 0 and std 1, each column of a table; others as is."""
-        inexact = str(array.dtype).strip("b0123456789") in ("float", "complex")
+        inexact = any(kind in str(array.dtype) for kind in ("float", "complex"))
         if not inexact or not np.isfinite(wide := self.numpy(array)).all():
             return array
         axis = 0 if wide.ndim == 2 and len(wide) > 1 else None
