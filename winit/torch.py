@@ -1387,7 +1387,8 @@ class Module(Subject):
             with _standing_in([part for _, part in found], copies, training):
                 return module(*inputs[0], **inputs[1])
 
-        trainable = [n for n, t in arrays.items() if t.requires_grad]
+        free = [n for n, t in whole.items() if t.requires_grad]
+        trainable = [half for n in free for half in halves.get(n, [n])]
         try:
             super().__init__(type(module).__name__, call, arrays, (args, words), loss=loss,
                              targets=y, trainable=trainable, buffers=buffers, rng=rng)  # fmt: skip
@@ -1398,8 +1399,7 @@ class Module(Subject):
             said = str(error).partition("\n")[0]  # in others' words
             raise ValueError(f"{type(module).__name__} does not run on x: {said}") from error
         held = {id(p) for p in module.parameters()}
-        missed = [n for n, t in whole.items()
-                  if t.requires_grad and id(t) not in held and n not in buffers]  # fmt: skip
+        missed = [n for n in free if id(whole[n]) not in held and n not in buffers]
         packed = [path.removesuffix(".") or self.name for path, part in found
                   if ".quantized" in type(part).__module__ and hasattr(part, "weight")]  # fmt: skip
         about = ((missed, "not registered in the module, so no optimizer gets it."),
