@@ -98,6 +98,7 @@ def test_rows_of_the_table_stand_in_the_order_of_the_sections() -> None:
         (0.75, "0.75"),
         (1e-4, "0.0001"),
         (2.0**-16, "2⁻¹⁶"),
+        (1e-8, "10⁻⁸"),
         (4, "4"),
         (0.5, "0.5"),
     ],

@@ -12,6 +12,8 @@ from sphinx.util.typing import ExtensionMetadata
 
 from winit import judge
 
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def value(name: str) -> float:
     """A named number of `winit.judge`.
@@ -28,10 +30,11 @@ def value(name: str) -> float:
 
 
 def words(number: float) -> str:
-    """A number as a reader takes it in: 10,000, 0.75, 2⁻¹⁶, 0.0001."""
-    power = math.log2(number)
-    if power < -4 and power == round(power):
-        return f"2{str(round(power)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+    """A number as a reader takes it in: 10,000, 0.75, 2⁻¹⁶, 0.0001, 10⁻⁸."""
+    for base, least in ((2, -4), (10, -5)):
+        power = math.log(number, base)
+        if power < least and math.isclose(power, round(power)):
+            return f"{base}{str(round(power)).translate(RAISED)}"
     return f"{number:,.0f}" if number >= 10 else f"{number:.3g}"
 
 
