@@ -4683,11 +4683,22 @@ def test_towers_at_far_too_high_a_temperature_are_found(temperature: float) -> N
     scale = nn.Parameter(torch.tensor(-math.log(temperature)))
     a = torch.randn(32, 12)
     x, y = (a, torch.cat([a, torch.randn(32, 8)], 1)), torch.arange(32)
-    report = audit(Made(run, one=one, other=other, scale=scale), x, y, F.cross_entropy)
+    module = Made(run, one=one, other=other, scale=scale)
+    report = audit(module, x, y, F.cross_entropy)
     assert report.ok == (temperature < 10)
     if not report.ok:
         finding = report.findings[0]
         assert (finding.verdict, finding.cure) == ("shrinking", "set scale to 1")
+    for optimizer in (torch.optim.SGD(module.parameters(), 0.1),
+                      torch.optim.Adam(module.parameters(), 1e-2)):  # fmt: skip
+        for _ in range(150):
+            loss = F.cross_entropy(module(*x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        if not report.ok:  # each stands still, the one after the other
+            assert float(loss.detach()) > 0.98 * math.log(32)
+    assert not report.ok or float(loss.detach()) < 0.5
 
 
 def test_overlaps_of_rare_pixels_are_no_outputs_near_0() -> None:

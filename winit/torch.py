@@ -589,7 +589,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         self.places: Any = WeakTensorKeyDictionary()  # of the examples
         self.notes: dict[str, dict[str, Any]] = {}
         self.strangers: list[str] = []
-        self.items: dict[float, Value] = {}  # numbers that the model took out of tensors
+        self.items: dict[float, Value] = {}  # numbers taken out otherwise than by `.item()`
         self.inside = False  # the model runs
         self.parted = False  # from the run before, which a compiled function says in its own words
 
