@@ -825,7 +825,7 @@ RULES = (
     Rule(bursts, "exploding", "Redrawing the first kernels does far more than redrawing the last.",
          SOME, PATHS, moved=True),
     Rule(numb, "shrinking", "Redrawing any kernel changes next to nothing of the loss.",
-         "SGD does not begin, and Adam late.", "multiply the outputs by more, as by a temperature "
+         "SGD and Adam hardly begin.", "multiply the outputs by more, as by a temperature "
          "nearer to 1", whole=True),
 )  # fmt: skip
 
