@@ -2000,6 +2000,30 @@ def test_a_gradient_that_the_model_takes_is_no_signal(outer: Any) -> None:
     assert report.ok and any("takes a gradient itself" in note for note in report.notes)
 
 
+@pytest.mark.parametrize("std", [None, 0.01])
+def test_a_kernel_of_which_a_derivative_is_taken_is_drawn_by_its_signal(std: float | None) -> None:
+    """The way back reads it, too, and neither that nor its present size says how to draw it."""
+
+    def u(p: Any, t: Any) -> Any:
+        h = jnp.tanh(jnp.tanh(t.reshape(1) @ p["w0"] + p["b0"]) @ p["w1"] + p["b1"])
+        return (h @ p["w2"] + p["b2"])[0]
+
+    def f(p: Any, x: Any) -> Any:
+        second = jax.vmap(lambda t: jax.grad(jax.grad(u, 1), 1)(p, t))(x[:, 0])
+        return jax.vmap(lambda t: u(p, t))(x[:, 0]), second
+
+    params = kernels((1, 32), (32, 32), (32, 1))
+    params |= {f"b{k}": np.zeros(n, np.float32) for k, n in enumerate((32, 32, 1))}
+    if std:
+        params |= {n: w * (std / w.std()) for n, w in params.items() if n in ("w0", "w1", "w2")}
+    new = winit.jax.reinitialize(f, params, data(64, 1), rng=0)
+    assert 0.5 < new["w0"].std() < 1.5 and 0.01 < new["w2"].std() < 0.03  # 1 and 0.1 / √32
+    report = winit.jax.audit(f, params, data(64, 1))
+    for name in ("w0", "w1"):
+        ideals = [row.ideal for row in report.rows if row.name.startswith(name)]
+        assert max(ideals) < 1.1 * min(ideals)  # no matter how many layers come after each
+
+
 def test_a_root_of_zero_is_named_by_what_it_is_taken_of() -> None:
     """As of a state that forgets nothing: no signal is large, and a gradient is infinite."""
 

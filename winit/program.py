@@ -189,6 +189,7 @@ class Site:
     raised: bool = False  # such products or powers reach a kernel
     passed: bool = False  # where its result is 0, another signal passes beside it
     partners: tuple[int, ...] = ()  # sites whose results its own is multiplied by, as keys are
+    derived: bool = False  # it is on the way back of a gradient that the model takes itself
     recurrent: bool = False  # what it reads depends on the state of the loop that it is in
     carries: bool = False  # it reads the loop's state and makes the next, which nothing else passes
     steps: int = 1  # of the loops that it is in

@@ -1463,7 +1463,8 @@ class Reader:
                                 resized=bool(lengths & mark), gate=gate,
                                 degree=last.degree if last.raised & mark else 1.0,
                                 raised=bool(raised & mark), chosen=bool(self.chosen & mark),
-                                amplifies=bool(self.amplifiers & mark)))  # fmt: skip
+                                amplifies=bool(self.amplifiers & mark),
+                                derived=bool(self.derived & mark)))  # fmt: skip
         for i, site in enumerate(made):
             befores = {other.before for other in made if i in other.parents}
             made[i] = replace(site, after=befores.pop()) if len(befores) == 1 else site

@@ -143,7 +143,11 @@ def plan(program: Program) -> list[Plan]:
     ahead = {site.kernel.name: site.ahead for site in program.sites if not site.lookup}
     sites = [replace(site, ahead=ahead.get(site.kernel.name, 1.0)) if site.lookup else site
              for site in program.sites]  # fmt: skip
-    return [_plan(*each, own) for each in zip(sites, runs(program), ends, strict=True)]
+    plans = [_plan(*each, own) for each in zip(sites, runs(program), ends, strict=True)]
+    first = {site.kernel.name: own for site, own in zip(sites[::-1], plans[::-1], strict=True)
+             if not site.derived}  # fmt: skip
+    return [first.get(site.kernel.name, own) if site.derived else own
+            for site, own in zip(sites, plans, strict=True)]  # fmt: skip
 
 
 def _end(site: Site, sites: Sequence[Site]) -> float:
@@ -189,9 +193,14 @@ def _plan(site: Site, run: int, end: float, tables: Mapping[str, float]) -> Plan
 
 
 def first_places(program: Program) -> list[int]:
-    """The sites; where several have one kernel, the one that shapes it most comes first."""
+    """The sites; where several have one kernel, the one that shapes it most comes first.
+
+    One on the way back of a gradient has no say beside one of the signal.
+    """
     sites = program.sites
-    keys = [(not site.lookup, site.head, site.reads_data, i) for i, site in enumerate(sites)]
+    signal = {site.kernel.name for site in sites if not site.derived}
+    keys = [(not site.lookup, site.head, site.reads_data, i) for i, site in enumerate(sites)
+            if not (site.derived and site.kernel.name in signal)]  # fmt: skip
     return [key[-1] for key in sorted(keys)]
 
 
