@@ -2110,6 +2110,23 @@ def test_slopes_that_go_straight_through_saturate(times: float) -> None:
         assert finding.verdict == "saturated" and finding.changes == ("w1",)
 
 
+def test_experts_whose_shares_are_put_among_zeros_may_be_chosen_by_none() -> None:
+    def f(p: Any, x: Any) -> Any:
+        h = jax.nn.relu(x @ p["w0"])
+        best, which = jax.lax.top_k(jax.nn.softmax(h @ p["w1"] - np.array([9, 0, 0, 0])), 2)
+        shares = jnp.zeros((len(x), 4)).at[jnp.arange(len(x))[:, None], which].set(best)
+        made = jnp.einsum(
+            "bei,eio->beo", jax.nn.relu(jnp.einsum("bi,eio->beo", h, p["up"])), p["down"]
+        )
+        return (h + jnp.einsum("be,beo->bo", shares, made)) @ p["w2"]
+
+    params, rng = kernels((16, 32), (32, 4), (32, 5)), np.random.default_rng(0)
+    params["up"] = (rng.standard_normal((4, 32, 64)) / 4).astype(np.float32)
+    params["down"] = (rng.standard_normal((4, 64, 32)) / 8).astype(np.float32)
+    report = winit.jax.audit(f, params, data(64, 16), np.arange(64) % 5, cross_entropy)
+    assert report.ok
+
+
 def test_an_expert_that_no_example_chooses_is_not_dead() -> None:
     """All run, and marks of the chosen ones weigh what they give."""
 

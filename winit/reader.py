@@ -645,6 +645,9 @@ class Reader:
 
     def _choosing(self, op: Op, inputs: Sequence[Value]) -> bool:
         """Whether data choose what stays of a result, by numbers that are not made of it."""
+        among = op.kind in ("join", "other") and inputs and inputs[0].exact
+        if among and not inputs[0].number:  # data say where among zeros
+            return any(v.level == ROUTING for v in inputs)
         if op.kind in ("add", "join") or op.number in self.found:
             return False
         made = {v.source for v in inputs if v.level > ROUTING}
