@@ -1083,9 +1083,24 @@ def test_a_scale_that_is_far_too_large_is_set_back() -> None:
     batch = np.random.default_rng(0).standard_normal((64, 12)).astype("float32")
     asked = batch, np.arange(64) % 5, "sparse_categorical_crossentropy"
     finding = audit(model, *asked).findings[0]
-    assert finding.cure == "set norm/gamma to the conventional start (ones)"
+    assert finding.cure.startswith("set norm/gamma to the conventional start (ones) (by force=True")
     scale.assign(np.ones(32))
     assert audit(model, *asked).ok
+
+
+def test_scales_that_layers_ask_for_are_set_to_1_where_they_saturate() -> None:
+    parts = [part for _ in range(5) for part in (
+        layers.Dense(64),
+        layers.BatchNormalization(gamma_initializer=keras.initializers.Constant(10.0)),
+        layers.Activation("tanh"),
+    )]  # fmt: skip
+    model = keras.Sequential([keras.Input((64,)), *parts, layers.Dense(10)])
+    x = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    (finding,) = audit(model, x, np.arange(64) % 10, loss).findings
+    scales = tuple(layer.gamma.path for layer in model.layers if hasattr(layer, "gamma"))
+    assert finding.verdict == "saturated" and finding.changes == scales
+    assert finding.cure.endswith("and 2 more to 1")
 
 
 def test_a_cure_of_a_scale_of_0_says_what_a_draw_must_be_told() -> None:

@@ -4904,3 +4904,46 @@ def test_an_expert_that_no_example_chooses_is_not_dead(broken: bool) -> None:
     assert f"{alone}: no gradient comes back: these examples choose others." in report.notes
     dead = [finding.names for finding in report.findings if finding.verdict == "dead"]
     assert dead == ([("experts.1.0.weight", "experts.1.2.weight")] if broken else [])
+
+
+def test_small_rows_that_nothing_normalizes_are_named() -> None:
+    """They may be as small as they are, but an LSTM behind rows of 1e-4 sees none of them."""
+    module = Made(lambda m, i: m.head(m.cell(m.rows(i))[0][:, -1]), rows=nn.Embedding(30, 64),
+                  cell=nn.LSTM(64, 64, batch_first=True), head=nn.Linear(64, 5))  # fmt: skip
+    nn.init.normal_(module.rows.weight, std=1e-4)
+    asked = torch.randint(0, 30, (64, 12)), torch.arange(64) % 5, F.cross_entropy
+    (finding,) = audit(module, *asked).findings
+    assert finding.changes == ("rows.weight",)
+    nn.init.normal_(module.rows.weight)
+    assert audit(module, *asked).ok
+
+
+def test_scales_near_0_are_set_to_1_where_all_look_alike() -> None:
+    parts = [part for _ in range(4) for part in (nn.Linear(32, 32), nn.LayerNorm(32), nn.ReLU())]
+    model = nn.Sequential(*parts, nn.Linear(32, 4))
+    scales = [f"{k}.weight" for k in (1, 4, 7, 10)]
+    for name in scales:
+        nn.init.constant_(model.get_parameter(name), 0.01)
+    report = audit(model, torch.randn(64, 32), torch.arange(64) % 4, F.cross_entropy)
+    assert report.findings[0].verdict == "collapsed"
+    assert report.findings[0].changes == tuple(scales) and "force=True" in report.findings[0].cure
+
+
+def test_experts_whose_shares_are_scattered_may_be_chosen_by_none() -> None:
+    class Experts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.gate, self.head = nn.Linear(16, 32), nn.Linear(32, 4), nn.Linear(32, 5)
+            self.up = nn.Parameter(torch.randn(4, 32, 64) / 4)
+            self.down = nn.Parameter(torch.randn(4, 64, 32) / 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.first(x).relu()
+            best, which = (self.gate(h) - torch.tensor([9.0, 0, 0, 0])).softmax(-1).topk(2)
+            shares = torch.zeros(len(x), 4).scatter(1, which, best)
+            made = torch.einsum("bi,eio->beo", h, self.up).relu()
+            made = torch.einsum("bei,eio->beo", made, self.down)
+            return self.head(h + torch.einsum("be,beo->bo", shares, made))
+
+    report = audit(Experts(), torch.randn(64, 16), torch.arange(64) % 5, F.cross_entropy)
+    assert report.ok

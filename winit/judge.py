@@ -920,7 +920,9 @@ def suspects(case: Case, means: Mapping[str, Array]) -> dict[str, Array]:
 def _off(case: Case, i: int, stds: Array) -> Array:
     """ln of a kernel's ideal std over its own, layer by layer; 0 where nothing can be told."""
     site, ideal = case.sites[i], case.plans[i].std
-    if site.lookup and case.m.z2[i] > 1.0:
+    # Small rows are no fault of themselves, but may be the cause of one.
+    alone = not (site.normalized or case.roots("input").any())
+    if site.lookup and (case.m.z2[i] > 1.0 or alone):
         ideal = case.plans[i].drawn
     std = case.m.std[i] * (stds / math.sqrt(np.mean(stds**2)) if len(stds) > 1 else np.ones(1))
     most = HEAD * math.exp(NEAR) / math.sqrt(site.fan_in)
@@ -1012,11 +1014,8 @@ def _apart(search: Search, starts: Mapping[str, Start], given: Mapping[str, Star
         yield Change(f"draw {listed(lost)} again", values=lost)
     if rule.scaled or rule.find is dead:
         yield from _unshifted(search, given if rule.find is first_loss else starts, given)
-    wide = [n for n in case.program.factors if n in starts and n not in case.owner
-            and case.m.kernels[n].rms > CROSSED > np.abs(starts[n][0]).max()]  # fmt: skip
-    if wide and rule.scaled:  # scales, as of a normalization
-        text = f"set {listed(wide)} to the conventional start ({starts[wide[0]][1]})"
-        yield Change(text, values={n: starts[n][0] for n in wide})
+    if rule.scaled:
+        yield from _unscaled_by(search, starts)
     mains = {site.kernel.name for site in case.sites}
     single = [n for n in case.program.factors if n not in mains
               and math.prod(subject.parameters[n]) == 1]  # fmt: skip
@@ -1025,6 +1024,23 @@ def _apart(search: Search, starts: Mapping[str, Start], given: Mapping[str, Star
         for value in (1.0, 0.0):
             same = {n: np.full(subject.parameters[n], value) for n in names}
             yield Change(f"set {listed(names)} to {value:g}", values=same)
+
+
+def _unscaled_by(search: Search, starts: Mapping[str, Start]) -> Changes:
+    """Scales, as of a normalization, at their conventional start; at 1, if layers ask for more."""
+    subject, case = search.subject, search.case
+    scales = [n for n in case.program.factors if n not in case.owner]
+    rms = {n: case.m.kernels[n].rms for n in scales}
+    usual = {n: float(np.abs(starts[n][0]).max()) for n in scales if n in starts}
+    far = [n for n in usual if rms[n] > CROSSED > usual[n] or 0 < CROSSED * rms[n] < usual[n]]
+    if far:
+        text = f"set {listed(far)} to the conventional start ({starts[far[0]][1]})"
+        values = {n: starts[n][0] for n in far}
+        yield Change(text + _asking(subject, far), values=values)
+    asked = [n for n in usual.keys() - {*far} if rms[n] > CROSSED and not np.ptp(starts[n][0])]
+    if asked := [n for n in scales if n in asked]:
+        ones = {n: np.ones(subject.parameters[n]) for n in asked}
+        yield Change(f"set {listed(asked)} to 1", values=ones)
 
 
 def _unshifted(search: Search, starts: Mapping[str, Start], given: Collection[str]) -> Changes:
