@@ -195,6 +195,7 @@ def test_nothing_judged_is_not_ok() -> None:
     made = [replace(sites(1)[0], lookup=True)]
     report = audit([1.0], made)
     assert not report.ok and not report.judged and "Cannot tell how" in report.notes[0]
+    assert [row.verdict for row in report.rows] == ["not judged"]
 
 
 def test_a_model_without_kernels_is_not_ok() -> None:

@@ -84,7 +84,7 @@ def test_below_a_finding_stands_what_each_column_of_numbers_is() -> None:
 def test_a_cure_of_two_findings_is_printed_once() -> None:
     follows = Finding("first loss far too high", (), "It is 44.", FAULT.cure)
     lines = str(Audit("m", (BAD,), (FAULT, follows))).splitlines()
-    assert lines[-3] == "first loss far too high. It is 44. Cure: the same."
+    assert lines[-3] == "first loss far too high. It is 44. Cure: as above."
     assert "\n".join(lines).count(FAULT.cure) == 1
     no_cures = str(Audit("m", (BAD,), (WHOLE, replace(WHOLE, verdict="dead"))))
     assert "Cure" not in no_cures

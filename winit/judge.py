@@ -824,9 +824,9 @@ RULES = (
          SOME, PATHS, moved=True),
     Rule(bursts, "exploding", "Redrawing the first kernels does far more than redrawing the last.",
          SOME, PATHS, moved=True),
-    Rule(numb, "shrinking", "Redrawing any kernel changes next to nothing of the loss.",
-         "SGD and Adam hardly begin.", "multiply the outputs by more, as by a temperature "
-         "nearer to 1", whole=True),
+    Rule(numb, "shrinking", "What any kernel gives does next to nothing to the loss.",
+         "SGD hardly begins; Adam does where larger kernels make up for it.",
+         "multiply the outputs by more, as by a temperature nearer to 1", whole=True),
 )  # fmt: skip
 
 
@@ -1453,6 +1453,7 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
     scaled = (ideals <= redraw.CLOSED * case.m.std) & math.isfinite(case.loss)
     seen = ~np.isnan(case.m.z2) & (~case.each("lookup") | scaled)
     judged = bool(seen.any()) and trains(subject)
+    rows = rows if judged or findings else [replace(row, verdict="not judged") for row in rows]
     report = Audit(subject.name, tuple(rows), tuple(findings), tuple(_notes(subject, case)), judged,
                    case.loss, case.m.blind, dict(case.m.input2))  # fmt: skip
     return report, change

@@ -128,7 +128,7 @@ class Audit:
         said, cures = list[str](), set[str]()
         for finding in self.findings:  # what follows from another has its cure
             again = finding.cure and finding.cure in cures
-            said.append(str(replace(finding, cure="the same") if again else finding))
+            said.append(str(replace(finding, cure="as above") if again else finding))
             cures.add(finding.cure)
         said += [LEGEND, PAGE] if said else []
         return f"{self.model}: {state}{loss}", [*said, *self.notes]
