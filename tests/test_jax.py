@@ -2000,6 +2000,24 @@ def test_a_gradient_that_the_model_takes_is_no_signal(outer: Any) -> None:
     assert report.ok and any("takes a gradient itself" in note for note in report.notes)
 
 
+@pytest.mark.parametrize(("scale", "times"), [(1.0, 8.0**-0.5), (1 / 8, 1.0)])
+def test_stacked_queries_and_keys_make_up_for_a_missing_root(scale: float, times: float) -> None:
+    def step(h: Any, w: Any) -> Any:
+        q, k, v = (h @ w[name] for name in "qkv")
+        shares = jax.nn.softmax(scale * jnp.einsum("btd,bsd->bts", q, k))
+        return h + shares @ v @ w["o"], None
+
+    def f(p: Any, x: Any) -> Any:
+        return jax.lax.scan(step, x, {name: p[name] for name in "qkvo"})[0].mean(1) @ p["h"]
+
+    rng = np.random.default_rng(0)
+    params = {n: (rng.standard_normal((3, 64, 64)) / 8).astype(np.float32) for n in "qkvo"}
+    params["h"] = params["q"][0, :, :5]
+    new = winit.jax.reinitialize(f, params, data(16, 10, 64), rng=0)
+    for name, wanted in (("q", times), ("k", times), ("v", 1.0)):
+        assert new[name].std() == pytest.approx(wanted / 8, rel=0.04)  # 12,288 draws: 0.64 %
+
+
 @pytest.mark.parametrize("std", [None, 0.01])
 def test_a_kernel_of_which_a_derivative_is_taken_is_drawn_by_its_signal(std: float | None) -> None:
     """The way back reads it, too, and neither that nor its present size says how to draw it."""

@@ -4947,3 +4947,45 @@ def test_experts_whose_shares_are_scattered_may_be_chosen_by_none() -> None:
 
     report = audit(Experts(), torch.randn(64, 16), torch.arange(64) % 5, F.cross_entropy)
     assert report.ok
+
+
+def own_attention(scaled: str, heads: int) -> nn.Module:
+    """In which the products are divided by the root of a head's width, or are not."""
+
+    def forward(m: Any, x: Tensor) -> Tensor:
+        z = m.norm(x)
+        parts = (layer(z).unflatten(-1, (heads, -1)).transpose(1, 2) for layer in (m.q, m.k, m.v))
+        q, k, v = parts
+        root = q.shape[-1] ** 0.5
+        if scaled == "turned":  # by positions, as RoPE does
+            angle = torch.arange(x.shape[1])[:, None] * torch.linspace(0.1, 1, q.shape[-1])
+            q, k = (t * angle.cos() + t.flip(-1) * angle.sin() for t in (q / root, k))
+        if scaled == "fused":
+            made = F.scaled_dot_product_attention(q, k, v)
+        else:
+            q, k = (m.other(q), m.other(k)) if scaled == "normalized" else (q, k)
+            if scaled == "at once":
+                sides, zeros = (t.flatten(0, 1) for t in (q, k.mT)), torch.zeros(1, 1, 1)
+                scores = torch.baddbmm(zeros, *sides, alpha=1 / root).unflatten(0, (-1, heads))
+            else:
+                scores = (q / root if scaled == "before" else q) @ k.mT
+            scores = scores / root if scaled == "after" else scores
+            made = scores.softmax(-1) @ v
+        return m.head((x + m.o(made.transpose(1, 2).flatten(2))).mean(1))
+
+    layers = {name: nn.Linear(64, 64) for name in "qkvo"}
+    norms = {"norm": nn.LayerNorm(64), "other": nn.LayerNorm(64 // heads)}
+    return Made(forward, head=nn.Linear(64, 5), **layers, **norms)
+
+
+@pytest.mark.parametrize(
+    ("scaled", "heads", "times"),
+    [("no", 1, ", times 0.354"), ("no", 4, ", times 0.5"), ("before", 4, ""), ("after", 1, ""),
+     ("at once", 4, ""), ("fused", 4, ""), ("fused", 1, ""), ("turned", 4, ""),
+     ("normalized", 1, "")],
+)  # fmt: skip
+def test_queries_and_keys_make_up_for_a_missing_root(scaled: str, heads: int, times: str) -> None:
+    module, x = own_attention(scaled, heads), torch.randn(16, 10, 64)
+    said = reinitialize(module, x=x, rng=0)
+    assert said["q.weight"] == said["k.weight"] == f"lecun_normal{times}"  # 1 / 64^¼, 1 / 16^¼
+    assert said["v.weight"] == "lecun_normal" and audit(module, x).ok

@@ -279,6 +279,12 @@ def _ahead(v: Value) -> tuple[float, Array]:
     return v.taken * own, whole if own == 1.0 else rest
 
 
+def _multiplied(v: Value) -> float:
+    """The known number that a signal was multiplied by, before something is made of it."""
+    last = v.multiples[-1].times if v.multiples else max(v.behind.values(), default=1.0)
+    return v.ahead * last
+
+
 def _common(values: Sequence[Value]) -> int:
     """How many of their multiples are the same, from the first on."""
     pairs = zip(*(v.multiples for v in values), strict=False)
@@ -542,6 +548,8 @@ class Reader:
         self.masked: set[tuple[int, int]] = set()  # those of them of which noise hides a part
         self.amplifiers = 0  # sites of whose results the exponentials, or the like, multiply others
         self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
+        # Of products of signals the sites on both sides, and by how much summing makes them larger.
+        self.products: dict[int, tuple[tuple[int, ...], float]] = {}
         self.partners: dict[int, int] = {}  # of sites, those whose results multiply theirs
         self.masking = 0  # inputs that multiply the signals of others
         self.single = 0  # sites before softmaxes over one entry
@@ -839,6 +847,9 @@ class Reader:
         ahead = made.ahead if op.kind == "affine" else 1.0
         if lone and all(map(self._known, sides)):
             times = float(run({main[0]: 1.0}))
+            if made.source in self.products:
+                both, size = self.products[made.source]
+                self.products[made.source] = both, size * abs(times)
             size, turned = abs(times), math.copysign(1.0, times)
             known = 0 < size < math.inf
             if known and size < 1.0:  # what makes a mean of a sum takes nothing away
@@ -1137,6 +1148,10 @@ class Reader:
             return self._site(op, side, inputs[side], inputs[1 - side])
         for one, other in permutations(inputs, 2) if op.kind == "contract" else ():
             self._partner(_nulls(one), _nulls(other))
+            both = tuple((_nulls(v) | v.intact) & v.bare for v in (one, other))
+            size = math.sqrt(op.count) * _multiplied(one) * _multiplied(other)
+            if not (one.soft or other.soft or both[0] & both[1]):  # shares, and packed kernels
+                self.products[op.number] = both, size
         known = [self._used(v) for k, v in enumerate(inputs)
                  if v.level and not self._masking(op, inputs, k)]  # fmt: skip
         if not known:
@@ -1353,6 +1368,7 @@ class Reader:
         self.roots |= {i: (k, kind, at(m)) for i, (k, kind, m) in self.roots.items()}
         self.bends |= {i: (act, at(m)) for i, (act, m) in self.bends.items()}
         self.peaks |= {i: (side, at(m)) for i, (side, m) in self.peaks.items()}
+        self.products |= {i: ((at(a), at(b)), n) for i, ((a, b), n) in self.products.items()}
         self.single, self.passed = at(self.single), at(self.passed)
         self.derived, self.chosen = at(self.derived), at(self.chosen)
         self.partners = {place.get(n, n): at(m) for n, m in self.partners.items()}
@@ -1559,7 +1575,16 @@ class Reader:
         """The number behind a site's result for which its kernel makes up, if all uses have it."""
         found = set(self.behind.get(d.number, {}).values())
         times = found.pop() if len(found) == 1 and not d.lookup else 1.0
-        return times if 0 < times < math.inf and abs(math.log(times)) > math.log(NUMBER) else 1.0
+        times = times if 0 < times < math.inf and abs(math.log(times)) > math.log(NUMBER) else 1.0
+        return times * self._scored(d)
+
+    def _scored(self, d: Draft) -> float:
+        """By how much too large a softmax's inputs are, if nothing divides products by √n."""
+        within = [at for _, at in self.peaks.values()]
+        found = {size ** (1 / sum(map(bool, both))) for both, size in self.products.values()
+                 if any(side >> d.number & 1 for side in both) and size > NUMBER
+                 and any(not (both[0] | both[1]) & ~at for at in within)}  # fmt: skip
+        return found.pop() if len(found) == 1 else 1.0
 
     def _kernels(self, d: Draft) -> tuple[Kernel, ...]:
         """The parameters that make a site's kernel: first the one whose entries lie in it."""
