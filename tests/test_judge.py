@@ -71,6 +71,9 @@ class Chain:
         self.used = {*self.parameters}
         self.last: dict[str, Any] = {}
 
+    def tables(self) -> dict[str, Any]:
+        return {}
+
     def measure(
         self,
         scales: Mapping[str, float] | None = None,

@@ -4989,3 +4989,19 @@ def test_queries_and_keys_make_up_for_a_missing_root(scaled: str, heads: int, ti
     said = reinitialize(module, x=x, rng=0)
     assert said["q.weight"] == said["k.weight"] == f"lecun_normal{times}"  # 1 / 64^¼, 1 / 16^¼
     assert said["v.weight"] == "lecun_normal" and audit(module, x).ok
+
+
+@pytest.mark.parametrize(("kind", "told"), [("uneven", True), ("even", False), ("marks", False),
+                                            ("normalized", False)])  # fmt: skip
+def test_a_column_that_hides_the_others_is_noted(kind: str, told: bool) -> None:
+    """SGD then fits that one alone: it leaves 1.5 of what it brings to 0.02 on even columns."""
+    x = torch.randn(256, 12)
+    if kind in ("uneven", "normalized"):
+        x = x * torch.tensor([5.0] + [0.05] * 11)
+    if kind == "marks":  # of rare classes: each is as rare as the others
+        x = (torch.rand(256, 12) < 0.05).float()
+    first = nn.BatchNorm1d(12) if kind == "normalized" else nn.Identity()
+    module = nn.Sequential(first, nn.Linear(12, 64), nn.ReLU(), nn.Linear(64, 1))
+    report = audit(module, x, x.sum(1, keepdim=True), F.mse_loss)
+    said = any("one of its columns has 9" in note for note in report.notes)
+    assert report.ok and said == told

@@ -1506,6 +1506,16 @@ def _partly(case: Case) -> list[str]:
     return [name for name, share in shares.items() if PARTLY <= share <= MOSTLY]
 
 
+def _hidden(subject: Subject, case: Case) -> Iterator[str]:
+    """Tables that are read as they are, and one column of which drowns the others."""
+    raw = {case.program.roots[r].name for i in _raw(case) for r in case.sites[i].roots}
+    for name, x in subject.tables().items() if raw else ():
+        spread, varies = np.var(x, axis=0), np.ptp(x, axis=0) > 0
+        if name in raw and varies.sum() > 1 and MOSTLY * spread.sum() < spread.max() < math.inf:
+            yield (f"{name}: one of its columns has {spread.max() / spread.sum():.1%} of all that "
+                   "varies, and hides the others: standardize them column by column.")  # fmt: skip
+
+
 def _notes(subject: Subject, case: Case) -> Iterator[str]:
     """What is no fault and worth knowing; what could not be told, and why."""
     program, m, sites = case.program, case.m, case.sites
@@ -1553,6 +1563,7 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         far = "" if squared else ", its gradients do not, and the way there is long"
         yield (f"Targets unscaled: E y² is {subject.y2:.2g}, where 1 is usual, and the loss {grow} "
                f"with it{far}: standardize them.")  # fmt: skip
+    yield from _hidden(subject, case)
     if case.met:
         yield "Cannot tell what comes back: the loss of these examples is 0 already."
     if not trains(subject):

@@ -92,6 +92,7 @@ class Subject:
     """A model that can be measured and given other weights; a framework's module completes it."""
 
     name: str
+    x: Any
     arrays: dict[str, Any]  # the parameters, by path
     reader: Reader
     program: Program
@@ -142,6 +143,16 @@ class Subject:
         axis = 0 if wide.ndim == 2 and len(wide) > 1 else None
         std = wide.std(axis=axis)
         return self.like((wide - wide.mean(axis=axis)) / np.where(std > 0, std, 1.0), array)
+
+    def tables(self) -> dict[str, Array]:
+        """The inputs of floats that have an example a row, by their names."""
+        names = [self.reader.root_names.get(number, "") for number in self.reader.inputs]
+        pairs = zip(names, self.data(), strict=True)
+        return {name: self.numpy(x) for name, x in pairs if name and x.ndim == 2 and len(x) > 1}
+
+    def data(self) -> list[Any]:
+        """All inputs, in the reader's order."""
+        return list(self.x)
 
     def noise(self, place: int, like: Any, stream: np.random.Generator) -> Any:
         """An input, by its place, that suits what the model does with it first."""

@@ -1047,6 +1047,10 @@ class Subject(Base):
         wide = torch.promote_types(array.dtype, torch.float64)
         return array.detach().cpu().to(wide).numpy().copy()  # type: ignore[no-any-return]
 
+    def data(self) -> list[Any]:
+        """All inputs, in the reader's order."""
+        return _leaves(self.x)
+
     def like(self, value: Any, old: Any) -> Any:
         """A value in the dtype and at the device of a tensor."""
         return torch.as_tensor(np.asarray(value)).to(old.device, old.dtype)
