@@ -185,6 +185,7 @@ class Value:
     met: int = 0  # those that meet in it, of sums that were made smaller one
     intact: int = 0  # sites whose result it is, shifted and moved
     nulls: int = 0  # sites where it, or its source, is 0 if their result is
+    products: tuple[int, ...] = ()  # of two signals, of which it is a sum
     raised: int = 0  # sites whose results, squared or multiplied by each other's, are in it
     free: int = 0  # kernels of sites and shifts of which it is a sum, or a function of the sum
     least: float = -math.inf  # the source is not below: 0, or a sign's worth more
@@ -549,7 +550,7 @@ class Reader:
         self.amplifiers = 0  # sites of whose results the exponentials, or the like, multiply others
         self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
         # Of products of signals the sites on both sides, and by how much summing makes them larger.
-        self.products: dict[int, tuple[tuple[int, ...], float]] = {}
+        self.products: dict[int, tuple[tuple[int, int], float]] = {}
         self.partners: dict[int, int] = {}  # of sites, those whose results multiply theirs
         self.masking = 0  # inputs that multiply the signals of others
         self.single = 0  # sites before softmaxes over one entry
@@ -847,9 +848,9 @@ class Reader:
         ahead = made.ahead if op.kind == "affine" else 1.0
         if lone and all(map(self._known, sides)):
             times = float(run({main[0]: 1.0}))
-            if made.source in self.products:
-                both, size = self.products[made.source]
-                self.products[made.source] = both, size * abs(times)
+            for number in made.products:
+                both, size = self.products[number]
+                self.products[number] = both, size * abs(times)
             size, turned = abs(times), math.copysign(1.0, times)
             known = 0 < size < math.inf
             if known and size < 1.0:  # what makes a mean of a sum takes nothing away
@@ -1111,8 +1112,9 @@ class Reader:
         behind = {n: t for own in kept for n, t in own.items()}
         meets = reduce(and_, nulls) if op.kind == "add" else any_of(nulls) * times
         free = any_of(v.free for v in known) if op.kind in ("add", "choose") else 0
+        products = dict.fromkeys(n for v in known if op.kind != "mul" for n in v.products)
         return replace(made, degree=degree, bounded=bounded, pending=stays, soft=soft, free=free,
-                       nulls=meets, behind=behind)  # fmt: skip
+                       nulls=meets, behind=behind, products=(*products,))  # fmt: skip
 
     def _gated(self, made: Value, known: Sequence[Value]) -> Value:
         """A product in which gates take part: they are no summands, and leave of a sum one."""
@@ -1148,14 +1150,11 @@ class Reader:
             return self._site(op, side, inputs[side], inputs[1 - side])
         for one, other in permutations(inputs, 2) if op.kind == "contract" else ():
             self._partner(_nulls(one), _nulls(other))
-            both = tuple((_nulls(v) | v.intact) & v.bare for v in (one, other))
-            size = math.sqrt(op.count) * _multiplied(one) * _multiplied(other)
-            if not (one.soft or other.soft or both[0] & both[1]):  # shares, and packed kernels
-                self.products[op.number] = both, size
         known = [self._used(v) for k, v in enumerate(inputs)
                  if v.level and not self._masking(op, inputs, k)]  # fmt: skip
         if not known:
             return self._alone(op, inputs)
+        products = self._scores(op, inputs)
         for k, v in enumerate(inputs if op.kind in ("reduce", "join") else ()):
             if v.level > ROUTING and not v.straight:  # later no more is known
                 self._keep(op.number, k, self._used(v))
@@ -1181,7 +1180,21 @@ class Reader:
         return replace(made, degree=degree, reduced=reduced, act=act, free=free, nulls=nulls,
                        raised=raised, averaged=made.averaged * self._terms(op, inputs), taken=taken,
                        least=_low(op, known), behind=behind, parts=tuple(parts.values()),
-                       summing=count)  # fmt: skip
+                       summing=count, products=products)  # fmt: skip
+
+    def _scores(self, op: Op, inputs: Sequence[Value]) -> tuple[int, ...]:
+        """Keep a product of two signals, each of kernels, by how much summing makes it larger."""
+        if op.kind != "contract" or any(v.soft for v in inputs):  # shares take a mean
+            return ()
+        both, size = [(_nulls(v) | v.intact) & v.bare for v in inputs], math.sqrt(op.count)
+        for v, side in zip(inputs, both, strict=True):
+            # A known number may stand in front of a kernel, too, which does not make up for it.
+            before = [d.x.ahead / d.ahead for d in self.found.values() if side >> d.number & 1]
+            size *= _multiplied(v) * max(before, default=1.0)
+        if both[0] & both[1] or not all(both):  # packed kernels; what was normalized
+            return ()
+        self.products[op.number] = (both[0], both[1]), size
+        return (op.number,)
 
     def _terms(self, op: Op, inputs: Sequence[Value]) -> float:
         """Of how many values a sum is as good as the mean.
@@ -1580,10 +1593,13 @@ class Reader:
 
     def _scored(self, d: Draft) -> float:
         """By how much too large a softmax's inputs are, if nothing divides products by √n."""
-        within = [at for _, at in self.peaks.values()]
-        found = {size ** (1 / sum(map(bool, both))) for both, size in self.products.values()
-                 if any(side >> d.number & 1 for side in both) and size > NUMBER
-                 and any(not (both[0] | both[1]) & ~at for at in within)}  # fmt: skip
+        used = any_of(other.x.bare for other in self.found.values())  # as values, or as a state
+        found = set()
+        for both, size in self.products.values():
+            alone = [side & ~used for side in both if side & ~used]
+            shares = any(not (both[0] | both[1]) & ~at for _, at in self.peaks.values())
+            if shares and size > NUMBER and any(side >> d.number & 1 for side in alone):
+                found.add(size ** (1 / len(alone)))
         return found.pop() if len(found) == 1 else 1.0
 
     def _kernels(self, d: Draft) -> tuple[Kernel, ...]:
