@@ -2128,11 +2128,17 @@ def test_slopes_that_go_straight_through_saturate(times: float) -> None:
         assert finding.verdict == "saturated" and finding.changes == ("w1",)
 
 
-def test_experts_whose_shares_are_put_among_zeros_may_be_chosen_by_none() -> None:
+@pytest.mark.parametrize("how", ["set", "masked"])
+def test_experts_whose_shares_are_put_by_the_data_may_be_chosen_by_none(how: str) -> None:
     def f(p: Any, x: Any) -> Any:
         h = jax.nn.relu(x @ p["w0"])
-        best, which = jax.lax.top_k(jax.nn.softmax(h @ p["w1"] - np.array([9, 0, 0, 0])), 2)
-        shares = jnp.zeros((len(x), 4)).at[jnp.arange(len(x))[:, None], which].set(best)
+        scores = h @ p["w1"] - np.array([9, 0, 0, 0])
+        if how == "set":
+            best, which = jax.lax.top_k(jax.nn.softmax(scores), 2)
+            shares = jnp.zeros((len(x), 4)).at[jnp.arange(len(x))[:, None], which].set(best)
+        else:
+            least = jax.lax.top_k(scores, 2)[0][:, 1:]
+            shares = jax.nn.softmax(jnp.where(scores >= least, scores, -jnp.inf))
         made = jnp.einsum(
             "bei,eio->beo", jax.nn.relu(jnp.einsum("bi,eio->beo", h, p["up"])), p["down"]
         )

@@ -4929,7 +4929,8 @@ def test_scales_near_0_are_set_to_1_where_all_look_alike() -> None:
     assert report.findings[0].changes == tuple(scales) and "force=True" in report.findings[0].cure
 
 
-def test_experts_whose_shares_are_scattered_may_be_chosen_by_none() -> None:
+@pytest.mark.parametrize("how", ["shares", "scores", "masked"])
+def test_experts_whose_shares_are_put_by_the_data_may_be_chosen_by_none(how: str) -> None:
     class Experts(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -4939,8 +4940,14 @@ def test_experts_whose_shares_are_scattered_may_be_chosen_by_none() -> None:
 
         def forward(self, x: Tensor) -> Tensor:
             h = self.first(x).relu()
-            best, which = (self.gate(h) - torch.tensor([9.0, 0, 0, 0])).softmax(-1).topk(2)
-            shares = torch.zeros(len(x), 4).scatter(1, which, best)
+            scores = self.gate(h) - torch.tensor([9.0, 0, 0, 0])
+            best, which = (scores if how != "shares" else scores.softmax(-1)).topk(2)
+            if how == "shares":
+                shares = torch.zeros(len(x), 4).scatter(1, which, best)
+            elif how == "scores":
+                shares = torch.full((len(x), 4), -torch.inf).scatter(1, which, best).softmax(-1)
+            else:
+                shares = scores.masked_fill(scores < best[:, 1:], -torch.inf).softmax(-1)
             made = torch.einsum("bi,eio->beo", h, self.up).relu()
             made = torch.einsum("bei,eio->beo", made, self.down)
             return self.head(h + torch.einsum("be,beo->bo", shares, made))
@@ -4954,6 +4961,7 @@ def own_attention(scaled: str, heads: int) -> nn.Module:
 
     def forward(m: Any, x: Tensor) -> Tensor:
         z = m.norm(x)
+        z = z / 64**0.25 if scaled == "in front" else z
         parts = (layer(z).unflatten(-1, (heads, -1)).transpose(1, 2) for layer in (m.q, m.k, m.v))
         q, k, v = parts
         root = q.shape[-1] ** 0.5
@@ -4964,7 +4972,12 @@ def own_attention(scaled: str, heads: int) -> nn.Module:
             made = F.scaled_dot_product_attention(q, k, v)
         else:
             q, k = (m.other(q), m.other(k)) if scaled == "normalized" else (q, k)
-            if scaled == "at once":
+            k = F.normalize(k, dim=-1) if scaled == "one side" else k
+            if scaled == "summed":  # and a term for positions, as in Transformer-XL
+                scores = (
+                    q @ k.mT + q @ m.r(z).unflatten(-1, (heads, -1)).transpose(1, 2).mT
+                ) / root
+            elif scaled == "at once":
                 sides, zeros = (t.flatten(0, 1) for t in (q, k.mT)), torch.zeros(1, 1, 1)
                 scores = torch.baddbmm(zeros, *sides, alpha=1 / root).unflatten(0, (-1, heads))
             else:
@@ -4973,7 +4986,7 @@ def own_attention(scaled: str, heads: int) -> nn.Module:
             made = scores.softmax(-1) @ v
         return m.head((x + m.o(made.transpose(1, 2).flatten(2))).mean(1))
 
-    layers = {name: nn.Linear(64, 64) for name in "qkvo"}
+    layers = {name: nn.Linear(64, 64) for name in "qkvor"}
     norms = {"norm": nn.LayerNorm(64), "other": nn.LayerNorm(64 // heads)}
     return Made(forward, head=nn.Linear(64, 5), **layers, **norms)
 
@@ -4982,13 +4995,25 @@ def own_attention(scaled: str, heads: int) -> nn.Module:
     ("scaled", "heads", "times"),
     [("no", 1, ", times 0.354"), ("no", 4, ", times 0.5"), ("before", 4, ""), ("after", 1, ""),
      ("at once", 4, ""), ("fused", 4, ""), ("fused", 1, ""), ("turned", 4, ""),
-     ("normalized", 1, "")],
+     ("normalized", 1, ""), ("summed", 4, ""), ("one side", 4, "")],
 )  # fmt: skip
 def test_queries_and_keys_make_up_for_a_missing_root(scaled: str, heads: int, times: str) -> None:
     module, x = own_attention(scaled, heads), torch.randn(16, 10, 64)
     said = reinitialize(module, x=x, rng=0)
     assert said["q.weight"] == said["k.weight"] == f"lecun_normal{times}"  # 1 / 64^¼, 1 / 16^¼
     assert said["v.weight"] == "lecun_normal" and audit(module, x).ok
+
+
+def test_queries_that_are_read_as_they_are_too_leave_the_root_to_the_keys() -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        q, k = m.q(x), m.k(x)
+        return m.head((q + (q @ k.mT).softmax(-1) @ m.v(x)).mean(1))
+
+    layers = {name: nn.Linear(64, 64) for name in "qkv"}
+    module = Made(forward, head=nn.Linear(64, 5), **layers)
+    said = reinitialize(module, x=torch.randn(16, 10, 64), rng=0)
+    assert said["q.weight"] == "lecun_normal"
+    assert said["k.weight"] == "lecun_normal, times 0.125"
 
 
 @pytest.mark.parametrize(("kind", "told"), [("uneven", True), ("even", False), ("marks", False),

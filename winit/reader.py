@@ -654,10 +654,14 @@ class Reader:
 
     def _choosing(self, op: Op, inputs: Sequence[Value]) -> bool:
         """Whether data choose what stays of a result, by numbers that are not made of it."""
-        among = op.kind in ("join", "other") and inputs and inputs[0].exact
-        if among and not inputs[0].number:  # data say where among zeros
-            return any(v.level == ROUTING for v in inputs)
-        if op.kind in ("add", "join") or op.number in self.found:
+        if op.kind in ("join", "other") and inputs and inputs[0].exact:  # put where data say
+            signals = [v for v in inputs if v.level > ROUTING]
+            shares = not op.scatters or all(v.bounded for v in signals)  # and no sums of messages
+            if shares and any(v.level == ROUTING for v in inputs):
+                return True
+        if op.kind in ("add", "join"):
+            return all(v.chosen for v in inputs if v.level > ROUTING)
+        if op.number in self.found:
             return False
         made = {v.source for v in inputs if v.level > ROUTING}
         by = any(v.chosen for v in inputs)
