@@ -1088,19 +1088,24 @@ def test_a_scale_that_is_far_too_large_is_set_back() -> None:
     assert audit(model, *asked).ok
 
 
-def test_scales_that_layers_ask_for_are_set_to_1_where_they_saturate() -> None:
-    parts = [part for _ in range(5) for part in (
-        layers.Dense(64),
-        layers.BatchNormalization(gamma_initializer=keras.initializers.Constant(10.0)),
-        layers.Activation("tanh"),
+@pytest.mark.parametrize(("norm", "scale", "act", "verdict"), [
+    (layers.BatchNormalization, 10.0, "tanh", "saturated"),
+    (layers.LayerNormalization, 0.01, "sigmoid", "collapsed"),
+])  # fmt: skip
+def test_scales_that_layers_ask_for_are_set_to_1(
+    norm: Any, scale: float, act: str, verdict: str
+) -> None:
+    start = keras.initializers.Constant(scale)
+    parts = [part for _ in range(4) for part in (
+        layers.Dense(64), norm(gamma_initializer=start), layers.Activation(act),
     )]  # fmt: skip
     model = keras.Sequential([keras.Input((64,)), *parts, layers.Dense(10)])
     x = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     (finding,) = audit(model, x, np.arange(64) % 10, loss).findings
     scales = {layer.gamma.path for layer in model.layers if hasattr(layer, "gamma")}
-    assert finding.verdict == "saturated" and {*finding.changes} == scales
-    assert finding.cure.endswith("and 2 more to 1")
+    assert finding.verdict == verdict and {*finding.changes} == scales
+    assert finding.cure.endswith("and 1 more to 1")
 
 
 def test_a_cure_of_a_scale_of_0_says_what_a_draw_must_be_told() -> None:

@@ -1014,8 +1014,6 @@ def _apart(search: Search, starts: Mapping[str, Start], given: Mapping[str, Star
         yield Change(f"draw {listed(lost)} again", values=lost)
     if rule.scaled or rule.find is dead:
         yield from _unshifted(search, given if rule.find is first_loss else starts, given)
-    if rule.scaled:
-        yield from _unscaled_by(search, starts)
     mains = {site.kernel.name for site in case.sites}
     single = [n for n in case.program.factors if n not in mains
               and math.prod(subject.parameters[n]) == 1]  # fmt: skip
@@ -1026,19 +1024,28 @@ def _apart(search: Search, starts: Mapping[str, Start], given: Mapping[str, Star
             yield Change(f"set {listed(names)} to {value:g}", values=same)
 
 
-def _unscaled_by(search: Search, starts: Mapping[str, Start]) -> Changes:
-    """Scales, as of a normalization, at their conventional start; at 1, if layers ask for more."""
+def _rescaled(search: Search) -> Changes:
+    """Scales, as of a normalization, that are far from their start, set to it."""
     subject, case = search.subject, search.case
     scales = [n for n in case.program.factors if n not in case.owner]
-    rms = {n: case.m.kernels[n].rms for n in scales}
-    usual = {n: float(np.abs(starts[n][0]).max()) for n in scales if n in starts}
-    far = [n for n in usual if rms[n] > CROSSED > usual[n] or 0 < CROSSED * rms[n] < usual[n]]
+    starts = {n: start for n in scales if (start := subject.start(n))}
+    rms, usual = case.m.kernels, {n: float(np.abs(start[0]).max()) for n, start in starts.items()}
+    far = [n for n in usual
+           if rms[n].rms > CROSSED > usual[n] or 0 < CROSSED * rms[n].rms < usual[n]]  # fmt: skip
     if far:
         text = f"set {listed(far)} to the conventional start ({starts[far[0]][1]})"
         values = {n: starts[n][0] for n in far}
         yield Change(text + _asking(subject, far), values=values)
-    asked = [n for n in usual.keys() - {*far} if rms[n] > CROSSED and not np.ptp(starts[n][0])]
-    if asked := [n for n in scales if n in asked]:
+
+
+def _asked(search: Search) -> Changes:
+    """Scales of 1, where the layers themselves ask for another."""
+    subject, case = search.subject, search.case
+    known = {n: subject.start(n) for n in case.program.factors if n not in case.owner}
+    rms = {n: case.m.kernels[n].rms for n, start in known.items() if start and np.any(start[0])}
+    asked = [n for n, size in rms.items() if not 1 / CROSSED < size < CROSSED
+             and not np.ptp(subject.value(n))]  # fmt: skip
+    if asked:
         ones = {n: np.ones(subject.parameters[n]) for n in asked}
         yield Change(f"set {listed(asked)} to 1", values=ones)
 
@@ -1134,6 +1141,8 @@ def changes(search: Search) -> Changes:
 
 def _changes(search: Search) -> Changes:
     subject, case, rule = search.subject, search.case, search.rule
+    if rule.scaled:
+        yield from _rescaled(search)
     for names in _groups(search):
         yield _put_right(search, names)
     bare = equal_rows(case) or _bare(subject, case, rule)
@@ -1168,6 +1177,8 @@ def _changes(search: Search) -> Changes:
             yield last
     if rule.find is first_loss:
         yield from _quieted(subject, case)
+    if rule.scaled:
+        yield from _asked(search)
 
 
 def _bare(subject: Subject, case: Case, rule: Rule) -> list[str]:
