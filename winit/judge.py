@@ -1521,8 +1521,10 @@ def _hidden(subject: Subject, case: Case) -> Iterator[str]:
     """Tables that are read as they are, and one column of which drowns the others."""
     raw = {case.program.roots[r].name for i in _raw(case) for r in case.sites[i].roots}
     for name, x in subject.tables().items() if raw else ():
+        if name not in raw or not np.isfinite(x).all():
+            continue
         spread, varies = np.var(x, axis=0), np.ptp(x, axis=0) > 0
-        if name in raw and varies.sum() > 1 and MOSTLY * spread.sum() < spread.max() < math.inf:
+        if varies.sum() > 1 and MOSTLY * spread.sum() < spread.max():
             yield (f"{name}: one of its columns has {spread.max() / spread.sum():.1%} of all that "
                    "varies, and hides the others: standardize them column by column.")  # fmt: skip
 
