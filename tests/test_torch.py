@@ -4982,9 +4982,12 @@ def own_attention(scaled: str, heads: int) -> nn.Module:
                 scores = torch.baddbmm(zeros, *sides, alpha=1 / root).unflatten(0, (-1, heads))
             else:
                 scores = (q / root if scaled == "before" else q) @ k.mT
-            scores = scores / root if scaled == "after" else scores
-            made = scores.softmax(-1) @ v
-        return m.head((x + m.o(made.transpose(1, 2).flatten(2))).mean(1))
+            if scaled == "by norms":  # cosines
+                scores = scores / (q.norm(dim=-1, keepdim=True) * k.norm(dim=-1, keepdim=True).mT)
+            shares = (scores / root if scaled in ("after", "read twice") else scores).softmax(-1)
+            made = (shares / 8 if scaled == "shares" else shares) @ v
+        ends = m.head((x + m.o(made.transpose(1, 2).flatten(2))).mean(1))
+        return (ends, (8 * scores).mean((1, 2, 3))) if scaled == "read twice" else ends
 
     layers = {name: nn.Linear(64, 64) for name in "qkvor"}
     norms = {"norm": nn.LayerNorm(64), "other": nn.LayerNorm(64 // heads)}
@@ -4992,15 +4995,17 @@ def own_attention(scaled: str, heads: int) -> nn.Module:
 
 
 @pytest.mark.parametrize(
-    ("scaled", "heads", "times"),
-    [("no", 1, ", times 0.354"), ("no", 4, ", times 0.5"), ("before", 4, ""), ("after", 1, ""),
-     ("at once", 4, ""), ("fused", 4, ""), ("fused", 1, ""), ("turned", 4, ""),
-     ("normalized", 1, ""), ("summed", 4, ""), ("one side", 4, "")],
+    ("scaled", "heads", "scale"),
+    [("no", 1, 1 / 8), ("no", 4, 1 / 4), ("before", 4, 1), ("after", 1, 1), ("at once", 4, 1),
+     ("fused", 4, 1), ("fused", 1, 1), ("turned", 4, 1), ("normalized", 1, 1), ("summed", 4, 1),
+     ("one side", 4, 1), ("by norms", 4, 1), ("read twice", 1, 1), ("shares", 1, 1 / 8)],
 )  # fmt: skip
-def test_queries_and_keys_make_up_for_a_missing_root(scaled: str, heads: int, times: str) -> None:
+def test_queries_and_keys_make_up_for_a_missing_root(scaled: str, heads: int, scale: float) -> None:
+    """Their variances by the root of a head's width, and their products by the width."""
     module, x = own_attention(scaled, heads), torch.randn(16, 10, 64)
     said = reinitialize(module, x=x, rng=0)
-    assert said["q.weight"] == said["k.weight"] == f"lecun_normal{times}"  # 1 / 64^¼, 1 / 16^¼
+    wanted = "lecun_normal" if scale == 1 else f"variance_scaling, scale={scale}"
+    assert said["q.weight"] == said["k.weight"] == wanted
     assert said["v.weight"] == "lecun_normal" and audit(module, x).ok
 
 
@@ -5013,7 +5018,7 @@ def test_queries_that_are_read_as_they_are_too_leave_the_root_to_the_keys() -> N
     module = Made(forward, head=nn.Linear(64, 5), **layers)
     said = reinitialize(module, x=torch.randn(16, 10, 64), rng=0)
     assert said["q.weight"] == "lecun_normal"
-    assert said["k.weight"] == "lecun_normal, times 0.125"
+    assert said["k.weight"] == "variance_scaling, scale=0.01562"  # 1 / 64
 
 
 @pytest.mark.parametrize(("kind", "told"), [("uneven", True), ("even", False), ("marks", False),
@@ -5028,5 +5033,17 @@ def test_a_column_that_hides_the_others_is_noted(kind: str, told: bool) -> None:
     first = nn.BatchNorm1d(12) if kind == "normalized" else nn.Identity()
     module = nn.Sequential(first, nn.Linear(12, 64), nn.ReLU(), nn.Linear(64, 1))
     report = audit(module, x, x.sum(1, keepdim=True), F.mse_loss)
-    said = any("one of its columns has 9" in note for note in report.notes)
+    said = any("Column 0 of x has more than 95%" in note for note in report.notes)
     assert report.ok and said == told
+
+
+def test_what_is_joined_with_marks_of_the_data_is_chosen_by_none() -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        marks = (torch.arange(len(x)) % 2)[:, None].float()
+        h = torch.cat([torch.zeros(len(x), 1), m.a(x).relu(), marks], 1)
+        return m.b(h * (1 + x[:, :1].square()))
+
+    module = Made(forward, a=nn.Linear(12, 24), b=nn.Linear(26, 4))
+    nn.init.constant_(module.a.bias, -50.0)
+    finding = audit(module, X, Y, F.cross_entropy).findings[0]
+    assert finding.verdict == "dead" and finding.names == ("a.weight",)

@@ -183,6 +183,7 @@ class Site:
     summed: int = 1  # sites whose results meet, at the most, in the sums that follow
     times: float = 1.0  # the known number behind its result, for which its kernels make up
     ahead: float = 1.0  # and the one in what it reads
+    scores: float = 1.0  # by how much a softmax of its products with others is too large by it
     gate: bool = False  # its result is that of gates alone: positive, and flat at both ends
     amplifies: bool = False  # another signal is multiplied by its exponential, or the like
     degree: float = 1.0  # above 1 if products or powers of its result reach the outputs as they are

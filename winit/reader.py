@@ -185,7 +185,9 @@ class Value:
     met: int = 0  # those that meet in it, of sums that were made smaller one
     intact: int = 0  # sites whose result it is, shifted and moved
     nulls: int = 0  # sites where it, or its source, is 0 if their result is
-    products: tuple[int, ...] = ()  # of two signals, of which it is a sum
+    # Products of two signals, by the numbers of their operations, of which it is a sum or a
+    # softmax, and by how much each is too large.
+    scores: Mapping[int, float] = field(default_factory=dict, compare=False)
     raised: int = 0  # sites whose results, squared or multiplied by each other's, are in it
     free: int = 0  # kernels of sites and shifts of which it is a sum, or a function of the sum
     least: float = -math.inf  # the source is not below: 0, or a sign's worth more
@@ -281,7 +283,7 @@ def _ahead(v: Value) -> tuple[float, Array]:
 
 
 def _multiplied(v: Value) -> float:
-    """The known number that a signal was multiplied by, before something is made of it."""
+    """The largest known number that a signal was multiplied by, before something is made of it."""
     last = v.multiples[-1].times if v.multiples else max(v.behind.values(), default=1.0)
     return v.ahead * last
 
@@ -549,8 +551,8 @@ class Reader:
         self.masked: set[tuple[int, int]] = set()  # those of them of which noise hides a part
         self.amplifiers = 0  # sites of whose results the exponentials, or the like, multiply others
         self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
-        # Of products of signals the sites on both sides, and by how much summing makes them larger.
-        self.products: dict[int, tuple[tuple[int, int], float]] = {}
+        self.sides: dict[int, tuple[int, int]] = {}  # of products of two signals, the sites of both
+        self.compared: dict[int, set[float]] = {}  # those in a softmax: by how much too large
         self.partners: dict[int, int] = {}  # of sites, those whose results multiply theirs
         self.masking = 0  # inputs that multiply the signals of others
         self.single = 0  # sites before softmaxes over one entry
@@ -656,7 +658,7 @@ class Reader:
         """Whether data choose what stays of a result, by numbers that are not made of it."""
         if op.kind in ("join", "other") and inputs and inputs[0].exact:  # put where data say
             signals = [v for v in inputs if v.level > ROUTING]
-            shares = not op.scatters or all(v.bounded for v in signals)  # and no sums of messages
+            shares = inputs[0].number == -math.inf or all(v.bounded for v in signals)
             if shares and any(v.level == ROUTING for v in inputs):
                 return True
         if op.kind in ("add", "join"):
@@ -852,9 +854,8 @@ class Reader:
         ahead = made.ahead if op.kind == "affine" else 1.0
         if lone and all(map(self._known, sides)):
             times = float(run({main[0]: 1.0}))
-            for number in made.products:
-                both, size = self.products[number]
-                self.products[number] = both, size * abs(times)
+            if not made.soft:
+                made = replace(made, scores={n: t * abs(times) for n, t in made.scores.items()})
             size, turned = abs(times), math.copysign(1.0, times)
             known = 0 < size < math.inf
             if known and size < 1.0:  # what makes a mean of a sum takes nothing away
@@ -1116,9 +1117,10 @@ class Reader:
         behind = {n: t for own in kept for n, t in own.items()}
         meets = reduce(and_, nulls) if op.kind == "add" else any_of(nulls) * times
         free = any_of(v.free for v in known) if op.kind in ("add", "choose") else 0
-        products = dict.fromkeys(n for v in known if op.kind != "mul" for n in v.products)
+        keeps = op.kind in ("add", "choose") or (op.kind == "div" and soft)
+        scores = {n: t for v in known for n, t in v.scores.items()} if keeps else {}
         return replace(made, degree=degree, bounded=bounded, pending=stays, soft=soft, free=free,
-                       nulls=meets, behind=behind, products=(*products,))  # fmt: skip
+                       nulls=meets, behind=behind, scores=scores)  # fmt: skip
 
     def _gated(self, made: Value, known: Sequence[Value]) -> Value:
         """A product in which gates take part: they are no summands, and leave of a sum one."""
@@ -1148,6 +1150,8 @@ class Reader:
         for k, v in enumerate(inputs if op.kind == "contract" else ()):
             if v.pending and v.soft and not v.lost:  # not one made hard
                 self.peaks[op.number] = k, v.parents
+                for n, size in v.scores.items():
+                    self.compared.setdefault(n, set()).add(size)
                 self.single |= v.parents if op.count == 1 else 0
         side = self._kernel_side(op, inputs)
         if side is not None:
@@ -1158,7 +1162,7 @@ class Reader:
                  if v.level and not self._masking(op, inputs, k)]  # fmt: skip
         if not known:
             return self._alone(op, inputs)
-        products = self._scores(op, inputs)
+        scores = self._scores(op, inputs)
         for k, v in enumerate(inputs if op.kind in ("reduce", "join") else ()):
             if v.level > ROUTING and not v.straight:  # later no more is known
                 self._keep(op.number, k, self._used(v))
@@ -1184,21 +1188,21 @@ class Reader:
         return replace(made, degree=degree, reduced=reduced, act=act, free=free, nulls=nulls,
                        raised=raised, averaged=made.averaged * self._terms(op, inputs), taken=taken,
                        least=_low(op, known), behind=behind, parts=tuple(parts.values()),
-                       summing=count, products=products)  # fmt: skip
+                       summing=count, scores=scores)  # fmt: skip
 
-    def _scores(self, op: Op, inputs: Sequence[Value]) -> tuple[int, ...]:
-        """Keep a product of two signals, each of kernels, by how much summing makes it larger."""
+    def _scores(self, op: Op, inputs: Sequence[Value]) -> dict[int, float]:
+        """How large a product of two kernels' unit results is: √n, times known numbers."""
         if op.kind != "contract" or any(v.soft for v in inputs):  # shares take a mean
-            return ()
+            return {}
         both, size = [(_nulls(v) | v.intact) & v.bare for v in inputs], math.sqrt(op.count)
         for v, side in zip(inputs, both, strict=True):
             # A known number may stand in front of a kernel, too, which does not make up for it.
             before = [d.x.ahead / d.ahead for d in self.found.values() if side >> d.number & 1]
             size *= _multiplied(v) * max(before, default=1.0)
         if both[0] & both[1] or not all(both):  # packed kernels; what was normalized
-            return ()
-        self.products[op.number] = (both[0], both[1]), size
-        return (op.number,)
+            return {}
+        self.sides[op.number] = both[0], both[1]
+        return {op.number: size}
 
     def _terms(self, op: Op, inputs: Sequence[Value]) -> float:
         """Of how many values a sum is as good as the mean.
@@ -1385,7 +1389,7 @@ class Reader:
         self.roots |= {i: (k, kind, at(m)) for i, (k, kind, m) in self.roots.items()}
         self.bends |= {i: (act, at(m)) for i, (act, m) in self.bends.items()}
         self.peaks |= {i: (side, at(m)) for i, (side, m) in self.peaks.items()}
-        self.products |= {i: ((at(a), at(b)), n) for i, ((a, b), n) in self.products.items()}
+        self.sides |= {i: (at(a), at(b)) for i, (a, b) in self.sides.items()}
         self.single, self.passed = at(self.single), at(self.passed)
         self.derived, self.chosen = at(self.derived), at(self.chosen)
         self.partners = {place.get(n, n): at(m) for n, m in self.partners.items()}
@@ -1569,6 +1573,7 @@ class Reader:
             summed=max(met, default=1),
             times=self._made_up(d),
             ahead=d.ahead,
+            scores=self._scored(d),
             passed=bool(self.passed >> d.number & 1),
             recurrent=d.recurrent,
             carries=d.carries,
@@ -1592,18 +1597,15 @@ class Reader:
         """The number behind a site's result for which its kernel makes up, if all uses have it."""
         found = set(self.behind.get(d.number, {}).values())
         times = found.pop() if len(found) == 1 and not d.lookup else 1.0
-        times = times if 0 < times < math.inf and abs(math.log(times)) > math.log(NUMBER) else 1.0
-        return times * self._scored(d)
+        return times if 0 < times < math.inf and abs(math.log(times)) > math.log(NUMBER) else 1.0
 
     def _scored(self, d: Draft) -> float:
-        """By how much too large a softmax's inputs are, if nothing divides products by √n."""
-        used = any_of(other.x.bare for other in self.found.values())  # as values, or as a state
-        found = set()
-        for both, size in self.products.values():
-            alone = [side & ~used for side in both if side & ~used]
-            shares = any(not (both[0] | both[1]) & ~at for _, at in self.peaks.values())
-            if shares and size > NUMBER and any(side >> d.number & 1 for side in alone):
-                found.add(size ** (1 / len(alone)))
+        """By how much a softmax's products are too large, of which it makes one side."""
+        found, used = set(), any_of(o.x.bare for o in self.found.values() if self.compared)
+        for n, sizes in self.compared.items():
+            alone = [side & ~used for side in self.sides[n] if side & ~used]  # and read by no other
+            if min(sizes) > NUMBER and any(side >> d.number & 1 for side in alone):
+                found |= {size ** (1 / len(alone)) for size in sizes}
         return found.pop() if len(found) == 1 else 1.0
 
     def _kernels(self, d: Draft) -> tuple[Kernel, ...]:

@@ -144,10 +144,11 @@ def plan(program: Program) -> list[Plan]:
     sites = [replace(site, ahead=ahead.get(site.kernel.name, 1.0)) if site.lookup else site
              for site in program.sites]  # fmt: skip
     plans = [_plan(*each, own) for each in zip(sites, runs(program), ends, strict=True)]
-    first = {site.kernel.name: own for site, own in zip(sites[::-1], plans[::-1], strict=True)
-             if not site.derived}  # fmt: skip
-    return [first.get(site.kernel.name, own) if site.derived else own
-            for site, own in zip(sites, plans, strict=True)]  # fmt: skip
+    uses = [(site.kernel.name, site.kernel.part) for site in sites]
+    first = {use: own for use, own, site in zip(uses[::-1], plans[::-1], sites[::-1], strict=True)
+             if not (site.derived or site.lookup)}  # fmt: skip
+    return [first.get(use, own) if site.derived else own
+            for use, own, site in zip(uses, plans, sites, strict=True)]  # fmt: skip
 
 
 def _end(site: Site, sites: Sequence[Site]) -> float:
@@ -186,6 +187,7 @@ def _plan(site: Site, run: int, end: float, tables: Mapping[str, float]) -> Plan
     if not head and (site.recurrent or not site.reads_data):
         depth = run * (site.steps if site.recurrent else 1)
         scale = gain(site.before, depth) / math.sqrt(max(site.summed - 1, 1))
+    scale /= site.scores
     std, named = scale / math.sqrt(site.fan_in), {1: "lecun_normal", 2: "he_normal"}
     if abs(scale**2 - round(scale**2)) < 1e-3 and round(scale**2) in named:
         return Plan(named[round(scale**2)], std)

@@ -831,7 +831,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
 
     def product(self, name: str, args: Any, told: list[Value], product: Any, result: Any) -> Value:
         """A contraction, and the bias that is added to it."""
-        a, b, z, bias, *factors = product
+        a, b, z, bias, alpha = product
         sides, count = told[1:3] if name in ADDED else told[:2], a.shape[-1]
         contracts: list[Contract | None] = [None, None]
         if name == "convolution":
@@ -876,19 +876,15 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             share = float((shares * (shares > subject.PEAK)).sum() / shares.sum())
             share = (share - alone) / (1 - alone) if alone < 1 else 0.0
             self.notes[f"peak {number}"] = {"x": np.array(max(share, 0.0))}
-        made = self.times(made, factors)
+        made = self.times(made, alpha)
         if bias is None:
             return made
         shapes = [tuple(z.shape), tuple(bias.shape)]
         return self.emit("add", [made, self.value(bias)], np.add, shapes=shapes)
 
-    def times(self, made: Value, factors: Sequence[float]) -> Value:
-        """A product times known numbers."""
-        for number in factors:
-            made = (
-                made if number == 1 else self.emit("mul", [made, self.value(number)], np.multiply)
-            )
-        return made
+    def times(self, made: Value, number: float) -> Value:
+        """A value times a known number."""
+        return made if number == 1 else self.emit("mul", [made, self.value(number)], np.multiply)
 
     def site(self, d: Draft, x: Tensor, w: Tensor, z: Tensor, result: Tensor) -> None:
         """Measure what a site reads, its kernel and what it makes."""
@@ -942,12 +938,12 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
             self.notes[f"g {z}"] = _note(back[k], units)
 
 
-def _computed(func: Any, name: str, args: Any, kwargs: Any) -> tuple[Tensor, ...]:
-    """A product; its sides, what they make, the bias that is added, or None, and a factor of it."""
+def _computed(func: Any, name: str, args: Any, kwargs: Any) -> tuple[Any, ...]:
+    """A product; its two sides, what they make, the bias or None, and what multiplies the rest."""
     if name == "convolution":
         x, w, bias, *rest = args
         z = func(x, w, None, *rest)
-        return z if bias is None else z + bias.view(-1, *[1] * (w.ndim - 2)), x, w, z, bias
+        return z if bias is None else z + bias.view(-1, *[1] * (w.ndim - 2)), x, w, z, bias, 1
     if name in ADDED:
         c, a, b = args
         z, alpha, beta = ADDED[name](a, b), kwargs.get("alpha", 1), kwargs.get("beta", 1)
@@ -955,9 +951,9 @@ def _computed(func: Any, name: str, args: Any, kwargs: Any) -> tuple[Tensor, ...
     if name == "_trilinear":  # a kernel for the products of two signals
         a, w, b = args[:3]
         both = (a[:, :, None] * b[:, None, :]).flatten(1)
-        return (z := both @ w.flatten(1).T), both, w, z, None
+        return (z := both @ w.flatten(1).T), both, w, z, None, 1
     z = func(*args, **kwargs)
-    return z, *args[:2], z, None
+    return z, *args[:2], z, None, 1
 
 
 # ------------------------------------------------------------------ a model of PyTorch
