@@ -71,7 +71,7 @@ class Chain:
         self.used = {*self.parameters}
         self.last: dict[str, Any] = {}
 
-    def tables(self) -> dict[str, Any]:
+    def tables(self, names: Any) -> dict[str, Any]:
         return {}
 
     def measure(

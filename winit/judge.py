@@ -824,8 +824,9 @@ RULES = (
          SOME, PATHS, moved=True),
     Rule(bursts, "exploding", "Redrawing the first kernels does far more than redrawing the last.",
          SOME, PATHS, moved=True),
-    Rule(numb, "shrinking", "What any kernel gives does next to nothing to the loss.",
-         "SGD hardly begins; Adam does where larger kernels make up for it.",
+    Rule(numb, "shrinking", "No kernel's result does more than next to nothing to the loss.",
+         "SGD needs a rate far above the usual one, if one exists; Adam makes up for it, unless a "
+         "normalizer or a fixed number keeps the outputs so small.",
          "multiply the outputs by more, as by a temperature nearer to 1", whole=True),
 )  # fmt: skip
 
@@ -1024,30 +1025,34 @@ def _apart(search: Search, starts: Mapping[str, Start], given: Mapping[str, Star
             yield Change(f"set {listed(names)} to {value:g}", values=same)
 
 
+def _scales(search: Search) -> dict[str, tuple[float, Start]]:
+    """Scales that are no kernels, as of a normalization: their rms, and how they start."""
+    names = [n for n in search.case.program.factors if n not in search.case.owner]
+    known = {n: search.subject.start(n) for n in names}
+    return {n: (search.case.m.kernels[n].rms, start) for n, start in known.items()
+            if start and np.any(start[0])}  # fmt: skip
+
+
 def _rescaled(search: Search) -> Changes:
-    """Scales, as of a normalization, that are far from their start, set to it."""
-    subject, case = search.subject, search.case
-    scales = [n for n in case.program.factors if n not in case.owner]
-    starts = {n: start for n in scales if (start := subject.start(n))}
-    rms, usual = case.m.kernels, {n: float(np.abs(start[0]).max()) for n, start in starts.items()}
-    far = [n for n in usual
-           if rms[n].rms > CROSSED > usual[n] or 0 < CROSSED * rms[n].rms < usual[n]]  # fmt: skip
+    """Scales that are far from their start, set to it."""
+    usual = {n: (rms, np.abs(start[0]).max()) for n, (rms, start) in _scales(search).items()}
+    far = [n for n, (rms, most) in usual.items()
+           if rms > CROSSED > most or 0 < CROSSED * rms < most]  # fmt: skip
     if far:
+        starts = {n: _scales(search)[n][1] for n in far}
         text = f"set {listed(far)} to the conventional start ({starts[far[0]][1]})"
-        values = {n: starts[n][0] for n in far}
-        yield Change(text + _asking(subject, far), values=values)
+        values = {n: start[0] for n, start in starts.items()}
+        yield Change(text + _asking(search.subject, far), values=values)
 
 
 def _asked(search: Search) -> Changes:
-    """Scales of 1, where the layers themselves ask for another."""
-    subject, case = search.subject, search.case
-    known = {n: subject.start(n) for n in case.program.factors if n not in case.owner}
-    rms = {n: case.m.kernels[n].rms for n, start in known.items() if start and np.any(start[0])}
-    asked = [n for n, size in rms.items() if not 1 / CROSSED < size < CROSSED
-             and not np.ptp(subject.value(n))]  # fmt: skip
+    """Scales of 1, where layers themselves ask for one that is far from it."""
+    asked = [n for n, (_, start) in _scales(search).items() if not np.ptp(start[0])
+             and not 1 / CROSSED < abs(start[0].flat[0]) < CROSSED]  # fmt: skip
     if asked:
-        ones = {n: np.ones(subject.parameters[n]) for n in asked}
-        yield Change(f"set {listed(asked)} to 1", values=ones)
+        ones = {n: np.ones(search.subject.parameters[n]) for n in asked}
+        frozen = [n for n in asked if search.subject.kept(n) == "frozen"]
+        yield Change(f"set {listed(asked)} to 1{_forced(frozen, 'frozen')}", values=ones)
 
 
 def _unshifted(search: Search, starts: Mapping[str, Start], given: Collection[str]) -> Changes:
@@ -1408,6 +1413,8 @@ def advice(rule: Rule, case: Case, smaller: str) -> str:
     if rule.find is dead and nothing.any():  # what it reads is all equal, as one entry alone is
         zero = [case.program.roots[i].name for i in np.flatnonzero(nothing)]
         return f"what normalizes {listed(zero)} gives 0: let it read several entries that differ"
+    if rule.find is saturated and not (case.m.saturated > SATURATED).any():
+        return "divide what the softmax reads, products of n numbers by √n"
     if rule.find is not first_loss:
         return rule.advice
     biased = any(site.shifts for site, head in zip(case.sites, case.heads, strict=True)
@@ -1520,13 +1527,11 @@ def _partly(case: Case) -> list[str]:
 def _hidden(subject: Subject, case: Case) -> Iterator[str]:
     """Tables that are read as they are, and one column of which drowns the others."""
     raw = {case.program.roots[r].name for i in _raw(case) for r in case.sites[i].roots}
-    for name, x in subject.tables().items() if raw else ():
-        if name not in raw or not np.isfinite(x).all():
-            continue
+    for name, x in subject.tables(raw).items():
         spread, varies = np.var(x, axis=0), np.ptp(x, axis=0) > 0
         if varies.sum() > 1 and MOSTLY * spread.sum() < spread.max():
-            yield (f"{name}: one of its columns has {spread.max() / spread.sum():.1%} of all that "
-                   "varies, and hides the others: standardize them column by column.")  # fmt: skip
+            yield (f"Column {spread.argmax()} of {name} has more than {MOSTLY:.0%} of what varies "
+                   "in it, and hides the others: standardize it column by column.")  # fmt: skip
 
 
 def _notes(subject: Subject, case: Case) -> Iterator[str]:

@@ -144,11 +144,12 @@ class Subject:
         std = wide.std(axis=axis)
         return self.like((wide - wide.mean(axis=axis)) / np.where(std > 0, std, 1.0), array)
 
-    def tables(self) -> dict[str, Array]:
-        """The inputs of floats that have an example a row, by their names."""
-        names = [self.reader.root_names.get(number, "") for number in self.reader.inputs]
-        pairs = zip(names, self.data(), strict=True)
-        return {name: self.numpy(x) for name, x in pairs if name and x.ndim == 2 and len(x) > 1}
+    def tables(self, names: Collection[str]) -> dict[str, Array]:
+        """Those of these inputs that have two axes, and finite numbers."""
+        named = [self.reader.root_names.get(number) for number in self.reader.inputs]
+        found = {n: self.numpy(x) for n, x in zip(named, self.data(), strict=True)
+                 if n in names and x.ndim == 2 and len(x) > 1}  # fmt: skip
+        return {n: x for n, x in found.items() if n is not None and np.isfinite(x).all()}
 
     def data(self) -> list[Any]:
         """All inputs, in the reader's order."""
