@@ -618,7 +618,7 @@ NUMBER_STOPS = """() => {
     return element.outerHTML.slice(0, 120);
   });
 }"""
-PICTURES = 60  # a second's worth
+PICTURES = 60  # a second or two
 NEXT_PICTURE = """() => new Promise((done) => {
   requestAnimationFrame(() => requestAnimationFrame(done));
 })"""

@@ -5047,3 +5047,34 @@ def test_what_is_joined_with_marks_of_the_data_is_chosen_by_none() -> None:
     nn.init.constant_(module.a.bias, -50.0)
     finding = audit(module, X, Y, F.cross_entropy).findings[0]
     assert finding.verdict == "dead" and finding.names == ("a.weight",)
+
+
+def test_adam_makes_up_for_small_kernels_and_sgd_at_a_usual_rate_does_not() -> None:
+    """Of a transformer without normalization, as the page of verdicts has it."""
+
+    def forward(m: Any, i: Tensor) -> Tensor:
+        x = m.rows(i)
+        shares = (m.q(x) @ m.k(x).mT / 8).softmax(-1)
+        return m.head((x + m.o(shares @ m.v(x))).mean(1))
+
+    def trained(optimizer: Any, rate: float) -> float:
+        torch.manual_seed(0)
+        parts = {n: nn.Linear(64, 64, bias=False) for n in "qkvo"}
+        module = Made(forward, rows=nn.Embedding(20, 64), **parts,
+                      head=nn.Linear(64, 20, bias=False))  # fmt: skip
+        for p in module.parameters():
+            nn.init.normal_(p, std=0.02)
+        finding = audit(module, tokens, marks, F.cross_entropy).findings[0]
+        assert finding.verdict == "shrinking" and finding.changes == ("rows.weight",)
+        step = optimizer(module.parameters(), rate)
+        for _ in range(100):
+            step.zero_grad()
+            loss = F.cross_entropy(module(tokens), marks)
+            loss.backward()
+            step.step()
+        return float(loss.detach())
+
+    tokens, marks = torch.randint(0, 20, (64, 12)), torch.arange(64) % 20
+    assert (
+        trained(torch.optim.Adam, 0.01) < 0.5 < 0.9 * math.log(20) < trained(torch.optim.SGD, 0.1)
+    )

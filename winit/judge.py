@@ -824,7 +824,7 @@ RULES = (
          SOME, PATHS, moved=True),
     Rule(bursts, "exploding", "Redrawing the first kernels does far more than redrawing the last.",
          SOME, PATHS, moved=True),
-    Rule(numb, "shrinking", "No kernel's result does more than next to nothing to the loss.",
+    Rule(numb, "shrinking", "No kernel's result changes the loss noticeably.",
          "SGD needs a rate far above the usual one, if one exists; Adam makes up for it, unless a "
          "normalizer or a fixed number keeps the outputs so small.",
          "multiply the outputs by more, as by a temperature nearer to 1", whole=True),
