@@ -2151,14 +2151,19 @@ def test_experts_whose_shares_are_put_by_the_data_may_be_chosen_by_none(how: str
     assert report.ok
 
 
-def test_an_expert_that_no_example_chooses_is_not_dead() -> None:
-    """All run, and marks of the chosen ones weigh what they give."""
+@pytest.mark.parametrize("picked", [False, True])
+def test_an_expert_that_no_example_chooses_is_not_dead(picked: bool) -> None:
+    """All run, and marks of the chosen ones weigh what they give, or its place picks it."""
 
     def f(p: Any, x: Any) -> Any:
         h = x @ p["w0"]
         shares = jax.nn.softmax(h @ p["w1"] + np.array([-20, 20, 0, 0], "float32"))
         marks = jax.nn.one_hot(jnp.argmax(shares, -1), 4) * shares
         rows = [jax.nn.relu(h @ p[f"w{2 * k + 2}"]) @ p[f"w{2 * k + 3}"] for k in range(4)]
+        if picked:
+            place = jnp.argmax(shares, -1)[:, None, None]
+            made = jnp.take_along_axis(jnp.stack(rows, 1), place, 1)[:, 0]
+            return (h + made * shares.max(-1, keepdims=True)) @ p["w10"]
         return (h + jnp.einsum("be,bed->bd", marks, jnp.stack(rows, 1))) @ p["w10"]
 
     pairs = [shape for _ in range(4) for shape in ((32, 64), (64, 32))]

@@ -4881,15 +4881,23 @@ def test_what_a_loss_keeps_stays() -> None:
     assert not loss.center.any() and not loss.calls
 
 
+@pytest.mark.parametrize("how", ["compared", "gathered", "indexed"])
 @pytest.mark.parametrize("broken", [False, True])
-def test_an_expert_that_no_example_chooses_is_not_dead(broken: bool) -> None:
-    """All run, and a comparison leaves the one with the largest share; a dead one is found."""
+def test_an_expert_that_no_example_chooses_is_not_dead(broken: bool, how: str) -> None:
+    """All run, and the one with the largest share is left, or picked; a dead one is found."""
 
     def forward(m: Any, x: Tensor) -> Any:
         h = m.enters(x)
         share, chosen = m.router(h).softmax(-1).max(-1)
-        parts = ((share * (chosen == k))[:, None] * one(h) for k, one in enumerate(m.experts))
-        return m.leaves(h + sum(parts))
+        if how == "compared":
+            parts = ((share * (chosen == k))[:, None] * one(h) for k, one in enumerate(m.experts))
+            return m.leaves(h + sum(parts))
+        rows = torch.stack([one(h) for one in m.experts], 1)
+        if how == "gathered":
+            made = rows.gather(1, chosen[:, None, None].expand(-1, -1, 32))[:, 0]
+        else:
+            made = rows[torch.arange(len(x)), chosen]
+        return m.leaves(h + share[:, None] * made)
 
     torch.manual_seed(0)
     experts = nn.ModuleList(nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 32))

@@ -661,6 +661,10 @@ class Reader:
             shares = inputs[0].number == -math.inf or all(v.bounded for v in signals)
             if shares and any(v.level == ROUTING for v in inputs):
                 return True
+        if op.kind in ("other", "lookup") and any(v.level == ROUTING for v in inputs[1:]):
+            several = inputs[0].intact if inputs[0].intact.bit_count() > 1 else 0  # side by side
+            self.chosen |= several
+            return inputs[0].chosen or several > 0
         if op.kind in ("add", "join"):
             return all(v.chosen for v in inputs if v.level > ROUTING)
         if op.number in self.found:
