@@ -2151,6 +2151,27 @@ def test_experts_whose_shares_are_put_by_the_data_may_be_chosen_by_none(how: str
     assert report.ok
 
 
+@pytest.mark.parametrize("last", [False, True])
+def test_a_softmax_of_one_entry_is_saturated_wherever_it_divides(last: bool) -> None:
+    """Scores without a root over 256 numbers: more than half of the rows are one entry."""
+
+    def f(p: Any, x: Any) -> Any:
+        h = x @ p["w0"]
+        scores = (h @ p["w1"]) @ (h @ p["w2"]).swapaxes(1, 2)
+        weights = jnp.exp(scores - jax.lax.stop_gradient(scores.max(-1, keepdims=True)))
+        rows, v = weights.sum(-1, keepdims=True), h @ p["w3"]
+        return (h + ((weights @ v) / rows if last else (weights / rows) @ v)).mean(1) @ p["w4"]
+
+    square, x = (256, 256), data(16, 12, 32)
+    params = kernels((32, 256), square, square, square, (256, 4))
+    finding = winit.jax.audit(f, params, x).findings[0]
+    assert finding.verdict == "saturated" and finding.changes == ("w1", "w2")
+    made = winit.jax.reinitialize(f, params, x, rng=0)
+    for name, std in (("w1", 1 / 64), ("w2", 1 / 64), ("w3", 1 / 16)):  # 1 / 16 / 256**(1/4)
+        assert float(made[name].std()) == pytest.approx(std, rel=0.03), name
+    assert winit.jax.audit(f, made, x).ok
+
+
 @pytest.mark.parametrize("picked", [False, True])
 def test_an_expert_that_no_example_chooses_is_not_dead(picked: bool) -> None:
     """All run, and marks of the chosen ones weigh what they give, or its place picks it."""

@@ -4994,6 +4994,10 @@ def own_attention(scaled: str, heads: int) -> nn.Module:
                 scores = scores / (q.norm(dim=-1, keepdim=True) * k.norm(dim=-1, keepdim=True).mT)
             shares = (scores / root if scaled in ("after", "read twice") else scores).softmax(-1)
             made = (shares / 8 if scaled == "shares" else shares) @ v
+            if scaled.startswith("divided last"):
+                scores = scores / root if scaled.endswith("scaled") else scores
+                weights = (scores - scores.amax(-1, keepdim=True).detach()).exp()
+                made = (weights @ v) / weights.sum(-1, keepdim=True)
         ends = m.head((x + m.o(made.transpose(1, 2).flatten(2))).mean(1))
         return (ends, (8 * scores).mean((1, 2, 3))) if scaled == "read twice" else ends
 
@@ -5006,7 +5010,8 @@ def own_attention(scaled: str, heads: int) -> nn.Module:
     ("scaled", "heads", "scale"),
     [("no", 1, 1 / 8), ("no", 4, 1 / 4), ("before", 4, 1), ("after", 1, 1), ("at once", 4, 1),
      ("fused", 4, 1), ("fused", 1, 1), ("turned", 4, 1), ("normalized", 1, 1), ("summed", 4, 1),
-     ("one side", 4, 1), ("by norms", 4, 1), ("read twice", 1, 1), ("shares", 1, 1 / 8)],
+     ("one side", 4, 1), ("by norms", 4, 1), ("read twice", 1, 1), ("shares", 1, 1 / 8),
+     ("divided last", 1, 1 / 8), ("divided last, scaled", 1, 1)],
 )  # fmt: skip
 def test_queries_and_keys_make_up_for_a_missing_root(scaled: str, heads: int, scale: float) -> None:
     """Their variances by the root of a head's width, and their products by the width."""

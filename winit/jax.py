@@ -449,6 +449,14 @@ def _tap(units: tuple[int, ...]) -> Any:
     return tap
 
 
+def _shares(eqn: Any, side: int, values: Any) -> Any:
+    """Each as a part of its row, where a softmax divides behind the product."""
+    if eqn.primitive.name != "dot_general":
+        return values
+    rows = jnp.sum(values, axis=eqn.params["dimension_numbers"][0][side], keepdims=True)
+    return values / jnp.maximum(rows, 1e-6)
+
+
 def _open(eqn: Any, side: int, shares: Any) -> Any:
     """1 for a softmax's rows, 0 for those that have one entry, or see one alone in all examples."""
     if eqn.primitive.name == "dot_general":
@@ -490,7 +498,7 @@ class Running(Interpreter):
         numbers, outputs = self.new(eqn.outvars), _bind(eqn, *inputs)
         if numbers and numbers[0] in self.peaks:
             side = self.peaks[numbers[0]][0]
-            shares = _wide(inputs[side])
+            shares = _shares(eqn, side, _wide(inputs[side]))
             shares = shares * _open(eqn, side, shares)
             share = jnp.sum(shares * (shares > PEAK)) / jnp.maximum(jnp.sum(shares), 1e-6)
             self.notes[f"peak {numbers[0]}"] = {"x": share}

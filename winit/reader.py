@@ -1099,6 +1099,10 @@ class Reader:
             made = _through(self._gated(made, known), known)
         elif op.kind == "choose":  # a state that stays where there are no data is no way for it
             made = replace(made, state=reduce(and_, (v.state for v in known)))
+        if op.kind == "div" and min(v.degree for v in known) > GROWN / 2 > degree:
+            # A softmax that divides behind the product leaves no scale of its scores in it.
+            rows = known[1].bare
+            made = replace(made, bare=made.bare & ~rows, met=made.met & ~rows)
         stays = pending or (degree == 0 and made.reduced and any(v.degree for v in known))
         soft = stays and any(v.soft or abs(v.degree) > GROWN / 2 for v in known)
         soft = soft and min(map(_least, known)) >= 0  # else a normalizer, with exponentials before
@@ -1152,7 +1156,10 @@ class Reader:
     def _whole(self, op: Op, inputs: Sequence[Value]) -> Value:
         """A new source that inherits everything: a reduction, a join, a site, or the unknown."""
         for k, v in enumerate(inputs if op.kind == "contract" else ()):
-            if v.pending and v.soft and not v.lost:  # not one made hard
+            late = (
+                v.scores and v.degree > GROWN / 2 and _least(v) >= 0
+            )  # divided behind the product
+            if (v.pending and v.soft and not v.lost) or late:  # not one made hard
                 self.peaks[op.number] = k, v.parents
                 for n, size in v.scores.items():
                     self.compared.setdefault(n, set()).add(size)
@@ -1471,6 +1478,7 @@ class Reader:
         stops = [(kind, at & ~bare) for _, kind, at in self.roots.values()]
         lengths = any_of(at for kind, at in stops if kind == "normalizer")
         normal = any_of(at for kind, at in stops if kind == "softmax") | lengths
+        shares = any_of(m for n in self.compared for m in self.sides.get(n, ()))
         place = {d.number: i for i, d in enumerate(drafts)}
         for k, v in enumerate(outputs):
             if v.level > ROUTING and not v.straight:
@@ -1507,7 +1515,7 @@ class Reader:
                                 resized=bool(lengths & mark), gate=gate,
                                 degree=last.degree if last.raised & mark else 1.0,
                                 raised=bool(raised & mark), chosen=bool(self.chosen & mark),
-                                amplifies=bool(self.amplifiers & mark),
+                                amplifies=bool(self.amplifiers & ~shares & mark),
                                 derived=bool(self.derived & mark)))  # fmt: skip
         for i, site in enumerate(made):
             befores = {other.before for other in made if i in other.parents}

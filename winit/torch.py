@@ -872,15 +872,25 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
                 self.reader.derived |= 1 << d.number
         if number in self.reader.peaks:
             side = self.reader.peaks[number][0]
-            shares, alone = _wide(product[side]), self.lone.get(sides[side].source, 0.0)
-            share = float((shares * (shares > subject.PEAK)).sum() / shares.sum())
-            share = (share - alone) / (1 - alone) if alone < 1 else 0.0
-            self.notes[f"peak {number}"] = {"x": np.array(max(share, 0.0))}
+            rows = -1 - side if name.endswith("mm") else None
+            self.peak(number, product[side], rows, self.lone.get(sides[side].source, 0.0))
         made = self.times(made, alpha)
         if bias is None:
             return made
         shapes = [tuple(z.shape), tuple(bias.shape)]
         return self.emit("add", [made, self.value(bias)], np.add, shapes=shapes)
+
+    def peak(self, number: int, shares: Tensor, rows: int | None, alone: float) -> None:
+        """Note how much of a softmax is in rows of one entry, but for those that have no other.
+
+        As parts of rows, where it divides behind the product.
+        """
+        shares = _wide(shares)
+        if rows is not None:
+            shares = shares / shares.sum(rows, keepdim=True).clamp(min=1e-6)
+        share = float((shares * (shares > subject.PEAK)).sum() / shares.sum())
+        share = (share - alone) / (1 - alone) if alone < 1 else 0.0
+        self.notes[f"peak {number}"] = {"x": np.array(max(share, 0.0))}
 
     def times(self, made: Value, number: float) -> Value:
         """A value times a known number."""
