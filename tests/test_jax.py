@@ -2151,6 +2151,24 @@ def test_experts_whose_shares_are_put_by_the_data_may_be_chosen_by_none(how: str
     assert report.ok
 
 
+@pytest.mark.parametrize("far", [20.0, 0.001])
+def test_scales_of_norms_in_a_loop_are_set_to_1_where_they_are_far_off(far: float) -> None:
+    """In two of four layers, whose scales are rows of one array."""
+
+    def f(p: Any, x: Any) -> Any:
+        def layer(h: Any, own: Any) -> Any:
+            z = (h - h.mean(-1, keepdims=True)) * jax.lax.rsqrt(h.var(-1, keepdims=True) + 1e-5)
+            return jax.nn.relu((z * own["g"]) @ own["a"]) @ own["b"], None
+
+        return jax.lax.scan(layer, x @ p["in"], p["layers"])[0] @ p["out"]
+
+    layers = {"a": data(4, 64, 64, seed=1) / 32**0.5, "b": data(4, 64, 64, seed=2) / 8}
+    layers["g"] = np.array([1, far, far, 1], "float32")[:, None] * np.ones((1, 64), "float32")
+    params = {"in": data(16, 64) / 4, "layers": layers, "out": data(64, 4) / 8}
+    (finding,) = winit.jax.audit(f, params, data(64, 16)).findings
+    assert finding.changes == ("layers/g",) and "conventional start (ones)" in finding.cure
+
+
 @pytest.mark.parametrize("last", [False, True])
 def test_a_softmax_of_one_entry_is_saturated_wherever_it_divides(last: bool) -> None:
     """Scores without a root over 256 numbers: more than half of the rows are one entry."""

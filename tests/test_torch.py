@@ -5091,3 +5091,24 @@ def test_adam_makes_up_for_small_kernels_and_sgd_at_a_usual_rate_does_not() -> N
     assert (
         trained(torch.optim.Adam, 0.01) < 0.5 < 0.9 * math.log(20) < trained(torch.optim.SGD, 0.1)
     )
+
+
+@pytest.mark.parametrize("kind", ["plain", "plus one", "a number"])
+def test_scales_of_a_norm_by_hand_start_at_1(kind: str) -> None:
+    """But not those that are added to 1, nor a single one, which is a temperature."""
+
+    def forward(m: Any, x: Tensor) -> Any:
+        h = m.first(x).relu()
+        h = h * torch.rsqrt(h.square().mean(-1, keepdim=True) + 1e-5)
+        return m.head(h * (1 + m.scale if kind == "plus one" else m.scale))
+
+    scale = nn.Parameter(torch.full((1,) if kind == "a number" else (32,), 40.0))
+    module = Made(forward, first=nn.Linear(12, 32), head=nn.Linear(32, 4), scale=scale)
+    finding = audit(module, X, Y, F.cross_entropy).findings[0]
+    said = reinitialize(module, x=X, rng=0)
+    if kind == "plain":
+        assert finding.cure == "set scale to the conventional start (ones)"
+        assert said["scale"] == "ones" and (scale == 1).all()
+    else:
+        assert "(ones)" not in finding.cure
+        assert said["scale"].startswith("left") and (scale == 40).all()

@@ -1025,19 +1025,24 @@ def _apart(search: Search, starts: Mapping[str, Start], given: Mapping[str, Star
             yield Change(f"set {listed(names)} to {value:g}", values=same)
 
 
-def _scales(search: Search) -> dict[str, tuple[float, Start]]:
-    """Scales that are no kernels, as of a normalization: their rms, and how they start."""
+def _scales(search: Search) -> dict[str, tuple[Array, Start]]:
+    """Scales that are no kernels, as of a normalization: the rms of rows, and how they start."""
     names = [n for n in search.case.program.factors if n not in search.case.owner]
     known = {n: search.subject.start(n) for n in names}
-    return {n: (search.case.m.kernels[n].rms, start) for n, start in known.items()
+    return {n: (_rms(search.subject.value(n)), start) for n, start in known.items()
             if start and np.any(start[0])}  # fmt: skip
+
+
+def _rms(value: Array) -> Array:
+    """Of what is stacked, each; of one axis, of all."""
+    return np.asarray(np.sqrt(np.mean(np.square(np.atleast_2d(value)), axis=-1)))
 
 
 def _rescaled(search: Search) -> Changes:
     """Scales that are far from their start, set to it."""
     usual = {n: (rms, np.abs(start[0]).max()) for n, (rms, start) in _scales(search).items()}
     far = [n for n, (rms, most) in usual.items()
-           if rms > CROSSED > most or 0 < CROSSED * rms < most]  # fmt: skip
+           if rms.max() > CROSSED > most or (rms[rms > 0] * CROSSED < most).any()]  # fmt: skip
     if far:
         starts = {n: _scales(search)[n][1] for n in far}
         text = f"set {listed(far)} to the conventional start ({starts[far[0]][1]})"
@@ -1193,7 +1198,8 @@ def _bare(subject: Subject, case: Case, rule: Rule) -> list[str]:
     """
     mains = {site.kernel.name for site in case.sites}
     shapes = {n: subject.parameters[n] for n in case.m.kernels if n not in mains}
-    others = {*case.program.frozen, *case.program.shifts, *case.program.unused}
+    program = case.program
+    others = {*program.frozen, *program.shifts, *program.unused, *program.gains}
     found = [n for n, shape in shapes.items()
              if len(shape) > 1 < math.prod(shape) and n not in others]  # fmt: skip
     if rule.scaled:  # as a signal, or as what makes one, where only derivatives are left of it

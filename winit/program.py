@@ -238,6 +238,7 @@ class Program:
     unused: tuple[str, ...] = ()  # parameters of two axes or more that neither sites nor sums read
     beside: tuple[str, ...] = ()  # others, of which outputs are made: class tokens, scales
     factors: tuple[str, ...] = ()  # that multiply or divide data: kernels, scales, gates
+    gains: tuple[str, ...] = ()  # those of them that scale what a normalizer gives
     shifts: tuple[str, ...] = ()  # biases: they are added to what sites and normalizers give
     guarded: tuple[str, ...] = ()  # kernels and shifts that keep a quotient, root or logarithm real
     frozen: tuple[str, ...] = ()  # parameters that never change

@@ -533,6 +533,7 @@ class Reader:
         self.again: dict[int, int] = {}  # how many of the calls that became a site meet in a sum
         self.blocks: dict[int, int] = {}
         self.factors: set[int] = set()
+        self.gains: set[int] = set()  # factors of what a normalizer gives, as they stand
         self.scales: dict[int, set[int]] = {}  # of a site's result, by its number
         self.behind: dict[int, dict[int, float]] = {}  # known numbers, by site and its reader
         self.passed = 0  # sites whose results, where they are 0, let another signal pass beside
@@ -809,6 +810,9 @@ class Reader:
         What is learned or not known is a part of it; a number that makes it smaller is one in front
         of what reads it.
         """
+        for k, v in enumerate(inputs if op.kind == "mul" and not made.soft else ()):
+            plain = k not in main and [*v.times.values()] == [1]  # and not 1 + w
+            self.gains |= {p for p in v.powers if plain and v.number == self.means[p]}
         if open_ended:
             return replace(made, source=op.number, layout=0, curve=POINTS, bare_curve=POINTS,
                            ahead=1.0)  # fmt: skip
@@ -1283,7 +1287,7 @@ class Reader:
         self.steps.append(steps)
         came: list[Value] = [Value()] * len(first)
         outs: list[Value] = []
-        found = ("factors", "added", "shifts", "poles", "signs", "phases", "passed")
+        found = ("factors", "gains", "added", "shifts", "poles", "signs", "phases", "passed")
         before = {name: copy(getattr(self, name)) for name in found}
         for _ in range(8):
             # What a state is not yet known to hold would pass for a constant that they change.
@@ -1539,6 +1543,7 @@ class Reader:
             unused=tuple(n for p, n in apart if not ending >> p & 1),
             beside=tuple(n for p, n in apart if ending >> p & 1),
             factors=tuple(n for p, n in named if p in self.factors or n in used),
+            gains=tuple(n for p, n in named if p in self.gains and n not in used),
             shifts=tuple(n for p, n in named if p in self.shifts - self.poles - self.phases),
             guarded=tuple(
                 n for p, n in named if p in (self.signs if n in used else self.shifts & self.poles)

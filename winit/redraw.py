@@ -526,7 +526,8 @@ def spare(subject: Subject, rng: Draws, drawn: Collection[str]) -> dict[str, Sta
             if shut(i, subject, plans[i].std) or settled(i, subject, plans[i].std)}  # fmt: skip
     tokens = [name for name, shape in subject.parameters.items()
               if len(shape) > 1 < math.prod(shape)
-              and name not in {*drawn, *mains} and not subject.kept(name)]  # fmt: skip
+              and name not in {*drawn, *mains, *subject.program.gains}
+              and not subject.kept(name)]  # fmt: skip
     left = [name for name in subject.used if name not in drawn and not subject.kept(name)
             and (name in near or not subject.value(name).any())]  # fmt: skip
     forced = values(subject, rng, force=True) if left else {}

@@ -174,10 +174,14 @@ class Subject:
     def start(self, name: str) -> Start | None:
         """The conventional start of what is no kernel, and its name; None if there is none.
 
-        Without a layer that knows, it is that of biases. A divisor, a threshold, a scale has none.
+        Without a layer that knows, it is that of biases, and of scales of a normalizer's results.
+        A divisor, a threshold, another scale has none.
         """
+        shape = self.parameters[name]
+        if name in self.program.gains and math.prod(shape) > 1:  # one number is a temperature
+            return np.ones(shape), "ones"
         bias = name in self.program.shifts and name not in self.program.factors
-        return (np.zeros(self.parameters[name]), "zeros") if bias else None
+        return (np.zeros(shape), "zeros") if bias else None
 
     def kept(self, name: str) -> str:
         """Why a parameter is to be left alone ("frozen", "given as a constant"), or ""."""
