@@ -1425,7 +1425,7 @@ def test_one_member_of_an_ensemble_can_be_at_fault(factor: float) -> None:
     report = winit.jax.audit(f, p, x)
     assert report.ok == (factor == 1.0)
     for finding in report.findings:
-        said = ("shrinking", "4 independent parts") if factor else ("dead", "a part of w: 0")
+        said = ("shrinking", "4 independent parts") if factor else ("dead", "No signal passes")
         assert finding.verdict == said[0] and said[1] in finding.reason
         assert finding.cure == "draw the whole model again (reinitialize)"
         assert winit.jax.audit(f, winit.jax.reinitialize(f, p, x, rng=0), x).ok
@@ -2210,6 +2210,56 @@ def test_an_expert_that_no_example_chooses_is_not_dead(picked: bool) -> None:
     report = winit.jax.audit(f, params, data(64, 16), np.arange(64) % 5, cross_entropy)
     alone = "w2, w3, w6 and 3 more: no gradient comes back: these examples choose others."
     assert report.ok and alone in report.notes
+
+
+@pytest.mark.parametrize("top", [0, 2])
+@pytest.mark.parametrize(
+    ("fault", "verdict"), [("", ""), ("dead", "dead"), ("most", "dead"), ("constant", "symmetric")]
+)
+def test_experts_in_one_array_are_judged_one_by_one(fault: str, verdict: str, top: int) -> None:
+    """All read the same, and are weighed, or picked, by shares; some are chosen by none."""
+
+    def f(p: Any, x: Any) -> Any:
+        h = x @ p["w0"]
+        shares = jax.nn.softmax(h @ p["w1"] - np.array([9, 0, 0, 0, 0], "float32") * (top > 0))
+        up = jax.nn.relu(jnp.einsum("bi,eio->beo", h, p["up"]) + p["bias"])
+        made = jnp.einsum("bei,eio->beo", up, p["down"])
+        if top:
+            shares, which = jax.lax.top_k(shares, top)
+            made = jnp.take_along_axis(made, which[:, :, None], 1)
+        return (h + jnp.einsum("be,beo->bo", shares, made)) @ p["w2"]
+
+    params, rng = kernels((16, 32), (32, 5), (32, 5)), np.random.default_rng(0)
+    params["up"] = (rng.standard_normal((5, 32, 64)) / 4).astype(np.float32)
+    params["down"] = (rng.standard_normal((5, 64, 32)) / 8).astype(np.float32)
+    params["bias"] = np.zeros((5, 64), "float32")
+    if verdict == "dead":
+        params["bias"][1 : 5 if fault == "most" else 2] = -20.0
+    elif fault:
+        params["up"][1], params["down"][1] = 0.1, 0.05
+    report = winit.jax.audit(f, params, data(64, 16), np.arange(64) % 5, cross_entropy)
+    assert [finding.verdict for finding in report.findings] == [verdict] * bool(fault)
+    if verdict == "dead":
+        assert report.findings[0].changes == ("bias",)
+
+
+def test_a_constant_layer_of_a_loop_is_symmetric() -> None:
+    """One of four in one array, of whose units all get one gradient."""
+
+    def f(p: Any, x: Any) -> Any:
+        def block(h: Any, own: Any) -> Any:
+            return h + jax.nn.relu(h @ own[0]) @ own[1], None
+
+        return jax.lax.scan(block, x @ p["in"], (p["a"], p["b"]))[0] @ p["out"]
+
+    layers = {"a": data(4, 32, 64, seed=1) / 4, "b": data(4, 64, 32, seed=2) / 16}
+    params = {"in": data(16, 32) / 4, "out": data(32, 4) / 20, **layers}
+    assert winit.jax.audit(f, params, data(64, 16)).ok
+    params["a"][1] = 0.1
+    assert winit.jax.audit(f, params, data(64, 16)).ok  # what reads them parts them
+    params["b"][1] = 0.01
+    (finding,) = winit.jax.audit(f, params, data(64, 16)).findings
+    assert finding.verdict == "symmetric" and finding.reason.startswith("Of 64 units 1 differ")
 
 
 @pytest.mark.parametrize("fault", ["", "dead", "unread", "zeros"])

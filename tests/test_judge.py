@@ -111,6 +111,7 @@ class Chain:
             saturated=0 * ones,
             dead=0 * ones,
             distinct=np.array([s.units for s in made], dtype=float),
+            among=np.array([s.units for s in made], dtype=float),
             std=gains / np.sqrt([s.fan_in for s in made]),
             effect=ones * whole,
             root2=np.full(len(self.program.roots), x2[0]),

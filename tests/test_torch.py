@@ -4964,6 +4964,29 @@ def test_experts_whose_shares_are_put_by_the_data_may_be_chosen_by_none(how: str
     assert report.ok
 
 
+@pytest.mark.parametrize("fault", ["", "dead", "constant"])
+def test_experts_in_one_array_are_judged_one_by_one(fault: str) -> None:
+    def forward(m: Any, x: Tensor) -> Any:
+        h = m.enters(x)
+        up = (torch.einsum("bi,eio->beo", h, m.up) + m.bias).relu()
+        made = torch.einsum("bei,eio->beo", up, m.down)
+        return m.leaves(h + torch.einsum("be,beo->bo", m.router(h).softmax(-1), made))
+
+    torch.manual_seed(0)
+    parts = {"up": torch.randn(4, 32, 64) / 4, "down": torch.randn(4, 64, 32) / 8}
+    parts["bias"] = torch.zeros(4, 64)
+    if fault == "dead":
+        parts["bias"][1] = -20.0
+    elif fault:
+        parts["up"][1], parts["down"][1] = 0.1, 0.05
+    module = Made(forward, enters=nn.Linear(64, 32), router=nn.Linear(32, 4),
+                  leaves=nn.Linear(32, 4),
+                  **{name: nn.Parameter(part) for name, part in parts.items()})  # fmt: skip
+    report = audit(module, WIDE, torch.arange(32) % 4, F.cross_entropy)
+    verdicts = [finding.verdict for finding in report.findings]
+    assert verdicts == {"": [], "dead": ["dead"], "constant": ["symmetric"]}[fault]
+
+
 def own_attention(scaled: str, heads: int) -> nn.Module:
     """In which the products are divided by the root of a head's width, or are not."""
 

@@ -448,8 +448,11 @@ def idle(case: Case) -> Array:
 
 
 def symmetric(case: Case) -> Array:
-    """Sites of which half of the units or more are copies, in signal and gradient."""
-    share = case.m.distinct / case.each("units")  # 1 of a single one
+    """Sites of which half of the units or more are copies, in signal and gradient.
+
+    Or half of one of the layers, or of the members, that are stacked in their kernel.
+    """
+    share = case.m.distinct / case.m.among  # 1 of a single one
     return np.where(case.m.z2 > 0, ALIKE + 1e-9 - share, math.nan)
 
 
@@ -804,7 +807,8 @@ RULES = (
          scaled=False, whole=True),
     Rule(tied, "symmetric", "All rows of {tied} are equal, and get equal gradients.",
          "No optimizer parts them.", UNTIE, scaled=False, whole=True),
-    Rule(symmetric, "symmetric", "Of {units} units {distinct:.0f} differ, in signal and gradient.",
+    Rule(symmetric, "symmetric",
+         "Of {among:.0f} units {distinct:.0f} differ, in signal and gradient.",
          "No optimizer breaks it: the gradients are equal, too.", UNTIE, scaled=False),
     Rule(inseparable, "symmetric", "They start equal, and get equal gradients.",
          "No optimizer parts them.", UNTIE, scaled=False),
@@ -1452,7 +1456,8 @@ def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]
         if not (rule.moved and at):
             at = list(np.flatnonzero(excess > 0)) if len(excess) == len(rows) else []
         at = [] if rule.whole else at
-        told = asdict(rows[int(excess.argmax())]) if rows else {}
+        worst = int(excess.argmax())
+        told = asdict(rows[worst]) | {"among": case.m.among[worst]} if rows else {}
         known = "knowing nothing costs" if case.m.blind > 0 else "outputs of 0 or ±1 cost at most"
         losses = {"loss": case.loss, "blind": np.fmax(case.m.blind, case.m.near), "nothing": known,
                   "stuck": listed(stays(case)), "tied": listed(equal_rows(case))}  # fmt: skip

@@ -312,7 +312,7 @@ class Measured:
     # Of the slopes that are steep for N(0, 1), the share that is flat, where both ends are.
     saturated: Array
     dead: Array  # share of units to which no gradient comes back for any example
-    distinct: Array  # units that differ in z or in its gradient
+    distinct: Array  # units that differ in z or in its gradient, of `among`
     std: Array  # of the effective kernel
     effect: Array  # std² ‖∂L/∂W‖² of the main kernel, summed over layers: of a relative redraw
     root2: Array  # E x² at each of `Program.roots`
@@ -329,6 +329,8 @@ class Measured:
     # Where a kernel reads shares that no softmax gave, as a tree's leaves do: it picks its rows.
     shares: Array = field(default_factory=lambda: np.zeros(1, dtype=bool))
     peaked: Array = field(default_factory=lambda: np.full(1, math.nan))
+    # All units of a site; of layers or members in one kernel, those of that where fewest differ.
+    among: Array = field(default_factory=lambda: np.ones(1))
     growth: float = math.nan  # that of outputs of 0 by the targets, over that by half of them
 
     @property

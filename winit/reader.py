@@ -663,9 +663,11 @@ class Reader:
             if shares and any(v.level == ROUTING for v in inputs):
                 return True
         if op.kind in ("other", "lookup") and any(v.level == ROUTING for v in inputs[1:]):
-            several = inputs[0].intact if inputs[0].intact.bit_count() > 1 else 0  # side by side
-            self.chosen |= several
-            return inputs[0].chosen or several > 0
+            intact = inputs[0].intact
+            groups = (d.contract.size(0) for d in self.found.values() if intact >> d.number & 1)
+            several = intact.bit_count() > 1 or max(groups, default=1) > 1  # side by side
+            self.chosen |= intact if several else 0
+            return inputs[0].chosen or several
         if op.kind in ("add", "join"):
             return all(v.chosen for v in inputs if v.level > ROUTING)
         if op.number in self.found:

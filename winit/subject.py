@@ -307,7 +307,9 @@ class Subject:
         drafts = self.reader.drafts
         pairs = [*zip(drafts, self.program.sites, strict=True)]
         read = self._members(notes)
-        rows = [self._row(draft, site, kernels, notes, read) for draft, site in pairs]
+        rows = [
+            self._row(*pair, kernels, notes, own) for pair, own in zip(pairs, read, strict=True)
+        ]
         steps: Any = {
             n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps", "opens", "silent")
         }
@@ -364,24 +366,54 @@ class Subject:
         second, unbiased = _mean(steps), self.examples / max(1, self.examples - 1)
         return second, unbiased * _mean(varying) / second if second else math.nan, steps
 
-    def _members(self, notes: Notes) -> dict[int, NDArray[np.bool_]]:
-        """Of sites with so many groups, as members of an ensemble, those that may be dead.
+    def _parts(self, i: int) -> int:
+        """In how many members units lie: in groups, or as the groups of what reads them do."""
+        sites, kernel = self.program.sites, self.program.sites[i].kernel
+        after = {site.groups for site in sites if i in site.parents}
+        if sites[i].groups > 1 or len(after) != 1 or not kernel.index:
+            return sites[i].groups
+        (parts,), units = after, sites[i].units
+        if parts == 1 or units % parts or parts not in kernel.shape or kernel.index().min() < 0:
+            return 1
+        at = np.unravel_index(kernel.index().reshape(units, -1)[:, 0], kernel.shape)
+        wanted = np.arange(units) // (units // parts)
+        return parts if any(np.array_equal(own, wanted) for own in at) else 1
 
-        Their outputs are felt, and none of them ends in zeros, which open by themselves.
+    def _members(self, notes: Notes) -> list[NDArray[np.bool_]]:
+        """Of the members of each site, as of an ensemble, those that may be dead.
+
+        Their outputs are felt, and none of them ends in zeros, which open by themselves. Of those
+        that data choose no more is known than whether what reads them is felt.
         """
-        sites = self.program.sites
+        sites, drafts = self.program.sites, self.reader.drafts
         found = {site.groups: np.ones(site.groups, dtype=bool) for site in sites}
-        for d, site in zip(self.reader.drafts, sites, strict=True):
+        heard = [np.zeros(site.groups, dtype=bool) for site in sites]
+        for i, (d, site) in enumerate(zip(drafts, sites, strict=True)):
             z, g = (notes.get(f"{what} {d.z}") for what in "zg")
             if z is None or g is None or len(_units(g)) % site.groups:
                 continue
-            gives, felt = (_units(n).reshape(site.groups, -1).any(axis=1) for n in (z, g))
-            found[site.groups] &= felt if site.head else True
+            gives, felt = (np.asarray(_units(n).reshape(site.groups, -1).any(axis=1))
+                           for n in (z, g))  # fmt: skip
+            if site.head:
+                found[site.groups] &= felt
+            heard[i] = felt
             if site.groups > 1 and (felt & ~gives).any() and site.kernel.index:
                 rows = matrices(self.value(site.kernel.name), site.kernel.index())
                 own = np.asarray(rows.reshape(len(rows), -1).any(axis=1))
-                found[site.groups] &= own if len(own) == site.groups else True
-        return found
+                if len(own) == site.groups:
+                    found[site.groups] &= own
+                    heard[i] = felt & own
+        chosen = [not d.contract.apart or site.chosen or d.routed  # as experts are
+                  for d, site in zip(drafts, sites, strict=True)]  # fmt: skip
+        made = [np.zeros(1, dtype=bool)] * len(sites)
+        for i in reversed(range(len(sites))):
+            parts = self._parts(i)
+            after = [j for j, site in enumerate(sites)
+                     if i in site.parents and site.groups == parts > 1]  # fmt: skip
+            chosen[i] |= any(chosen[j] for j in after)
+            read = np.any([np.zeros(parts, dtype=bool), *(heard[j] for j in after)], axis=0)
+            made[i] = read if chosen[i] else found[parts]
+        return made
 
     def _row(
         self,
@@ -389,7 +421,7 @@ class Subject:
         site: Site,
         kernels: Mapping[str, Weight],
         notes: Notes,
-        read: Mapping[int, NDArray[np.bool_]],
+        read: NDArray[np.bool_],
     ) -> dict[str, Any]:
         i = d.z
         weight = kernels[site.kernel.name]
@@ -406,23 +438,20 @@ class Subject:
         found = [note for note in (z, g) if note is not None]
         units, dead = [_units(note) for note in found], math.nan
         if g is not None and (g2 > 0 or z2 > 0) and g2 < math.inf:
-            apart = d.contract.apart and not (site.chosen or d.routed)  # no experts
-            dead = _dead(g, site.kernel.layers, read[site.groups] if apart else np.ones(1, bool))
+            dead = _dead(g, site.kernel.layers, read)
         uneven = _uneven(units[0], site.groups) if units and d.contract.apart else 0.0
         zero = [part == 0 for part in units] if len(units) == 2 else [np.zeros(0, dtype=bool)] * 2
         silent = zero[0] & zero[1]
         pruned = silent & (not silent.all())  # equal, and yet not tied
-        marks = [note["x"].reshape(-1, note["x"].shape[-1]) for note in found]
-        if len(pruned):
-            marks = [part[:, ~pruned] for part in marks]
-        distinct = _distinct([m for part in marks for m in part]) + pruned.sum()
+        distinct, among = _fewest(found, site.kernel.layers, len(read), pruned)
         # Squares do not tell apart what signs do. Within, units of opposite signs do the same.
         told = site.head or (g2 == 0 < weight.gradient)  # or by another way, as in a derivative
-        if told and 2 * distinct <= site.units:
+        if told and 2 * distinct <= among:
+            distinct, among = _fewest(found, 1, 1, pruned)
             distinct = max(distinct, self._parting(site, notes))
         return _EMPTY | {"uneven": uneven, "x2": x2, "z2": z2, "g2": g2,
                          "x_share": x_share, "z_share": z_share,
-                         "dead": dead, "distinct": distinct,
+                         "dead": dead, "distinct": distinct, "among": among,
                          "shares": bool(np.all(notes.get(f"shares {i}", {"x": False})["x"])),
                          "std": std, "effect": weight.std**2 * float(weight.felt.sum()),
                          "x_steps": x_steps, "g_steps": g_steps, "opens": zero[0] & ~zero[1],
@@ -469,7 +498,7 @@ class Subject:
 
 
 _EMPTY = dict.fromkeys(("x2", "z2", "g2", "x_share", "z_share", "saturated", "peaked", "dead",
-                        "distinct", "std", "effect", "uneven", "still",
+                        "distinct", "among", "std", "effect", "uneven", "still",
                         "shares"), math.nan)  # fmt: skip
 
 
@@ -545,6 +574,28 @@ def _uneven(units: Array, groups: int) -> float:
     if not 0 < sizes.max() < math.inf:
         return 0.0
     return math.log(sizes.max() / sizes[sizes > 0].min())  # what is 0 may open by itself
+
+
+def _fewest(
+    notes: Sequence[Note], layers: int, members: int, pruned: NDArray[np.bool_]
+) -> tuple[float, int]:
+    """How many units differ, and of how many, where it is the least part.
+
+    In one of the layers that are stacked in a kernel, and of the members that lie in it, if wide.
+    """
+    sums = [note["x"] for note in notes]
+    layers = layers if all(m.ndim > 2 and len(m) == layers for m in sums) else 1
+    layered = [m.reshape(layers, -1, m.shape[-1]) for m in sums]
+    units = layered[0].shape[-1] if layered else 1
+    members = members if units >= WIDE * members and units % members == 0 else 1
+    pruned = pruned if len(pruned) == units else np.zeros(units, dtype=bool)
+    found = []
+    for layer in zip(*layered, strict=True):
+        for own in np.split(np.arange(units), members):
+            marks = [m for part in layer for m in part[:, own[~pruned[own]]]]
+            if members * layers == 1 or any(0 < m.max(initial=0.0) < math.inf for m in marks):
+                found.append((_distinct(marks) + float(pruned[own].sum()), len(own)))
+    return min(found, key=lambda pair: pair[0] / pair[1], default=(math.nan, units))
 
 
 def _distinct(marks: Sequence[Array]) -> float:
