@@ -2325,6 +2325,21 @@ def test_a_last_kernel_of_which_only_gradients_are_made_is_drawn() -> None:
     assert winit.jax.audit(f, drawn, x, x, squares).ok
 
 
+@pytest.mark.parametrize("twice", [jax.hessian, lambda u: jax.jacrev(jax.grad(u))])
+def test_second_derivatives_make_no_kernel_smaller(twice: Any) -> None:
+    """The products that a derivative sums are no branches: tanh's kernels stay 1/fan_in."""
+
+    def f(p: Any, x: Any) -> Any:
+        u = lambda one: chain(jnp.tanh, 5)(p, one)[0]  # noqa: E731
+        return jax.vmap(lambda one: jnp.stack([jnp.trace(twice(u)(one)), u(one)]))(x)
+
+    p, x = kernels((2, 32), *[(32, 32)] * 3, (32, 1)), RNG(0).uniform(-1, 1, (64, 2))
+    drawn = winit.jax.reinitialize(f, p, x.astype("float32"), rng=0)
+    for name in ("w1", "w2", "w3"):
+        assert float(drawn[name].std()) * 32**0.5 > 1.2, name  # with tanh's gain, and no 1/√3
+    assert winit.jax.audit(f, drawn, x.astype("float32")).ok
+
+
 def test_waves_are_not_made_slow_for_a_first_loss() -> None:
     """Of a SIREN that learns by its gradient the last kernel is at fault, which no data meet."""
 

@@ -1570,7 +1570,7 @@ class Reader:
         """A site, as far as it stands alone; of all, how many are stacked in one."""
         kernels, blocks = self._kernels(d), self.blocks.get(d.number, 1)
         fan_in, fan_out = d.contract.fans
-        sums = (m for m in self.sums if m >> d.number & 1)
+        sums = (m for m in self.sums if m >> d.number & 1 and not m & self.derived)  # no way back
         met = [sum(self._meets(n, m, layers) for n in bits(m)) for m in sums]
         return Site(
             kernels[0].name,
