@@ -2169,6 +2169,25 @@ def test_scales_of_norms_in_a_loop_are_set_to_1_where_they_are_far_off(far: floa
     assert finding.changes == ("layers/g",) and "conventional start (ones)" in finding.cure
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_learned_queries_are_drawn_larger_where_small_ones_fade(seed: int) -> None:
+    """As small as BERT's some draws of them make the trunk grow by hundreds."""
+
+    def f(p: Any, x: Any) -> Any:
+        def one(x: Any) -> Any:
+            shares = jax.nn.softmax((p["rows"] @ p["w0"]) @ (x @ p["w1"]).T / 4)
+            h = p["rows"] + shares @ (x @ p["w2"]) @ p["w3"]
+            return (h + jax.nn.relu(h @ p["w4"]) @ p["w5"]).mean(0) @ p["w6"]
+
+        return jax.vmap(one)(x)
+
+    square = (16, 16)
+    params = kernels(square, square, square, square, (16, 32), (32, 16), (16, 4))
+    params["rows"], x = np.full((6, 16), 0.3, "float32"), data(32, 12, 16)
+    drawn = winit.jax.reinitialize(f, params, x, rng=seed)
+    assert winit.jax.audit(f, drawn, x).ok
+
+
 @pytest.mark.parametrize("last", [False, True])
 def test_a_softmax_of_one_entry_is_saturated_wherever_it_divides(last: bool) -> None:
     """Scores without a root over 256 numbers: more than half of the rows are one entry."""

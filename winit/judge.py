@@ -1364,10 +1364,14 @@ def level(
             return {}
     bare = equal_rows(after) or _bare(subject, after, rule) if rule else []
     if tokens := {name: others[name] for name in bare if name in others}:
-        drawn = Change(values={**change.values, **tokens})
-        left = fault(drawn.run(subject, case))
-        if left is None or left is not rule:  # else they are not at fault
-            rule, change, times = left, drawn, times | dict.fromkeys(tokens, 1.0)
+        sizes = 1.0, 1 / redraw.TOKENS  # of unit scale, where small ones fade
+        drawn = {size: Change(values={**change.values, **{k: size * v for k, v in tokens.items()}})
+                 for size in sizes}  # fmt: skip
+        left = fault(drawn[1.0].run(subject, case))
+        size = sizes[left is not None and fault(drawn[sizes[1]].run(subject, case)) is None]
+        left = left if size == 1.0 else None
+        if left is not rule:  # else they are not at fault
+            rule, change, times = left, drawn[size], times | dict.fromkeys(tokens, size)
     if not (rule and rule.find in (grows, fades, starves, bursts)):
         return times
     made = leveled(subject, case, change)
