@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -366,8 +367,12 @@ class Subject:
         second, unbiased = _mean(steps), self.examples / max(1, self.examples - 1)
         return second, unbiased * _mean(varying) / second if second else math.nan, steps
 
-    def _parts(self, i: int) -> int:
-        """In how many members units lie: in groups, or as the groups of what reads them do."""
+    @cached_property
+    def _parts(self) -> list[int]:
+        """In how many members each site's units lie: its groups, or those of what reads them."""
+        return [self._side_by_side(i) for i in range(len(self.program.sites))]
+
+    def _side_by_side(self, i: int) -> int:
         sites, kernel = self.program.sites, self.program.sites[i].kernel
         after = {site.groups for site in sites if i in site.parents}
         if sites[i].groups > 1 or len(after) != 1 or not kernel.index:
@@ -407,7 +412,7 @@ class Subject:
                   for d, site in zip(drafts, sites, strict=True)]  # fmt: skip
         made = [np.zeros(1, dtype=bool)] * len(sites)
         for i in reversed(range(len(sites))):
-            parts = self._parts(i)
+            parts = self._parts[i]
             after = [j for j, site in enumerate(sites)
                      if i in site.parents and site.groups == parts > 1]  # fmt: skip
             chosen[i] |= any(chosen[j] for j in after)
