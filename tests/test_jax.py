@@ -1507,7 +1507,7 @@ def test_units_that_were_pruned_are_no_dead_part() -> None:
 def test_a_cure_says_what_a_draw_would_leave() -> None:
     rng, width = np.random.default_rng(0), 16
     p = {k: jnp.asarray(rng.standard_normal((width, 4 * width)) / 4, jnp.float32) for k in "wu"}
-    p |= {"b": jnp.full(4 * width, -8.0), "out": jnp.full((width, 2), 0.1).at[:, 0].set(-0.2)}
+    p |= {"b": jnp.full(4 * width, -10.0), "out": jnp.full((width, 2), 0.1).at[:, 0].set(-0.2)}
 
     def f(p: Any, x: Any) -> Any:
         def step(state: Any, now: Any) -> tuple[Any, None]:
@@ -1521,7 +1521,7 @@ def test_a_cure_says_what_a_draw_would_leave() -> None:
     x = jnp.asarray(rng.standard_normal((8, 16, width)), jnp.float32)
     (finding,) = winit.jax.audit(f, p, x).findings
     assert finding.verdict == "saturated"
-    assert finding.cure.endswith("(by force=True: b is given, value=-8)")
+    assert finding.cure.endswith("(by force=True: b is given, value=-10)")
     assert winit.jax.audit(f, winit.jax.reinitialize(f, p, x, rng=0, force=True), x).ok
 
 
@@ -1880,7 +1880,7 @@ def highway(p: Any, x: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("opens", "verdict"),
-    [(-2.0, None), (0.0, "shrinking"), (-20.0, "dead"), (20.0, "dead")],
+    [(-2.0, None), (0.0, "shrinking"), (-20.0, "saturated"), (20.0, "dead")],
 )
 def test_gates_that_mix_a_state_with_its_news_make_no_sum_of_branches(
     opens: float, verdict: str | None
@@ -2215,7 +2215,7 @@ def test_an_expert_that_no_example_chooses_is_not_dead(picked: bool) -> None:
 
     def f(p: Any, x: Any) -> Any:
         h = x @ p["w0"]
-        shares = jax.nn.softmax(h @ p["w1"] + np.array([-9, 9, 0, 0], "float32"))
+        shares = jax.nn.softmax(h @ p["w1"] + np.array([-20, 20, 0, 0], "float32"))
         marks = jax.nn.one_hot(jnp.argmax(shares, -1), 4) * shares
         rows = [jax.nn.relu(h @ p[f"w{2 * k + 2}"]) @ p[f"w{2 * k + 3}"] for k in range(4)]
         if picked:

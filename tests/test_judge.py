@@ -446,7 +446,7 @@ def test_a_gradient_that_is_rounding_is_none_where_the_signal_passes_by() -> Non
     made = [replace(s, cut=i != 2) for i, s in enumerate(sites(5))]
     shut = put(effect={2: 1e-24})
     assert verdicts(audit(he(5), made, change=shut)) == ["good", "good", "dead", "good", "good"]
-    assert audit(he(5), made, change=put(effect={2: 1e-15})).ok  # as behind a scale of 1e-6
+    assert audit(he(5), made, change=put(effect={2: 1e-18})).ok  # as behind a scale of 1e-6
     assert audit([*he(4), 0.0], made, change=shut).ok  # which waits
     assert audit(he(5), change=shut).ok  # a chain that fades is judged as one
 

@@ -24,9 +24,7 @@ Array = NDArray[Any]
 Index = Callable[[], NDArray[np.int64]]
 # Of the slopes that N(0, 1) finds, the share that may be flat before its steep ones are no measure.
 MOSTLY_FLAT = 0.75
-# Of the largest effect, a square of gradients: what is less float32 rounds away where both move a
-# loss, and Adam's epsilon outweighs it. A scale of 1e-6, which training opens, leaves 1e-15.
-UNFELT = 2.0**-53
+UNFELT = 2.0**-72  # of the largest effect: a scale of 1e-6, which training opens, leaves 1e-15
 # Where a unit signal lies, and a step from 0 over which a root rises by less than ROOT, and no
 # slope by more than TINY / ROOT.
 SEEN, TINY, ROOT = 6.0, 1e-24, 1e-6
