@@ -2167,6 +2167,8 @@ def test_scales_of_norms_in_a_loop_are_set_to_1_where_they_are_far_off(far: floa
     params = {"in": data(16, 64) / 4, "layers": layers, "out": data(64, 4) / 8}
     (finding,) = winit.jax.audit(f, params, data(64, 16)).findings
     assert finding.changes == ("layers/g",) and "conventional start (ones)" in finding.cure
+    drawn = winit.jax.reinitialize(f, params, data(64, 16), rng=0)
+    assert (drawn["layers"]["g"] == 1).all() and winit.jax.audit(f, drawn, data(64, 16)).ok
 
 
 @pytest.mark.parametrize("seed", range(3))

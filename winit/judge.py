@@ -381,16 +381,29 @@ def dead(case: Case) -> Array:
     share[unfelt & ~case.each("cut") & ~waits] = 1.0
     frozen = case.each(lambda site: not site.kernel.trainable)
     fine = np.isin(names, case.mute) | frozen & ~case.each("cut")
-    moved = case.each(lambda site: case.m.kernels[site.kernel.name].gradient > 0)
+    moved = case.each(lambda site: site.kernel.part is None
+                      and case.m.kernels[site.kernel.name].gradient > 0)  # fmt: skip
     fine |= (case.m.g2 == 0) & ~case.m.unfelt & moved  # by another way, as in a derivative
     fine |= (grows(case) > 0).any() or case.met
     made = case.each(lambda site: site.kernel.index is None and len(site.kernels) > 1)
     fine |= made & (case.m.dead < 1)
+    share[_opens(case)] = math.nan
     unseen = np.isin(names, case.unseen)  # of these, and of zeros as data, the notes speak
     share[fine & (case.m.z2 > 0) | unseen | case.spared | case.empty] = math.nan
-    for name in set(names):
-        share[names == name] = np.fmin.reduce(share[names == name])
+    parts = [(site.kernel.name, site.kernel.part) for site in case.sites]  # as w[0] and w[1] are
+    for part in set(parts):
+        at = [i for i, other in enumerate(parts) if other == part]
+        share[at] = np.fmin.reduce(share[at])
     return share - MOSTLY
+
+
+def _opens(case: Case) -> list[int]:
+    """Zeros in a part of a parameter that get a gradient, and what lies before and behind them."""
+    part = case.each(lambda site: site.kernel.part is not None).astype(bool)
+    own = {*np.flatnonzero(part & (case.m.z2 == 0) & (case.m.g2 > 0) & (case.m.x2 > 0))}
+    before = {p for i in own for p in case.sites[i].parents}
+    behind = {i for i, site in enumerate(case.sites) if own & {*site.parents}}
+    return [int(i) for i in own | before | behind]
 
 
 def stays(case: Case) -> list[str]:
@@ -1032,7 +1045,7 @@ def _apart(search: Search, starts: Mapping[str, Start], given: Mapping[str, Star
 def _scales(search: Search) -> dict[str, tuple[Array, Start]]:
     """Scales that are no kernels, as of a normalization: the rms of rows, and how they start."""
     names = [n for n in search.case.program.factors if n not in search.case.owner]
-    known = {n: search.subject.start(n) for n in names}
+    known = {n: search.subject.start(n) or search.subject.gain(n) for n in names}
     return {n: (_rms(search.subject.value(n)), start) for n, start in known.items()
             if start and np.any(start[0])}  # fmt: skip
 
@@ -1347,7 +1360,7 @@ def level(
 
     `others` are for what they leave. Those are taken, with a factor of 1, without which the draw is
     dead, as zeros where biases that let them open are 0 now, too, or faulty though level; and in
-    the place of learned tokens that drown the signal, or are all equal.
+    the place of learned tokens that drown the signal, or are all equal, and of scales by hand.
     """
     # What has opened beside other biases is 0 again.
     case, change = replace(start(subject), opened={}), Change(values=values)
@@ -1372,6 +1385,10 @@ def level(
         left = left if size == 1.0 else None
         if left is not rule:  # else they are not at fault
             rule, change, times = left, drawn[size], times | dict.fromkeys(tokens, size)
+    gains = {name: others[name] for name in subject.program.gains if rule and name in others}
+    reset = Change(values={**change.values, **gains})
+    if gains and fault(reset.run(subject, case)) is None:
+        return times | dict.fromkeys(gains, 1.0)
     if not (rule and rule.find in (grows, fades, starves, bursts)):
         return times
     made = leveled(subject, case, change)

@@ -659,7 +659,8 @@ class Reader:
         """Whether data choose what stays of a result, by numbers that are not made of it."""
         if op.kind in ("join", "other") and inputs and inputs[0].exact:  # put where data say
             signals = [v for v in inputs if v.level > ROUTING]
-            shares = inputs[0].number == -math.inf or all(v.bounded for v in signals)
+            soft = (v.bounded or (v.pending and v.soft) for v in signals)
+            shares = inputs[0].number == -math.inf or all(soft)
             if shares and any(v.level == ROUTING for v in inputs):
                 return True
         if op.kind in ("other", "lookup") and any(v.level == ROUTING for v in inputs[1:]):
@@ -1162,9 +1163,8 @@ class Reader:
     def _whole(self, op: Op, inputs: Sequence[Value]) -> Value:
         """A new source that inherits everything: a reduction, a join, a site, or the unknown."""
         for k, v in enumerate(inputs if op.kind == "contract" else ()):
-            late = (
-                v.scores and v.degree > GROWN / 2 and _least(v) >= 0
-            )  # divided behind the product
+            scores = v.scores or v.reduced  # of these the largest was taken off
+            late = scores and v.degree > GROWN / 2 and _least(v) >= 0  # it divides behind this
             if (v.pending and v.soft and not v.lost) or late:  # not one made hard
                 self.peaks[op.number] = k, v.parents
                 for n, size in v.scores.items():

@@ -519,7 +519,7 @@ def _left(subject: Subject) -> dict[str, str]:
 
 
 def spare(subject: Subject, rng: Draws, drawn: Collection[str]) -> dict[str, Start]:
-    """Draws of what is left, neither given nor frozen: kernels at 0 or near it, learned tokens."""
+    """What is left, if not given or frozen: kernels at 0 or near it, learned tokens, scales."""
     sites, plans = subject.program.sites, plan(subject.program)
     mains = {site.kernel.name for site in sites}
     near = {site.kernel.name for i, site in enumerate(sites)
@@ -533,7 +533,9 @@ def spare(subject: Subject, rng: Draws, drawn: Collection[str]) -> dict[str, Sta
     forced = values(subject, rng, force=True) if left else {}
     zeros = {name: forced[name] for name in left if name in forced and forced[name][0].any()}
     own = {n: initializers.normal(subject.parameters[n], std=TOKENS, rng=rng) for n in tokens}
-    return {name: (value, f"normal, std={TOKENS}") for name, value in own.items()} | zeros
+    gains = {n: start for n in subject.program.gains
+             if n not in drawn and not subject.kept(n) and (start := subject.gain(n))}  # fmt: skip
+    return {name: (value, f"normal, std={TOKENS}") for name, value in own.items()} | zeros | gains
 
 
 def values(

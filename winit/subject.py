@@ -175,14 +175,19 @@ class Subject:
     def start(self, name: str) -> Start | None:
         """The conventional start of what is no kernel, and its name; None if there is none.
 
-        Without a layer that knows, it is that of biases, and of scales of a normalizer's results.
-        A divisor, a threshold, another scale has none.
+        Without a layer that knows, it is that of biases. A divisor, a threshold, a scale has none.
         """
-        shape = self.parameters[name]
-        if name in self.program.gains and math.prod(shape) > 1:  # one number is a temperature
-            return np.ones(shape), "ones"
         bias = name in self.program.shifts and name not in self.program.factors
-        return (np.zeros(shape), "zeros") if bias else None
+        return (np.zeros(self.parameters[name]), "zeros") if bias else None
+
+    def gain(self, name: str) -> Start | None:
+        """1 for a scale of a normalizer's results of which no layer knows; not for a single number.
+
+        None is drawn for its own sake: learned frequencies and the like begin elsewhere.
+        """
+        shape, known = self.parameters[name], self.start(name)
+        gain = name in self.program.gains and math.prod(shape) > 1  # else it is a temperature
+        return (np.ones(shape), "ones") if gain and known is None else None
 
     def kept(self, name: str) -> str:
         """Why a parameter is to be left alone ("frozen", "given as a constant"), or ""."""
@@ -418,6 +423,8 @@ class Subject:
             chosen[i] |= any(chosen[j] for j in after)
             read = np.any([np.zeros(parts, dtype=bool), *(heard[j] for j in after)], axis=0)
             made[i] = read if chosen[i] else found[parts]
+            if drafts[i].kernel.level:  # picked by the data, as w[i]: its groups are examples
+                made[i] = np.zeros(parts, dtype=bool)
         return made
 
     def _row(
@@ -448,11 +455,12 @@ class Subject:
         zero = [part == 0 for part in units] if len(units) == 2 else [np.zeros(0, dtype=bool)] * 2
         silent = zero[0] & zero[1]
         pruned = silent & (not silent.all())  # equal, and yet not tied
-        distinct, among = _fewest(found, site.kernel.layers, len(read), pruned)
+        picked = d.kernel.level > 0
+        distinct, among = _fewest(found, site.kernel.layers, len(read), pruned, picked)
         # Squares do not tell apart what signs do. Within, units of opposite signs do the same.
         told = site.head or (g2 == 0 < weight.gradient)  # or by another way, as in a derivative
         if told and 2 * distinct <= among:
-            distinct, among = _fewest(found, 1, 1, pruned)
+            distinct, among = _fewest(found, 1, 1, pruned, False)
             distinct = max(distinct, self._parting(site, notes))
         return _EMPTY | {"uneven": uneven, "x2": x2, "z2": z2, "g2": g2,
                          "x_share": x_share, "z_share": z_share,
@@ -487,7 +495,7 @@ class Subject:
     def _parting(self, site: Site, notes: Notes) -> float:
         """How many units get different gradients: they part, though they may start as one."""
         kernel = site.kernel
-        gradient = notes[f"weight {kernel.name}"]["all"]
+        gradient = notes[f"weight {kernel.name}"].get("all", np.zeros(0))  # or nobody kept it
         at = kernel.index() if kernel.index else np.full((1, 1, 1), -1)
         if at.min() < 0 or math.prod(gradient.shape) <= at.max():
             return 0.0
@@ -582,17 +590,22 @@ def _uneven(units: Array, groups: int) -> float:
 
 
 def _fewest(
-    notes: Sequence[Note], layers: int, members: int, pruned: NDArray[np.bool_]
+    notes: Sequence[Note], layers: int, members: int, pruned: NDArray[np.bool_], picked: bool
 ) -> tuple[float, int]:
     """How many units differ, and of how many, where it is the least part.
 
     In one of the layers that are stacked in a kernel, and of the members that lie in it, if wide.
+    Those of kernels that data pick are examples: narrow units differ if they do for any of them.
     """
     sums = [note["x"] for note in notes]
     layers = layers if all(m.ndim > 2 and len(m) == layers for m in sums) else 1
     layered = [m.reshape(layers, -1, m.shape[-1]) for m in sums]
     units = layered[0].shape[-1] if layered else 1
-    members = members if units >= WIDE * members and units % members == 0 else 1
+    narrow = units < WIDE * members or units % members
+    if narrow and picked and units % members == 0:
+        units //= members
+        layered = [m.reshape(layers, -1, units) for m in layered]
+    members = 1 if narrow else members
     pruned = pruned if len(pruned) == units else np.zeros(units, dtype=bool)
     found = []
     for layer in zip(*layered, strict=True):

@@ -726,7 +726,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
         args = [abs(a) if isinstance(a, complex) else a for a in args]  # turns, and keeps sizes
         leaves, spec = tree_flatten(args)
         for k, a in enumerate(leaves):
-            number = kind in ("add", "mul", "div", "choose") and type(a) in (int, float)
+            number = kind in ("add", "mul", "div", "choose") and type(a) in (bool, int, float)
             if isinstance(a, Tensor) or (number and k < 3):
                 v = next(left) if isinstance(a, Tensor) else self.value(a)
                 if kind != "move" or not k or v.level or v.powers:  # others stay where they are
