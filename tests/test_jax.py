@@ -1425,7 +1425,7 @@ def test_one_member_of_an_ensemble_can_be_at_fault(factor: float) -> None:
     report = winit.jax.audit(f, p, x)
     assert report.ok == (factor == 1.0)
     for finding in report.findings:
-        said = ("shrinking", "4 independent parts") if factor else ("dead", "No signal passes")
+        said = ("shrinking", "4 independent parts") if factor else ("dead", "a part of w: 0")
         assert finding.verdict == said[0] and said[1] in finding.reason
         assert finding.cure == "draw the whole model again (reinitialize)"
         assert winit.jax.audit(f, winit.jax.reinitialize(f, p, x, rng=0), x).ok
@@ -2281,6 +2281,40 @@ def test_a_constant_layer_of_a_loop_is_symmetric() -> None:
     params["b"][1] = 0.01
     (finding,) = winit.jax.audit(f, params, data(64, 16)).findings
     assert finding.verdict == "symmetric" and finding.reason.startswith("Of 64 units 1 differ")
+
+
+@pytest.mark.parametrize(
+    ("ends", "gates", "starts", "ok"),
+    [([1], [1, 1, 1, 1], [], True), ([0, 3], [1, 1, 1, 1], [], True), ([], [0, 1, 0, 1], [], True),
+     ([1], [1, 1, 1, 1], [1], False)],
+)  # fmt: skip
+def test_layers_of_a_loop_of_which_some_begin_at_0(
+    ends: list[int], gates: list[float], starts: list[int], ok: bool
+) -> None:
+    """They open as all do that begin at 0, unless both of their kernels are."""
+
+    def f(p: Any, x: Any) -> Any:
+        def block(h: Any, own: Any) -> Any:
+            return h + own["gate"] * (jax.nn.relu(h @ own["a"]) @ own["b"]), None
+
+        return jax.lax.scan(block, x @ p["in"], p["layers"])[0] @ p["out"]
+
+    layers = {"a": data(4, 32, 64, seed=1) / 4, "b": data(4, 64, 32, seed=2) / 16}
+    layers["gate"] = np.array(gates, "float32")
+    layers["a"][starts], layers["b"][ends] = 0, 0
+    params = {"in": data(16, 32) / 4, "out": data(32, 4) / 20, "layers": layers}
+    report = winit.jax.audit(f, params, data(64, 16), np.arange(64) % 4, cross_entropy)
+    assert [finding.verdict for finding in report.findings] == ["dead"] * (not ok)
+
+
+def test_members_behind_gates_of_0_are_not_dead() -> None:
+    def f(p: Any, x: Any) -> Any:
+        made = jnp.einsum("bef,efk->bek", jax.nn.relu(jnp.einsum("bd,edf->bef", x, p["a"])), p["b"])
+        return jnp.einsum("e,bek->bk", p["gates"], made)
+
+    p = {"a": data(4, 16, 32, seed=1) / 3, "b": data(4, 32, 4, seed=2) / 20}
+    p["gates"] = np.array([1, 0, 0, 0], "float32")
+    assert winit.jax.audit(f, p, data(64, 16), np.arange(64) % 4, cross_entropy).ok
 
 
 @pytest.mark.parametrize("fault", ["", "dead", "unread", "zeros"])

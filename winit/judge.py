@@ -247,9 +247,10 @@ def opening(case: Case, subject: Subject, change: Change | None = None) -> Case:
         if not give and shut(case):  # what is only added, as biases and a learned token
             added = [n for n in felt if n not in case.program.frozen]
             give = [n for n in added if len(subject.parameters[n]) > 1] or added
-        if not give:
+        rows = {} if give else _rows_of_0(case, subject)
+        if not (give or rows):
             break
-        new |= {name: _opening(case, name, subject) for name in give}
+        new |= {name: _opening(case, name, subject) for name in give} | rows
         case = replace(case, opened={**case.opened, **new}, m=change.measured(subject, case, new))
     case = replace(case, grown=None)  # LayerScales, behind which nothing is felt before they grow
     grown = {n: np.ones(subject.parameters[n]) for site in case.sites for n in site.scales
@@ -272,6 +273,25 @@ def _partial(case: Case) -> list[str]:
              and case.sites[i].groups == 1 == len(case.sites[i].kernels)]  # fmt: skip
     return [k.name for k in plain if shut(case) and k.trainable and k.name not in case.opened
             and not case.m.kernels[k.name].zero]  # fmt: skip
+
+
+def _rows_of_0(case: Case, subject: Subject) -> dict[str, Array]:
+    """Noise in those layers or members of an array that are 0, where they keep others shut."""
+    dead = (site.kernel.shape for site, dead in zip(case.sites, case.m.dead, strict=True)
+            if dead > MOSTLY)  # fmt: skip
+    counts, found = {shape[0] for shape in dead if len(shape) > 2}, dict[str, Array]()
+    for name in case.program.factors:
+        shape, back = subject.parameters[name], case.m.kernels[name].gradients
+        if not (shape and shape[0] in counts) or name in (*case.opened, *case.program.frozen):
+            continue
+        value = subject.value(name)
+        zero = ~value.reshape(len(value), -1).any(axis=1)
+        if name in case.owner:  # what gets no gradient does not open
+            zero &= (back > 0) if len(back) == len(value) else False
+        if zero.any() and not zero.all():
+            noise = OPENED * np.random.default_rng([*KEY, *name.encode()]).standard_normal(shape)
+            found[name] = np.where(zero.reshape(-1, *[1] * (value.ndim - 1)), noise, value)
+    return found
 
 
 def _opening(case: Case, name: str, subject: Subject) -> Array:

@@ -278,13 +278,14 @@ class Program:
 class Weight:
     """A parameter's std, ‖∂L/∂W‖², and whether it is 0 all over, in one run.
 
-    By layer: the stds, and what is felt of a redraw, as shares of the gradient.
+    By layer: the stds, ‖∂L/∂W‖² again, and what of it is felt of a redraw.
     """
 
     std: float
     gradient: float
     zero: bool
     stds: Array = field(default_factory=lambda: np.ones(1))
+    gradients: Array = field(default_factory=lambda: np.ones(1))
     felt: Array = field(default_factory=lambda: np.ones(1))
     rms: float = math.nan  # of its entries
     top: float = math.nan  # the largest entry of the gradient, which tells it from one turned round

@@ -309,7 +309,7 @@ class Subject:
                 rms = math.sqrt(mean + float(np.mean(value["mean"] ** 2)))
             tied = bool(value["rows"] and back["rows"] and total > 0)
             top = float(back["top"])
-            kernels[n] = Weight(math.sqrt(mean), total, zero, stds, felt, rms, top, tied)
+            kernels[n] = Weight(math.sqrt(mean), total, zero, stds, gradient, felt, rms, top, tied)
         drafts = self.reader.drafts
         pairs = [*zip(drafts, self.program.sites, strict=True)]
         read = self._members(notes)
@@ -392,8 +392,8 @@ class Subject:
     def _members(self, notes: Notes) -> list[NDArray[np.bool_]]:
         """Of the members of each site, as of an ensemble, those that may be dead.
 
-        Their outputs are felt, and none of them ends in zeros, which open by themselves. Of those
-        that data choose no more is known than whether what reads them is felt.
+        Their outputs are felt, and so is what reads them; none of them ends in zeros, which open by
+        themselves. Whether the outputs of those that data choose are felt is not known.
         """
         sites, drafts = self.program.sites, self.reader.drafts
         found = {site.groups: np.ones(site.groups, dtype=bool) for site in sites}
@@ -421,8 +421,10 @@ class Subject:
             after = [j for j, site in enumerate(sites)
                      if i in site.parents and site.groups == parts > 1]  # fmt: skip
             chosen[i] |= any(chosen[j] for j in after)
-            read = np.any([np.zeros(parts, dtype=bool), *(heard[j] for j in after)], axis=0)
-            made[i] = read if chosen[i] else found[parts]
+            made[i] = np.zeros(parts, dtype=bool) if chosen[i] else found[parts]
+            if after:  # a gate of 0 lets nothing back, and opens
+                read = np.any([heard[j] for j in after], axis=0)
+                made[i] = read if chosen[i] else found[parts] & read
             if drafts[i].kernel.level:  # picked by the data, as w[i]: its groups are examples
                 made[i] = np.zeros(parts, dtype=bool)
         return made
