@@ -5092,6 +5092,23 @@ def test_queries_and_keys_make_up_for_a_missing_root(scaled: str, heads: int, sc
     assert said["v.weight"] == "lecun_normal" and audit(module, x).ok
 
 
+@pytest.mark.parametrize("last", [False, True])
+def test_rows_that_see_one_entry_alone_are_no_peaks(last: bool) -> None:
+    """Under a window, wherever the softmax divides."""
+
+    def forward(m: Any, x: Tensor) -> Tensor:
+        scores = (m.q(x) @ m.k(x).mT / 4).masked_fill(~window, -torch.inf)
+        weights = (scores - scores.amax(-1, keepdim=True).detach()).exp()
+        made = (weights @ m.v(x)) / weights.sum(-1, keepdim=True)
+        return m.head((x + (made if last else scores.softmax(-1) @ m.v(x))).mean(1))
+
+    window = torch.eye(4, dtype=torch.bool)
+    window[-1] = True
+    layers = {name: nn.Linear(16, 16) for name in "qkv"}
+    module = Made(forward, head=nn.Linear(16, 4), **layers)
+    assert audit(module, torch.randn(64, 4, 16)).ok
+
+
 def test_queries_that_are_read_as_they_are_too_leave_the_root_to_the_keys() -> None:
     def forward(m: Any, x: Tensor) -> Tensor:
         q, k = m.q(x), m.k(x)

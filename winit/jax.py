@@ -475,7 +475,7 @@ class Running(Interpreter):
         self.trips, self.ends, self.roots = reading.trips, reading.ends, reading.reader.roots
         curves = reading.reader.curves(reading.sites.values())
         self.tails = {place: act.tails for place, (act, *_) in curves.items()}
-        self.peaks = reading.reader.peaks
+        self.peaks, self.late = reading.reader.peaks, reading.reader.late
         self.sites = reading.sites
         self.examples, self.slots = examples, slots
         self.notes: dict[str, Any] = {}
@@ -498,7 +498,8 @@ class Running(Interpreter):
         numbers, outputs = self.new(eqn.outvars), _bind(eqn, *inputs)
         if numbers and numbers[0] in self.peaks:
             side = self.peaks[numbers[0]][0]
-            shares = _shares(eqn, side, _wide(inputs[side]))
+            shares = _wide(inputs[side])
+            shares = _shares(eqn, side, shares) if numbers[0] in self.late else shares
             shares = shares * _open(eqn, side, shares)
             share = jnp.sum(shares * (shares > PEAK)) / jnp.maximum(jnp.sum(shares), 1e-6)
             self.notes[f"peak {numbers[0]}"] = {"x": share}

@@ -410,9 +410,10 @@ def dead(case: Case) -> Array:
     share[_opens(case)] = math.nan
     unseen = np.isin(names, case.unseen)  # of these, and of zeros as data, the notes speak
     share[fine & (case.m.z2 > 0) | unseen | case.spared | case.empty] = math.nan
-    parts = [(site.kernel.name, site.kernel.part) for site in case.sites]  # as w[0] and w[1] are
-    for part in set(parts):
-        at = [i for i, other in enumerate(parts) if other == part]
+    places = dict[tuple[str, int | None], list[int]]()  # of parts, as w[0] and w[1] are, too
+    for i, site in enumerate(case.sites):
+        places.setdefault((site.kernel.name, site.kernel.part), []).append(i)
+    for at in places.values():
         share[at] = np.fmin.reduce(share[at])
     return share - MOSTLY
 
@@ -421,7 +422,7 @@ def _opens(case: Case) -> list[int]:
     """Zeros in a part of a parameter that get a gradient, and what lies before and behind them."""
     part = case.each(lambda site: site.kernel.part is not None).astype(bool)
     own = {*np.flatnonzero(part & (case.m.z2 == 0) & (case.m.g2 > 0) & (case.m.x2 > 0))}
-    before = {p for i in own for p in case.sites[i].parents}
+    before = {p for i in own for p in case.sites[i].parents if case.m.z2[p] > 0}
     behind = {i for i, site in enumerate(case.sites) if own & {*site.parents}}
     return [int(i) for i in own | before | behind]
 
@@ -1071,17 +1072,18 @@ def _scales(search: Search) -> dict[str, tuple[Array, Start]]:
 
 
 def _rms(value: Array) -> Array:
-    """Of what is stacked, each; of one axis, of all."""
-    return np.asarray(np.sqrt(np.mean(np.square(np.atleast_2d(value)), axis=-1)))
+    """Of what is stacked, each; of one axis longer than 1, of all."""
+    return np.asarray(np.sqrt(np.mean(np.square(np.atleast_2d(np.squeeze(value))), axis=-1)))
 
 
 def _rescaled(search: Search) -> Changes:
     """Scales that are far from their start, set to it."""
-    usual = {n: (rms, np.abs(start[0]).max()) for n, (rms, start) in _scales(search).items()}
+    scales = _scales(search)
+    usual = {n: (rms, np.abs(start[0]).max()) for n, (rms, start) in scales.items()}
     far = [n for n, (rms, most) in usual.items()
            if rms.max() > CROSSED > most or (rms[rms > 0] * CROSSED < most).any()]  # fmt: skip
     if far:
-        starts = {n: _scales(search)[n][1] for n in far}
+        starts = {n: scales[n][1] for n in far}
         text = f"set {listed(far)} to the conventional start ({starts[far[0]][1]})"
         values = {n: start[0] for n, start in starts.items()}
         yield Change(text + _asking(search.subject, far), values=values)
@@ -1380,7 +1382,8 @@ def level(
 
     `others` are for what they leave. Those are taken, with a factor of 1, without which the draw is
     dead, as zeros where biases that let them open are 0 now, too, or faulty though level; and in
-    the place of learned tokens that drown the signal, or are all equal, and of scales by hand.
+    the place of learned tokens that drown the signal, or are all equal (these at unit scale where
+    small ones stay faulty), and of scales by hand if nothing is faulty then.
     """
     # What has opened beside other biases is 0 again.
     case, change = replace(start(subject), opened={}), Change(values=values)

@@ -552,6 +552,7 @@ class Reader:
         self.masked: set[tuple[int, int]] = set()  # those of them of which noise hides a part
         self.amplifiers = 0  # sites of whose results the exponentials, or the like, multiply others
         self.peaks: dict[int, tuple[int, int]] = {}  # where a softmax is contracted: side, sites
+        self.late: set[int] = set()  # those of them whose rows' sums divide behind the product
         self.sides: dict[int, tuple[int, int]] = {}  # of products of two signals, the sites of both
         self.compared: dict[int, set[float]] = {}  # those in a softmax: by how much too large
         self.partners: dict[int, int] = {}  # of sites, those whose results multiply theirs
@@ -1167,6 +1168,7 @@ class Reader:
             late = scores and v.degree > GROWN / 2 and _least(v) >= 0  # it divides behind this
             if (v.pending and v.soft and not v.lost) or late:  # not one made hard
                 self.peaks[op.number] = k, v.parents
+                self.late |= {op.number} if late else set()
                 for n, size in v.scores.items():
                     self.compared.setdefault(n, set()).add(size)
                 self.single |= v.parents if op.count == 1 else 0

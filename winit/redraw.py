@@ -438,12 +438,12 @@ def reinitialize(
         so, tables no larger than they are unless they are near 0, and positions that would drown
         new rows are scaled down to these. Then the draw is run once. Where the signal grows or
         fades all the same, kernels are scaled until it stays level, and learned tokens or positions
-        that drown it, or are all equal, are drawn from N(0, 0.02²). A parameter is left if a
-        function of it, such as softplus, is the kernel. In PyTorch and JAX, what no reset of the
-        layer draws was given, and stays, such as an output's log-odds or a scale of 0.1: constants,
-        and what is three times beyond its draws (in JAX, beside an output's kernel, beyond
-        3/√fan_in). What differs less looks like a draw, and is set; so is what is above 3 in hidden
-        layers.
+        that drown it, or are all equal, are drawn from N(0, 0.02²) or N(0, 1). A parameter is left
+        if a function of it, such as softplus, is the kernel. In PyTorch and JAX, what no reset of
+        the layer draws was given, and stays, such as an output's log-odds or a scale of 0.1:
+        constants, and what is three times beyond its draws (in JAX, beside an output's kernel,
+        beyond 3/√fan_in). What differs less looks like a draw, and is set; so is what is above 3 in
+        hidden layers.
     force : bool
         Needed for a model that was trained, for what is frozen or was given by the user, and for
         kernels of zeros with which a branch starts at 0.

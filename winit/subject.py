@@ -383,9 +383,11 @@ class Subject:
         if sites[i].groups > 1 or len(after) != 1 or not kernel.index:
             return sites[i].groups
         (parts,), units = after, sites[i].units
-        if parts == 1 or units % parts or parts not in kernel.shape or kernel.index().min() < 0:
+        if parts == 1 or units % parts or parts not in kernel.shape:
             return 1
-        at = np.unravel_index(kernel.index().reshape(units, -1)[:, 0], kernel.shape)
+        if (index := kernel.index()).size % units or index.min() < 0:
+            return 1
+        at = np.unravel_index(index.reshape(units, -1)[:, 0], kernel.shape)
         wanted = np.arange(units) // (units // parts)
         return parts if any(np.array_equal(own, wanted) for own in at) else 1
 

@@ -872,7 +872,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
                 self.reader.derived |= 1 << d.number
         if number in self.reader.peaks:
             side = self.reader.peaks[number][0]
-            rows = -1 - side if name.endswith("mm") else None
+            rows = -1 - side if number in self.reader.late and name.endswith("mm") else None
             self.peak(number, product[side], rows, self.lone.get(sides[side].source, 0.0))
         made = self.times(made, alpha)
         if bias is None:
@@ -883,10 +883,13 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
     def peak(self, number: int, shares: Tensor, rows: int | None, alone: float) -> None:
         """Note how much of a softmax is in rows of one entry, but for those that have no other.
 
-        As parts of rows, where it divides behind the product.
+        Where it divides behind the product, as parts of rows; those that see one entry in all
+        examples have no other, since a large score alone makes the others' exponentials 0.
         """
         shares = _wide(shares)
         if rows is not None:
+            if shares.ndim == 3 and len(shares) > 1:
+                alone = float(((shares > 0).any(0).sum(rows) < 2).float().mean())
             shares = shares / shares.sum(rows, keepdim=True).clamp(min=1e-6)
         share = float((shares * (shares > subject.PEAK)).sum() / shares.sum())
         share = (share - alone) / (1 - alone) if alone < 1 else 0.0
