@@ -484,7 +484,7 @@ def idle(case: Case) -> Array:
 def symmetric(case: Case) -> Array:
     """Sites of which half of the units or more are copies, in signal and gradient.
 
-    Or half of one of the layers, or of the members, that are stacked in their kernel.
+    Of layers or members that are stacked in one kernel, half of those of one are enough.
     """
     share = case.m.distinct / case.m.among  # 1 of a single one
     return np.where(case.m.z2 > 0, ALIKE + 1e-9 - share, math.nan)
@@ -1400,12 +1400,12 @@ def level(
             return {}
     bare = equal_rows(after) or _bare(subject, after, rule) if rule else []
     if tokens := {name: others[name] for name in bare if name in others}:
-        sizes = 1.0, 1 / redraw.TOKENS  # of unit scale, where small ones fade
+        unit = 1 / redraw.TOKENS  # of unit scale, where small ones fade
         drawn = {size: Change(values={**change.values, **{k: size * v for k, v in tokens.items()}})
-                 for size in sizes}  # fmt: skip
-        left = fault(drawn[1.0].run(subject, case))
-        size = sizes[left is not None and fault(drawn[sizes[1]].run(subject, case)) is None]
-        left = left if size == 1.0 else None
+                 for size in (1.0, unit)}  # fmt: skip
+        size, left = 1.0, fault(drawn[1.0].run(subject, case))
+        if left and not fault(drawn[unit].run(subject, case)):
+            size, left = unit, None
         if left is not rule:  # else they are not at fault
             rule, change, times = left, drawn[size], times | dict.fromkeys(tokens, size)
     gains = {name: others[name] for name in subject.program.gains if rule and name in others}
