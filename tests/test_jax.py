@@ -2211,6 +2211,20 @@ def test_a_softmax_of_one_entry_is_saturated_wherever_it_divides(last: bool) -> 
     assert winit.jax.audit(f, made, x).ok
 
 
+@pytest.mark.parametrize(("times", "ok"), [(1, True), (100, False)])
+def test_dropout_makes_no_row_one_entry(times: int, ok: bool) -> None:
+    """Of two entries it doubles the one that it keeps."""
+
+    def f(p: Any, x: Any) -> Any:
+        shares = jax.nn.softmax((x @ p["w0"] * times) @ (x @ p["w1"]).swapaxes(1, 2) / 4)
+        kept = jax.random.bernoulli(jax.random.key(0), 0.5, shares.shape)
+        return (jnp.where(kept, 2 * shares, 0) @ (x @ p["w2"])).mean(1) @ p["w3"]
+
+    params = kernels((16, 16), (16, 16), (16, 16), (16, 4))
+    found = winit.jax.audit(f, params, data(32, 2, 16)).findings
+    assert [f.verdict for f in found[:1]] == ([] if ok else ["saturated"])
+
+
 @pytest.mark.parametrize("picked", [False, True])
 def test_an_expert_that_no_example_chooses_is_not_dead(picked: bool) -> None:
     """All run, and marks of the chosen ones weigh what they give, or its place picks it."""

@@ -1969,6 +1969,27 @@ def test_rows_with_one_entry_are_not_saturated(masked: float) -> None:
         assert audit(module, x, Y, loss).findings[0].verdict == "saturated"
 
 
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize(("times", "ok"), [(1, True), (100, False)])
+def test_dropout_makes_no_row_one_entry(times: int, ok: bool, fused: bool) -> None:
+    """Of two entries it doubles the one that it keeps."""
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        q, k, v = m.q(x), m.k(x), m.v(x)
+        if fused:
+            made = F.scaled_dot_product_attention(q, k, v, dropout_p=0.5)
+        else:
+            made = F.dropout((q @ k.mT / 12**0.5).softmax(-1), 0.5) @ v
+        return m.head(made.mean(1))
+
+    module = Made(run, q=nn.Linear(12, 12), k=nn.Linear(12, 12), v=nn.Linear(12, 12),
+                  head=nn.Linear(12, 4))  # fmt: skip
+    with torch.no_grad():
+        module.q.weight *= times
+    found = audit(module, torch.randn(32, 2, 12), torch.arange(32) % 4, F.cross_entropy).findings
+    assert [f.verdict for f in found[:1]] == ([] if ok else ["saturated"])
+
+
 def test_attention_to_one_token_gives_no_gradient_and_is_no_fault() -> None:
     report = audit(Attention(), torch.randn(8, 1, 12), Y, F.cross_entropy)
     assert report.ok and report.notes[0].startswith("q.weight, k.weight: ")

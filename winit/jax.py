@@ -449,12 +449,15 @@ def _tap(units: tuple[int, ...]) -> Any:
     return tap
 
 
-def _shares(eqn: Any, side: int, values: Any) -> Any:
-    """Each as a part of its row, where a softmax divides behind the product."""
+def _shares(eqn: Any, side: int, values: Any, late: bool) -> Any:
+    """Each as a part of its row, where a softmax divides behind the product (is `late`).
+
+    Else of the largest row: dropout makes what it keeps larger, and there it keeps all.
+    """
     if eqn.primitive.name != "dot_general":
         return values
     rows = jnp.sum(values, axis=eqn.params["dimension_numbers"][0][side], keepdims=True)
-    return values / jnp.maximum(rows, 1e-6)
+    return values / (jnp.maximum(rows, 1e-6) if late else jnp.maximum(rows.max(), 1.0))
 
 
 def _open(eqn: Any, side: int, shares: Any) -> Any:
@@ -498,8 +501,7 @@ class Running(Interpreter):
         numbers, outputs = self.new(eqn.outvars), _bind(eqn, *inputs)
         if numbers and numbers[0] in self.peaks:
             side = self.peaks[numbers[0]][0]
-            shares = _wide(inputs[side])
-            shares = _shares(eqn, side, shares) if numbers[0] in self.late else shares
+            shares = _shares(eqn, side, _wide(inputs[side]), numbers[0] in self.late)
             shares = shares * _open(eqn, side, shares)
             share = jnp.sum(shares * (shares > PEAK)) / jnp.maximum(jnp.sum(shares), 1e-6)
             self.notes[f"peak {numbers[0]}"] = {"x": share}

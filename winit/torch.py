@@ -872,7 +872,7 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
                 self.reader.derived |= 1 << d.number
         if number in self.reader.peaks:
             side = self.reader.peaks[number][0]
-            rows = -1 - side if number in self.reader.late and name.endswith("mm") else None
+            rows = -1 - side if name.endswith("mm") else None
             self.peak(number, product[side], rows, self.lone.get(sides[side].source, 0.0))
         made = self.times(made, alpha)
         if bias is None:
@@ -885,12 +885,16 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
 
         Where it divides behind the product, as parts of rows; those that see one entry in all
         examples have no other, since a large score alone makes the others' exponentials 0.
+        Dropout makes what it keeps larger: as parts of the largest row, of which all is kept.
         """
         shares = _wide(shares)
-        if rows is not None:
+        whole = shares.new_ones(()) if rows is None else shares.sum(rows, keepdim=True)
+        if rows is not None and number in self.reader.late:
             if shares.ndim == 3 and len(shares) > 1:
                 alone = float(((shares > 0).any(0).sum(rows) < 2).float().mean())
-            shares = shares / shares.sum(rows, keepdim=True).clamp(min=1e-6)
+            shares = shares / whole.clamp(min=1e-6)
+        else:
+            shares = shares / whole.max().clamp(min=1.0)
         share = float((shares * (shares > subject.PEAK)).sum() / shares.sum())
         share = (share - alone) / (1 - alone) if alone < 1 else 0.0
         self.notes[f"peak {number}"] = {"x": np.array(max(share, 0.0))}
