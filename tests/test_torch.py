@@ -1969,6 +1969,19 @@ def test_rows_with_one_entry_are_not_saturated(masked: float) -> None:
         assert audit(module, x, Y, loss).findings[0].verdict == "saturated"
 
 
+@pytest.mark.parametrize(("bias", "verdict"), [(8.0, ""), (-8.0, "saturated")])
+def test_a_gate_is_flat_where_it_is_shut(bias: float, verdict: str) -> None:
+    """What an LSTM is to remember trains best of all where its forget gate begins open."""
+    module = Made(lambda m, x: m.head(m.cell(x)[0][:, -1]), cell=nn.LSTM(12, 32, batch_first=True),
+                  head=nn.Linear(32, 4))  # fmt: skip
+    with torch.no_grad():
+        for name in ("bias_ih_l0", "bias_hh_l0"):
+            getattr(module.cell, name).zero_()
+        module.cell.bias_ih_l0[32:64] = bias
+    found = audit(module, torch.randn(8, 6, 12), Y, F.cross_entropy).findings
+    assert [f.verdict for f in found[:1]] == [verdict] * bool(verdict)
+
+
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize(("times", "ok"), [(1, True), (100, False)])
 def test_dropout_makes_no_row_one_entry(times: int, ok: bool, fused: bool) -> None:

@@ -520,8 +520,8 @@ class Running(Interpreter):
     def flat(self, place: str, x: Any) -> None:
         """Note how much of what an operation reads, or a model gives, is where a curve is flat."""
         if (tails := self.tails.get(place)) and not jnp.iscomplexobj(x):
-            flat = (x <= tails[0]) | (x >= tails[1])
-            self.notes[f"flat {place}"] = {"x": jnp.mean(flat.astype(jnp.float32))}
+            low, high = (jnp.mean(f.astype(jnp.float32)) for f in (x <= tails[0], x >= tails[1]))
+            self.notes[f"flat {place}"] = {"x": low, "high": high}
 
     def _site(self, d: Draft, inputs: list[Any], z: Any) -> Any:
         x, w, c = inputs[1 - d.side], inputs[d.side], d.contract

@@ -43,6 +43,7 @@ class Elementwise:
     """
 
     curve: Array | None = None
+    gate: bool = False  # multiplies a signal, which it lets through where it is flat and open
 
     @property
     def linear(self) -> bool:

@@ -760,7 +760,7 @@ class Reader:
             # gates, ends of branches, and what a mask of the data picks
             for k in main if op.kind in ("mul", "add", "choose") else ():
                 if inputs[k].level > ROUTING and not inputs[k].straight:
-                    self._keep(op.number, k, inputs[k])
+                    self._keep(op.number, k, inputs[k], op.kind == "mul")
                 if op.kind != "choose":
                     self._pass(op, inputs, k, main)
             own = degree == 0 and any(v.reduced for v in known)  # over its own sum, as in a softmax
@@ -838,9 +838,10 @@ class Reader:
         own = op.kind in ("add", "mul", "choose")
         return own and v.level > ROUTING and bool(self.bend(v).tails)
 
-    def _keep(self, number: int, k: int, v: Value) -> None:
+    def _keep(self, number: int, k: int, v: Value, gate: bool = False) -> None:
         """Keep a curve, whose share of flat slopes is measured here: if no noise hides them."""
-        self.bends[number, k] = self.bend(v), v.parents
+        act = self.bend(v)
+        self.bends[number, k] = replace(act, gate=gate and act.positive), v.parents
         (self.masked.add if v.masked else self.masked.discard)((number, k))
 
     def curves(self, drafts: Iterable[Draft]) -> dict[str, tuple[Elementwise, int, float]]:

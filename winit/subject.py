@@ -321,14 +321,17 @@ class Subject:
         }
         columns: dict[str, Any] = {n: np.array([r[n] for r in rows]) for n in (rows or [_EMPTY])[0]}
         flat = [
-            (f"flat {i}", tails, parents, kept)
+            (f"flat {i}", tails, act.gate, parents, kept)
             for i, (act, parents, kept) in self.reader.curves(drafts).items()
             if (tails := act.tails)
         ]
-        flat += [(f"peak {i}", (-1.0, 1.0, 0.0), parents, 1.0)
+        flat += [(f"peak {i}", (-1.0, 1.0, 0.0), False, parents, 1.0)
                  for i, (_, parents) in self.reader.peaks.items()]  # fmt: skip
-        for key, (low, high, normal), parents, kept in flat:  # those before a curve did it
-            share = float(np.max(notes[key]["x"])) if key in notes else math.nan  # of all steps
+        for key, (low, high, normal), gate, parents, kept in flat:  # those before a curve did it
+            shut, above = (notes.get(key, {}).get(k, math.nan) for k in ("x", "high"))
+            # An open gate lets a signal through: it counts as far as others are shut.
+            share = np.fmin(shut, above) if gate else np.nan_to_num(above)
+            share = float(np.max(shut + share))  # of all steps
             share = (share - (0.0 if low < 0 < high else 1 - kept)) / kept  # zeros that pad
             share = (share - normal) / (1.0 - normal)
             done = [bool(parents >> d.number & 1) for d in drafts]

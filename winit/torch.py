@@ -938,8 +938,9 @@ class _Run(TorchDispatchMode):  # type: ignore[misc]
     def flat(self, place: Any, act: Elementwise, x: Tensor) -> None:
         """Of a curve that is flat at both ends, the share of flat slopes."""
         if tails := act.tails:
-            share = ((x.detach() <= tails[0]) | (x.detach() >= tails[1])).float().mean()
-            self.notes[f"flat {place}"] = {"x": share.cpu().numpy()}
+            ends = {"x": x.detach() <= tails[0], "high": x.detach() >= tails[1]}
+            self.notes[f"flat {place}"] = {k: f.float().mean().cpu().numpy()
+                                           for k, f in ends.items()}  # fmt: skip
 
     def settle(self) -> None:
         """Have noted what comes back to sites: once their results have a place in the graph."""
