@@ -465,12 +465,13 @@ def rounded(case: Case) -> Array:
     """Kernels to which nothing comes of the gradient at their results: they are made by a step.
 
     A direction alone, as of weights with a norm, may have a gradient of 0 too: of one number it is
-    a sign.
+    a sign. So may a kernel that nothing bends, where the signal explodes, as in `dead`.
     """
     silent = case.each(lambda site: case.m.kernels[site.kernel.name].gradient == 0)
     own = case.each(lambda s: s.kernel.trainable and not (s.kernel.normed and s.fan_in == 1))
     mute = case.each(lambda site: site.kernel.name in case.mute)
     felt = (case.m.z2 > 0) & (case.m.g2 > 0)
+    felt &= case.each("kernel.bent") | ~(grows(case) > 0).any()
     return np.where(silent & own & felt & ~mute, 1.0, math.nan)
 
 
