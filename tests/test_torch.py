@@ -1969,6 +1969,21 @@ def test_rows_with_one_entry_are_not_saturated(masked: float) -> None:
         assert audit(module, x, Y, loss).findings[0].verdict == "saturated"
 
 
+@pytest.mark.parametrize(("std", "verdicts"), [(0.02, []), (0.002, ["shrinking"])])
+def test_what_a_normalizer_follows_may_read_a_smaller_signal(
+    std: float, verdicts: list[str]
+) -> None:
+    """The discriminator of DCGAN draws its first kernel, of 48 inputs, with a std of 0.02."""
+    layers = [nn.Conv2d(3, 32, 4, 2, 1, bias=False), nn.LeakyReLU(0.2),
+              nn.Conv2d(32, 64, 4, 2, 1, bias=False), nn.BatchNorm2d(64), nn.LeakyReLU(0.2),
+              nn.Conv2d(64, 1, 4, bias=False), nn.Flatten(0)]  # fmt: skip
+    for layer, own in ((layers[0], std), (layers[2], 0.02), (layers[5], 0.02)):
+        nn.init.normal_(layer.weight, 0.0, own)
+    x, y = torch.randn(16, 3, 16, 16).tanh() / 1.2, torch.arange(16.0) % 2
+    found = audit(nn.Sequential(*layers), x, y, nn.BCEWithLogitsLoss()).findings
+    assert [f.verdict for f in found] == verdicts
+
+
 @pytest.mark.parametrize(("bias", "verdict"), [(8.0, ""), (-8.0, "saturated")])
 def test_a_gate_is_flat_where_it_is_shut(bias: float, verdict: str) -> None:
     """What an LSTM is to remember trains best of all where its forget gate begins open."""

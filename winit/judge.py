@@ -610,8 +610,13 @@ def grows(case: Case) -> Array:
 
 
 def fades(case: Case) -> Array:
-    """A signal that shrinks; a mean over n may lose n by nature."""
-    low = case.bounds + np.log(np.maximum(case.each("averaged"), 1.0))
+    """A signal that shrinks; a mean over n may lose n by nature.
+
+    A kernel whose own result is normalized learns the same of a smaller signal, until the steps of
+    the shifts in front of it are large beside that.
+    """
+    low = np.where(case.each("resized"), np.maximum(case.bounds, math.log(STEEP)), case.bounds)
+    low = low + np.log(np.maximum(case.each("averaged"), 1.0))
     return np.asarray(far(case, -1.0, low) - low)
 
 
