@@ -988,7 +988,30 @@ def test_constants_that_the_layers_ask_for_can_be_the_fault() -> None:
         low = keras.initializers.Constant(-8.0)
         h = layers.Dense(16, "relu", bias_initializer=low, name=f"d{i}")(h)
     model = keras.Model(x, layers.Dense(3)(h))
-    assert audit(model).findings[0].cure == "set d0/bias, d1/bias, d2/bias to 0"
+    start = "set d0/bias, d1/bias, d2/bias to the conventional start (zeros)"
+    assert audit(model).findings[0].cure == start
+    assert reinitialize(model, rng=0)["d0/bias"] == "zeros" and audit(model).ok
+
+
+def test_constants_that_open_a_gate_or_are_outputs_are_kept_as_the_layers_ask() -> None:
+    x = h = keras.Input((8,))
+    low = {"bias_initializer": keras.initializers.Constant(-4.0)}
+    gate = layers.Dense(8, "sigmoid", **low, name="gate")(x)
+    h = layers.Dense(16, "relu")(h + gate * layers.Dense(8)(x))
+    model = keras.Model(x, layers.Dense(3, **low, name="last")(h))
+    said = reinitialize(model, rng=0)
+    assert {said[f"{name}/bias"] for name in ("gate", "last")} == {"as asked for"}
+
+
+def test_constant_kernels_of_which_the_signal_explodes_are_symmetric_and_not_rounded() -> None:
+    """No gradient comes back from a loss that clips, where all is one class or all units are 0."""
+    model = keras.Sequential([keras.Input((32,))])
+    for _ in range(3):
+        model.add(layers.Dense(128, "relu", kernel_initializer="ones"))
+    model.add(layers.Dense(10, "softmax", name="last"))
+    x = np.random.default_rng(0).standard_normal((64, 32)).astype("float32")
+    finding = audit(model, x, np.arange(64) % 10, "sparse_categorical_crossentropy").findings[0]
+    assert finding.verdict == "symmetric" and "last/kernel" not in finding.names
 
 
 @pytest.mark.parametrize("stem", [True, False])

@@ -297,9 +297,11 @@ class _Model(Base):
     def start(self, name: str) -> tuple[Array, str] | None:
         """The conventional start of what is no kernel, and its name; None if there is none.
 
-        Where a layer does not say it, as one of the user's own may not, it is that of biases.
+        Where a layer does not say it, as one of the user's own may not, it is that of biases; and
+        where it says what would be a fault.
         """
-        return self.declared(name) or super().start(name)
+        asked, usual = self.declared(name), super().start(name)
+        return usual if asked and usual and self.crossed(name, asked[0]) else asked or usual
 
     def declared(self, name: str) -> tuple[Array, str] | None:
         """The start that a layer, or a variable's name, says."""

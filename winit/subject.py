@@ -225,8 +225,8 @@ class Subject:
         far = size > 3 * max(draws, default=0.0)
         alone = flat and (own.size > 1 or far)
         always = bool(resets) and not np.ptp(resets)
-        if size > CROSSED and not last:  # a fault, or where a gate or a scale begins
-            meant = far and self._scales(name, own)
+        if size > CROSSED and not last:
+            meant = far and not self.crossed(name, own)
         else:
             meant = always or alone or (far and bool(resets or last))
         if not meant:
@@ -253,13 +253,18 @@ class Subject:
                     return ""
         return f"given, made of {len(numbers)} numbers"
 
-    def _scales(self, name: str, values: Array) -> bool:
-        """Whether a gate or a scale's exponential reads these shifts, and moves there."""
+    def crossed(self, name: str, values: Array) -> bool:
+        """Whether such shifts in hidden layers are a fault, since no unit signal crosses them.
+
+        They are none where a gate or a scale's exponential reads them, and moves there.
+        """
         pairs = [(d, s) for d, s in zip(self.reader.drafts, self.program.sites, strict=True)
                  if name in s.shifts]  # fmt: skip
+        if not np.abs(values).max(initial=0.0) > CROSSED or any(s.head for _, s in pairs):
+            return False
         mine = any_of(1 << d.number for d, _ in pairs)
         acts = [act for act, parents in self.reader.bends.values() if parents & mine]
-        return any(act.scales(values) for act in [*acts, *(s.after for _, s in pairs)])
+        return not any(act.scales(values) for act in [*acts, *(s.after for _, s in pairs)])
 
     def trained(self) -> str:
         """The sign that the model was trained, or ""."""
