@@ -1613,7 +1613,7 @@ def test_what_is_no_kernel_is_said_to_be_used() -> None:
                   b=nn.Linear(16, 4))  # fmt: skip
     notes = audit(module, X, Y, F.cross_entropy).notes
     assert any(n.startswith("token: ") and "it is no kernel" in n for n in notes)
-    assert not any("no place was found that uses it" in n for n in notes)
+    assert not any("nothing that ran here uses it" in n for n in notes)
 
 
 def spectral(x: Tensor, w: Tensor) -> Tensor:
@@ -1666,6 +1666,12 @@ def test_units_that_are_dead_or_equal_are_noted() -> None:
     nn.init.zeros_(module[0].bias)
     report = audit(module, x, y, F.cross_entropy)
     assert any("all its weights are equal" in note for note in report.notes)
+
+
+def test_copies_of_a_layer_share_one_note() -> None:
+    layer = nn.TransformerEncoderLayer(16, 2, 32, 0.0, batch_first=True)
+    (note,) = audit(nn.TransformerEncoder(layer, 2), torch.randn(8, 5, 16)).notes
+    assert note.count("layers.1.") == 4 and note.endswith("their gradients differ, and they part.")
 
 
 @pytest.mark.parametrize("sign, equal", [(1.0, True), (-1.0, False)])

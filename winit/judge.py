@@ -856,7 +856,7 @@ RULES = (
          "{saturated:.0%} are flat.",
          "SGD and Adam move little of what is flat.", PATHS, summed=True),
     Rule(collapsed, "collapsed", "Of its E z² {z_share:.1g} varies over the examples: all look "
-         "alike to it.", "SGD does not begin; Adam begins late, if it is above rounding.", PATHS,
+         "alike to it.", "SGD hardly begins; Adam begins late, if it is above rounding.", PATHS,
          moved=True),
     Rule(grows, "exploding", OFF, SGD, LESSEN, moved=True),
     Rule(fades, "shrinking", OFF, SGD, SCALE, moved=True),
@@ -1621,18 +1621,21 @@ def _notes(subject: Subject, case: Case) -> Iterator[str]:
         (single, "no gradient comes back, since its softmax is over one entry."),
         ([*names[case.spared]], "no gradient comes back: these examples choose others."),
         (case.unseen, "no gradient comes back: the loss does not see what it gives."),
-        (program.unused, "no place was found that uses it, so it is not judged."),
+        (program.unused, "nothing that ran here uses it, so it is not judged."),
         (program.beside, "outputs are made of it, but it is no kernel, so it is not judged."),
         (_partly(case), f"of the units {PARTLY:.0%} or more get no gradient for any example."),
         (empty, "cannot tell what it does: all that it reads is 0."),
     )
     yield from (f"{listed(names)}: {text}" for names, text in said if names)
+    equal: dict[str, list[str]] = {}
     for same in copies(replace(case, m=case.closed)):
         pairs = [(same[0], name) for name in same[1:]]
         if not any(same_gradient(case.closed, *pair) for pair in pairs):
-            yield f"{listed(same)}: start equal; their gradients differ, and they part."
+            text = "start equal; their gradients differ, and they part."
+            equal.setdefault(text, []).append(listed(same))
         elif not any(same_gradient(m, *pair) for pair in pairs):
-            yield f"{listed(same)}: start equal, and part only once {opened}."
+            equal.setdefault(f"start equal, and part only once {opened}.", []).append(listed(same))
+    yield from (f"{'; '.join(who)}: {text}" for text, who in equal.items())
     # A loss that scales its targets is small. Where nobody knows what knowing nothing costs, only a
     # squared error is known for what it is.
     entering = np.fmax.reduce(case.entering, initial=math.nan)
