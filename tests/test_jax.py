@@ -2211,6 +2211,23 @@ def test_a_softmax_of_one_entry_is_saturated_wherever_it_divides(last: bool) -> 
     assert winit.jax.audit(f, made, x).ok
 
 
+@pytest.mark.parametrize("through", [False, True])
+def test_kernels_that_are_rounded_by_their_largest_entry_are_dead(through: bool) -> None:
+    """That entry alone gets a gradient, unless one passes around the rounding."""
+
+    def whole(w: Any) -> Any:
+        step = jnp.abs(w).max() / 7
+        made = jnp.round(w / step) * step
+        return w + jax.lax.stop_gradient(made - w) if through else made
+
+    report = winit.jax.audit(
+        lambda p, x: jax.nn.relu(x @ whole(p["w0"])) @ p["w1"], kernels((16, 32), (32, 4)),
+        data(32, 16), np.arange(32) % 4, cross_entropy,
+    )  # fmt: skip
+    found = [(f.verdict, f.names) for f in report.findings]
+    assert found == ([] if through else [("dead", ("w0",))])
+
+
 @pytest.mark.parametrize(("times", "ok"), [(1, True), (100, False)])
 def test_dropout_makes_no_row_one_entry(times: int, ok: bool) -> None:
     """Of two entries it doubles the one that it keeps."""

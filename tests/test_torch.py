@@ -4781,9 +4781,13 @@ def test_overlaps_of_rare_pixels_are_no_outputs_near_0() -> None:
     [
         lambda w: (w / (w.detach().abs().max() / 7)).round() * w.detach().abs().max() / 7,
         lambda w: w.sign() * w.abs().mean().detach(),
+        lambda w: (w / (w.abs().max() / 7)).round() * w.abs().max() / 7,
+        lambda w: w.sign() * w.abs().mean(1, keepdim=True),
     ],
 )
 def test_weights_that_are_rounded_by_their_own_size_are_dead(made_of: Any) -> None:
+    """Also where the size lets a gradient back, to the largest weight alone or to all alike."""
+
     class Rounded(nn.Linear):
         def forward(self, x: Tensor) -> Tensor:
             return F.linear(x, made_of(self.weight), self.bias)
@@ -4792,6 +4796,9 @@ def test_weights_that_are_rounded_by_their_own_size_are_dead(made_of: Any) -> No
     finding = audit(module, X, Y, F.cross_entropy).findings[0]
     assert (finding.verdict, finding.names) == ("dead", ("0.weight",))
     assert "rounding" in finding.cure
+    rounds, made_of = made_of, lambda w: w + (rounds(w) - w).detach()
+    nn.init.kaiming_normal_(module[0].weight)
+    assert audit(module, X, Y, F.cross_entropy).ok
 
 
 @pytest.mark.parametrize("given", ["complex", "cast"])

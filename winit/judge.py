@@ -464,15 +464,16 @@ def severed(case: Case) -> Array:
 def rounded(case: Case) -> Array:
     """Kernels to which nothing comes of the gradient at their results: they are made by a step.
 
+    Or nothing but what moves the scale of a step.
     A direction alone, as of weights with a norm, may have a gradient of 0 too: of one number it is
-    a sign. So may a kernel that nothing bends, where the signal explodes, as in `dead`.
+    a sign. So may a kernel that no step makes, where the signal explodes, as in `dead`.
     """
     silent = case.each(lambda site: case.m.kernels[site.kernel.name].gradient == 0)
     own = case.each(lambda s: s.kernel.trainable and not (s.kernel.normed and s.fan_in == 1))
     mute = case.each(lambda site: site.kernel.name in case.mute)
     felt = (case.m.z2 > 0) & (case.m.g2 > 0)
-    felt &= case.each("kernel.bent") | ~(grows(case) > 0).any()
-    return np.where(silent & own & felt & ~mute, 1.0, math.nan)
+    felt &= case.each("kernel.stepped") | ~(grows(case) > 0).any()
+    return np.where((silent | case.m.stepped) & own & felt & ~mute, 1.0, math.nan)
 
 
 def idle(case: Case) -> Array:
@@ -838,8 +839,8 @@ RULES = (
          "numbers, as of an argmax or a comparison.",
          "No optimizer moves what gets no gradient.", "take a softmax in place of an argmax, or "
          "pass the gradient around the whole numbers (straight through)", scaled=False),
-    Rule(rounded, "dead", "A gradient comes back to what it gives, and none to it: a function that "
-         "is flat, as a rounding is, makes the kernel.",
+    Rule(rounded, "dead", "A gradient comes back to what it gives, and none to it, or to its scale "
+         "alone: a function that is flat, as a rounding is, makes the kernel.",
          "No optimizer moves what gets no gradient.",
          "pass the gradient around the rounding (straight through)", scaled=False),
     Rule(idle, "dead", "The model stops every gradient, and no parameter gets any of the loss's.",

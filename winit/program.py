@@ -147,6 +147,7 @@ class Kernel:
     part: int | None = None  # the one that the site uses, where others use the rest
     after: bool = False  # it multiplies the site's result, where nothing else gives that its scale
     bent: bool = False  # a function of it is the kernel, as its exponential, so that it is positive
+    stepped: bool = False  # a function that is flat, as a rounding is, makes the kernel
     spectral: bool = False  # its singular values are divided by one of them, or such a product
     normed: bool = False  # a length or a spread of it divides it
     beside: bool = False  # it gives a part of the site's kernel, and the main one another
@@ -333,6 +334,8 @@ class Measured:
     peaked: Array = field(default_factory=lambda: np.full(1, math.nan))
     # All units of a site; of layers or members in one kernel, those of that where fewest differ.
     among: Array = field(default_factory=lambda: np.ones(1))
+    # Kernels that a step makes, to which a gradient comes by the step's scale alone, or none does.
+    stepped: Array = field(default_factory=lambda: np.zeros(1, dtype=bool))
     growth: float = math.nan  # that of outputs of 0 by the targets, over that by half of them
 
     @property

@@ -211,6 +211,7 @@ class Value:
     times: Mapping[int, float] = field(default_factory=dict, compare=False)
     contracted: bool = False  # a product with a matrix or a vector lies in it
     bent: int = 0  # parameters that went through a function of single numbers that is not odd
+    stepped: int = 0  # and those that did through one that is flat
     # Of sites' results, summed, shifted, bent and moved: which unit of each every number is of.
     units: Mapping[int, Callable[[], Array]] = field(default_factory=dict, compare=False)
 
@@ -375,6 +376,17 @@ def _made_of(op: Op, inputs: Sequence[Value], places: Mapping[int, Any]) -> Any:
     assert op.run is not None
     with np.errstate(all="ignore"):
         return op.run(*(places.get(k, v.number) for k, v in enumerate(inputs)))
+
+
+def _stepped(op: Op, inputs: Sequence[Value]) -> int:
+    """Parameters of which only a step is used, as of roundings, signs and comparisons."""
+    found = any_of(v.stepped for v in inputs)
+    for k, v in enumerate(inputs) if op.kind == "map" and op.run else ():
+        pairs = ([_made_of(op, inputs, {k: x * near}) for near in (1.0, 1.001)]
+                 for x in (BOTH, -BOTH))  # fmt: skip
+        if v.powers and all(np.array_equal(*pair) for pair in pairs):
+            found |= any_of(1 << p for p in v.powers)
+    return found
 
 
 def _letting(op: Op, inputs: Sequence[Value], k: int) -> list[Value]:
@@ -641,7 +653,7 @@ class Reader:
         if op.kind in ("add", "affine", "move", "join"):
             intact = any_of(v.intact for v in inputs)
         followed = self._units(op, inputs)
-        bent = 0 if made.level else self._bent(op, inputs)
+        bent, stepped = (0, 0) if made.level else (self._bent(op, inputs), _stepped(op, inputs))
         results = []
         for i in range(op.number, op.number + op.outputs):
             source = i if made.source == op.number else made.source
@@ -652,7 +664,7 @@ class Reader:
             results.append(replace(
                 made, source=source, layout=layout, flows=flows, intact=intact, lost=lost,
                 units=made.units if op.kind == "contract" else units, entries=entries,
-                times=self._times(op, inputs, entries), bent=bent, chosen=chosen,
+                times=self._times(op, inputs, entries), bent=bent, stepped=stepped, chosen=chosen,
             ))  # fmt: skip
         return results
 
@@ -1646,6 +1658,7 @@ class Reader:
             made.append(replace(known, power=power, index=index, factor=times, layers=layers,
                                 spectral=bool(index) and not power and d.kernel.contracted,
                                 part=part, bent=bool(d.kernel.bent >> p & 1) or power > 1,
+                                stepped=bool(d.kernel.stepped >> p & 1),
                                 normed=d.kernel.reduced))  # fmt: skip
         scales = () if any(k.power for k in made) else self.scales.get(d.number, ())
         made += [replace(self.parameters[p], after=True) for p in scales]

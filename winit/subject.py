@@ -481,6 +481,7 @@ class Subject:
                          "std": std, "effect": weight.std**2 * float(weight.felt.sum()),
                          "x_steps": x_steps, "g_steps": g_steps, "opens": zero[0] & ~zero[1],
                          "silent": silent,
+                         "stepped": self._stepped(site, notes),
                          "still": self._still(d, site, silent)}  # fmt: skip
 
     def _still(self, d: Draft, site: Site, silent: Array) -> bool:
@@ -504,6 +505,20 @@ class Subject:
                     return True
         return False
 
+    def _stepped(self, site: Site, notes: Notes) -> bool:
+        """Whether a step makes the kernel, and no gradient passes it: but by its scale, if at all.
+
+        As of the largest weight, or of the mean of all, the gradient is then 0 or of one size.
+        """
+        kernel, gradient = site.kernel, notes[f"weight {site.kernel.name}"].get("all", np.zeros(0))
+        if not kernel.stepped or math.prod(gradient.shape) != math.prod(kernel.shape):
+            return False
+        at = kernel.index() if kernel.index else np.full((1, 1, 1), -1)
+        sizes = np.abs(self.numpy(gradient))
+        rows = matrices(sizes, at) if at.min() >= 0 else sizes.reshape(1, 1, -1)
+        tops = rows.max(axis=-1, keepdims=True)
+        return rows.shape[-1] > 2 and bool(((rows == 0) | np.isclose(rows, tops, rtol=1e-3)).all())
+
     def _parting(self, site: Site, notes: Notes) -> float:
         """How many units get different gradients: they part, though they may start as one."""
         kernel = site.kernel
@@ -524,7 +539,7 @@ class Subject:
 
 _EMPTY = dict.fromkeys(("x2", "z2", "g2", "x_share", "z_share", "saturated", "peaked", "dead",
                         "distinct", "among", "std", "effect", "uneven", "still",
-                        "shares"), math.nan)  # fmt: skip
+                        "stepped", "shares"), math.nan)  # fmt: skip
 
 
 def together(notes: dict[str, Any], reader: Reader, calls: Mapping[int, list[int]]) -> None:

@@ -1150,8 +1150,9 @@ class Subject(Base):
         if not run.before:
             run.program = run.reader.program(told, [*self._remarks(run)], seen)
         felt = {n for n in self.weights if run.notes[f"weight {n}"]["x"].any()}
-        heads = {site.kernel.name for site in run.program.sites if site.head}
-        for n in self.weights.keys() - heads if not run.reader.derived else ():
+        asked = {site.kernel.name for site in run.program.sites
+                 if site.head or site.kernel.stepped}  # fmt: skip
+        for n in self.weights.keys() - asked if not run.reader.derived else ():
             del run.notes[f"weight {n}"]["all"]  # which would be kept, and nobody asks for them
         run.program = replace(  # functions have derivatives of their own
             run.program,
