@@ -2311,7 +2311,7 @@ def test_a_constant_layer_of_a_loop_is_symmetric() -> None:
     assert winit.jax.audit(f, params, data(64, 16)).ok  # what reads them parts them
     params["b"][1] = 0.01
     (finding,) = winit.jax.audit(f, params, data(64, 16)).findings
-    assert finding.verdict == "symmetric" and finding.reason.startswith("Of 64 units 1 differ")
+    assert finding.verdict == "symmetric" and "1 of 64" in finding.reason
 
 
 @pytest.mark.parametrize(

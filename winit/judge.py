@@ -849,7 +849,7 @@ RULES = (
     Rule(tied, "symmetric", "All rows of {tied} are equal, and get equal gradients.",
          "No optimizer parts them.", UNTIE, scaled=False, whole=True),
     Rule(symmetric, "symmetric",
-         "Of {among:.0f} units {distinct:.0f} differ, in signal and gradient.",
+         "Distinct units, by signal and gradient: {distinct:.0f} of {among:.0f}.",
          "No optimizer breaks it: the gradients are equal, too.", UNTIE, scaled=False),
     Rule(inseparable, "symmetric", "They start equal, and get equal gradients.",
          "No optimizer parts them.", UNTIE, scaled=False),
