@@ -4783,10 +4783,16 @@ def test_overlaps_of_rare_pixels_are_no_outputs_near_0() -> None:
         lambda w: w.sign() * w.abs().mean().detach(),
         lambda w: (w / (w.abs().max() / 7)).round() * w.abs().max() / 7,
         lambda w: w.sign() * w.abs().mean(1, keepdim=True),
+        lambda w: (w / (w.abs().max() / 7) + 0.5).floor() * w.abs().max() / 7,
+        lambda w: w.sign() * w.std(),
+        lambda w: (w / (w.norm() / 40)).round() * w.norm() / 40,
+        lambda w: (w - w.mean()).sign() * (w - w.mean()).abs().mean(),
+        lambda w: (w / (w.abs().max() / 7)).to(torch.int8).float() * w.abs().max() / 7,
+        lambda w: torch.where(w > 0, 0.1, -0.1),
     ],
 )
 def test_weights_that_are_rounded_by_their_own_size_are_dead(made_of: Any) -> None:
-    """Also where the size lets a gradient back, to the largest weight alone or to all alike."""
+    """Also where the size lets a gradient back: to the largest weight, to all alike, by its own."""
 
     class Rounded(nn.Linear):
         def forward(self, x: Tensor) -> Tensor:
@@ -4795,7 +4801,7 @@ def test_weights_that_are_rounded_by_their_own_size_are_dead(made_of: Any) -> No
     module = nn.Sequential(Rounded(12, 32), nn.ReLU(), nn.Linear(32, 4))
     finding = audit(module, X, Y, F.cross_entropy).findings[0]
     assert (finding.verdict, finding.names) == ("dead", ("0.weight",))
-    assert "rounding" in finding.cure
+    assert "straight through" in finding.cure
     rounds, made_of = made_of, lambda w: w + (rounds(w) - w).detach()
     nn.init.kaiming_normal_(module[0].weight)
     assert audit(module, X, Y, F.cross_entropy).ok

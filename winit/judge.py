@@ -473,7 +473,7 @@ def rounded(case: Case) -> Array:
     mute = case.each(lambda site: site.kernel.name in case.mute)
     felt = (case.m.z2 > 0) & (case.m.g2 > 0)
     felt &= case.each("kernel.stepped") | ~(grows(case) > 0).any()
-    return np.where((silent | case.m.stepped) & own & felt & ~mute, 1.0, math.nan)
+    return np.where((silent | (case.m.stepped > 0)) & own & felt & ~mute, 1.0, math.nan)
 
 
 def idle(case: Case) -> Array:

@@ -106,6 +106,7 @@ EVERY = -1  # as a set of sites in bits: neutral in an intersection
 GROWN = 1e9  # stands for the growth of an exponential
 ROUNDING = 1e-9  # a function that moves no more is of numbers that cancel
 BOTH = np.array([0.01, 0.1, 1.0])  # where a function of a kernel's entries is tried, on both sides
+BETWEEN = 1.3 * BOTH, 1.301 * BOTH  # whole numbers, where a floor has its steps
 # Two magnitudes far beyond any epsilon, on either side, at 32 points each: sine must not look odd.
 FAR = np.linspace(1.0, 2.0, 32) * np.array([1e4, 1e5, -1e4, -1e5])[:, None]
 
@@ -381,11 +382,12 @@ def _made_of(op: Op, inputs: Sequence[Value], places: Mapping[int, Any]) -> Any:
 def _stepped(op: Op, inputs: Sequence[Value]) -> int:
     """Parameters of which only a step is used, as of roundings, signs and comparisons."""
     found = any_of(v.stepped for v in inputs)
-    for k, v in enumerate(inputs) if op.kind == "map" and op.run else ():
-        pairs = ([_made_of(op, inputs, {k: x * near}) for near in (1.0, 1.001)]
-                 for x in (BOTH, -BOTH))  # fmt: skip
-        if v.powers and all(np.array_equal(*pair) for pair in pairs):
-            found |= any_of(1 << p for p in v.powers)
+    for k, v in enumerate(inputs):
+        flat = op.whole
+        if op.kind == "map" and op.run and v.powers and not flat:
+            ups, downs = ([_made_of(op, inputs, {k: way * x}) for x in BETWEEN] for way in (1, -1))
+            flat = np.array_equal(*ups) and np.array_equal(*downs)
+        found |= any_of(1 << p for p in v.powers) if flat else 0
     return found
 
 
@@ -1488,7 +1490,7 @@ class Reader:
         last, drafts = _union(heads, -1), self.drafts
         read = any_of(v.flows for v, sees in zip(outputs, seen, strict=True) if sees)
         blunt = [v for v in (*outputs, *(d.x for d in drafts)) if v.level == ROUTING]
-        lost = any_of(v.lost for v in blunt) & ~last.flows
+        lost = any_of([*(v.lost for v in blunt), *(d.kernel.lost for d in drafts)]) & ~last.flows
         ending = any_of(v.flows for v in (last, *outputs))  # or stands among them alone
         ends = [part for v in heads for part in v.parts or (v,)]  # columns are outputs, too
         taken = [bool(self._before(v) & self.derived) for v in ends]  # they are no signals

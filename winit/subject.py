@@ -44,6 +44,7 @@ Note = Mapping[str, Array]
 Notes = Mapping[str, Note]
 Start = tuple[Array, str]  # a parameter's new values, and what they are called
 BLOCK = 512  # so many squares are added up in float32, the rest in float64
+FORMS, ROWS = 5, 64  # of weights, of which a unit's gradient may be made; so many units tell it
 CHUNK = 2**16  # numbers that stay in a processor's cache as float64
 
 
@@ -95,6 +96,7 @@ class Subject:
     name: str
     x: Any
     arrays: dict[str, Any]  # the parameters, by path
+    measured: Mapping[str, Any]  # those of the last run
     reader: Reader
     program: Program
     examples: int
@@ -298,10 +300,10 @@ class Subject:
             arrays[n] = self.like(value, arrays[n])
         for n, factor in (scales or {}).items():
             arrays[n] = self.like(self.numpy(arrays[n]) * factor, arrays[n])
-        return self._measured(self.execute(arrays, standardized))
+        return self._measured(self.execute(arrays, standardized), arrays)
 
-    def _measured(self, notes: Notes) -> Measured:
-        kernels = {}
+    def _measured(self, notes: Notes, arrays: Mapping[str, Any]) -> Measured:
+        self.measured, kernels = arrays, {}
         for n in (k.name for k in self.reader.parameters):
             value, back = notes[f"value {n}"], notes[f"weight {n}"]
             gradient = _units(back)
@@ -418,7 +420,8 @@ class Subject:
                 found[site.groups] &= felt
             heard[i] = felt
             if site.groups > 1 and (felt & ~gives).any() and site.kernel.index:
-                rows = matrices(self.value(site.kernel.name), site.kernel.index())
+                value = self.numpy(self.measured[site.kernel.name])
+                rows = matrices(value, site.kernel.index())
                 own = np.asarray(rows.reshape(len(rows), -1).any(axis=1))
                 if len(own) == site.groups:
                     found[site.groups] &= own
@@ -494,7 +497,8 @@ class Subject:
         if len(units) != len(silent) or at.min() < 0:  # or another parameter makes a part of it
             return False
         if d.routed:  # a kernel that is not 0 read nothing: these examples choose other experts
-            silent = silent & ~matrices(self.value(site.kernel.name), at).any(axis=-1).ravel()
+            value = self.numpy(self.measured[site.kernel.name])
+            silent = silent & ~matrices(value, at).any(axis=-1).ravel()
         axes = [*np.unravel_index(units, site.kernel.shape)]
         groups = d.contract.split
         axes += [np.arange(len(units))[:, None] * groups // len(units)] * (groups > 1)
@@ -508,16 +512,31 @@ class Subject:
     def _stepped(self, site: Site, notes: Notes) -> bool:
         """Whether a step makes the kernel, and no gradient passes it: but by its scale, if at all.
 
-        As of the largest weight, or of the mean of all, the gradient is then 0 or of one size.
+        Of a scale that is a length, a mean of sizes or the like, a unit's gradient is a sum of its
+        weights, their signs and a constant; of one that is a largest weight or a quantile, it is
+        that of one or two weights.
         """
         kernel, gradient = site.kernel, notes[f"weight {site.kernel.name}"].get("all", np.zeros(0))
         if not kernel.stepped or math.prod(gradient.shape) != math.prod(kernel.shape):
             return False
         at = kernel.index() if kernel.index else np.full((1, 1, 1), -1)
-        sizes = np.abs(self.numpy(gradient))
-        rows = matrices(sizes, at) if at.min() >= 0 else sizes.reshape(1, 1, -1)
-        tops = rows.max(axis=-1, keepdims=True)
-        return rows.shape[-1] > 2 and bool(((rows == 0) | np.isclose(rows, tops, rtol=1e-3)).all())
+        if at.min() < 0 or at[0, 0].size < 2 * FORMS:
+            at = np.arange(math.prod(kernel.shape)).reshape(1, 1, -1)
+        if at.shape[2] < 2 * FORMS:
+            return False
+        whole = self.numpy(self.measured[kernel.name])
+        g, w = (matrices(v, at).reshape(-1, at[0, 0].size) for v in (self.numpy(gradient), whole))
+        told = np.argsort(-np.abs(g).max(axis=1))[:ROWS]
+        g, w = g[told], w[told]
+        forms = [w, np.sign(w), np.sign(w - w.mean(axis=1, keepdims=True)),
+                 np.sign(w - whole.mean()), np.ones_like(w)]  # fmt: skip
+        few = np.argsort(np.abs(g), axis=1)[:, :-2]  # without the two largest
+        most = np.abs(g).max(axis=1, keepdims=True)
+        made = np.stack([np.take_along_axis(form, few, axis=1) for form in forms], axis=2)
+        rest, (q, _) = np.take_along_axis(g, few, axis=1), np.linalg.qr(made)
+        rest = rest - (q @ (q.mT @ rest[..., None]))[..., 0]
+        sizes = (g == 0) | np.isclose(np.abs(g), most, rtol=1e-3)  # as of the mean of some
+        return bool(sizes.all() or (np.abs(rest) <= 1e-3 * most).all())
 
     def _parting(self, site: Site, notes: Notes) -> float:
         """How many units get different gradients: they part, though they may start as one."""
