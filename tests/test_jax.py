@@ -2211,6 +2211,37 @@ def test_a_softmax_of_one_entry_is_saturated_wherever_it_divides(last: bool) -> 
     assert winit.jax.audit(f, made, x).ok
 
 
+def test_spreads_of_random_weights_are_left() -> None:
+    """As in Bayes by backprop: drawn about 0 they would be a hundred times as large."""
+
+    def f(p: Any, x: Any) -> Any:
+        for k in range(2):
+            noise = jax.random.normal(jax.random.key(k), p[f"w{k}"].shape)
+            x = jnp.tanh(x @ (p[f"w{k}"] + jax.nn.softplus(p[f"rho{k}"]) * noise))
+        return x
+
+    params = kernels((16, 32), (32, 4))
+    params |= {"rho0": np.full((16, 32), -5.0, "f"), "rho1": np.full((32, 4), -5.0, "f")}
+    drawn = winit.jax.reinitialize(f, params, data(32, 16), rng=0)
+    assert all((drawn[name] == -5.0).all() for name in ("rho0", "rho1"))
+    assert (drawn["w0"] != params["w0"]).any()
+
+
+def test_branches_side_by_side_that_are_all_zeros_are_drawn() -> None:
+    """Each of them is one beside which a signal passes, but for the others that are zeros, too."""
+
+    def f(p: Any, x: Any) -> Any:
+        for k in range(3):
+            x = jax.nn.silu(x) @ p[f"a{k}"] + jax.nn.sigmoid(x) @ p[f"b{k}"]
+        return x
+
+    shapes = ((8, 16), (16, 16), (16, 4))
+    params = {f"{n}{k}": np.zeros(s, "f") for n in "ab" for k, s in enumerate(shapes)}
+    x = data(32, 8)
+    assert winit.jax.audit(f, params, x).findings[0].verdict == "symmetric"
+    assert winit.jax.audit(f, winit.jax.reinitialize(f, params, x, rng=0), x).ok
+
+
 @pytest.mark.parametrize("through", [False, True])
 def test_kernels_that_are_rounded_by_their_largest_entry_are_dead(through: bool) -> None:
     """That entry alone gets a gradient, unless one passes around the rounding."""

@@ -1003,6 +1003,17 @@ def test_constants_that_open_a_gate_or_are_outputs_are_kept_as_the_layers_ask() 
     assert {said[f"{name}/bias"] for name in ("gate", "last")} == {"as asked for"}
 
 
+def test_phases_are_left() -> None:
+    """Random Fourier features: with phases of 0 half of their waves are gone."""
+    wide = keras.initializers.RandomUniform(0, 6.28)
+    dense = layers.Dense(32, kernel_initializer="random_normal", bias_initializer=wide)
+    x = keras.Input((8,))
+    model = keras.Model(x, layers.Dense(3)(keras.ops.cos(dense(x))))
+    before = dense.bias.numpy()
+    assert reinitialize(model, rng=0)[dense.bias.path].startswith("left")
+    assert np.array_equal(dense.bias.numpy(), before)
+
+
 def test_constant_kernels_of_which_the_signal_explodes_are_symmetric_and_not_rounded() -> None:
     """No gradient comes back from a loss that clips, where all is one class or all units are 0."""
     model = keras.Sequential([keras.Input((32,))])

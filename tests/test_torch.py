@@ -490,7 +490,10 @@ STEPS = torch.tensor([0.001, 0.003, 0.01, 0.03, 0.1]).expm1().log()  # as in Mam
         (torch.exp, STEPS / 2, True),
         (torch.sigmoid, torch.full((5,), -4.0), True),  # a highway's gate
         (torch.sigmoid, torch.full((5,), -20.0), False),
-        (torch.sigmoid, torch.full((5,), 10.0), False),
+        (torch.sigmoid, torch.full((5,), -5.0), False),  # which the audit calls saturated
+        (torch.sigmoid, torch.full((5,), 10.0), True),  # open
+        (lambda z: 1 - z.sigmoid(), torch.full((5,), -8.0), True),
+        (lambda z: 1 - z.sigmoid(), torch.full((5,), 8.0), False),
         (F.relu, torch.full((5,), -10.0), False),
         (F.gelu, STEPS, False),
         (torch.tanh, STEPS, False),
@@ -1988,6 +1991,33 @@ def test_what_a_normalizer_follows_may_read_a_smaller_signal(
     x, y = torch.randn(16, 3, 16, 16).tanh() / 1.2, torch.arange(16.0) % 2
     found = audit(nn.Sequential(*layers), x, y, nn.BCEWithLogitsLoss()).findings
     assert [f.verdict for f in found] == verdicts
+
+
+@pytest.mark.parametrize("times", [1.0, 2.0])
+def test_a_redraw_leaves_no_hidden_sigmoid_flat(times: float) -> None:
+    module = Made(lambda m, x: m.b(times * m.a(x).sigmoid()), a=nn.Linear(12, 32),
+                  b=nn.Linear(32, 4))  # fmt: skip
+    nn.init.constant_(module.a.bias, -8.0)
+    assert audit(module, X, Y, F.cross_entropy).findings[0].verdict == "saturated"
+    assert reinitialize(module, x=X, rng=0)["a.bias"] == "zeros"
+    assert audit(module, X, Y, F.cross_entropy).ok
+
+
+def test_scores_of_which_a_softmax_picks_the_next_input_are_logits() -> None:
+    """A pointer network: they are its outputs, and no state that the next step reads."""
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        keys, state, made = m.keys(x), m.start.expand(len(x), -1), []
+        for _ in range(5):
+            scores = 10 * torch.tanh(m.v(torch.tanh(keys + m.query(state)[:, None]))[..., 0])
+            state = torch.tanh(m.cell((scores.softmax(1)[..., None] * keys).sum(1)))
+            made.append(scores)
+        return torch.stack(made, 1)
+
+    module = Made(run, keys=nn.Linear(12, 32), query=nn.Linear(32, 32), cell=nn.Linear(32, 32),
+                  v=nn.Linear(32, 1), start=nn.Parameter(torch.randn(32)))  # fmt: skip
+    said = reinitialize(module, x=torch.randn(8, 5, 12), rng=0)
+    assert said["v.weight"] == "variance_scaling, scale=0.01"
 
 
 @pytest.mark.parametrize(("bias", "verdict"), [(8.0, ""), (-8.0, "saturated")])
@@ -3607,6 +3637,9 @@ def test_a_number_behind_a_normalizer_is_in_front_of_what_reads_it() -> None:
                   down=nn.Linear(256, 256), up=nn.Linear(256, 256))  # fmt: skip
     x = torch.randint(0, 50, (8, 12))
     assert audit(module, x).ok
+    said = reinitialize(module, x=x, rng=0)
+    assert said["table.weight"].startswith("normal, std=1.0") and audit(module, x).ok
+    module.table.weight.data *= 2.0
     said = reinitialize(module, x=x, rng=0)
     assert said["table.weight"] == "uniform, limit=0.8" and audit(module, x).ok
     scaled = Made(lambda m, x: m.head(m.norm(m.a(x)) * 16.0), norm=nn.RMSNorm(12, eps=0.0),

@@ -1388,22 +1388,23 @@ def level(
     """By how much to scale new values where a signal grows or fades; nothing elsewhere.
 
     `others` are for what they leave. Those are taken, with a factor of 1, without which the draw is
-    dead, as zeros where biases that let them open are 0 now, too, or faulty though level; and in
-    the place of learned tokens that drown the signal, or are all equal (these at unit scale where
-    small ones stay faulty), and of scales by hand if nothing is faulty then.
+    dead or symmetric, as zeros where biases that let them open are 0 now, too, or faulty though
+    level; and in the place of learned tokens that drown the signal, or are all equal (these at unit
+    scale where small ones stay faulty), and of scales by hand if nothing is faulty then.
     """
     # What has opened beside other biases is 0 again.
     case, change = replace(start(subject), opened={}), Change(values=values)
     after = change.run(subject, case)
     rule, times = fault(after), dict[str, float]()
     zeros = others.keys() & subject.used  # or near 0
-    if zeros and rule and rule.find in (dead, stuck):
+    shutting = dead, stuck, symmetric  # of branches side by side that are 0 none tells units apart
+    if zeros and rule and rule.find in shutting:
         sites = [case.sites[i] for i in np.flatnonzero(rule.excess(after) > 0)]
         own = {k.name for site in sites for k in site.kernels} & zeros or zeros
         times = dict.fromkeys(own, 1.0)
         change = Change(values={**values, **{name: others[name] for name in own}})
         rule = fault(change.run(subject, case))
-        if rule and rule.find in (dead, stuck):
+        if rule and rule.find in shutting:
             return {}
     bare = equal_rows(after) or _bare(subject, after, rule) if rule else []
     if tokens := {name: others[name] for name in bare if name in others}:

@@ -298,8 +298,10 @@ class _Model(Base):
         """The conventional start of what is no kernel, and its name; None if there is none.
 
         Where a layer does not say it, as one of the user's own may not, it is that of biases; and
-        where it says what would be a fault.
+        where it says what would be a fault. Phases of waves have none.
         """
+        if name in self.program.waves:
+            return None
         asked, usual = self.declared(name), super().start(name)
         return usual if asked and usual and self.crossed(name, asked[0]) else asked or usual
 

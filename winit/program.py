@@ -93,6 +93,13 @@ class Elementwise:
         moves = slopes >= FLAT * np.minimum(made, steep[np.abs(POINTS) <= SEEN].max())
         return bool((made >= 2.0**-16).all() and moves.all())
 
+    def moves(self, values: Array) -> bool:
+        """Whether a unit signal moves it there: as a gate that is not shut, or as a scale."""
+        if self.curve is None or not self.tails or self.wide:
+            return self.scales(values)
+        low, high, _ = self.tails
+        return bool((self(values) > low).all() and (self.gate or (self(values) < high).all()))
+
     @cached_property
     def tails(self) -> tuple[float, float, float] | None:
         """Between which results it is steep, and the share of N(0, 1) not between them.
@@ -244,7 +251,7 @@ class Program:
     shifts: tuple[str, ...] = ()  # biases: they are added to what sites and normalizers give
     guarded: tuple[str, ...] = ()  # kernels and shifts that keep a quotient, root or logarithm real
     frozen: tuple[str, ...] = ()  # parameters that never change
-    waves: tuple[str, ...] = ()  # kernels of whose results sines or the like are taken
+    waves: tuple[str, ...] = ()  # kernels of whose results sines or the like are taken, and phases
     stopped: tuple[str, ...] = ()  # kernels that no gradient reaches, since the model stops it...
     severed: tuple[str, ...] = ()  # ...or since their results are used as whole numbers alone
     single: tuple[str, ...] = ()  # kernels of a softmax over one entry, whose slope is 0

@@ -1514,7 +1514,7 @@ class Reader:
             if onward >> d.number & 1:
                 onward |= d.x.parents
                 inner |= d.x.parents & ((1 << d.number) - 1)
-                again |= d.x.parents >> d.number << d.number
+                again |= d.x.bare >> d.number << d.number  # as through no softmax
 
         def members(mask: int) -> tuple[int, ...]:
             return tuple(place[n] for n in bits(mask) if n in place)
@@ -1568,7 +1568,7 @@ class Reader:
                 n for p, n in named if p in (self.signs if n in used else self.shifts & self.poles)
             ),
             frozen=tuple(k.name for k in self.parameters if not k.trainable),
-            waves=tuple(n for p, n in named if p in self.phases and n in used),
+            waves=tuple(n for p, n in named if p in self.phases),
             stopped=tuple(n for p, n in mute if not (lost | last.flows) >> p & 1),
             severed=tuple(n for p, n in mute if lost >> p & 1),
             single=tuple(made[place[n]].kernel.name for n in bits(self.single) if n in place),
@@ -1673,7 +1673,8 @@ class Reader:
         plain = [k.name for k in made if k.index and k.power == 1]
         whole = sum(math.prod(k.shape) for k in made if k.name in plain) == size
         for i, k in enumerate(made[1:], 1):
-            pair = [o for o in (made[0], k) if o.index and o.power == 1 and o.trainable]
+            pair = [o for o in (made[0], k)
+                    if o.index and o.power == 1 and o.trainable and not o.bent]  # fmt: skip
             added = frozenset(place.get(other.name, -1) for other in pair) in self.pairs
             same = len(pair) == 2 and math.prod(k.shape) == math.prod(made[0].shape)
             made[i] = replace(k, joined=same and added, beside=whole and k.name in plain)

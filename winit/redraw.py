@@ -325,11 +325,16 @@ def orthogonal(site: Site, subject: Subject) -> int:
 
 def as_given(site: Site, plan: Plan, subject: Subject) -> Plan:
     """A plan that keeps what a kernel's values tell: rows that are small, orthogonal kernels."""
-    value = subject.value(site.kernel.name)
+    value, name = subject.value(site.kernel.name), site.kernel.name
     if math.isnan(plan.std) or "limit" in plan.options:  # rows of any scale are as good
-        if not (np.isfinite(value).all() and 0 < value.std() < 0.9 * plan.drawn):
+        most = 0.9 * plan.drawn
+        if any(other.kernel.name == name and other.head for other in subject.program.sites):
+            # Rows that leave logits of rms 1, but for chance, are no smaller than they should be.
+            most = 1.05 * plan.drawn * max(1.0, math.sqrt(3 / value.shape[-1]) / EMBEDDING)
+        own = float(value.std()) * site.kernel.factor if np.isfinite(value).all() else 0.0
+        if not 0 < own < most:
             return plan
-        std = float(value.std()) if CLOSED * value.std() >= TOKENS else TOKENS  # near 0 none learn
+        std = own if CLOSED * own >= TOKENS else TOKENS  # near 0 none learn
         return Plan("normal", plan.std, {"std": std})
     if plan.scheme in MATRICES or "std" in plan.options or not (n := orthogonal(site, subject)):
         return plan
@@ -512,6 +517,9 @@ def _left(subject: Subject) -> dict[str, str]:
             name for i, s, name in mains if frequencies(s, subject, plans[i].std)
         ],
         "no gradient reaches it": program.stopped,
+        "a function of it takes part in a kernel": [
+            k.name for _, site, _ in mains for k in site.kernels[1:] if k.bent
+        ],
         "a function of it is the kernel": [name for _, s, name in mains if s.kernel.bent],
         "a quotient, a root or a logarithm rests on it": program.guarded,
     }
@@ -620,6 +628,8 @@ def _beside(
     """The start of a parameter that only takes part in making the effective kernel."""
     if start := subject.start(kernel.name):
         return start
+    if kernel.bent:  # of such a one, as a log of a spread, no scale is known
+        return None
     # At most a base, two factors and a length: what more of them do is not known.
     # One number for all units is a temperature, and was chosen.
     lengths = math.prod(kernel.shape) == site.units > 1 and len(site.kernels) <= 4

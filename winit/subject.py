@@ -258,7 +258,8 @@ class Subject:
     def crossed(self, name: str, values: Array) -> bool:
         """Whether such shifts in hidden layers are a fault, since no unit signal crosses them.
 
-        They are none where a gate or a scale's exponential reads them, and moves there.
+        They are none where a gate is not shut by them, a sigmoid not flat, and a scale's
+        exponential moves; of gates in one kernel the rest may be. A factor is as large as it is.
         """
         pairs = [(d, s) for d, s in zip(self.reader.drafts, self.program.sites, strict=True)
                  if name in s.shifts]  # fmt: skip
@@ -266,7 +267,11 @@ class Subject:
             return False
         mine = any_of(1 << d.number for d, _ in pairs)
         acts = [act for act, parents in self.reader.bends.values() if parents & mine]
-        return not any(act.scales(values) for act in [*acts, *(s.after for _, s in pairs)])
+        acts = [act for act in [*acts, *(s.after for _, s in pairs)] if not act.linear]
+        packed = any(site.blocks > 1 for _, site in pairs)
+        factor = bool(pairs) and all(site.partners for _, site in pairs)
+        moves = (any if packed else all)(act.moves(values) for act in acts)
+        return not (moves and (acts or factor))
 
     def trained(self) -> str:
         """The sign that the model was trained, or ""."""
