@@ -1993,6 +1993,42 @@ def test_what_a_normalizer_follows_may_read_a_smaller_signal(
     assert [f.verdict for f in found] == verdicts
 
 
+@pytest.mark.parametrize(
+    ("act", "bias", "times", "ok"),
+    [(nn.ReLU, False, 255.0, True), (nn.ReLU, True, 255.0, True), (nn.ReLU, False, 0.002, True),
+     (nn.ReLU, True, 0.002, False), (nn.Tanh, False, 255.0, False)],
+)  # fmt: skip
+def test_inputs_whose_scale_a_normalizer_takes_away_one_layer_later(
+    act: Any, bias: bool, times: float, ok: bool
+) -> None:
+    """Of ReLU the scale alone changes; small inputs drown in a bias, and large ones in tanh."""
+    layers = [nn.Conv2d(3, 16, 3, padding=1, bias=bias), act(), nn.Conv2d(16, 16, 3, bias=bias),
+              nn.BatchNorm2d(16), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+              nn.Linear(16, 4)]  # fmt: skip
+    for layer in (layers[0], layers[2]):
+        nn.init.kaiming_normal_(layer.weight)
+    report = audit(nn.Sequential(*layers), times * torch.randn(8, 3, 8, 8), Y, F.cross_entropy)
+    assert report.ok == ok and (ok or report.findings[0].verdict == "inputs unscaled")
+
+
+@pytest.mark.parametrize(("times", "ok"), [(1, True), (100, False)])
+def test_rows_of_shares_that_are_divided_by_their_sum_again_are_a_softmax_still(
+    times: int, ok: bool
+) -> None:
+    """As where a mask comes behind it."""
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        shares = (m.q(x) @ m.k(x).mT / 12**0.5).softmax(-1) * torch.ones(6, 6).tril()
+        return m.head((shares / (shares.sum(-1, keepdim=True) + 1e-9) @ m.v(x)).mean(1))
+
+    module = Made(run, q=nn.Linear(12, 12), k=nn.Linear(12, 12), v=nn.Linear(12, 12),
+                  head=nn.Linear(12, 4))  # fmt: skip
+    with torch.no_grad():
+        module.q.weight *= times
+    found = audit(module, torch.randn(8, 6, 12), Y, F.cross_entropy).findings
+    assert [f.verdict for f in found[:1]] == ([] if ok else ["saturated"])
+
+
 @pytest.mark.parametrize("times", [1.0, 2.0])
 def test_a_redraw_leaves_no_hidden_sigmoid_flat(times: float) -> None:
     module = Made(lambda m, x: m.b(times * m.a(x).sigmoid()), a=nn.Linear(12, 32),

@@ -155,6 +155,18 @@ class Case:
             found[i] |= none[i] and self.m.z2[i] > 0 and bool(reads) and all(reads)
         return np.asarray(found)
 
+    def freed(self, own: Array) -> Array:
+        """These sites, of whose results a normalizer takes the scale, and all that only they read.
+
+        That is by functions that have no scale of their own, as ReLU has none.
+        """
+        found = own.astype(bool)
+        for i in reversed(range(len(found))):
+            reads = [j for j, site in enumerate(self.sites) if i in site.parents]
+            found[i] |= bool(reads) and all(j > i and found[j] and self.sites[j].before.homogeneous
+                                            for j in reads)  # fmt: skip
+        return found
+
     @property
     def mute(self) -> tuple[str, ...]:
         """Kernels to which the model or the loss sends no gradient back, whatever they are."""
@@ -342,7 +354,9 @@ def unscaled(case: Case) -> Array:
     What is only made whole numbers of, as the bits of a hash, has no scale to speak of.
     """
     sites, data, x2 = case.sites, case.roots("input"), np.full(len(case.sites), math.nan)
-    raw = _raw(case)
+    freed = case.freed(case.each(_normalized))
+    raw = [i for i in _raw(case)  # small ones drown in a bias on the way
+           if not freed[i] or (case.m.x2[i] < 1 and sites[i].shifts)]  # fmt: skip
     x2[raw] = case.m.x2[raw]
     for i, site in enumerate(sites):  # columns beside a table's rows, or beside what a kernel gives
         if not (site.parents and site.reads_data):
@@ -378,8 +392,12 @@ def _raw(case: Case) -> list[int]:
     data, whole = case.roots("input"), case.program.severed  # only whole numbers are made of it
     found = [(i, case.sites[i]) for i in case.first if case.m.x2[i] > 0]
     return [i for i, site in found if not site.lookup and data[[*site.roots]].all()
-            and not (site.normalized and (site.summed == 1 or site.passed))
-            and site.kernel.name not in whole]  # fmt: skip
+            and not _normalized(site) and site.kernel.name not in whole]  # fmt: skip
+
+
+def _normalized(site: Site) -> bool:
+    """Whether a normalizer comes behind it, and not in front of each branch of a trunk alone."""
+    return site.normalized and (site.summed == 1 or site.passed)
 
 
 def dead(case: Case) -> Array:
@@ -613,10 +631,11 @@ def grows(case: Case) -> Array:
 def fades(case: Case) -> Array:
     """A signal that shrinks; a mean over n may lose n by nature.
 
-    A kernel whose own result is normalized learns the same of a smaller signal, until the steps of
-    the shifts in front of it are large beside that.
+    A kernel of whose result a normalizer takes the scale learns the same of a smaller signal, until
+    the steps of the shifts in front of it are large beside that.
     """
-    low = np.where(case.each("resized"), np.maximum(case.bounds, math.log(STEEP)), case.bounds)
+    wide = np.maximum(case.bounds, math.log(STEEP))
+    low = np.where(case.freed(case.each("resized")), wide, case.bounds)
     low = low + np.log(np.maximum(case.each("averaged"), 1.0))
     return np.asarray(far(case, -1.0, low) - low)
 

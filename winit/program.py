@@ -93,6 +93,11 @@ class Elementwise:
         moves = slopes >= FLAT * np.minimum(made, steep[np.abs(POINTS) <= SEEN].max())
         return bool((made >= 2.0**-16).all() and moves.all())
 
+    @cached_property
+    def homogeneous(self) -> bool:
+        """Whether twice as large a signal gives twice as much, as of ReLU."""
+        return all(np.allclose(self(2 * x), 2 * self(x)) for x in (NORMAL, 4 * NORMAL))
+
     def moves(self, values: Array) -> bool:
         """Whether a unit signal moves it there: as a gate that is not shut, or as a scale."""
         if self.curve is None or not self.tails or self.wide:

@@ -1127,7 +1127,8 @@ class Reader:
             rows = known[1].bare
             made = replace(made, bare=made.bare & ~rows, met=made.met & ~rows)
         stays = pending or (degree == 0 and made.reduced and any(v.degree for v in known))
-        soft = stays and any(v.soft or abs(v.degree) > GROWN / 2 for v in known)
+        shares = [v.soft or abs(v.degree) > GROWN / 2 or (v.bounded and v.scores) for v in known]
+        soft = stays and any(shares)
         soft = soft and min(map(_least, known)) >= 0  # else a normalizer, with exponentials before
         bounded = made.bounded or (degree == 0 and not stays)
         degree = degree if degree or stays else 1.0
