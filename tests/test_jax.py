@@ -1504,7 +1504,7 @@ def test_units_that_were_pruned_are_no_dead_part() -> None:
     assert report.ok and any("get no gradient" in note for note in report.notes)
 
 
-def test_a_cure_says_what_a_draw_would_leave() -> None:
+def test_biases_that_shut_all_gates_are_set_by_a_draw() -> None:
     rng, width = np.random.default_rng(0), 16
     p = {k: jnp.asarray(rng.standard_normal((width, 4 * width)) / 4, jnp.float32) for k in "wu"}
     p |= {"b": jnp.full(4 * width, -10.0), "out": jnp.full((width, 2), 0.1).at[:, 0].set(-0.2)}
@@ -1521,8 +1521,8 @@ def test_a_cure_says_what_a_draw_would_leave() -> None:
     x = jnp.asarray(rng.standard_normal((8, 16, width)), jnp.float32)
     (finding,) = winit.jax.audit(f, p, x).findings
     assert finding.verdict == "saturated"
-    assert finding.cure.endswith("(by force=True: b is given, value=-10)")
-    assert winit.jax.audit(f, winit.jax.reinitialize(f, p, x, rng=0, force=True), x).ok
+    assert finding.cure == "set b to the conventional start (zeros)"
+    assert winit.jax.audit(f, winit.jax.reinitialize(f, p, x, rng=0), x).ok
 
 
 def experts(a_2: float, b_2: float) -> tuple[Any, Any, Any]:
@@ -2211,6 +2211,22 @@ def test_a_softmax_of_one_entry_is_saturated_wherever_it_divides(last: bool) -> 
     assert winit.jax.audit(f, made, x).ok
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_factor_is_as_large_as_its_bias(packed: bool) -> None:
+    """FiLM's scales and shifts, from two kernels or from one."""
+
+    def f(p: Any, x: Any) -> Any:
+        h, c = jax.nn.relu(x @ p["w0"]), x[:, :4]
+        made = c @ p["w1"] + p["b"]
+        scale, shift = jnp.split(made, 2, -1) if packed else (made, c @ p["w2"])
+        return jax.nn.relu(h * scale + shift) @ p["w3"]
+
+    params = kernels((16, 32), (4, 64 if packed else 32), (4, 32), (32, 4))
+    params["b"] = np.full(64 if packed else 32, 4.0, "f")
+    drawn = winit.jax.reinitialize(f, params, data(32, 16), rng=0)
+    assert (drawn["b"] == 4.0).all()
+
+
 def test_spreads_of_random_weights_are_left() -> None:
     """As in Bayes by backprop: drawn about 0 they would be a hundred times as large."""
 
@@ -2257,6 +2273,34 @@ def test_kernels_that_are_rounded_by_their_largest_entry_are_dead(through: bool)
     )  # fmt: skip
     found = [(f.verdict, f.names) for f in report.findings]
     assert found == ([] if through else [("dead", ("w0",))])
+
+
+@pytest.mark.parametrize("by", ["ones", "signs"])
+def test_what_passes_a_sign_by_a_derivative_of_its_own_is_not_rounded(by: str) -> None:
+    """Of inputs of one size gradients are of one size, too."""
+
+    @jax.custom_vjp
+    def sign(w: Any) -> Any:
+        return jnp.sign(w)
+
+    sign.defvjp(lambda w: (sign(w), None), lambda _, g: (g,))
+
+    def f(p: Any, x: Any) -> Any:
+        return jax.nn.relu(x @ sign(p["w0"]) / 4) @ p["w1"]
+
+    x = np.ones((32, 16), "f") if by == "ones" else np.sign(data(1, 16))
+    report = winit.jax.audit(f, kernels((16, 32), (32, 4)), x, np.arange(len(x)) % 4, cross_entropy)
+    assert "dead" not in {finding.verdict for finding in report.findings}
+
+
+def test_a_table_that_is_rounded_by_its_size_is_dead() -> None:
+    def f(p: Any, x: Any) -> Any:
+        table = jnp.sign(p["w0"]) * jnp.abs(p["w0"]).mean()
+        return jax.nn.relu(table[x].mean(1)) @ p["w1"]
+
+    x = np.random.default_rng(0).integers(0, 40, (32, 6))
+    report = winit.jax.audit(f, kernels((40, 16), (16, 4)), x, np.arange(32) % 4, cross_entropy)
+    assert [(f.verdict, f.names) for f in report.findings] == [("dead", ("w0",))]
 
 
 @pytest.mark.parametrize(("times", "ok"), [(1, True), (100, False)])

@@ -487,7 +487,8 @@ def rounded(case: Case) -> Array:
     a sign. So may a kernel that no step makes, where the signal explodes, as in `dead`.
     """
     silent = case.each(lambda site: case.m.kernels[site.kernel.name].gradient == 0)
-    own = case.each(lambda s: s.kernel.trainable and not (s.kernel.normed and s.fan_in == 1))
+    own = case.each("kernel.trainable")
+    silent &= ~case.each(lambda s: s.kernel.normed and s.fan_in == 1)
     mute = case.each(lambda site: site.kernel.name in case.mute)
     felt = (case.m.z2 > 0) & (case.m.g2 > 0)
     felt &= case.each("kernel.stepped") | ~(grows(case) > 0).any()

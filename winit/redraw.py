@@ -328,9 +328,9 @@ def as_given(site: Site, plan: Plan, subject: Subject) -> Plan:
     value, name = subject.value(site.kernel.name), site.kernel.name
     if math.isnan(plan.std) or "limit" in plan.options:  # rows of any scale are as good
         most = 0.9 * plan.drawn
-        if any(other.kernel.name == name and other.head for other in subject.program.sites):
-            # Rows that leave logits of rms 1, but for chance, are no smaller than they should be.
-            most = 1.05 * plan.drawn * max(1.0, math.sqrt(3 / value.shape[-1]) / EMBEDDING)
+        if reads := [o.fan_in for o in subject.program.sites if o.kernel.name == name and o.head]:
+            # Rows that leave logits of rms 1, but for chance, are no larger than they may be.
+            most = 1.05 * plan.drawn * max(1.0, math.sqrt(3 / reads[0]) / EMBEDDING)
         own = float(value.std()) * site.kernel.factor if np.isfinite(value).all() else 0.0
         if not 0 < own < most:
             return plan

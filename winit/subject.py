@@ -267,11 +267,11 @@ class Subject:
             return False
         mine = any_of(1 << d.number for d, _ in pairs)
         acts = [act for act, parents in self.reader.bends.values() if parents & mine]
-        acts = [act for act in [*acts, *(s.after for _, s in pairs)] if not act.linear]
+        acts += [site.after for _, site in pairs if not site.partners]  # else that of the product
+        if not (acts := [act for act in acts if not act.linear]):
+            return not (pairs and all(site.partners for _, site in pairs))
         packed = any(site.blocks > 1 for _, site in pairs)
-        factor = bool(pairs) and all(site.partners for _, site in pairs)
-        moves = (any if packed else all)(act.moves(values) for act in acts)
-        return not (moves and (acts or factor))
+        return not (any if packed else all)(act.moves(values) for act in acts)
 
     def trained(self) -> str:
         """The sign that the model was trained, or ""."""
@@ -328,6 +328,7 @@ class Subject:
         rows = [
             self._row(*pair, kernels, notes, own) for pair, own in zip(pairs, read, strict=True)
         ]
+        self.measured = self.arrays  # what was tried is not kept
         steps: Any = {
             n: tuple(row.pop(n) for row in rows) for n in ("x_steps", "g_steps", "opens", "silent")
         }
@@ -519,7 +520,7 @@ class Subject:
 
         Of a scale that is a length, a mean of sizes or the like, a unit's gradient is a sum of its
         weights, their signs and a constant; of one that is a largest weight or a quantile, it is
-        that of one or two weights.
+        that of one or two weights. Constant inputs alone give a constant one.
         """
         kernel, gradient = site.kernel, notes[f"weight {site.kernel.name}"].get("all", np.zeros(0))
         if not kernel.stepped or math.prod(gradient.shape) != math.prod(kernel.shape):
@@ -527,10 +528,10 @@ class Subject:
         at = kernel.index() if kernel.index else np.full((1, 1, 1), -1)
         if at.min() < 0 or at[0, 0].size < 2 * FORMS:
             at = np.arange(math.prod(kernel.shape)).reshape(1, 1, -1)
-        if at.shape[2] < 2 * FORMS:
+        if (count := at[0, 0].size) < 2 * FORMS:
             return False
         whole = self.numpy(self.measured[kernel.name])
-        g, w = (matrices(v, at).reshape(-1, at[0, 0].size) for v in (self.numpy(gradient), whole))
+        g, w = (matrices(v, at).reshape(-1, count) for v in (self.numpy(gradient), whole))
         told = np.argsort(-np.abs(g).max(axis=1))[:ROWS]
         g, w = g[told], w[told]
         forms = [w, np.sign(w), np.sign(w - w.mean(axis=1, keepdims=True)),
@@ -540,8 +541,12 @@ class Subject:
         made = np.stack([np.take_along_axis(form, few, axis=1) for form in forms], axis=2)
         rest, (q, _) = np.take_along_axis(g, few, axis=1), np.linalg.qr(made)
         rest = rest - (q @ (q.mT @ rest[..., None]))[..., 0]
+        fits = (np.abs(rest) <= 1e-3 * most).all(axis=1)
+        fits &= (np.ptp(g, axis=1) > 1e-3 * most[:, 0]) | (most[:, 0] == 0)
         sizes = (g == 0) | np.isclose(np.abs(g), most, rtol=1e-3)  # as of the mean of some
-        return bool(sizes.all() or (np.abs(rest) <= 1e-3 * most).all())
+        ways = np.sign(g) * np.sign(w)
+        sizes &= (ways >= 0).all(axis=1, keepdims=True) | (ways <= 0).all(axis=1, keepdims=True)
+        return bool(sizes.all() or fits.all())
 
     def _parting(self, site: Site, notes: Notes) -> float:
         """How many units get different gradients: they part, though they may start as one."""
