@@ -2011,6 +2011,40 @@ def test_inputs_whose_scale_a_normalizer_takes_away_one_layer_later(
     assert report.ok == ok and (ok or report.findings[0].verdict == "inputs unscaled")
 
 
+@pytest.mark.parametrize("trunk", [False, True])
+def test_inputs_that_are_normalized_before_they_are_summed_have_no_scale(trunk: bool) -> None:
+    """But those that a trunk begins with do, whose branches alone are normalized."""
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        h = m.a(x)
+        h = h + m.c(m.n(h)) if trunk else m.n(h) + m.k(m.b(x))
+        return m.head(F.layer_norm(h, (32,)))
+
+    module = Made(run, a=nn.Linear(12, 32), b=nn.Linear(12, 32), c=nn.Linear(32, 32),
+                  n=nn.LayerNorm(32), k=nn.LayerNorm(32), head=nn.Linear(32, 4))  # fmt: skip
+    report = audit(module, 100 * torch.randn(8, 12), Y, F.cross_entropy)
+    assert [f.verdict for f in report.findings] == ["inputs unscaled"] * trunk
+
+
+@pytest.mark.parametrize("largest", [2, 5])
+@pytest.mark.parametrize(("times", "ok"), [(1, True), (100, False)])
+def test_a_softmax_over_the_largest_scores_is_seen_saturated(
+    times: int, ok: bool, largest: int
+) -> None:
+    def run(m: Any, x: Tensor) -> Tensor:
+        scores = m.q(x) @ m.k(x).mT / 12**0.5
+        small = scores < scores.topk(largest, -1).values[..., -1:]
+        shares = scores.masked_fill(small, -math.inf).softmax(-1)
+        return m.head((shares @ m.v(x)).mean(1))
+
+    module = Made(run, q=nn.Linear(12, 12), k=nn.Linear(12, 12), v=nn.Linear(12, 12),
+                  head=nn.Linear(12, 4))  # fmt: skip
+    with torch.no_grad():
+        module.q.weight *= times
+    found = audit(module, torch.randn(8, 6, 12), Y, F.cross_entropy).findings
+    assert [f.verdict for f in found[:1]] == ([] if ok else ["saturated"])
+
+
 @pytest.mark.parametrize(("times", "ok"), [(1, True), (100, False)])
 def test_rows_of_shares_that_are_divided_by_their_sum_again_are_a_softmax_still(
     times: int, ok: bool

@@ -354,7 +354,7 @@ def unscaled(case: Case) -> Array:
     What is only made whole numbers of, as the bits of a hash, has no scale to speak of.
     """
     sites, data, x2 = case.sites, case.roots("input"), np.full(len(case.sites), math.nan)
-    freed = case.freed(case.each(_normalized))
+    freed = case.freed(_normalized(case))
     raw = [i for i in _raw(case)  # small ones drown in a bias on the way
            if not freed[i] or (case.m.x2[i] < 1 and sites[i].shifts)]  # fmt: skip
     x2[raw] = case.m.x2[raw]
@@ -390,14 +390,19 @@ def _raw(case: Case) -> list[int]:
     branches add is then as nothing.
     """
     data, whole = case.roots("input"), case.program.severed  # only whole numbers are made of it
+    normalized = _normalized(case)
     found = [(i, case.sites[i]) for i in case.first if case.m.x2[i] > 0]
     return [i for i, site in found if not site.lookup and data[[*site.roots]].all()
-            and not _normalized(site) and site.kernel.name not in whole]  # fmt: skip
+            and not normalized[i] and site.kernel.name not in whole]  # fmt: skip
 
 
-def _normalized(site: Site) -> bool:
-    """Whether a normalizer comes behind it, and not in front of each branch of a trunk alone."""
-    return site.normalized and (site.summed == 1 or site.passed)
+def _normalized(case: Case) -> Array:
+    """Sites with a normalizer behind them, and not in front of each branch of their trunk alone."""
+    found, passed = case.each("normalized"), np.flatnonzero(case.each("passed"))
+    for i, site in enumerate(case.sites):
+        if found[i] and site.summed > 1 and not site.passed:  # beside what follows it, or others?
+            found[i] = not site.cut and case.program.after(i).isdisjoint(passed)
+    return found
 
 
 def dead(case: Case) -> Array:

@@ -198,6 +198,7 @@ class Value:
     origins: int = 0  # inputs that reach it with no site in between
     flows: int = 0  # parameters to which a gradient comes back through it
     lost: int = 0  # those to which none does since they were made into whole numbers
+    hard: bool = False  # such whole numbers are added in it, as where a softmax is made hard
     # Of what depends on parameters alone: a typical number, whether it is that one exactly, the
     # powers of the parameters in it, where the entries of each lie in it, step by step, and the
     # known number that they are multiplied by.
@@ -651,6 +652,7 @@ class Reader:
         chosen = made.level > ROUTING and self._choosing(op, inputs)
         lost = any_of((v.flows if op.whole else 0) | v.lost for v in inputs)
         flows = 0 if op.stops or op.whole else any_of(v.flows for v in inputs)
+        hard = any(v.hard or (op.kind == "add" and v.level == ROUTING and v.lost) for v in inputs)
         intact = made.intact
         if op.kind in ("add", "affine", "move", "join"):
             intact = any_of(v.intact for v in inputs)
@@ -667,6 +669,7 @@ class Reader:
                 made, source=source, layout=layout, flows=flows, intact=intact, lost=lost,
                 units=made.units if op.kind == "contract" else units, entries=entries,
                 times=self._times(op, inputs, entries), bent=bent, stepped=stepped, chosen=chosen,
+                hard=hard,
             ))  # fmt: skip
         return results
 
@@ -1182,7 +1185,7 @@ class Reader:
         for k, v in enumerate(inputs if op.kind == "contract" else ()):
             scores = v.scores or v.reduced  # of these the largest was taken off
             late = scores and v.degree > GROWN / 2 and _least(v) >= 0  # it divides behind this
-            if (v.pending and v.soft and not v.lost) or late:  # not one made hard
+            if (v.pending and v.soft and not v.hard) or late:
                 self.peaks[op.number] = k, v.parents
                 self.late |= {op.number} if late else set()
                 for n, size in v.scores.items():
