@@ -14,8 +14,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from scipy import stats
 from tiers import some
 
 import winit
+import winit.jax
 from winit import activations, diagnostics, judge, network, theory
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -702,15 +703,12 @@ def test_bounds_of_the_inputs_are_those_of_the_judge_to_the_last_digit(
 ) -> None:
     """The rule of `winit.judge` is asked for the same second moments: on the bounds, and beside."""
     (rule,) = [rule for rule in judge.RULES if rule.find is judge.unscaled]
-    site = SimpleNamespace(roots=(0,), lookup=False, normalized=False, parents=(), reads_data=True)
-    site.kernel = SimpleNamespace(name="W")
-    root, alarms = SimpleNamespace(kind="input"), []
-    program: Any = SimpleNamespace(sites=[site], roots=[root], severed=())
+    net = winit.jax.Function(lambda w, x: x @ w, np.eye(4), np.ones((4, 4)), None, None, None, 0)
+    alarms, case = [], judge.start(net)
     for scale in (0.01, np.nextafter(0.01, 1), np.nextafter(10, 1), 10, np.nextafter(10, 11), 10.1):
         found = engine("run", {"scale": float(scale), "width": 16, "depth": 2})
-        measured: Any = SimpleNamespace(x2=np.array([found["inputs"]]))
-        case = judge.Case(program, [], np.zeros(1), {}, measured, measured, math.nan, ())
-        alarms.append(bool((rule.excess(case) > 0).any()))
+        measured = replace(case.m, x2=np.array([found["inputs"]]))
+        alarms.append(bool((rule.excess(replace(case, m=measured)) > 0).any()))
         assert (found["verdict"] == "inputs unscaled") == alarms[-1], scale
     assert alarms == [False] * 4 + [True] * 2
 
