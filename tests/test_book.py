@@ -608,6 +608,18 @@ def test_phone_comes_to_the_place_that_is_meant(server: str, browser: Browser) -
     assert back == pytest.approx(scrolled, abs=2)
 
 
+def test_keys_lay_a_phones_page_out_at_once(server: str, browser: Browser) -> None:
+    """Else sections above what is in focus grow later, and push it out of view."""
+    with browser.new_context(viewport=PHONE, reduced_motion="reduce") as context:
+        page = context.new_page()
+        visit(page, f"{server}/book/verdicts.html")
+        last = page.locator("article > section > section").last
+        shown = "(part) => getComputedStyle(part).contentVisibility"
+        assert last.evaluate(shown) == "auto"
+        page.keyboard.press("Tab")
+        assert page.evaluate("scrollY") == 0 and last.evaluate(shown) == "visible"
+
+
 # Everything that takes part in the order of Tab and can be seen, numbered as it stands in the page.
 NUMBER_STOPS = """() => {
   const kinds = `a[href], button, summary, select, input:not([type=radio]), input:checked,

@@ -141,6 +141,8 @@ function layOut(parts) {
 }
 document.addEventListener("scroll", () => layOut([...document.querySelectorAll("article > section > section")]),
   { once: true, passive: true });
+// And who goes on by keys at once: what is in focus must not move away while sections above it grow.
+document.addEventListener("keydown", () => { root.dataset.whole = ""; }, { once: true });
 
 // Code can be copied, where the browser lets a page do so.
 if (navigator.clipboard) {
