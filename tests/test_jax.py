@@ -2577,3 +2577,21 @@ def test_of_several_single_numbers_the_large_one_is_set() -> None:
     scales[1] += 1000
     finding = winit.jax.audit(f, params, x, y, squares).findings[0]
     assert finding.verdict == "exploding" and finding.changes == ("scales/1",)
+
+
+@pytest.mark.parametrize("size", [1e12, 1e25, 1e37])
+def test_what_overflows_is_a_verdict_and_no_warning(size: float) -> None:
+    """Warnings are errors here; in float32, 1e25 has no square, and 32 rows of 1e37 no sum."""
+    rng = np.random.default_rng(0)
+    p = {f"w{i}": rng.standard_normal((32, 32)).astype("float32") / 6 for i in range(4)}
+    p |= {"w0": p["w0"] * np.float32(size), "b": np.full(32, size, np.float32)}
+
+    def net(p: Any, x: Any) -> Any:
+        for i in range(4):
+            x = jnp.sin(x @ p[f"w{i}"]) * (x @ p[f"w{i}"]) + p["b"]
+        return x
+
+    x = rng.standard_normal((16, 32)).astype("float32")
+    (finding, *_) = winit.jax.audit(net, p, x, x, lambda o, y: jnp.mean((o - y) ** 2)).findings
+    assert finding.verdict == "exploding"
+    winit.jax.reinitialize(net, p, x, rng=0)

@@ -1511,6 +1511,7 @@ def advice(rule: Rule, case: Case, smaller: str) -> str:
     return smaller if case.m.even <= LOSS * case.m.blind else mean
 
 
+@np.errstate(all="ignore")  # what overflows is found as such
 def examine(subject: Subject, cures: bool = True) -> tuple[Audit, Change | None]:
     """As `judge`, and the change that cures what was found: None where there is none."""
     case = start(subject)

@@ -419,6 +419,7 @@ def check_scheme(scheme: str, options: Mapping[str, Any]) -> None:
         raise ValueError(f"options go with a named scheme, not with 'auto': {options!r}")
 
 
+@np.errstate(all="ignore")  # what overflows is drawn anew, or left and named
 def reinitialize(
     subject: Subject,
     scheme: str = "auto",

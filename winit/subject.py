@@ -77,6 +77,7 @@ def matrices(value: Array, index: NDArray[np.int64]) -> Array:
     return rows.reshape(*rows.shape[:2], -1)
 
 
+@np.errstate(all="ignore")
 def spread(values: Array, layers: int = 1) -> Note:
     """A parameter's mean and the sums of the squares about it, by layer, in float64."""
     means, sums = np.zeros(layers), np.zeros(layers)
