@@ -2579,9 +2579,9 @@ def test_of_several_single_numbers_the_large_one_is_set() -> None:
     assert finding.verdict == "exploding" and finding.changes == ("scales/1",)
 
 
-@pytest.mark.parametrize("size", [1e12, 1e25, 1e37])
+@pytest.mark.parametrize("size", [1e25, 1e37])
 def test_what_overflows_is_a_verdict_and_no_warning(size: float) -> None:
-    """Warnings are errors here; in float32, 1e25 has no square, and 32 rows of 1e37 no sum."""
+    """Warnings are errors here, and float32 ends at 3e38: neither of these has a square in it."""
     rng = np.random.default_rng(0)
     p = {f"w{i}": rng.standard_normal((32, 32)).astype("float32") / 6 for i in range(4)}
     p |= {"w0": p["w0"] * np.float32(size), "b": np.full(32, size, np.float32)}
