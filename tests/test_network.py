@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -600,8 +601,23 @@ def test_fault_01_bfloat16_is_kept() -> None:
     exact, _ = network.softmax_cross_entropy(network.forward(small()[0], x).output, labels)
     assert abs(value - exact) < 0.1 * exact  # 8 bits, four layers: set after looking at 3 %
     assert history.stopped_at is None and abs(history.loss[0] - value) < 0.01 * value
-    mixed = {**params, "W1": params["W1"].astype(np.float16)}
-    refused(lambda: network.depth(mixed), TypeError, "params must have dtypes with a common one")
+
+
+def test_fault_01_dtypes_without_a_common_one_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ml_dtypes has a common one of bfloat16 and float16 since its release 0.7."""
+    mixed = {name: value.astype(bfloat16()) for name, value in small()[0].items()}
+    mixed["W1"] = mixed["W1"].astype(np.float16)
+    message = "params must have dtypes with a common one, got bfloat16, float16"
+    if tuple(map(int, version("ml_dtypes").split(".")[:2])) < (0, 7):
+        refused(lambda: network.depth(mixed), TypeError, message)
+    else:
+        assert network.forward(mixed, small()[1]).output.dtype == np.float32
+
+    def none(*_: object) -> None:
+        raise np.exceptions.DTypePromotionError("no common dtype")
+
+    monkeypatch.setattr(np, "result_type", none)
+    refused(lambda: network.depth(mixed), TypeError, message)
 
 
 def test_fault_01_an_initializer_of_whole_numbers_gives_the_dtype_asked_for() -> None:

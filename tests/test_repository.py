@@ -802,6 +802,14 @@ def test_every_dependency_states_a_floor_that_can_be_tested() -> None:
     assert dependencies.floor("jax[cpu]>=0.5") == "jax[cpu]==0.5"
 
 
+def test_what_runs_the_oldest_tests_is_locked() -> None:
+    """ml_dtypes 0.7 changed what bfloat16 and float16 have in common, and CI failed that day."""
+    pins = [Requirement(text) for text in dependencies.runners("oldest")]
+    assert [pin.name for pin in pins] == dependencies.RUNNERS == dependencies.runners("newest")
+    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    assert all(f"\n{pin} \\\n" in lock for pin in pins)
+
+
 @pytest.mark.parametrize("text", ["numpy", "numpy==2.0", "numpy>=2.0,<3", "numpy>2.0"])
 def test_dependency_without_a_floor_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="states no floor"):

@@ -45,6 +45,15 @@ def wanted(which: str, requirements: list[str]) -> list[str]:
     )
 
 
+def runners(which: str) -> list[str]:
+    """As the lock has them, beside the oldest dependencies: no new release of them breaks those."""
+    if which == "newest":
+        return RUNNERS
+    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    pins = dict(re.findall(r"^([\w-]+)==([^\s;]+)", lock, flags=re.MULTILINE))
+    return [f"{name}=={pins[name]}" for name in RUNNERS]
+
+
 def uv(*arguments: str | Path) -> None:
     """Run uv; its error is the network's, or the project's own."""
     command = [str(UV), *map(str, arguments)]
@@ -126,7 +135,7 @@ def main(arguments: list[str]) -> int:
     try:
         python = make_environment(which)
         for requirements in (core, [*core, *frameworks]):
-            needed = [*wanted(which, requirements), *RUNNERS]
+            needed = [*wanted(which, requirements), *runners(which)]
             uv("pip", "install", "--quiet", "--python", python, *needed)
             found = versions(python, requirements)
             print(f"{which}: {found}", flush=True)
