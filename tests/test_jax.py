@@ -2595,3 +2595,27 @@ def test_what_overflows_is_a_verdict_and_no_warning(size: float) -> None:
     (finding, *_) = winit.jax.audit(net, p, x, x, lambda o, y: jnp.mean((o - y) ** 2)).findings
     assert finding.verdict == "exploding"
     winit.jax.reinitialize(net, p, x, rng=0)
+
+
+def test_fast_waves_do_no_more_than_fast_waves() -> None:
+    """A frequency's small change turns more, but a sine's result is no further off than another.
+
+    So random features that are parameters, and a small last kernel behind them, are no fault.
+    """
+    rng = np.random.default_rng(0)
+    p = {"b": (40 * rng.standard_normal((2, 32))).astype("float32")} | {
+        f"w{i}": (rng.standard_normal((64, n)) * np.sqrt(2 / 64)).astype("float32")
+        for i, n in enumerate([64, 64, 64, 64, 1])
+    }
+
+    def net(p: Any, x: Any) -> Any:
+        x = x @ p["b"] * (2 * np.pi)
+        x = jnp.concatenate([jnp.sin(x), jnp.cos(x)], 1)
+        for i in range(4):
+            x = jax.nn.relu(x @ p[f"w{i}"])
+        return x @ p["w4"]
+
+    x = rng.uniform(-1, 1, (64, 2)).astype("float32")
+    y, mse = np.sin(9 * x[:, :1]), lambda o, y: jnp.mean((o - y) ** 2)
+    new = winit.jax.reinitialize(net, p, x, rng=0)
+    assert new["b"] is p["b"] and winit.jax.audit(net, new, x, y, mse).ok

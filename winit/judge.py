@@ -707,6 +707,8 @@ def effects(case: Case, m: Measured) -> tuple[Array, Array]:
         found = list[tuple[int, float, float]]()  # sites, effects, those without the scales
         for i in network:
             name, effect = case.sites[i].kernel.name, m.effect[i]
+            if i in case.first and name in case.program.waves:  # beyond a radian all are far off
+                effect /= max(1.0, m.z2[i])
             if name not in case.mute and effect >= 0:
                 felt = m.kernels[name].felt  # each layer on its own
                 shares = felt / felt.sum() if 0 < felt.sum() < math.inf else felt
