@@ -24,9 +24,10 @@ from winit.subject import CROSSED, WIDE, Start, Subject
 
 # Second moments, against where the signal set out: ten in rms, which one learning rate can bridge.
 BOUND = 100.0
-# One draw of a good scheme moves ln E x² by sd = √(Σ 5 / units) (Hanin 2018: 5 for ReLU, the most
-# of all activations here): never an alarm within this many of them.
-SPREADS, HANIN = 4.0, 5.0
+# One draw of a good scheme moves ln E x² by sd = √(Σ (κ - 1) / units), κ an activation's kurtosis
+# (Hanin 2018): 5 for ReLU, the most that is asked here, and 2 where a small signal sees a straight
+# line, the least. Never an alarm within this many sd.
+SPREADS, HANIN, STRAIGHT = 4.0, 5.0, 2.0
 # Between the first kernels and the others, a hundred in rms: no learning rate is right for both.
 STEEP = BOUND**2
 # Batch normalization multiplies the gradient by π/(π - 1) = 1.47 a layer of ReLU (Yang et al.
@@ -211,13 +212,23 @@ class Case:
         return found
 
 
+def fluctuation(site: Site) -> float:
+    """The variance of ln E x² over draws of a layer before this site, times that layer's units.
+
+    What lies between two kernels is no activation alone where it is a product, say, or unknown.
+    """
+    known = not (site.before.linear or site.before.gate)
+    return max(STRAIGHT, min(HANIN, redraw.kurtosis(site.before) - 1)) if known else HANIN
+
+
 def start(subject: Subject) -> Case:
     """The model as it is, once what starts at 0 has given way."""
     program, owner = subject.program, dict[str, int]()
     spread = np.zeros(len(program.sites))
     for i, parents in enumerate(redraw.followed(program)):
         # of the widest way here: what a narrow branch adds by chance is not all that arrives
-        ways = [(spread[p] + HANIN / program.sites[p].units, p) for p in parents]
+        own = fluctuation(program.sites[i])
+        ways = [(spread[p] + own / program.sites[p].units, p) for p in parents]
         least, p = min(ways, default=(0.0, i))
         spread[i] = 0.0 if program.sites[p].lookup else least
     for i in redraw.first_places(program):
