@@ -101,6 +101,13 @@ def test_an_activation_of_ones_own_is_tabulated() -> None:
     assert redraw.activation(Elementwise(POINTS * np.nan)).name == "linear"
 
 
+def test_the_kurtosis_of_an_activation_is_that_of_its_moments() -> None:
+    """Of ReLU E z⁴ / 2 over (1 / 2)², of a line E z⁴, of a square E z⁸ over (E z⁴)²."""
+    for phi, exact in (RELU, 6.0), (Elementwise(), 3.0), (Elementwise(POINTS**2), 105 / 9):
+        assert abs(redraw.kurtosis(phi) / exact - 1) < 1e-3  # tables are straight between points
+    assert 1 < redraw.kurtosis(Elementwise(np.tanh(POINTS))) < 3
+
+
 def test_a_gain_is_in_the_arguments_own_unit() -> None:
     plain = redraw.gain(Elementwise(np.sin(POINTS)), 5)
     steep = redraw.gain(Elementwise(np.sin(30 * POINTS)), 5)

@@ -25,8 +25,8 @@ from winit.subject import CROSSED, WIDE, Start, Subject
 # Second moments, against where the signal set out: ten in rms, which one learning rate can bridge.
 BOUND = 100.0
 # One draw of a good scheme moves ln E x² by sd = √(Σ (κ - 1) / units), κ an activation's kurtosis
-# (Hanin 2018): 5 for ReLU, the most that is asked here, and 2 where a small signal sees a straight
-# line, the least. Never an alarm within this many sd.
+# (Hanin 2018): 5 for ReLU, as which GELU's and SiLU's 6 count, and 2 where a small signal sees a
+# straight line, the least that counts. Never an alarm within this many sd.
 SPREADS, HANIN, STRAIGHT = 4.0, 5.0, 2.0
 # Between the first kernels and the others, a hundred in rms: no learning rate is right for both.
 STEEP = BOUND**2
